@@ -1,0 +1,388 @@
+"""The words of the product as values: what a source saw, what we track, what is owed and to whom.
+
+Standard library only, no I/O. Everything is frozen; a change is a new value. All datetimes are aware UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+
+FINGERPRINT_MAX = 255  # characters; the narrowest remote key we copy it to (PagerDuty dedup_key)
+BUCKETS = 16  # partitions of the store; one base32 character of every internal id
+_BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U to misread at night
+_EMPTY: Mapping[str, str] = MappingProxyType({})
+
+
+class Kind(StrEnum):
+    OUTAGE = "outage"
+    MAINTENANCE = "maintenance"
+    ALERT = "alert"
+
+
+class EventStatus(StrEnum):
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    ACKNOWLEDGED = "acknowledged"
+    UNACKNOWLEDGED = "unacknowledged"
+    NOTED = "noted"
+
+
+class Status(StrEnum):
+    FIRING = "firing"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 is the most severe; deliveries are claimed in this order."""
+        return list(Severity).index(self)
+
+
+class Affects(StrEnum):
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class ResolvedBy(StrEnum):
+    SOURCE = "source"
+    ABSENCE = "absence"
+    PERSON = "person"
+
+
+class Verb(StrEnum):
+    """What a destination can be asked to do: one small language for ticket, pager, chat and remediation."""
+
+    OPEN = "open"
+    UPDATE = "update"
+    NOTE = "note"
+    ACK = "ack"
+    UNACK = "unack"
+    CLOSE = "close"
+    RUN = "run"
+
+
+class Why(StrEnum):
+    """The reason of a transition: log field, metric label and text for people."""
+
+    OPENED = "opened"
+    OPENED_AGAIN = "opened again"
+    WORSENED = "severity raised"
+    EASED = "severity lowered"
+    CHANGED = "content changed"
+    NEW_INTAKE = "seen by another intake"
+    ACKNOWLEDGED = "acknowledged"
+    UNACKNOWLEDGED = "acknowledgement taken back"
+    NOTED = "note"
+    RESOLVED_BY_SOURCE = "resolved by the source"
+    RESOLVED_BY_ABSENCE = "no longer listed by the source"
+    RESOLVED_BY_PERSON = "resolved by a person"
+    SOURCE_ENDED = "ended at the source after a person had resolved it"
+    REPEATED = "late repeat"
+    MISSING = "missing from a poll"
+    MISSED = "already over when first seen"
+    RELEASED = "withheld until now"
+    LINKED = "linked"
+    RECEIVER_ADDED = "receiver added"
+    OVER_BEFORE_SENT = "over before it was sent"
+    GAVE_UP = "delivery given up"
+    DRY_RUN = "dry run"
+
+
+class Family(StrEnum):
+    """What sort of place a receiver is; decides who hears of links, what a close may cancel, where tests go."""
+
+    TICKET = "ticket"
+    PAGER = "pager"
+    CHAT = "chat"
+    MAIL = "mail"
+    SMS = "sms"
+    REMEDIATION = "remediation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One observation. `fingerprint` is opaque, as its source gave it, and unique within the source.
+
+    `ref` = (receiver, external id) stands in for source and fingerprint where a hook knows only that.
+    `at` is the source's own time of this change; None where it tells none. `intake` names the way in
+    ("poll", "/alert", "api"); `via` the receiver it came back from, which is not told of it again.
+    A label with several values holds one per line. `person`: one of us did this, not the source.
+    """
+
+    source: str
+    fingerprint: str
+    kind: Kind
+    status: EventStatus
+    title: str = ""
+    severity: Severity = Severity.WARNING
+    description: str = ""
+    at: datetime | None = None
+    starts_at: datetime | None = None
+    url: str = ""
+    labels: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    annotations: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    intake: str = "poll"
+    via: str = ""
+    actor: str = ""
+    note: str = ""
+    note_id: str = ""
+    person: bool = False
+    affects_us: Affects = Affects.YES
+    test: bool = False
+    ref: tuple[str, str] | None = None
+
+    @property
+    def key(self) -> str:
+        return alert_key(self.source, self.fingerprint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What one check of a source returned.
+
+    `complete`: the list holds all that is open, so absence means something. `unknown`: fingerprints that
+    were asked for by id and could not be read; they are neither open nor over. `warnings` are for people.
+    """
+
+    source: str
+    events: tuple[Event, ...] = ()
+    complete: bool = False
+    unknown: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """The one tracked thing: a vendor's outage or an alert of our own. Its source owns its content and end.
+
+    `episode` counts openings and never restarts. `receivers` were owed an open in this episode; nobody is
+    dropped from it. `withheld` maps a matched receiver to why it has not been told. `revision` is raised by
+    every commit and never restarts. `seen_at` is the source's time of the newest change that we took.
+    """
+
+    key: str
+    source: str
+    fingerprint: str
+    kind: Kind
+    episode: int
+    internal_id: str
+    status: Status
+    severity: Severity
+    title: str
+    started_at: datetime
+    updated_at: datetime
+    description: str = ""
+    url: str = ""
+    labels: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    annotations: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    starts_at: datetime | None = None
+    seen_at: datetime | None = None
+    ended_at: datetime | None = None
+    resolved_by: ResolvedBy | None = None
+    source_ended: bool = False
+    owner: str = ""
+    note: str = ""
+    intakes: tuple[str, ...] = ()
+    receivers: tuple[str, ...] = ()
+    withheld: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    explained_by: str = ""
+    affects_us: Affects = Affects.YES
+    missing_polls: int = 0
+    repeats: int = 0
+    repeated_at: datetime | None = None
+    peak: Severity | None = None
+    test: bool = False
+    revision: int = 0
+
+    @property
+    def open(self) -> bool:
+        return self.status is not Status.RESOLVED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One row of an alert's timeline: what became of it, why, and which verbs its receivers are owed."""
+
+    key: str
+    episode: int
+    at: datetime
+    why: Why
+    before: Status | None
+    after: Status
+    verbs: tuple[Verb, ...] = ()
+    actor: str = ""
+    note: str = ""
+    note_id: str = ""
+    via: str = ""
+    receiver: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """What the deciders need to know of a configured destination; the adapter itself stays at the edge.
+
+    `why_off` is empty when the receiver is on. `settle`: how long after an ambiguous create its search can
+    be trusted. `deadline`: the longest that one call may take. `repeat_ambiguous`: send again where nobody
+    can tell whether the first one arrived (severities listed).
+    """
+
+    name: str
+    family: Family
+    verbs: frozenset[Verb]
+    findable: bool = False
+    why_off: str = ""
+    settle: timedelta = timedelta(seconds=30)
+    deadline: timedelta = timedelta(seconds=15)
+    reopen_within: timedelta = timedelta(0)
+    repeat_ambiguous: frozenset[Severity] = frozenset({Severity.CRITICAL, Severity.ERROR})
+
+    @property
+    def cancels(self) -> bool:
+        """Whether a close may remove an open that was not begun. Tickets and chat always get both."""
+        return self.family not in (Family.TICKET, Family.CHAT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The remote object of one episode at one receiver: work item, issue, incident, message.
+
+    `remote_key` is that of the episode which made the object. An empty `external_id` means that it is not
+    made yet and only `previous` (url or id of an earlier episode's object) is known. `sent` lists statuses
+    that we wrote there and have not seen come back.
+    """
+
+    key: str
+    episode: int
+    receiver: str
+    remote_key: str
+    external_id: str = ""
+    url: str = ""
+    previous: str = ""
+    sent: tuple[str, ...] = ()
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A row of the outbox. Its id is made of what it is, so that writing it twice is writing it once.
+
+    Only the head of a lane (key, receiver) has `due_at`. `intent_at` is when a create may first have left
+    us. `actor`, `note`: of the transition that owes it; all else is read from the alert when it is sent.
+    """
+
+    key: str
+    episode: int
+    revision: int
+    receiver: str
+    verb: Verb
+    severity: Severity = Severity.WARNING
+    seq: int = 0
+    due_at: datetime | None = None
+    attempts: int = 0
+    lease_until: datetime | None = None
+    owner: str = ""
+    intent_at: datetime | None = None
+    actor: str = ""
+    note: str = ""
+    note_id: str = ""
+    cancels: bool = False
+    reason: str = ""
+    created_at: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.key}:{self.episode}:{self.revision}:{self.receiver}:{self.verb}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """An open object as a destination lists it, for reconciliation."""
+
+    external_id: str
+    remote_key: str
+    status: Status
+    created_at: datetime | None = None
+    url: str = ""
+    note_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One checker's row: when it is due, who runs it, and what came of the last run.
+
+    `first_good_at`: the first poll that could be read; what was over before it is history, not missed.
+    """
+
+    name: str
+    due_at: datetime
+    revision: int = 0
+    owner: str = ""
+    lease_until: datetime | None = None
+    last_run_at: datetime | None = None
+    last_success_at: datetime | None = None
+    first_good_at: datetime | None = None
+    unknown_since: datetime | None = None
+    unknown_reason: str = ""
+    failures: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def alert_key(source: str, fingerprint: str) -> str:
+    """20 hex characters of sha256: the only id used in tables and towards other systems."""
+    return _hex(f"{source}\n{fingerprint}")
+
+
+def remote_key(key: str, episode: int) -> str:
+    """20 hex characters that name one episode's object in a remote system; what `find` searches."""
+    return _hex(f"{key}:{episode}")
+
+
+def bucket(key: str) -> int:
+    """The partition (0 to BUCKETS-1) that holds an alert and all that belongs to it."""
+    return int(key[0], 16) % BUCKETS
+
+
+def internal_id(source: str, key: str, episode: int, *, length: int = 5) -> str:
+    """The id for people, e.g. `GITHUB-7F3KQ`: source, bucket, then base32 of the episode's hash.
+
+    `length` counts the characters behind the dash; the caller asks for one more when an id is taken.
+    """
+    number = int.from_bytes(hashlib.sha256(f"{key}:{episode}".encode()).digest())
+    code = _BASE32[bucket(key)]
+    for _ in range(length - 1):
+        number, digit = divmod(number, 32)
+        code += _BASE32[digit]
+    return f"{_prefix(source)}-{code}"
+
+
+def internal_code(text: str) -> str:
+    """The part of an internal id that identifies: upper case, without the source's name; "" if it is none."""
+    code = text.strip().upper().rpartition("-")[2]
+    return code if 5 <= len(code) <= 12 and all(char in _BASE32 for char in code) else ""
+
+
+def code_bucket(code: str) -> int:
+    """The bucket that an internal code names."""
+    return _BASE32.index(code[0]) % BUCKETS
+
+
+def _prefix(source: str) -> str:
+    letters = "".join(char if char.isascii() and char.isalnum() else "_" for char in source.rpartition(":")[2])
+    return letters.strip("_").upper()[:20] or "ALERT"
+
+
+def _hex(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
