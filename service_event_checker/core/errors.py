@@ -37,7 +37,9 @@ class Reason(StrEnum):
         return self in _AMBIGUOUS
 
 
-_AMBIGUOUS = frozenset({Reason.TIMEOUT, Reason.RESET, Reason.SERVER_ERROR, Reason.GARBAGE, Reason.TOO_LARGE, Reason.CRASHED})
+_AMBIGUOUS = frozenset(
+    {Reason.TIMEOUT, Reason.RESET, Reason.SERVER_ERROR, Reason.GARBAGE, Reason.TOO_LARGE, Reason.CRASHED}
+)
 
 
 class OutageCheckerError(Exception):

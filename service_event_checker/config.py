@@ -1,0 +1,109 @@
+"""config.json as checked values: what is wrong is refused at start, with its path in the file and a hint.
+
+Secrets stand in the file only as `"env:NAME"`. A key that is left out takes the environment variable that its
+model names in `ENV`. What lacks a value it `NEEDS` is off and says why; the rest works.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from service_event_checker.core.model import Severity
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(text: object) -> object:
+    """Turn "60s", "5m", "1h30m" or a number of seconds into a timedelta; anything else is pydantic's to refuse."""
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        return text
+    if isinstance(text, int | float):
+        return timedelta(seconds=text)
+    return _duration(text)
+
+
+def _duration(text: str) -> timedelta:
+    seconds, rest = 0.0, text.strip()
+    while rest:
+        digits = len(rest) - len(rest.lstrip("0123456789."))
+        unit = rest[digits:].lstrip()[:2]
+        unit = unit if unit == "ms" else unit[:1]
+        if not digits or unit not in _UNITS:
+            raise ValueError(f'"{text}" is no duration; write it like "60s", "5m" or "1h30m"')
+        seconds += float(rest[:digits]) * _UNITS[unit]
+        rest = rest[digits:].lstrip()[len(unit) :].lstrip()
+    return timedelta(seconds=seconds)
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+class Model(BaseModel):
+    """The base of all that is read from config.json: unknown keys are mistakes, input is not echoed in errors."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, populate_by_name=True)
+
+    #: field -> environment variables that fill it when the file leaves it out; the first that is set wins
+    ENV: ClassVar[dict[str, tuple[str, ...]]] = {}
+    #: fields without which the entry is off
+    NEEDS: ClassVar[tuple[str, ...]] = ()
+
+
+class Selection(Model):
+    """What `only` and `except` select by. Names are compared without regard to case; `title` is a regexp."""
+
+    components: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    instances: tuple[str, ...] = ()
+    severities: tuple[Severity, ...] = ()
+    title: str = ""
+
+
+class CheckerConfig(Model):
+    """What every checker has. An adapter's Config adds `kind: Literal["<module name>"]` and its own keys."""
+
+    kind: str
+    url: str
+    every: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(seconds=60)
+    timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=2))] = timedelta(seconds=15)
+    only: Selection = Selection()
+    except_: Selection = Field(default=Selection(), alias="except")
+    when_unknown: Literal["open", "ignore"] = "open"
+    resolve_after: Annotated[int, Field(ge=1, le=100)] = 2
+    name: str = ""
+
+
+class DestinationConfig(Model):
+    """What every destination has. An adapter's Config adds `kind: Literal["<module name>"]` and its own keys.
+
+    None means the adapter's own default (the class attributes below).
+    """
+
+    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
+    REOPEN_WITHIN: ClassVar[timedelta] = timedelta(0)
+    RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # calls per second, burst
+
+    kind: str
+    settle: Duration | None = None
+    reopen_within: Duration | None = None
+    timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=2))] = timedelta(seconds=15)
+    rate: Annotated[float, Field(gt=0)] | None = None
+    burst: Annotated[int, Field(ge=1)] | None = None
+    on_resolve: Literal["close", "comment", "none"] = "close"
+    on_ambiguous: Literal["repeat", "drop"] | None = None
+    fallback: str = ""
+
+
+def secret(value: SecretStr | None) -> str:
+    """Return the text of a secret, or ""."""
+    return value.get_secret_value() if value else ""
+
+
+def as_mapping(value: Any) -> dict[str, Any]:
+    """Return `value` if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
