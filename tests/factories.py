@@ -57,6 +57,7 @@ def alert(**changes: Any) -> Alert:
         title="Disruption with some GitHub services",
         description="We are investigating reports of degraded performance.",
         started_at=NOW,
+        opened_at=NOW,
         updated_at=NOW,
         starts_at=NOW,
         seen_at=NOW,

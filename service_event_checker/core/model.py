@@ -169,8 +169,11 @@ class Alert:
     """The one tracked thing: a vendor's outage or an alert of our own. Its source owns its content and end.
 
     `episode` counts openings and never restarts. `receivers` were owed an open in this episode; nobody is
-    dropped from it. `withheld` maps a matched receiver to why it has not been told. `revision` is raised by
-    every commit and never restarts. `seen_at` is the source's time of the newest change that we took.
+    dropped from it. `withheld` maps a matched receiver to why it has not been told. `links` maps a receiver
+    to the address of its object. `started_at` is when it began at the source, `opened_at` when we opened the
+    episode, `starts_at` the latest start the source named in it, `seen_at` the source's time of the newest
+    change that we took. `note_ids` are those of the latest notes. `revision` is raised by every commit and
+    never restarts.
     """
 
     key: str
@@ -183,6 +186,7 @@ class Alert:
     severity: Severity
     title: str
     started_at: datetime
+    opened_at: datetime
     updated_at: datetime
     description: str = ""
     url: str = ""
@@ -193,8 +197,11 @@ class Alert:
     ended_at: datetime | None = None
     resolved_by: ResolvedBy | None = None
     source_ended: bool = False
+    previous_ended_at: datetime | None = None
     owner: str = ""
     note: str = ""
+    note_ids: tuple[str, ...] = ()
+    links: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     intakes: tuple[str, ...] = ()
     receivers: tuple[str, ...] = ()
     withheld: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
@@ -203,7 +210,6 @@ class Alert:
     missing_polls: int = 0
     repeats: int = 0
     repeated_at: datetime | None = None
-    peak: Severity | None = None
     test: bool = False
     revision: int = 0
 

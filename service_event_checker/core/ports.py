@@ -113,11 +113,11 @@ class IdTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A leased delivery with the alert as it is now and, if any, the link of the delivery's episode."""
+    """A leased delivery with the alert as it is now and the receiver's links of it, oldest episode first."""
 
     delivery: Delivery
     alert: Alert
-    link: Link | None
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,6 @@ class Settled:
     """The delivery is done with: the row goes, the lane's next becomes due. `link` is stored if given."""
 
     link: Link | None = None
-    write: Write | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +189,11 @@ class Store(Protocol):
         """Return all alerts that are not resolved, of one source if named."""
         ...
 
-    def list(self, query: Query) -> Page:
+    def withheld_alerts(self) -> list[Alert]:
+        """Return the open alerts that somebody has not been told of."""
+        ...
+
+    def page(self, query: Query) -> Page:
         """Return one page; costs the same however many alerts there are."""
         ...
 
@@ -218,11 +221,11 @@ class Store(Protocol):
         """Record durably that a create may leave from now on. Raises LeaseLost."""
         ...
 
-    def settle(self, delivery: Delivery, outcome: Outcome, now: datetime) -> None:
-        """Record what became of a claimed delivery and release it.
+    def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
+        """Record what became of a claimed delivery and release it; `write` goes with it or not at all.
 
-        Raises LeaseLost when the lease is another's. With `Settled.write` in conflict nothing is recorded
-        and StoreConflict is raised, so that the caller may decide anew.
+        Raises LeaseLost when the lease is another's, StoreConflict when `write` or the lane was changed by
+        somebody else meanwhile: then nothing is recorded and the caller decides anew.
         """
         ...
 

@@ -1,0 +1,128 @@
+"""Order within one lane (alert, receiver): what a new or a settled delivery does to those that wait. Pure.
+
+Stores call this inside their transaction and write what it returns. Only the head of a lane has `due_at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from service_event_checker.core.model import Delivery, Verb
+from service_event_checker.core.ports import Again, Dead, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """A lane's own row, kept over all episodes. `dead_episode`: the episode whose open was given up."""
+
+    key: str
+    receiver: str
+    revision: int = 0
+    head: str = ""
+    dead_episode: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneChange:
+    """What to write: the lane's row, deliveries to insert or replace, ids to delete.
+
+    `dead` is kept as a dead letter. `cancelled` counts opens that were over before they were sent.
+    """
+
+    lane: Lane
+    put: tuple[Delivery, ...] = ()
+    drop: tuple[str, ...] = ()
+    dead: Delivery | None = None
+    cancelled: int = 0
+
+
+def in_order(deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Sort a lane's deliveries as they are to be sent."""
+    return sorted(deliveries, key=lambda delivery: (delivery.episode, delivery.revision, delivery.seq))
+
+
+def append(lane: Lane, waiting: Sequence[Delivery], new: Iterable[Delivery], now: datetime) -> LaneChange:
+    """Queue new deliveries behind those that wait; superfluous ones on both sides fall away."""
+    queue = in_order(waiting)
+    cancelled = 0
+    for delivery in new:
+        if delivery.episode == lane.dead_episode:
+            continue  # its open was given up: there is nothing to tell of
+        if delivery.verb is Verb.CLOSE and delivery.cancels and _not_begun(queue, delivery):
+            queue = [other for other in queue if other.episode != delivery.episode]
+            cancelled += 1
+            continue
+        if delivery.verb is Verb.UPDATE:
+            delivery, queue = _supersede(delivery, queue, now)
+        queue.append(delivery)
+    return _change(lane, waiting, in_order(queue), now, cancelled=cancelled)
+
+
+def settle(lane: Lane, waiting: Sequence[Delivery], settled: Delivery, outcome: Outcome, now: datetime) -> LaneChange:
+    """Apply what became of a claimed delivery and make the next one due."""
+    queue = [delivery for delivery in in_order(waiting) if delivery.id != settled.id]
+    match outcome:
+        case Again(due_at=due_at, reason=reason, intent_at=intent_at):
+            released = replace(_released(settled), due_at=due_at, reason=reason, intent_at=intent_at)
+            again = replace(released, attempts=settled.attempts + 1)
+            return _change(lane, waiting, in_order([again, *queue]), now)
+        case Dead(reason=reason):
+            dead = replace(_released(settled), due_at=None, reason=reason)
+            if settled.verb is Verb.OPEN:
+                lane = replace(lane, dead_episode=settled.episode)
+                queue = [delivery for delivery in queue if delivery.episode != settled.episode]
+            change = _change(lane, waiting, queue, now)
+            return replace(change, dead=dead, drop=tuple(id for id in change.drop if id != dead.id))
+    return _change(lane, waiting, queue, now)
+
+
+def revive(lane: Lane, waiting: Sequence[Delivery], again: Sequence[Delivery], now: datetime) -> LaneChange:
+    """Queue dead letters of the lane's newest episode again, ahead of what waits."""
+    fresh = [replace(_released(delivery), attempts=0, reason="", due_at=None) for delivery in again]
+    return _change(replace(lane, dead_episode=0), waiting, in_order([*fresh, *waiting]), now)
+
+
+def _not_begun(queue: Sequence[Delivery], close: Delivery) -> bool:
+    """Whether the episode's open is certainly unsent: a worker that holds it has to write its intent first."""
+    return any(
+        other.verb is Verb.OPEN and other.episode == close.episode and other.intent_at is None for other in queue
+    )
+
+
+def _supersede(update: Delivery, queue: list[Delivery], now: datetime) -> tuple[Delivery, list[Delivery]]:
+    """Drop waiting updates of the episode: the new one says the state of now. It keeps the head's patience."""
+    kept = []
+    for other in queue:
+        if other.verb is Verb.UPDATE and other.episode == update.episode and not _leased(other, now):
+            if other.due_at is not None:
+                update = replace(update, due_at=other.due_at, attempts=other.attempts, reason=other.reason)
+        else:
+            kept.append(other)
+    return update, kept
+
+
+def _change(
+    lane: Lane, before: Sequence[Delivery], queue: Sequence[Delivery], now: datetime, *, cancelled: int = 0
+) -> LaneChange:
+    """Return the difference between the rows before and the queue, with exactly its head due."""
+    rows = [replace(delivery, due_at=None) for delivery in queue]
+    if rows:
+        rows[0] = replace(rows[0], due_at=queue[0].due_at or now)
+    known = {delivery.id: delivery for delivery in before}
+    ids = {delivery.id for delivery in rows}
+    return LaneChange(
+        lane=replace(lane, revision=lane.revision + 1, head=rows[0].id if rows else ""),
+        put=tuple(delivery for delivery in rows if known.get(delivery.id) != delivery),
+        drop=tuple(id for id in known if id not in ids),
+        cancelled=cancelled,
+    )
+
+
+def _leased(delivery: Delivery, now: datetime) -> bool:
+    return delivery.lease_until is not None and delivery.lease_until > now
+
+
+def _released(delivery: Delivery) -> Delivery:
+    return replace(delivery, owner="", lease_until=None)

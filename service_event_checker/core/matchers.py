@@ -1,0 +1,66 @@
+"""Alertmanager's matchers: `name="value"`, `!=`, `=~`, `!~`, anchored. Pure.
+
+A label that is missing counts as empty. A label with several values (one per line) matches by any of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service_event_checker.core.errors import InvalidInput
+
+PATTERN_MAX = 1000  # characters of a regular expression; longer ones are a mistake or an attack
+_SHAPE = re.compile(r'\s*([\w.:\-]+)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^\s",{}]*)\s*')
+_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One condition on a name; `operator` is one of `=`, `!=`, `=~`, `!~`."""
+
+    name: str
+    operator: str
+    value: str
+    pattern: re.Pattern[str] | None = None
+
+    def matches(self, names: Mapping[str, str]) -> bool:
+        text = names.get(self.name, "")
+        hit = any(self._hits(value) for value in {text, *text.split("\n")})
+        return hit is not self.operator.startswith("!")
+
+    def _hits(self, value: str) -> bool:
+        return self.pattern.fullmatch(value) is not None if self.pattern else value == self.value
+
+
+def parse(text: str, where: str = "match") -> tuple[Matcher, ...]:
+    """Read one or several matchers, e.g. `severity="critical"` or `{kind="outage",title=~".*(?i)actions.*"}`.
+
+    Raises InvalidInput with `where` and what was not understood.
+    """
+    rest = text.strip()
+    if rest.startswith("{") and rest.endswith("}"):
+        rest = rest[1:-1].strip().removesuffix(",")
+    found: list[Matcher] = []
+    while rest:
+        shape = _SHAPE.match(rest)
+        behind = rest[shape.end() :] if shape else rest
+        if shape is None or (behind and not behind.startswith(",")):
+            raise InvalidInput(where, f'cannot read the matcher "{text}"', 'Write it like severity="critical"')
+        found.append(_matcher(*shape.groups(), where=where))
+        rest = behind.removeprefix(",").lstrip()
+    return tuple(found)
+
+
+def _matcher(name: str, operator: str, value: str, *, where: str) -> Matcher:
+    if value.startswith('"'):
+        value = re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[0]), value[1:-1], flags=re.DOTALL)
+    if "~" not in operator:
+        return Matcher(name, operator, value)
+    if len(value) > PATTERN_MAX:
+        raise InvalidInput(where, f"the pattern of {name} is longer than {PATTERN_MAX} characters")
+    try:
+        return Matcher(name, operator, value, re.compile(value, re.DOTALL))
+    except re.error as error:
+        raise InvalidInput(where, f'"{value}" is no regular expression ({error})') from error

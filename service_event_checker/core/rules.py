@@ -1,0 +1,230 @@
+"""Who is owed what: asks the rules at every transition and turns the answer into deliveries. Pure.
+
+Rules add and never remove: a receiver matched for the first time in an episode is owed `open`, one that was
+opened is owed the transition's verbs. A silence, or a receiver that is off, withholds only first openings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from service_event_checker.core.matchers import Matcher
+from service_event_checker.core.model import (
+    Alert,
+    Delivery,
+    Family,
+    Link,
+    Receiver,
+    Transition,
+    Verb,
+    Why,
+    remote_key,
+)
+from service_event_checker.core.ports import Write
+
+RECEIVERS_MAX = 24  # an alert, its deliveries and its lanes must fit one entity group transaction of Azure Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    name: str
+    matchers: tuple[Matcher, ...]
+    send: tuple[str, ...]
+    proceed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    matchers: tuple[Matcher, ...]
+    starts_at: datetime
+    ends_at: datetime
+    owner: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """The rules in their order, the silences, and the receivers by name."""
+
+    rules: tuple[Rule, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    receivers: Mapping[str, Receiver] = field(default_factory=dict)
+
+
+def names_of(alert: Alert) -> dict[str, str]:
+    """Return what a matcher may ask for: the alert's labels and, over them, its own names."""
+    own = {
+        "source": alert.source,
+        "kind": alert.kind.value,
+        "intake": "\n".join(alert.intakes),
+        "severity": alert.severity.value,
+        "title": alert.title,
+        "test": "true" if alert.test else "false",
+        "affects_us": alert.affects_us.value,
+    }
+    return {**alert.labels, **own}
+
+
+def matched(alert: Alert, rules: Iterable[Rule]) -> tuple[str, ...]:
+    """Return the receivers that the rules name for the alert as it is, in their order, each once."""
+    names = names_of(alert)
+    found: dict[str, None] = {}
+    for rule in rules:
+        if all(matcher.matches(names) for matcher in rule.matchers):
+            found |= dict.fromkeys(rule.send)
+            if not rule.proceed:
+                break
+    return tuple(found)
+
+
+def route(alert: Alert, transitions: Iterable[Transition], book: Rulebook, now: datetime) -> Write:
+    """Return the commit that the transitions ask for. `alert.revision` is the one that was read."""
+    transitions = tuple(transitions)
+    owed: dict[tuple[str, Verb], Delivery] = {}
+    for transition in transitions:
+        for verb in transition.verbs:
+            for name in alert.receivers:
+                if name != transition.via and verb in _verbs(book, name):
+                    _owe(owed, _delivery(alert, name, verb, transition, book, now))
+    if alert.open:
+        alert = _open_new(alert, transitions, book, now, owed)
+    deliveries = (replace(delivery, seq=seq) for seq, delivery in enumerate(owed.values()))
+    return Write(alert=alert, transitions=transitions, deliveries=tuple(deliveries))
+
+
+def release(alert: Alert, book: Rulebook, now: datetime) -> Write | None:
+    """Return the commit that tells those whose silence or absence is over, and those a rule names anew; or None."""
+    if not alert.open or not alert.withheld:
+        return None
+    write = route(alert, (), book, now)
+    if write.alert == alert:
+        return None
+    told = tuple(delivery.receiver for delivery in write.deliveries)
+    why = (_own(alert, Why.RELEASED, now, receiver=", ".join(told)),) if told else ()
+    return replace(write, transitions=why)
+
+
+def linked(alert: Alert, receiver: str, url: str, book: Rulebook, now: datetime) -> Write | None:
+    """Return the commit that shows a new object's address in the alert's chat messages; None if it is known."""
+    if not url or alert.links.get(receiver) == url or book.receivers[receiver].family is Family.CHAT:
+        return None
+    seen = replace(alert, links={**alert.links, receiver: url}, updated_at=now)
+    chats = tuple(name for name in alert.receivers if _family(book, name) is Family.CHAT)
+    transition = _own(seen, Why.LINKED, now, receiver=receiver)
+    deliveries = (_delivery(seen, name, Verb.UPDATE, transition, book, now) for name in chats)
+    return Write(alert=seen, transitions=(transition,), deliveries=tuple(deliveries))
+
+
+def noted_in_timeline(alert: Alert, why: Why, receiver: str, note: str, now: datetime) -> Write:
+    """Return the commit that records what became of a delivery; it owes nobody anything."""
+    return Write(alert=alert, transitions=(replace(_own(alert, why, now, receiver=receiver), note=note),))
+
+
+def link_for(delivery: Delivery, alert: Alert, links: Iterable[Link], receiver: Receiver) -> Link | None:
+    """Return the link that a delivery works on: its own episode's, or what an earlier one hands over.
+
+    Within `reopen_within` the earlier object itself (its `open` means reopen); later a link without an
+    external id that names it. None where there is nothing earlier.
+    """
+    earlier: Link | None = None
+    for link in links:
+        if link.episode == delivery.episode:
+            return link
+        if link.episode < delivery.episode and link.external_id:
+            earlier = link
+    if earlier is None:
+        return None
+    ended_at = alert.previous_ended_at if alert.episode == delivery.episode else None
+    if ended_at is not None and alert.opened_at - ended_at <= receiver.reopen_within:
+        return replace(earlier, episode=delivery.episode, closed=False)
+    return Link(
+        key=delivery.key,
+        episode=delivery.episode,
+        receiver=delivery.receiver,
+        remote_key=remote_key(delivery.key, delivery.episode),
+        previous=earlier.url or earlier.external_id,
+    )
+
+
+def _open_new(
+    alert: Alert,
+    transitions: tuple[Transition, ...],
+    book: Rulebook,
+    now: datetime,
+    owed: dict[tuple[str, Verb], Delivery],
+) -> Alert:
+    """Owe an `open` to the receivers that nobody has told yet, or note why they have to wait."""
+    wanted = dict.fromkeys((*alert.withheld, *matched(alert, book.rules)))
+    silence = _silence(alert, book, now)
+    withheld: dict[str, str] = {}
+    receivers = list(alert.receivers)
+    cause = transitions[-1] if transitions else None
+    for name in wanted:
+        if name in alert.receivers or name not in book.receivers:
+            continue
+        off = book.receivers[name].why_off
+        if off or silence:
+            withheld[name] = f"off: {off}" if off else f"silenced by {silence}"
+        elif Verb.OPEN in book.receivers[name].verbs and not (cause and cause.via == name):
+            receivers.append(name)
+            _owe(owed, _delivery(alert, name, Verb.OPEN, cause, book, now))
+    return replace(alert, receivers=tuple(receivers), withheld=withheld)
+
+
+def _silence(alert: Alert, book: Rulebook, now: datetime) -> str:
+    names = names_of(alert)
+    for silence in book.silences:
+        if silence.starts_at <= now < silence.ends_at and all(part.matches(names) for part in silence.matchers):
+            return f"{silence.owner}: {silence.reason}"
+    return ""
+
+
+def _delivery(alert: Alert, name: str, verb: Verb, cause: Transition | None, book: Rulebook, now: datetime) -> Delivery:
+    return Delivery(
+        key=alert.key,
+        episode=alert.episode,
+        revision=alert.revision + 1,
+        receiver=name,
+        verb=verb,
+        severity=alert.severity,
+        actor=cause.actor if cause else "",
+        note=cause.note if cause else "",
+        note_id=cause.note_id if cause else "",
+        cancels=verb is Verb.CLOSE and book.receivers[name].cancels,
+        created_at=now,
+    )
+
+
+def _owe(owed: dict[tuple[str, Verb], Delivery], delivery: Delivery) -> None:
+    """Add a delivery; one of the same verb in the same commit takes up the other's note."""
+    place = (delivery.receiver, delivery.verb)
+    earlier = owed.get(place)
+    if earlier is not None and earlier.note and earlier.note != delivery.note:
+        delivery = replace(
+            delivery,
+            note=f"{earlier.note}\n{delivery.note}".strip(),
+            note_id=",".join(filter(None, (earlier.note_id, delivery.note_id))),
+        )
+    owed[place] = delivery
+
+
+def _own(alert: Alert, why: Why, now: datetime, *, receiver: str) -> Transition:
+    return Transition(
+        key=alert.key,
+        episode=alert.episode,
+        at=now,
+        why=why,
+        before=alert.status,
+        after=alert.status,
+        receiver=receiver,
+    )
+
+
+def _verbs(book: Rulebook, name: str) -> frozenset[Verb]:
+    return book.receivers[name].verbs if name in book.receivers else frozenset()
+
+
+def _family(book: Rulebook, name: str) -> Family | None:
+    return book.receivers[name].family if name in book.receivers else None

@@ -1,0 +1,267 @@
+"""What changed: folds one observation into the alert it belongs to. Pure; `now` is an argument.
+
+An alert is opened by its source, ended by its source or a person, and opened again as a new episode by the
+rules of `_opens_again`. What cannot be read changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from service_event_checker.core.model import (
+    Affects,
+    Alert,
+    Event,
+    EventStatus,
+    ResolvedBy,
+    Snapshot,
+    Status,
+    Transition,
+    Verb,
+    Why,
+    internal_id,
+)
+
+REPEATS_COUNTED_EVERY = timedelta(hours=1)  # a re-sent alert costs at most one write an hour
+SAME_START = timedelta(milliseconds=1)  # Alertmanager tells nanoseconds by webhook, milliseconds by its API
+NOTES_REMEMBERED = 50
+POLL = "poll"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The alert after an event, and the transitions that led there; `alert` is None when there is nothing to keep."""
+
+    alert: Alert | None
+    transitions: tuple[Transition, ...] = ()
+
+
+def track(alert: Alert | None, event: Event, now: datetime, *, first_good_at: datetime | None = None) -> Change:
+    """Fold `event` into `alert` (None: its key was never seen).
+
+    `first_good_at`: when the source could first be read; what was over before is history and is not stored.
+    """
+    if alert is None:
+        return _first_seen(event, now, first_good_at)
+    match event.status:
+        case EventStatus.FIRING:
+            return _observe(alert, event, now) if alert.open else _after_the_end(alert, event, now)
+        case EventStatus.RESOLVED:
+            return _end(alert, event, now)
+        case EventStatus.ACKNOWLEDGED if alert.status is Status.FIRING:
+            return _step(alert, Why.ACKNOWLEDGED, event, now, Verb.ACK, status=Status.ACKNOWLEDGED, owner=event.actor)
+        case EventStatus.UNACKNOWLEDGED if alert.status is Status.ACKNOWLEDGED:
+            return _step(alert, Why.UNACKNOWLEDGED, event, now, Verb.UNACK, status=Status.FIRING, owner="")
+        case EventStatus.NOTED:
+            return _note(alert, event, now)
+    return Change(alert)
+
+
+def absent(alerts: Iterable[Alert], snapshot: Snapshot, resolve_after: int, now: datetime) -> list[Change]:
+    """Count a good complete poll against the open alerts that it no longer mentions; resolve at `resolve_after`."""
+    if not snapshot.complete:
+        return []  # unknown is not over
+    mentioned = {event.fingerprint for event in snapshot.events} | snapshot.unknown
+    missing = [alert for alert in alerts if alert.open and not alert.test and alert.fingerprint not in mentioned]
+    return [_miss(alert, resolve_after, now) for alert in missing]
+
+
+def longer_id(alert: Alert) -> Alert:
+    """Give the alert an internal id of one character more, for when another episode has the short one."""
+    length = len(alert.internal_id.rpartition("-")[2]) + 1
+    return replace(alert, internal_id=internal_id(alert.source, alert.key, alert.episode, length=length))
+
+
+def _first_seen(event: Event, now: datetime, first_good_at: datetime | None) -> Change:
+    if event.affects_us is Affects.NO:
+        return Change(None)
+    if event.status is EventStatus.FIRING:
+        return _open(event, now)
+    posted_at = event.starts_at or event.at
+    if event.status is not EventStatus.RESOLVED or event.intake != POLL:
+        return Change(None)
+    if first_good_at is None or posted_at is None or posted_at <= first_good_at:
+        return Change(None)
+    return _step(_opened(event, now), Why.MISSED, event, now, **_ended(event, now, ResolvedBy.SOURCE))
+
+
+def _open(event: Event, now: datetime, previous: Alert | None = None) -> Change:
+    alert = _opened(event, now, previous)
+    why = Why.OPENED_AGAIN if previous else Why.OPENED
+    return Change(alert, (_transition(alert, why, event, now, before=None, verbs=()),))
+
+
+def _opened(event: Event, now: datetime, previous: Alert | None = None) -> Alert:
+    episode = previous.episode + 1 if previous else 1
+    return Alert(
+        key=event.key,
+        source=event.source,
+        fingerprint=event.fingerprint,
+        kind=event.kind,
+        episode=episode,
+        internal_id=internal_id(event.source, event.key, episode),
+        status=Status.FIRING,
+        severity=event.severity,
+        title=event.title,
+        started_at=event.starts_at or event.at or now,
+        opened_at=now,
+        updated_at=now,
+        description=event.description,
+        url=event.url,
+        labels=event.labels,
+        annotations=event.annotations,
+        starts_at=event.starts_at,
+        seen_at=event.at,
+        intakes=(event.intake,),
+        affects_us=event.affects_us,
+        test=event.test,
+        previous_ended_at=previous.ended_at if previous else None,
+        revision=previous.revision if previous else 0,
+    )
+
+
+def _observe(alert: Alert, event: Event, now: datetime) -> Change:
+    """Take the newer content of an open alert; the verbs that follow are those of what really changed."""
+    seen = replace(
+        alert,
+        missing_polls=0,
+        intakes=alert.intakes if event.intake in alert.intakes else (*alert.intakes, event.intake),
+        starts_at=max(filter(None, (alert.starts_at, event.starts_at)), default=None),
+    )
+    transitions = []
+    if seen.intakes != alert.intakes:
+        transitions.append(_transition(seen, Why.NEW_INTAKE, event, now, before=alert.status, verbs=()))
+    if alert.seen_at is not None and event.at is not None and event.at < alert.seen_at:
+        return Change(replace(seen, updated_at=now) if transitions else seen, tuple(transitions))
+    fresh = _content(seen, event)
+    if _told(fresh) == _told(seen):
+        return Change(replace(fresh, updated_at=now) if transitions else fresh, tuple(transitions))
+    worse = event.severity.rank < alert.severity.rank
+    why = Why.WORSENED if worse else Why.EASED if event.severity != alert.severity else Why.CHANGED
+    verbs: tuple[Verb, ...] = (Verb.UPDATE,)
+    if worse and alert.status is Status.ACKNOWLEDGED:  # who took it took something smaller
+        fresh, verbs = replace(fresh, status=Status.FIRING, owner=""), (Verb.UPDATE, Verb.UNACK)
+    fresh = replace(fresh, updated_at=now)
+    transitions.append(_transition(fresh, why, event, now, before=alert.status, verbs=verbs))
+    return Change(fresh, tuple(transitions))
+
+
+def _content(alert: Alert, event: Event) -> Alert:
+    """Return the alert with the event's content, as its source owns it; what the event leaves out stays."""
+    return replace(
+        alert,
+        severity=event.severity,
+        title=event.title or alert.title,
+        description=event.description or alert.description,
+        url=event.url or alert.url,
+        labels=event.labels or alert.labels,
+        annotations=event.annotations or alert.annotations,
+        seen_at=max(filter(None, (alert.seen_at, event.at)), default=None),
+        affects_us=alert.affects_us if event.affects_us is Affects.NO else event.affects_us,
+    )
+
+
+def _told(alert: Alert) -> tuple[object, ...]:
+    """What people see of the content: only a change of it is worth an update."""
+    content = (alert.severity, alert.title, alert.description, alert.url, dict(alert.labels), dict(alert.annotations))
+    return (*content, alert.affects_us)
+
+
+def _end(alert: Alert, event: Event, now: datetime) -> Change:
+    if event.via and not event.person and event.source != alert.source:
+        text = event.note or f"resolved at {event.via}" + (f" by {event.actor}" if event.actor else "")
+        return _note(alert, replace(event, note=text), now)  # a copy does not end what its source owns
+    if not alert.open:
+        return _end_again(alert, event, now)
+    if event.person:
+        return _step(alert, Why.RESOLVED_BY_PERSON, event, now, Verb.CLOSE, **_ended(event, now, ResolvedBy.PERSON))
+    if event.intake != POLL and event.at and alert.starts_at and event.at < alert.starts_at - SAME_START:
+        return Change(alert)  # the late end of an earlier firing
+    final = replace(_content(alert, event), severity=alert.severity)
+    return _step(final, Why.RESOLVED_BY_SOURCE, event, now, Verb.CLOSE, **_ended(event, now, ResolvedBy.SOURCE))
+
+
+def _end_again(alert: Alert, event: Event, now: datetime) -> Change:
+    """Tell that the source, too, has ended what a person had resolved; all other ends are known."""
+    if event.person or alert.resolved_by is not ResolvedBy.PERSON or alert.source_ended:
+        return Change(alert)
+    return _step(alert, Why.SOURCE_ENDED, event, now, Verb.NOTE, source_ended=True)
+
+
+def _ended(event: Event, now: datetime, by: ResolvedBy) -> dict[str, object]:
+    ended_at = event.at or now if by is ResolvedBy.SOURCE else now
+    fields: dict[str, object] = {"status": Status.RESOLVED, "resolved_by": by, "ended_at": ended_at, "withheld": {}}
+    return fields | ({"owner": event.actor} if by is ResolvedBy.PERSON else {})
+
+
+def _after_the_end(alert: Alert, event: Event, now: datetime) -> Change:
+    if _opens_again(alert, event) and event.affects_us is not Affects.NO:
+        return _open(event, now, previous=alert)
+    if alert.repeated_at is not None and now - alert.repeated_at < REPEATS_COUNTED_EVERY:
+        return Change(alert)
+    return Change(replace(alert, repeats=alert.repeats + 1, repeated_at=now))
+
+
+def _opens_again(alert: Alert, event: Event) -> bool:
+    """Whether a firing event after the end is a new episode; the first rule that fits (design, promise 8)."""
+    if alert.resolved_by is ResolvedBy.ABSENCE:
+        return True
+    known_start = alert.starts_at or alert.started_at
+    later_start = event.starts_at is not None and event.starts_at > known_start + SAME_START
+    if alert.resolved_by is ResolvedBy.PERSON and not alert.source_ended:
+        return later_start or event.severity.rank < alert.severity.rank
+    if later_start or event.starts_at is None:
+        return True
+    ended_at = alert.ended_at or alert.updated_at
+    return event.intake == POLL and event.at is not None and event.at > ended_at
+
+
+def _note(alert: Alert, event: Event, now: datetime) -> Change:
+    if event.note_id and event.note_id in alert.note_ids:
+        return Change(alert)
+    ids = (*alert.note_ids, event.note_id)[-NOTES_REMEMBERED:] if event.note_id else alert.note_ids
+    return _step(alert, Why.NOTED, event, now, Verb.NOTE, note=event.note, note_ids=ids)
+
+
+def _miss(alert: Alert, resolve_after: int, now: datetime) -> Change:
+    missing = replace(alert, missing_polls=alert.missing_polls + 1)
+    if missing.missing_polls < resolve_after:
+        return Change(missing)
+    over = replace(
+        missing, status=Status.RESOLVED, resolved_by=ResolvedBy.ABSENCE, ended_at=now, withheld={}, updated_at=now
+    )
+    transition = Transition(
+        key=alert.key,
+        episode=alert.episode,
+        at=now,
+        why=Why.RESOLVED_BY_ABSENCE,
+        before=alert.status,
+        after=over.status,
+        verbs=(Verb.CLOSE,),
+    )
+    return Change(over, (transition,))
+
+
+def _step(alert: Alert, why: Why, event: Event, now: datetime, *verbs: Verb, **changes: object) -> Change:
+    after = replace(alert, updated_at=now, **changes)  # type: ignore[arg-type]  # the callers' keywords are fields
+    return Change(after, (_transition(after, why, event, now, before=alert.status, verbs=verbs),))
+
+
+def _transition(
+    alert: Alert, why: Why, event: Event, now: datetime, *, before: Status | None, verbs: tuple[Verb, ...]
+) -> Transition:
+    return Transition(
+        key=alert.key,
+        episode=alert.episode,
+        at=now,
+        why=why,
+        before=before,
+        after=alert.status,
+        verbs=verbs,
+        actor=event.actor,
+        note=event.note,
+        note_id=event.note_id,
+        via=event.via,
+    )
