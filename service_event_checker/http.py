@@ -1,21 +1,57 @@
 """The one HTTP client of all adapters: total deadline, byte cap, checked redirects, mapped and redacted errors.
 
-It never repeats a request: the outbox and the schedule do that, after a look at what happened.
+It never repeats a request: the outbox and the schedule do that, after a look at what happened. Where it may
+connect to is decided in http_guard.py.
 """
 
 from __future__ import annotations
 
+import base64
+import json as jsonlib
+import os
+import re
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
+from typing import Any, NoReturn
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+
+import requests
+from urllib3.exceptions import HTTPError as TransportError
 
 from service_event_checker.core.errors import OutageCheckerError, Reason
+from service_event_checker.http_guard import Call, Guard, GuardedAdapter, NotConnected, Resolve, system_addresses
+
+RETRY_AFTER_MAX = 3600.0  # seconds; a peculiar header must not park a receiver for a day
+REDIRECTS_MAX = 3
+ERROR_BODY_MAX = 64 * 1024  # bytes kept of an error answer
+JSON_DEPTH_MAX = 64
+_CHUNK = 64 * 1024
+_KEPT_BODIES = 64
+_KEPT_BYTES = 16 * 1024 * 1024
+_PORTS = {"http": 80, "https": 443}
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_REASONS = {
+    401: Reason.UNAUTHORIZED,
+    403: Reason.UNAUTHORIZED,
+    404: Reason.NOT_FOUND,
+    408: Reason.TIMEOUT,
+    410: Reason.NOT_FOUND,
+    429: Reason.RATE_LIMITED,
+}
 
 
 class HttpError(OutageCheckerError):
     """A request that brought no usable answer. Adapters translate it to SourceError or DeliveryError.
 
-    `status` is the HTTP status if there was one, `body` the (capped) body of an error answer.
+    `status` is the HTTP status if there was one, `body` the (capped) body of an error answer. UNREACHABLE,
+    FORBIDDEN_ADDRESS and NOT_CONFIGURED mean that nothing was sent.
     """
 
     def __init__(
@@ -48,7 +84,13 @@ class Response:
 
 
 class Http:
-    """One session for one integration. Thread-safe."""
+    """One session for one integration. Thread-safe.
+
+    `base_url` may carry a path, which relative addresses are joined to, a query, which is sent only when the
+    address asked for is "", and `user:password@`, which becomes a header. `headers` (credentials) go to the
+    base's own scheme, host and port only. `timeout`: seconds that a call may take as a whole. `max_bytes`: of
+    a body after decompression. Raises HttpError(NOT_CONFIGURED) when `base_url` is no http(s) address.
+    """
 
     def __init__(
         self,
@@ -58,11 +100,33 @@ class Http:
         timeout: float = 15.0,
         max_bytes: int = 4 * 1024 * 1024,
         allow_loopback: bool = False,
+        resolve: Resolve = system_addresses,
     ) -> None:
-        raise NotImplementedError
+        self._base, credentials = _split_credentials(base_url)
+        self._origin = _origin(self._base)
+        self._headers = {**credentials, **(headers or {})}
+        self._timeout = timeout
+        self._max_bytes = max_bytes
+        self._kept = _KeptBodies()
+        trusted = frozenset({self._origin[1:]} if self._base else ())
+        self._session = _session(Guard(trusted, allow_loopback, resolve))
 
     def get(self, url: str, *, params: Mapping[str, str] | None = None, cached: bool = False) -> Response:
-        raise NotImplementedError
+        """Get `url`: relative to the base, or absolute. Follows redirects, each to a checked address.
+
+        `cached` asks conditionally: a 304 gives the body that was kept of that address, with `not_modified`.
+        Raises HttpError.
+        """
+        with Call(self._timeout) as call:
+            request = requests.Request("GET", self._address(url), params=dict(params or {}))
+            answer = self._exchange(request, call, cached=cached)
+            for _ in range(REDIRECTS_MAX):
+                if not isinstance(answer, str):
+                    return answer
+                answer = self._exchange(requests.Request("GET", answer), call, cached=cached)
+        if isinstance(answer, str):
+            raise HttpError(Reason.REFUSED, f"{redact(answer)}: more than {REDIRECTS_MAX} redirects")
+        return answer
 
     def send(
         self,
@@ -74,4 +138,282 @@ class Http:
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        raise NotImplementedError
+        """Send a request that may have an effect: no redirect is followed, nothing is kept. Raises HttpError.
+
+        `headers` are sent wherever `url` points; those of the session only to the base.
+        """
+        with Call(self._timeout) as call:
+            address = self._address(url)
+            request = requests.Request(method, address, params=dict(params or {}), json=json, data=data)
+            request.headers = dict(headers or {})
+            answer = self._exchange(request, call, cached=False)
+        if isinstance(answer, str):
+            raise HttpError(Reason.REFUSED, f"{redact(address)}: redirects to {redact(answer)}")
+        return answer
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _address(self, url: str) -> str:
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url):
+            return url
+        if not url:
+            return self._base
+        base = urlsplit(self._base)
+        path, mark, query = url.partition("?")
+        joined = f"{base.path.rstrip('/')}/{path.lstrip('/')}" if path else base.path
+        return urlunsplit((base.scheme, base.netloc, joined, "", "")) + mark + query
+
+    def _exchange(self, request: requests.Request, call: Call, *, cached: bool) -> Response | str:
+        """Return the answer, or the address that it redirects to."""
+        place = redact(request.url)
+        try:
+            return self._exchanged(request, call, cached=cached)
+        except NotConnected as error:
+            raise HttpError(error.reason, f"{place}: {error.detail}") from None
+        except (requests.RequestException, TransportError, OSError, ValueError) as error:
+            _raise_mapped(error, call, place)  # never chained: its text holds the whole address, token and all
+
+    def _exchanged(self, request: requests.Request, call: Call, *, cached: bool) -> Response | str:
+        if _origin(str(request.url)) == self._origin:
+            request.headers = {**self._headers, **request.headers}
+        prepared = self._session.prepare_request(request)
+        url = str(prepared.url)
+        kept = self._kept.get(url) if cached else None
+        if kept:
+            prepared.headers.update(kept.validators)
+        with self._session.send(prepared, timeout=call.left, stream=True, allow_redirects=False) as answer:
+            retry_after = _retry_after(answer.headers.get("Retry-After"))
+            if answer.status_code == 304 and kept:
+                return Response(
+                    status=304,
+                    headers=answer.headers,
+                    body=kept.body,
+                    url=url,
+                    retry_after=retry_after,
+                    not_modified=True,
+                )
+            if 200 <= answer.status_code < 300:
+                body = _body(answer, call, self._max_bytes)
+                if cached and answer.status_code == 200:
+                    self._kept.put(url, answer.headers, body)
+                return Response(
+                    status=answer.status_code, headers=answer.headers, body=body, url=url, retry_after=retry_after
+                )
+            if answer.status_code in (301, 302, 303, 307, 308) and answer.headers.get("Location"):
+                return _without_credentials(urljoin(url, answer.headers["Location"]))
+            raise HttpError(
+                _reason(answer.status_code),
+                f"{redact(url)}: HTTP {answer.status_code}",
+                status=answer.status_code,
+                retry_after=retry_after,
+                body=_error_body(answer, call),
+            )
+
+
+def json_body(response: Response) -> Any:
+    """Return the JSON value of an answer: UTF-8 (a BOM is fine) or UTF-16, without NaN, at most 64 levels deep.
+
+    Raises HttpError(GARBAGE): a login page with status 200 is no answer.
+    """
+    kind = {name.lower(): value for name, value in response.headers.items()}.get("content-type", "")
+    return parse_json(response.body, html="html" in kind.lower())
+
+
+def parse_json(body: bytes, *, html: bool = False) -> Any:
+    """Return the JSON value of a body; see `json_body`. `html`: the sender itself calls it HTML."""
+    if html or body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
+        raise HttpError(Reason.GARBAGE, "HTML instead of JSON")
+    try:
+        value = jsonlib.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise HttpError(Reason.GARBAGE, "empty body" if not body.strip() else "not JSON") from None
+    if _deeper(value, JSON_DEPTH_MAX):
+        raise HttpError(Reason.GARBAGE, f"JSON of more than {JSON_DEPTH_MAX} levels")
+    return value
+
+
+def redact(url: str) -> str:
+    """Return an address as it may be logged: no credentials, no query, path segments like tokens masked."""
+    try:
+        parts = urlsplit(url)
+        host = f"{parts.hostname or ''}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:
+        return "(no valid address)"
+    path = "/".join("***" if _tokenlike(unquote(part)) else part for part in parts.path.split("/"))
+    return f"{parts.scheme}://{host}{path}"
+
+
+def _tokenlike(segment: str) -> bool:
+    """Whether a segment of a path may be a secret: long, and not words. Telegram's has a colon in it."""
+    letters = segment.removesuffix(".json")
+    mixed = letters != letters.lower() and letters != letters.upper() and "." not in letters
+    digits = any(char.isdigit() for char in letters)
+    return len(letters) >= 16 and (digits or ":" in letters or (mixed and len(letters) >= 20))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    validators: Mapping[str, str]
+    body: bytes
+
+
+class _KeptBodies:
+    """The bodies that a 304 stands for: the most recently used, capped in number and bytes."""
+
+    def __init__(self) -> None:
+        self._bodies: OrderedDict[str, _Kept] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, url: str) -> _Kept | None:
+        with self._lock:
+            if url in self._bodies:
+                self._bodies.move_to_end(url)
+            return self._bodies.get(url)
+
+    def put(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        pairs = (("If-None-Match", headers.get("ETag")), ("If-Modified-Since", headers.get("Last-Modified")))
+        validators = {name: value for name, value in pairs if value}
+        with self._lock:
+            self._bodies.pop(url, None)
+            if validators and len(body) <= _KEPT_BYTES:
+                self._bodies[url] = _Kept(validators, body)
+            while (
+                len(self._bodies) > _KEPT_BODIES or sum(len(kept.body) for kept in self._bodies.values()) > _KEPT_BYTES
+            ):
+                self._bodies.popitem(last=False)
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Know of no redirect: requests would read its whole body first."""
+
+
+def _session(guard: Guard) -> _Session:
+    session = _Session()
+    session.trust_env = False  # no proxies and no .netrc by surprise
+    session.verify = next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), True)
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update({"User-Agent": _user_agent(), "Accept-Encoding": "gzip, deflate"})
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, GuardedAdapter(guard))
+    return session
+
+
+def _user_agent() -> str:
+    """Return who we are; with PUBLIC_URL set, also where to reach us: some vendors' bot filters want that."""
+    try:
+        name = f"platform-outage-checker/{version('platform-outage-checker')}"
+    except PackageNotFoundError:  # run from a checkout
+        name = "platform-outage-checker/dev"
+    contact = "".join(os.environ.get("PUBLIC_URL", "").split())
+    return f"{name} (+{contact})" if contact.isascii() and contact else name
+
+
+def _split_credentials(base_url: str) -> tuple[str, dict[str, str]]:
+    if not base_url:
+        return "", {}
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise HttpError(Reason.NOT_CONFIGURED, "not an http or https address")
+    if parts.username is None:
+        return base_url, {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return _without_credentials(base_url), {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port: what a server is to us. Raises ValueError for what is no address."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    return parts.scheme, host, parts.port or _PORTS.get(parts.scheme, 0)
+
+
+def _raise_mapped(error: Exception, call: Call, place: str) -> NoReturn:
+    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL):
+        raise HttpError(Reason.FORBIDDEN_ADDRESS, f"{place}: not an http or https address") from None
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        raise HttpError(Reason.GARBAGE, f"{place}: the body cannot be decompressed") from None
+    if call.sent and isinstance(error, ValueError) and not isinstance(error, requests.RequestException):
+        raise HttpError(Reason.GARBAGE, f"{place}: redirects to no address") from None
+    if not call.sent:
+        what = "certificate or TLS" if isinstance(error, requests.exceptions.SSLError) else type(error).__name__
+        raise HttpError(Reason.UNREACHABLE, f"{place}: {what}") from None
+    if call.over or isinstance(error, requests.Timeout | TimeoutError):
+        raise HttpError(Reason.TIMEOUT, place) from None
+    raise HttpError(Reason.RESET, f"{place}: {type(error).__name__}") from None
+
+
+def _reason(status: int) -> Reason:
+    return Reason.SERVER_ERROR if status >= 500 else _REASONS.get(status, Reason.REFUSED)
+
+
+def _body(answer: requests.Response, call: Call, cap: int) -> bytes:
+    chunks, size = [], 0
+    for chunk in answer.iter_content(_CHUNK):
+        size += len(chunk)
+        if size > cap:
+            raise HttpError(Reason.TOO_LARGE, f"{redact(answer.url)}: more than {cap} bytes", status=answer.status_code)
+        if call.over:
+            raise HttpError(Reason.TIMEOUT, redact(answer.url), status=answer.status_code)
+        chunks.append(chunk)
+    if call.expired:  # a body that ends with its connection looks whole when we cut it
+        raise HttpError(Reason.TIMEOUT, redact(answer.url), status=answer.status_code)
+    return b"".join(chunks)
+
+
+def _error_body(answer: requests.Response, call: Call) -> bytes:
+    """Return the beginning of an error's body, as far as it came: the status says enough without it."""
+    body = b""
+    try:
+        for chunk in answer.iter_content(_CHUNK):
+            body += chunk
+            if len(body) >= ERROR_BODY_MAX or call.over:
+                break
+    except (requests.RequestException, TransportError, OSError):
+        return body
+    return body[:ERROR_BODY_MAX]
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Return the seconds of a Retry-After header (a number or an HTTP date, RFC 9110), None when there is none."""
+    if not header:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            at = parsedate_to_datetime(header)
+        except (ValueError, OverflowError):
+            return None
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        seconds = (at - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), RETRY_AFTER_MAX) if seconds == seconds else None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _deeper(value: Any, limit: int) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        level = list(chain.from_iterable(map(_nested, level)))
+    return bool(level)
+
+
+def _nested(value: Any) -> list[Any]:
+    """Return the containers right inside a container."""
+    children = value.values() if isinstance(value, dict) else value
+    return [child for child in children if isinstance(child, dict | list)]
