@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from service_event_checker.core.model import Delivery, Verb
+from service_event_checker.core.model import Alert, Delivery, Transition, Verb, Why
 from service_event_checker.core.ports import Again, Dead, Outcome
 
 
@@ -82,6 +82,33 @@ def revive(lane: Lane, waiting: Sequence[Delivery], again: Sequence[Delivery], n
     """Queue dead letters of the lane's newest episode again, ahead of what waits."""
     fresh = [replace(_released(delivery), attempts=0, reason="", due_at=None) for delivery in again]
     return _change(replace(lane, dead_episode=0), waiting, in_order([*fresh, *waiting]), now)
+
+
+def requeued(letter: Delivery, alert: Alert) -> tuple[Delivery, ...]:
+    """Return what sending a dead letter again means by now; () when its episode is past or it is too late.
+
+    An open of an alert that is over by now is followed by a close, or is nothing where a close cancels it.
+    """
+    if alert.episode != letter.episode:
+        return ()
+    if letter.verb is not Verb.OPEN or alert.open:
+        return (letter,)
+    if letter.cancels:
+        return ()
+    return (letter, replace(letter, verb=Verb.CLOSE, seq=letter.seq + 1, intent_at=None))
+
+
+def over_before_sent(alert: Alert, receiver: str, now: datetime) -> Transition:
+    """Return the timeline's row for an open that its close has overtaken in the lane."""
+    return Transition(
+        key=alert.key,
+        episode=alert.episode,
+        at=now,
+        why=Why.OVER_BEFORE_SENT,
+        before=alert.status,
+        after=alert.status,
+        receiver=receiver,
+    )
 
 
 def _not_begun(queue: Sequence[Delivery], close: Delivery) -> bool:

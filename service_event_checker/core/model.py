@@ -287,6 +287,7 @@ class Delivery:
 
     Only the head of a lane (key, receiver) has `due_at`. `intent_at` is when a create may first have left
     us. `actor`, `note`: of the transition that owes it; all else is read from the alert when it is sent.
+    `cancels`: a close may remove an open that was not begun (the receiver's own rule, kept with the row).
     """
 
     key: str

@@ -192,7 +192,7 @@ def _delivery(alert: Alert, name: str, verb: Verb, cause: Transition | None, boo
         actor=cause.actor if cause else "",
         note=cause.note if cause else "",
         note_id=cause.note_id if cause else "",
-        cancels=verb is Verb.CLOSE and book.receivers[name].cancels,
+        cancels=book.receivers[name].cancels,
         created_at=now,
     )
 

@@ -1,0 +1,340 @@
+"""The store on a SQL database (SQLAlchemy Core): SQLite by default.
+
+Every write is one transaction. On SQLite it begins IMMEDIATE, so that a read inside it cannot go stale, and is
+synced to disk before it is acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, create_engine, delete, event, func, insert, or_, select, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from service_event_checker.core import lanes as lane_rules
+from service_event_checker.core.errors import LeaseLost, StoreConflict, StoreError
+from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
+from service_event_checker.core.ports import (
+    Claimed,
+    Conflict,
+    Done,
+    IdTaken,
+    Outcome,
+    Page,
+    Query,
+    Settled,
+    Write,
+)
+from service_event_checker.stores import codec, sql_rows
+from service_event_checker.stores.sql_tables import (
+    alerts,
+    deliveries,
+    episodes,
+    internal_ids,
+    links,
+    settings,
+    slots,
+    timeline,
+)
+
+BUSY_SECONDS = 5  # a store that is locked longer counts as away
+CHUNK = 500  # parameters in one IN list; SQLite's own limit is far higher, others' is not
+ARCHIVED_AT_ONCE = 200
+PAGE_MAX = 500
+
+
+class SqlStore:
+    """See `core.ports.Store` for the contract of every method."""
+
+    def __init__(self, url: str) -> None:
+        address = make_url(url)
+        if address.get_backend_name() == "sqlite" and address.database:
+            Path(address.database).resolve().parent.mkdir(parents=True, exist_ok=True)
+        self.engine = create_engine(address, connect_args=_connect_args(address.get_backend_name()))
+        if address.get_backend_name() == "sqlite":
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_immediate)
+        self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def get(self, keys: Iterable[str]) -> dict[str, Alert]:
+        found = self._all(alerts.c.doc, alerts.c.key, keys)
+        return {alert.key: alert for alert in map(codec.load_alert, found)}
+
+    def by_internal_id(self, code: str) -> Alert | None:
+        with self._read() as connection:
+            place = connection.execute(select(internal_ids).where(internal_ids.c.code == code)).mappings().first()
+            return _episode(connection, place["key"], place["episode"]) if place else None
+
+    def by_fingerprint(self, fingerprint: str) -> list[Alert]:
+        return self._alerts(select(alerts.c.doc).where(alerts.c.fingerprint == fingerprint).limit(20))
+
+    def open_alerts(self, source: str = "") -> list[Alert]:
+        wanted = select(alerts.c.doc).where(alerts.c.open.is_(True))
+        return self._alerts(wanted.where(alerts.c.source == source) if source else wanted)
+
+    def withheld_alerts(self) -> list[Alert]:
+        return self._alerts(select(alerts.c.doc).where(alerts.c.withheld.is_(True), alerts.c.open.is_(True)))
+
+    def page(self, query: Query) -> Page:
+        limit = min(query.limit, PAGE_MAX)
+        found = self._alerts(_page(query).limit(limit + 1))
+        more = f"{codec.micros(found[limit - 1].updated_at)}-{found[limit - 1].key}" if len(found) > limit else ""
+        return Page(alerts=tuple(found[:limit]), cursor=more)
+
+    def links(self, keys: Iterable[str]) -> dict[str, list[Link]]:
+        found: dict[str, list[Link]] = {}
+        for link in map(codec.load_link, self._all(links.c.doc, links.c.key, keys)):
+            found.setdefault(link.key, []).append(link)
+        return {key: sorted(those, key=lambda link: link.episode) for key, those in found.items()}
+
+    def link_by(self, receiver: str, external_id: str) -> Link | None:
+        wanted = select(links.c.doc).where(links.c.receiver == receiver, links.c.external_id == external_id)
+        with self._read() as connection:
+            doc = connection.scalar(wanted.order_by(links.c.episode.desc()).limit(1))
+        return codec.load_link(doc) if doc else None
+
+    def timeline(self, key: str, limit: int = 200) -> list[Transition]:
+        wanted = select(timeline.c.doc).where(timeline.c.key == key).order_by(timeline.c.revision.desc()).limit(limit)
+        with self._read() as connection:
+            rows = [codec.load_transitions(doc) for doc in connection.scalars(wanted)]
+        return [transition for row in reversed(rows) for transition in row][-limit:]
+
+    def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
+        with self._write() as connection:
+            return [sql_rows.write_one(connection, write, now) for write in writes]
+
+    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
+        at = codec.micros(now)
+        due = and_(
+            deliveries.c.receiver == receiver,
+            deliveries.c.dead.is_(False),
+            deliveries.c.due_at <= at,
+            or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= at),
+        )
+        wanted = select(deliveries.c.doc).where(due).order_by(deliveries.c.severity, deliveries.c.due_at).limit(limit)
+        with self._read() as connection:
+            if connection.scalar(wanted.limit(1)) is None:
+                return []  # an idle look costs no write lock
+        with self._write() as connection:
+            docs = connection.scalars(wanted.with_for_update(skip_locked=True)).all()
+            leased = [replace(codec.load_delivery(doc), owner=owner, lease_until=until) for doc in docs]
+            for delivery in leased:
+                _put(connection, delivery)
+            return [_claimed(connection, delivery) for delivery in leased]
+
+    def intend(self, delivery: Delivery, now: datetime) -> Delivery:
+        with self._write() as connection:
+            held = replace(_held(connection, delivery), intent_at=now)
+            _put(connection, held)
+        return held
+
+    def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
+        with self._write() as connection:
+            held = _held(connection, delivery)
+            lane, waiting = sql_rows.read_lane(connection, held.key, held.receiver, lock=True)
+            sql_rows.apply(connection, lane_rules.settle(lane, waiting, held, outcome, now))
+            if isinstance(outcome, Settled) and outcome.link:
+                sql_rows.put_link(connection, outcome.link)
+            if write and not isinstance(sql_rows.write_one(connection, write, now), Done):
+                raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
+
+    def sweep(self, now: datetime) -> int:
+        heads = select(deliveries.c.key, deliveries.c.receiver).where(deliveries.c.dead.is_(False))
+        headless = heads.group_by(deliveries.c.key, deliveries.c.receiver)
+        headless = headless.having(func.max(deliveries.c.due_at).is_(None)).limit(CHUNK)
+        with self._read() as connection:
+            orphans = connection.execute(headless).all()
+        for key, receiver in orphans:
+            with self._write() as connection:
+                lane, waiting = sql_rows.read_lane(connection, key, receiver, lock=True)
+                sql_rows.apply(connection, lane_rules.append(lane, waiting, (), now))
+        return len(orphans)
+
+    def waiting(self, receiver: str = "") -> int:
+        wanted = select(func.count()).select_from(deliveries).where(deliveries.c.dead.is_(False))
+        with self._read() as connection:
+            return connection.scalar(wanted.where(deliveries.c.receiver == receiver) if receiver else wanted) or 0
+
+    def oldest_waiting(self) -> datetime | None:
+        with self._read() as connection:
+            oldest = connection.scalar(select(func.min(deliveries.c.created_at)).where(deliveries.c.dead.is_(False)))
+        return codec.from_micros(oldest) if oldest is not None else None
+
+    def dead_letters(self, limit: int = 200) -> list[Delivery]:
+        dead = select(deliveries.c.doc).where(deliveries.c.dead.is_(True)).order_by(deliveries.c.created_at)
+        with self._read() as connection:
+            return [codec.load_delivery(doc) for doc in connection.scalars(dead.limit(limit))]
+
+    def requeue(self, delivery_id: str, now: datetime) -> bool:
+        with self._write() as connection:
+            dead = and_(deliveries.c.id == delivery_id, deliveries.c.dead.is_(True))
+            doc = connection.scalar(select(deliveries.c.doc).where(dead))
+            if doc is None:
+                return False
+            letter = codec.load_delivery(doc)
+            head = connection.scalar(select(alerts.c.doc).where(alerts.c.key == letter.key))
+            again = lane_rules.requeued(letter, codec.load_alert(head)) if head else ()
+            if again:
+                connection.execute(delete(deliveries).where(dead))
+                lane, waiting = sql_rows.read_lane(connection, letter.key, letter.receiver, lock=True)
+                sql_rows.apply(connection, lane_rules.revive(lane, waiting, again, now))
+            return bool(again)
+
+    def archive(self, now: datetime) -> int:
+        waits = select(deliveries.c.key).where(deliveries.c.key == alerts.c.key, deliveries.c.dead.is_(False))
+        over = and_(alerts.c.archived.is_(False), alerts.c.open.is_(False), ~waits.exists())
+        found = self._alerts(select(alerts.c.doc).where(over).limit(ARCHIVED_AT_ONCE))
+        for alert in found:
+            with self._write() as connection:
+                sql_rows.put_episode(connection, alert)
+                same = and_(alerts.c.key == alert.key, alerts.c.revision == alert.revision)
+                connection.execute(update(alerts).where(same).values(archived=True))
+        return len(found)
+
+    def retain(self, before: datetime) -> int:
+        newest = select(alerts.c.episode).where(alerts.c.key == episodes.c.key).scalar_subquery()
+        old = and_(episodes.c.ended_at < codec.micros(before), episodes.c.episode < newest)
+        with self._read() as connection:
+            found = connection.execute(select(episodes.c.key, episodes.c.episode).where(old).limit(CHUNK)).all()
+        for key, episode in found:
+            with self._write() as connection:
+                for table in (timeline, links, episodes):
+                    connection.execute(delete(table).where(table.c.key == key, table.c.episode == episode))
+        return len(found)
+
+    def slots(self) -> dict[str, Slot]:
+        with self._read() as connection:
+            found = [codec.load_slot(doc) for doc in connection.scalars(select(slots.c.doc))]
+        return {slot.name: slot for slot in found}
+
+    def put_slot(self, slot: Slot) -> Slot | None:
+        stored = replace(slot, revision=slot.revision + 1)
+        row = {"revision": stored.revision, "doc": codec.dump_slot(stored)}
+        with self._write() as connection:
+            same = and_(slots.c.name == slot.name, slots.c.revision == slot.revision)
+            if connection.execute(update(slots).where(same).values(**row)).rowcount:
+                return stored
+            if slot.revision or connection.scalar(select(slots.c.name).where(slots.c.name == slot.name)):
+                return None
+            connection.execute(insert(slots).values(name=slot.name, **row))
+        return stored
+
+    def setting(self, name: str) -> str | None:
+        with self._read() as connection:
+            return connection.scalar(select(settings.c.value).where(settings.c.name == name))
+
+    def set_setting(self, name: str, value: str, *, only_if_new: bool = False) -> str:
+        with self._write() as connection:
+            held = connection.scalar(select(settings.c.value).where(settings.c.name == name))
+            if held is not None and only_if_new:
+                return str(held)
+            sql_rows.upsert(connection, settings, {"name": name}, {"value": value})
+        return value
+
+    def ping(self) -> None:
+        with self._write() as connection:
+            sql_rows.upsert(connection, settings, {"name": "ping"}, {"value": ""})
+
+    def _alerts(self, wanted: Select[Any]) -> list[Alert]:
+        with self._read() as connection:
+            return [codec.load_alert(doc) for doc in connection.scalars(wanted)]
+
+    def _all(self, column: Any, by: Any, keys: Iterable[str]) -> list[str]:
+        wanted = list(dict.fromkeys(keys))
+        found: list[str] = []
+        with self._read() as connection:
+            for start in range(0, len(wanted), CHUNK):
+                found += connection.scalars(select(column).where(by.in_(wanted[start : start + CHUNK])))
+        return found
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        try:
+            with self._reader.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError(type(error).__name__) from error
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError(type(error).__name__) from error
+
+
+def _page(query: Query) -> Select[Any]:
+    wanted = select(alerts.c.doc).order_by(alerts.c.updated_at.desc(), alerts.c.key.desc())
+    if query.open is not None:
+        wanted = wanted.where(alerts.c.open.is_(query.open))
+    if query.statuses:
+        wanted = wanted.where(alerts.c.status.in_(sorted(query.statuses)))
+    if query.severities:
+        wanted = wanted.where(alerts.c.severity.in_(sorted(severity.rank for severity in query.severities)))
+    if query.kinds:
+        wanted = wanted.where(alerts.c.kind.in_(sorted(query.kinds)))
+    if query.source:
+        wanted = wanted.where(alerts.c.source == query.source)
+    if query.cursor:
+        at, _, key = query.cursor.partition("-")
+        number = int(at) if at.isdecimal() else 0
+        older = alerts.c.updated_at < number
+        wanted = wanted.where(or_(older, and_(alerts.c.updated_at == number, alerts.c.key < key)))
+    return wanted
+
+
+def _episode(connection: Connection, key: str, episode: int) -> Alert | None:
+    """Return one episode of a key: the newest from its head, an older one from those kept."""
+    doc = connection.scalar(select(alerts.c.doc).where(alerts.c.key == key, alerts.c.episode == episode))
+    if doc is None:
+        doc = connection.scalar(select(episodes.c.doc).where(episodes.c.key == key, episodes.c.episode == episode))
+    return codec.load_alert(doc) if doc else None
+
+
+def _claimed(connection: Connection, delivery: Delivery) -> Claimed:
+    alert = _episode(connection, delivery.key, delivery.episode)
+    if alert is None:  # the head is written in the same transaction as its deliveries
+        raise StoreError(f"delivery {delivery.id} has no alert")
+    wanted = select(links.c.doc).where(links.c.key == delivery.key, links.c.receiver == delivery.receiver)
+    found = [codec.load_link(doc) for doc in connection.scalars(wanted.order_by(links.c.episode))]
+    return Claimed(delivery=delivery, alert=alert, links=tuple(found))
+
+
+def _held(connection: Connection, delivery: Delivery) -> Delivery:
+    """Return the row of a delivery that its owner still holds."""
+    mine = and_(deliveries.c.id == delivery.id, deliveries.c.owner == delivery.owner, deliveries.c.dead.is_(False))
+    doc = connection.scalar(select(deliveries.c.doc).where(mine).with_for_update())
+    if doc is None or not delivery.owner:
+        raise LeaseLost(f"delivery {delivery.id} is not ours any more")
+    return codec.load_delivery(doc)
+
+
+def _put(connection: Connection, delivery: Delivery) -> None:
+    connection.execute(
+        update(deliveries).where(deliveries.c.id == delivery.id).values(**sql_rows.delivery_row(delivery))
+    )
+
+
+def _connect_args(backend: str) -> dict[str, Any]:
+    return {"timeout": BUSY_SECONDS} if backend == "sqlite" else {}
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

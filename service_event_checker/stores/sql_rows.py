@@ -1,0 +1,164 @@
+"""Statements of the SQL store on an open connection: one alert's write, and the lanes. No transactions here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from service_event_checker.core import lanes as lane_rules
+from service_event_checker.core.lanes import Lane, LaneChange, over_before_sent
+from service_event_checker.core.model import Alert, Delivery, Link, Transition, Why, internal_code
+from service_event_checker.core.ports import Conflict, Done, IdTaken, Write
+from service_event_checker.stores import codec
+from service_event_checker.stores.sql_tables import alerts, deliveries, episodes, internal_ids, lanes, links, timeline
+
+_OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.MISSED})
+
+
+def write_one(connection: Connection, write: Write, now: datetime) -> Done | Conflict | IdTaken:
+    """Write one alert with all that belongs to it, or nothing."""
+    stored = replace(write.alert, revision=write.alert.revision + 1)
+    savepoint = connection.begin_nested()
+    refusal = _refusal(connection, write, stored)
+    if refusal is not None:
+        savepoint.rollback()
+        return refusal
+    transitions = write.transitions + _append(connection, write, now)
+    if transitions:
+        doc = codec.dump_transitions(transitions)
+        row = {"key": stored.key, "revision": stored.revision, "episode": stored.episode, "doc": doc}
+        connection.execute(insert(timeline).values(row))
+    for link in write.links:
+        put_link(connection, link)
+    savepoint.commit()
+    return Done(stored)
+
+
+def read_lane(connection: Connection, key: str, receiver: str, *, lock: bool = False) -> tuple[Lane, list[Delivery]]:
+    """Return a lane's row and its waiting deliveries; `lock` holds both until the transaction ends."""
+    wanted = select(lanes).where(lanes.c.key == key, lanes.c.receiver == receiver)
+    row = connection.execute(wanted.with_for_update() if lock else wanted).mappings().first()
+    lane = Lane(**row) if row else Lane(key=key, receiver=receiver)
+    query = select(deliveries.c.doc).where(
+        deliveries.c.key == key, deliveries.c.receiver == receiver, deliveries.c.dead.is_(False)
+    )
+    return lane, [codec.load_delivery(doc) for doc in connection.scalars(query)]
+
+
+def apply(connection: Connection, change: LaneChange) -> None:
+    """Write what the lane rules decided."""
+    lane = change.lane
+    values = {"revision": lane.revision, "head": lane.head, "dead_episode": lane.dead_episode}
+    upsert(connection, lanes, {"key": lane.key, "receiver": lane.receiver}, values)
+    gone = [*change.drop, *(delivery.id for delivery in change.put)]
+    if gone:
+        connection.execute(delete(deliveries).where(deliveries.c.id.in_(gone)))
+    for delivery in change.put:
+        connection.execute(insert(deliveries).values(delivery_row(delivery)))
+    if change.dead:
+        row = delivery_row(change.dead) | {"dead": True}
+        connection.execute(update(deliveries).where(deliveries.c.id == change.dead.id).values(row))
+
+
+def put_link(connection: Connection, link: Link) -> None:
+    place = {"key": link.key, "episode": link.episode, "receiver": link.receiver}
+    upsert(connection, links, place, {"external_id": link.external_id, "doc": codec.dump_link(link)})
+
+
+def put_episode(connection: Connection, alert: Alert) -> None:
+    """Keep an episode that is over, as it is now."""
+    ended_at = codec.micros(alert.ended_at or alert.updated_at)
+    place = {"key": alert.key, "episode": alert.episode}
+    upsert(connection, episodes, place, {"ended_at": ended_at, "doc": codec.dump_alert(alert)})
+
+
+def upsert(connection: Connection, table: Table, place: dict[str, Any], values: dict[str, Any]) -> None:
+    """Update the row at `place`, or insert it. The caller's transaction keeps others away."""
+    at_place = and_(*(table.c[name] == value for name, value in place.items()))
+    if connection.execute(update(table).where(at_place).values(**values)).rowcount == 0:
+        connection.execute(insert(table).values(**place, **values))
+
+
+def delivery_row(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "key": delivery.key,
+        "receiver": delivery.receiver,
+        "episode": delivery.episode,
+        "dead": False,
+        "severity": delivery.severity.rank,
+        "due_at": codec.micros(delivery.due_at) if delivery.due_at else None,
+        "lease_until": codec.micros(delivery.lease_until) if delivery.lease_until else None,
+        "owner": delivery.owner,
+        "created_at": codec.micros(delivery.created_at) if delivery.created_at else 0,
+        "doc": codec.dump_delivery(delivery),
+    }
+
+
+def alert_row(alert: Alert) -> dict[str, Any]:
+    return {
+        "source": alert.source,
+        "fingerprint": alert.fingerprint,
+        "kind": alert.kind.value,
+        "status": alert.status.value,
+        "severity": alert.severity.rank,
+        "episode": alert.episode,
+        "open": alert.open,
+        "withheld": bool(alert.withheld),
+        "archived": False,
+        "updated_at": codec.micros(alert.updated_at),
+        "revision": alert.revision,
+        "doc": codec.dump_alert(alert),
+    }
+
+
+def _refusal(connection: Connection, write: Write, stored: Alert) -> Conflict | IdTaken | None:
+    """Write the alert's row and its internal id; return why that cannot be."""
+    opening = any(transition.why in _OPENINGS for transition in write.transitions)
+    if write.alert.revision == 0:
+        try:
+            connection.execute(insert(alerts).values(key=stored.key, **alert_row(stored)))
+        except IntegrityError:
+            return Conflict(stored.key)
+    else:
+        if opening:
+            _keep_previous(connection, stored.key)
+        expected = and_(alerts.c.key == stored.key, alerts.c.revision == write.alert.revision)
+        if connection.execute(update(alerts).where(expected).values(**alert_row(stored))).rowcount == 0:
+            return Conflict(stored.key)
+    if opening and not _take_id(connection, stored):
+        return IdTaken(stored.key)
+    return None
+
+
+def _keep_previous(connection: Connection, key: str) -> None:
+    """Keep the episode that the new one follows: its last deliveries may still wait."""
+    doc = connection.scalar(select(alerts.c.doc).where(alerts.c.key == key))
+    if doc:
+        put_episode(connection, codec.load_alert(doc))
+
+
+def _take_id(connection: Connection, alert: Alert) -> bool:
+    code = internal_code(alert.internal_id)
+    holder = connection.execute(select(internal_ids).where(internal_ids.c.code == code)).mappings().first()
+    if holder is None:
+        connection.execute(insert(internal_ids).values(code=code, key=alert.key, episode=alert.episode))
+        return True
+    return bool(holder["key"] == alert.key and holder["episode"] == alert.episode)
+
+
+def _append(connection: Connection, write: Write, now: datetime) -> tuple[Transition, ...]:
+    """Queue the deliveries; return a transition for each open that was over before it was sent."""
+    cancelled: list[Transition] = []
+    for receiver in dict.fromkeys(delivery.receiver for delivery in write.deliveries):
+        new = [delivery for delivery in write.deliveries if delivery.receiver == receiver]
+        lane, waiting = read_lane(connection, write.alert.key, receiver, lock=True)
+        change = lane_rules.append(lane, waiting, new, now)
+        apply(connection, change)
+        if change.cancelled:
+            cancelled.append(over_before_sent(write.alert, receiver, now))
+    return tuple(cancelled)

@@ -1,0 +1,38 @@
+"""Brings a SQL database to the newest schema. Alembic is imported only when there is something to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Engine, inspect, select, table, text
+from sqlalchemy.sql import column
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+def upgrade(engine: Engine) -> None:
+    """Run the migrations that the database lacks, in one transaction. Safe to call from several processes at once."""
+    if _version(engine) == _newest():
+        return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(731455)"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _newest() -> str:
+    """Return the newest revision: migrations are numbered files, so it is the last name."""
+    return max(path.stem for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+
+
+def _version(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.scalar(select(column("version_num")).select_from(table("alembic_version")))

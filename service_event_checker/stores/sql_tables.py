@@ -1,0 +1,117 @@
+"""The tables of the SQL store; times are microseconds since 1970 UTC. Migrations make them, this describes them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text
+
+metadata = MetaData()
+
+# One row per key: its newest episode. It stays when the episode is archived (the head of the key).
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("key", String(20), primary_key=True),
+    Column("source", String(100), nullable=False),
+    Column("fingerprint", String(255), nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("severity", SmallInteger, nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("withheld", Boolean, nullable=False),
+    Column("archived", Boolean, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("alerts_page", "updated_at", "key"),
+    Index("alerts_open_page", "open", "updated_at", "key"),
+    Index("alerts_severity_page", "open", "severity", "updated_at", "key"),
+    Index("alerts_source_page", "source", "open", "updated_at", "key"),
+    Index("alerts_fingerprint", "fingerprint"),
+    Index("alerts_withheld", "withheld"),
+    Index("alerts_archivable", "archived", "open"),
+)
+
+# Past episodes: archived ones, and ones that a new episode has followed.
+episodes = Table(
+    "episodes",
+    metadata,
+    Column("key", String(20), primary_key=True),
+    Column("episode", Integer, primary_key=True),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("episodes_ended", "ended_at"),
+)
+
+# Internal ids; they outlive the archive.
+internal_ids = Table(
+    "internal_ids",
+    metadata,
+    Column("code", String(12), primary_key=True),
+    Column("key", String(20), nullable=False),
+    Column("episode", Integer, nullable=False),
+)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("key", String(20), primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("episode", Integer, nullable=False),
+    Column("doc", Text, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(120), primary_key=True),
+    Column("key", String(20), nullable=False),
+    Column("receiver", String(60), nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("dead", Boolean, nullable=False),
+    Column("severity", SmallInteger, nullable=False),
+    Column("due_at", BigInteger),
+    Column("lease_until", BigInteger),
+    Column("owner", String(40), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("deliveries_due", "receiver", "dead", "due_at"),
+    Index("deliveries_lane", "key", "receiver", "dead"),
+    Index("deliveries_age", "dead", "created_at"),
+)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("key", String(20), primary_key=True),
+    Column("receiver", String(60), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("head", String(120), nullable=False),
+    Column("dead_episode", Integer, nullable=False),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("key", String(20), primary_key=True),
+    Column("episode", Integer, primary_key=True),
+    Column("receiver", String(60), primary_key=True),
+    Column("external_id", String(255), nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("links_external", "receiver", "external_id"),
+)
+
+slots = Table(
+    "slots",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("value", Text, nullable=False),
+)
