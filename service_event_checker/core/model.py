@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 
 FINGERPRINT_MAX = 255  # characters; the narrowest remote key we copy it to (PagerDuty dedup_key)
 BUCKETS = 16  # partitions of the store; one base32 character of every internal id
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U to misread at night
-_EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 class Kind(StrEnum):
@@ -132,8 +130,8 @@ class Event:
     at: datetime | None = None
     starts_at: datetime | None = None
     url: str = ""
-    labels: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
-    annotations: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     intake: str = "poll"
     via: str = ""
     actor: str = ""
@@ -190,8 +188,8 @@ class Alert:
     updated_at: datetime
     description: str = ""
     url: str = ""
-    labels: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
-    annotations: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     starts_at: datetime | None = None
     seen_at: datetime | None = None
     ended_at: datetime | None = None
@@ -201,10 +199,10 @@ class Alert:
     owner: str = ""
     note: str = ""
     note_ids: tuple[str, ...] = ()
-    links: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    links: Mapping[str, str] = field(default_factory=dict)
     intakes: tuple[str, ...] = ()
     receivers: tuple[str, ...] = ()
-    withheld: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    withheld: Mapping[str, str] = field(default_factory=dict)
     explained_by: str = ""
     affects_us: Affects = Affects.YES
     missing_polls: int = 0
