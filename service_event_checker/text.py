@@ -1,0 +1,288 @@
+"""One neutral rendering of an alert for people, and the templates that carry it; every channel starts from here.
+
+Pure but for reading the templates beside this module. It cuts and cleans what vendors wrote; the escaping that a
+channel needs is done when its text is put together: by Jinja for HTML, by `escape_mrkdwn` for Slack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from service_event_checker.core.model import Affects, Alert, Kind, ResolvedBy, Severity, Status, Verb
+
+TICKET_PREFIX = "link:"  # annotation "link:<receiver>" = address of the ticket or incident that was opened there
+TEST_WORD = "TEST"
+TITLE_MAX = 240  # characters; Azure DevOps takes 255, Jira 255, Redmine 255
+BODY_MAX = 8000
+VALUE_MAX = 500
+MARKS: Mapping[Severity, str] = {
+    Severity.CRITICAL: "🔴",
+    Severity.ERROR: "🟠",
+    Severity.WARNING: "🟡",
+    Severity.INFO: "🔵",
+}
+_PLATFORMS = {
+    "azure": "Azure",
+    "azure_devops": "Azure DevOps",
+    "github": "GitHub",
+    "office365": "Office 365",
+    "retool": "Retool",
+    "salesforce": "Salesforce",
+    "slack": "Slack",
+    "snowflake": "Snowflake",
+    "alertmanager": "Alertmanager",
+    "opsgenie": "Opsgenie",
+}
+_PLACES = {
+    "component": "Affected",
+    "service": "Service",
+    "product": "Product",
+    "instance": "Instance",
+    "region": "Region",
+    "geography": "Region",
+}
+_ENDINGS = {
+    ResolvedBy.SOURCE: "the source says it is over",
+    ResolvedBy.ABSENCE: "the source no longer lists it",
+}
+# C0/C1 controls but tab and newline, and the invisible marks that reorder or hide text (Unicode TR36)
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_MENTION = re.compile(r"@(?=here|channel|everyone|group)", re.IGNORECASE)
+_MRKDWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}  # https://docs.slack.dev/messaging/formatting-message-text
+_WORD_JOINER = "\u2060"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What people are told of an alert, in plain text that is cleaned and cut but escaped for no channel.
+
+    `headline` is one line with the word TEST where it is one; `state` says where it stands; `change` what has just
+    happened ("" for nothing but the opening). `fields`, `labels`, `annotations`, `tickets` are (name, value) pairs.
+    """
+
+    test: bool
+    severity: Severity
+    status: Status
+    mark: str
+    headline: str
+    title: str
+    state: str
+    change: str
+    fields: tuple[tuple[str, str], ...]
+    labels: tuple[tuple[str, str], ...]
+    annotations: tuple[tuple[str, str], ...]
+    tickets: tuple[tuple[str, str], ...]
+    body: str
+    link: str
+    link_text: str
+    footer: str
+
+
+def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: str = "") -> Notice:
+    """Say what there is to tell of `alert`; `actor` and `note` are those of the change that is told.
+
+    What is told of an open alert does not depend on `now` but for the verb `close`, so that telling it again
+    tells the same.
+    """
+    platform = platform_name(alert.source)
+    return Notice(
+        test=alert.test,
+        severity=alert.severity,
+        status=alert.status,
+        mark=_mark(alert),
+        headline=_headline(alert),
+        title=line(alert.title, TITLE_MAX) or "(no title)",
+        state=_state(alert, now),
+        change=_change(alert, verb, now, line(actor, 100), clean(note, 2000)),
+        fields=tuple(_fields(alert, platform)),
+        labels=_pairs(alert.labels),
+        annotations=_pairs({k: v for k, v in alert.annotations.items() if not k.startswith(TICKET_PREFIX)}),
+        tickets=tuple((line(name, 60), url) for name, url in _tickets(alert)),
+        body=clean(alert.description, BODY_MAX),
+        link=web_address(alert.url),
+        link_text=f"{platform}: what the source says",
+        footer=f"{alert.internal_id} · from {line(alert.source, 60)} · as of {moment(alert.updated_at)}",
+    )
+
+
+def duration(span: timedelta) -> str:
+    """Say how long for people: "45 s", "42 min", "3 h 5 min", "2 d 4 h"."""
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    if seconds < 86400:
+        return _two(seconds // 3600, "h", seconds % 3600 // 60, "min")
+    return _two(seconds // 86400, "d", seconds % 86400 // 3600, "h")
+
+
+def moment(at: datetime) -> str:
+    """Say when, in UTC, to the minute."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def platform_name(source: str) -> str:
+    """Return how people call a source: `azure_devops` is Azure DevOps, `rest:shop` is shop."""
+    name = source.rpartition(":")[2] or source
+    return _PLATFORMS.get(name, line(name, 60))
+
+
+def clean(text: str, limit: int) -> str:
+    """Drop what cannot be seen, at most one empty line in a row, and cut with an ellipsis."""
+    seen = _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return cut(re.sub(r"\n{3,}", "\n\n", seen).strip(), limit)
+
+
+def line(text: str, limit: int) -> str:
+    """Like `clean`, on one line."""
+    return cut(" ".join(clean(text, limit * 8).split()), limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """Cut to `limit` characters, the last one an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def web_address(url: str) -> str:
+    """Return the address if it is one that a browser may be sent to, else ""."""
+    address = _UNSEEN.sub("", url).strip()
+    plain = address.lower().startswith(("https://", "http://")) and len(address) <= 2000
+    return address if plain and not re.search(r"[\s<>|\"'`\\]", address) else ""
+
+
+def escape_mrkdwn(text: str, limit: int | None = None) -> str:
+    """Escape for Slack: no mention, no link, no markup of Slack's own can come out of `text`.
+
+    Cut to `limit` characters as Slack counts them, never within an escape.
+    """
+    escaped = [_MRKDWN.get(char, char) for char in _MENTION.sub("@" + _WORD_JOINER, text)]
+    if limit is None or sum(map(len, escaped)) <= limit:
+        return "".join(escaped)
+    room = limit - 1
+    kept = []
+    for piece in escaped:
+        room -= len(piece)
+        if room < 0:
+            break
+        kept.append(piece)
+    return "".join(kept) + "…"
+
+
+def render(template: str, notice: Notice, **more: object) -> str:
+    """Fill `templates/<template>`; names that end in .html.j2 are escaped for HTML.
+
+    A template sees `n` (the Notice), what `more` names, and nothing else.
+    """
+    return _environment().get_template(template).render(n=notice, **more).strip()
+
+
+@cache
+def _environment() -> ImmutableSandboxedEnvironment:
+    return ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _mark(alert: Alert) -> str:
+    return "✅" if alert.status is Status.RESOLVED else MARKS[alert.severity]
+
+
+def _headline(alert: Alert) -> str:
+    words = {
+        Status.FIRING: alert.severity.capitalize(),
+        Status.ACKNOWLEDGED: f"{alert.severity.capitalize()}, acknowledged",
+        Status.RESOLVED: "Resolved",
+    }
+    start = f"[{TEST_WORD}] " if alert.test else ""
+    kind = "Maintenance, " if alert.kind is Kind.MAINTENANCE else ""
+    title = line(alert.title, TITLE_MAX) or "(no title)"
+    platform = platform_name(alert.source)
+    subject = title if title.lower().startswith(platform.lower()) else f"{platform}: {title}"
+    return f"{start}{kind}{words[alert.status]} · {subject}"
+
+
+def _state(alert: Alert, now: datetime) -> str:
+    if alert.status is Status.RESOLVED:
+        return f"Resolved after {duration((alert.ended_at or now) - _since(alert))}"
+    owner = f" by {line(alert.owner, 100)}" if alert.owner else ""
+    return f"Acknowledged{owner}" if alert.status is Status.ACKNOWLEDGED else "Firing"
+
+
+def _change(alert: Alert, verb: Verb, now: datetime, actor: str, note: str) -> str:
+    by = f" by {actor}" if actor else ""
+    said = f": {note}" if note else ""
+    match verb:
+        case Verb.OPEN:
+            return f"Opened again (episode {alert.episode}){said}" if alert.episode > 1 else note
+        case Verb.ACK:
+            return f"Acknowledged{by}{said}"
+        case Verb.UNACK:
+            return f"Acknowledgement taken back{by}{said}"
+        case Verb.NOTE:
+            return f"Note from {actor}{said}" if actor else f"Note{said}"
+        case Verb.CLOSE:
+            return _ending(alert, now, by) + said
+        case _:
+            return f"Updated{by}{said}"
+
+
+def _ending(alert: Alert, now: datetime, by: str) -> str:
+    ended_at = alert.ended_at or now
+    how = by if alert.resolved_by is ResolvedBy.PERSON else ""
+    why = f": {_ENDINGS[alert.resolved_by]}" if alert.resolved_by in _ENDINGS else ""
+    return f"Resolved{how} after {duration(ended_at - _since(alert))}, at {moment(ended_at)}{why}"
+
+
+def _fields(alert: Alert, platform: str) -> Iterator[tuple[str, str]]:
+    yield "Platform", platform
+    yield "Status", alert.status.capitalize()
+    yield "Severity", alert.severity.capitalize()
+    yield "Since", moment(_since(alert))
+    if alert.ended_at:
+        yield "Until", f"{moment(alert.ended_at)} ({duration(alert.ended_at - _since(alert))})"
+    if alert.kind is not Kind.ALERT:
+        yield from ((word, _flat(alert.labels[name])) for name, word in _PLACES.items() if alert.labels.get(name))
+    if alert.affects_us is not Affects.YES:
+        yield "Affects us", str(alert.affects_us)
+    if alert.owner and alert.status is Status.ACKNOWLEDGED:
+        yield "Taken by", line(alert.owner, 100)
+    if alert.explained_by:
+        yield "Explained by", line(alert.explained_by, 100)
+    yield "Internal ID", alert.internal_id
+
+
+def _since(alert: Alert) -> datetime:
+    return alert.starts_at or alert.started_at
+
+
+def _tickets(alert: Alert) -> Iterator[tuple[str, str]]:
+    for name, value in sorted(alert.annotations.items()):
+        url = web_address(value)
+        if name.startswith(TICKET_PREFIX) and url:
+            yield name.removeprefix(TICKET_PREFIX), url
+
+
+def _pairs(texts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((line(name, 100), _flat(value)) for name, value in sorted(texts.items()) if value)
+
+
+def _flat(value: str) -> str:
+    """One line of a label that holds one value per line."""
+    return line(", ".join(part.strip() for part in value.splitlines() if part.strip()), VALUE_MAX)
+
+
+def _two(many: int, unit: str, few: int, small: str) -> str:
+    return f"{many} {unit} {few} {small}" if few else f"{many} {unit}"
