@@ -1,0 +1,246 @@
+"""Reads config.json: resolves `env:NAME`, fills what is left out, checks every entry, and names each mistake.
+
+A mistake stops the start; a missing credential turns one entry off and says which variable to set.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+
+from service_event_checker.config import CheckerConfig, DestinationConfig, Model
+from service_event_checker.core import matchers
+from service_event_checker.core.errors import InvalidInput, OutageCheckerError
+from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
+
+_NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+class ConfigError(OutageCheckerError):
+    """config.json cannot be used; `problems` are lines like `checkers.github.every: what is wrong. What to do`."""
+
+    def __init__(self, file: str, problems: Sequence[str]) -> None:
+        super().__init__(f"{file} cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
+        self.problems = list(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[ModelT]):
+    """A configured checker or destination; `config` is None only when it is off for want of a needed value."""
+
+    name: str
+    kind: str
+    config: ModelT | None
+    why_off: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    checkers: tuple[Entry[CheckerConfig], ...]
+    destinations: tuple[Entry[DestinationConfig], ...]
+    rules: tuple[Rule, ...]
+    silences: tuple[Silence, ...]
+
+
+class _RuleEntry(Model):
+    name: str = Field(min_length=1, max_length=100)
+    match: tuple[str, ...] = ()
+    send: tuple[str, ...]
+    proceed: bool = False
+
+
+class _SilenceEntry(Model):
+    match: tuple[str, ...] = Field(min_length=1)
+    starts_at: AwareDatetime
+    ends_at: AwareDatetime
+    owner: str
+    reason: str
+
+
+class _File(Model):
+    schema_: str = Field(default="", alias="$schema")
+    checkers: dict[str, dict[str, Any]] = {}
+    destinations: dict[str, dict[str, Any]] = {}
+    rules: tuple[_RuleEntry, ...] = ()
+    silences: tuple[_SilenceEntry, ...] = ()
+
+
+def load(
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    checker_config: Callable[[str], type[CheckerConfig] | None],
+    destination_config: Callable[[str], type[DestinationConfig] | None],
+    kinds: Callable[[str], Sequence[str]],
+) -> Config:
+    """Read and check the file. `kinds("checkers")` and `kinds("destinations")` list what there is, for hints.
+
+    Raises ConfigError with every mistake found.
+    """
+    problems: list[str] = []
+    file = _validated(_File, _read(path), "", problems)
+    if file is None:
+        raise ConfigError(path.name, problems)
+    checkers = _entries("checkers", file.checkers, environ, checker_config, kinds, problems)
+    destinations = _entries("destinations", file.destinations, environ, destination_config, kinds, problems)
+    rules = tuple(_rule(number, rule, file.destinations, problems) for number, rule in enumerate(file.rules))
+    silences = tuple(_silence(number, entry, problems) for number, entry in enumerate(file.silences))
+    if len({name for rule in file.rules for name in rule.send}) > RECEIVERS_MAX:
+        problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Join some of them in the remote systems")
+    if problems:
+        raise ConfigError(path.name, problems)
+    return Config(checkers, destinations, rules, silences)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise ConfigError(
+            str(path), [f"the file: {reason}. Set CONFIG_FILE to the path of your config.json"]
+        ) from error
+    except ValueError as error:
+        raise ConfigError(path.name, [f"the file: is no JSON ({error}). Mend that line"]) from error
+
+
+def _entries(
+    section: str,
+    entries: Mapping[str, dict[str, Any]],
+    environ: Mapping[str, str],
+    config_of: Callable[[str], type[ModelT] | None],
+    kinds: Callable[[str], Sequence[str]],
+    problems: list[str],
+) -> tuple[Entry[ModelT], ...]:
+    found = []
+    for name, raw in entries.items():
+        where = f"{section}.{name}"
+        if not _well_named(name):
+            problems.append(f"{where}: is no usable name. Use lower case letters, digits, - and _ (at most 40)")
+            continue
+        kind = raw.get("kind")
+        model = config_of(kind) if isinstance(kind, str) else None
+        if model is None:
+            problems.append(f"{where}.kind: {_unknown_kind(kind, kinds(section))}")
+            continue
+        entry = _entry(name, str(kind), raw, model, environ, where, problems)
+        found += [entry] if entry else []
+    return tuple(found)
+
+
+def _entry(
+    name: str,
+    kind: str,
+    raw: dict[str, Any],
+    model: type[ModelT],
+    environ: Mapping[str, str],
+    where: str,
+    problems: list[str],
+) -> Entry[ModelT] | None:
+    values, unset = _resolve(raw, environ)
+    for field, variables in model.ENV.items():
+        given = next((environ[variable] for variable in variables if environ.get(variable)), None)
+        if field not in raw and given is not None:
+            values[field] = given
+    missing = [_variable(field, raw, model, unset) for field in model.NEEDS if not values.get(field)]
+    why_off = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set" if missing else ""
+    try:
+        return Entry(name, kind, model.model_validate(values), why_off)
+    except ValidationError as error:
+        absent = {str(part["loc"][0]) for part in error.errors() if part["type"] == "missing" and part["loc"]}
+        if len(absent) == error.error_count() and absent <= unset.keys():
+            return Entry(name, kind, None, f"{' and '.join(sorted(unset[field] for field in absent))} is not set")
+        problems += _explain(error, where, model)
+        return None
+
+
+def _resolve(raw: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Replace `env:NAME` by the variable's value; return the values and, by field, the variables not set."""
+    values: dict[str, Any] = {}
+    unset: dict[str, str] = {}
+    for field, value in raw.items():
+        if isinstance(value, str) and value.startswith("env:"):
+            variable = value.removeprefix("env:").strip()
+            if environ.get(variable):
+                values[field] = environ[variable]
+            else:
+                unset[field] = variable
+        else:
+            values[field] = value
+    return values, unset
+
+
+def _variable(field: str, raw: Mapping[str, Any], model: type[Model], unset: Mapping[str, str]) -> str:
+    return unset.get(field) or next(iter(model.ENV.get(field, ())), field)
+
+
+def _rule(number: int, entry: _RuleEntry, destinations: Mapping[str, Any], problems: list[str]) -> Rule:
+    for name in entry.send:
+        if name not in destinations:
+            problems.append(f'rules[{number}].send: "{name}" is no destination.{_nearest(name, list(destinations))}')
+    return Rule(entry.name, _matchers(entry.match, f"rules[{number}].match", problems), entry.send, entry.proceed)
+
+
+def _silence(number: int, entry: _SilenceEntry, problems: list[str]) -> Silence:
+    where = f"silences[{number}]"
+    ends_at: datetime = entry.ends_at
+    if ends_at <= entry.starts_at:
+        problems.append(f"{where}.ends_at: is not after starts_at. Give the end of the silence")
+    parts = _matchers(entry.match, f"{where}.match", problems)
+    return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason)
+
+
+def _matchers(texts: Sequence[str], where: str, problems: list[str]) -> tuple[matchers.Matcher, ...]:
+    found: list[matchers.Matcher] = []
+    for number, text in enumerate(texts):
+        try:
+            found += matchers.parse(text, f"{where}[{number}]")
+        except InvalidInput as error:
+            problems.append(str(error))
+    return tuple(found)
+
+
+def _validated(model: type[ModelT], raw: Any, where: str, problems: list[str]) -> ModelT | None:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        problems += _explain(error, where, model)
+        return None
+
+
+def _explain(error: ValidationError, where: str, model: type[BaseModel]) -> list[str]:
+    """Turn pydantic's findings into `path: problem. hint`."""
+    lines = []
+    for part in error.errors(include_url=False, include_context=False, include_input=False):
+        steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in part["loc"]]
+        path = (where + "".join(steps)).removeprefix(".") or "the file"
+        if part["type"] == "extra_forbidden":
+            known = [field.alias or name for name, field in model.model_fields.items()]
+            nested = len(part["loc"]) > 1
+            lines.append(f"{path}: is no known key.{'' if nested else _nearest(str(part['loc'][-1]), known)}")
+        else:
+            lines.append(f"{path}: {part['msg'].removeprefix('Value error, ').lower()}")
+    return lines
+
+
+def _unknown_kind(kind: object, known: Sequence[str]) -> str:
+    if kind is None:
+        return f"is missing. Give one of {', '.join(known)}"
+    return f'"{kind}" is no known kind.{_nearest(str(kind), known)}'
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f' Did you mean "{near[0]}"?' if near else f" Known are {', '.join(sorted(known)) or 'none'}"
+
+
+def _well_named(name: str) -> bool:
+    return 0 < len(name) <= 40 and name[0].isalnum() and all(char in _NAME_CHARS for char in name)

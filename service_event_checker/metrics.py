@@ -1,0 +1,15 @@
+"""The counters that code raises as it goes. What is a state (open alerts, ages) is read from the store at scrape."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter
+
+REGISTRY = CollectorRegistry()
+
+TRANSITIONS = Counter("poc_transitions_total", "Changes of alerts", ["source", "why"], registry=REGISTRY)
+DELIVERIES = Counter("poc_deliveries_total", "Attempts to deliver", ["receiver", "verb", "outcome"], registry=REGISTRY)
+FAILURES = Counter("poc_delivery_failures_total", "Failed attempts", ["receiver", "reason"], registry=REGISTRY)
+POLLS = Counter("poc_polls_total", "Polls of status pages", ["checker", "outcome"], registry=REGISTRY)
+UNKNOWN_VALUES = Counter(
+    "poc_unknown_values_total", "Values of a source that are not in its documentation", ["checker"], registry=REGISTRY
+)

@@ -1,0 +1,293 @@
+"""Pays what is owed: claims a delivery, sends it, settles it. The only place that tries again.
+
+A create is preceded by a durable intent and a search; after an answer that proves nothing, by the destination's
+settle time as well. Waiting is a `due_at` in the store, never a sleeping thread.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from service_event_checker.core import rules
+from service_event_checker.core.errors import DeliveryError, LeaseLost, Reason, StoreConflict, StoreError
+from service_event_checker.core.model import Alert, Delivery, Family, Link, Receiver, Verb, Why, remote_key
+from service_event_checker.core.ports import (
+    Again,
+    Claimed,
+    Dead,
+    Destination,
+    Findable,
+    Outcome,
+    Settled,
+    Store,
+    Write,
+)
+from service_event_checker.core.rules import Rulebook
+from service_event_checker.metrics import DELIVERIES, FAILURES
+from service_event_checker.pipeline import tell
+
+CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
+CALLS_PER_DELIVERY = 4  # a search, a create and what an adapter looks up on the way
+GIVE_UP_AFTER = timedelta(hours=24)
+BACK_OFF_FIRST = 2.0  # seconds
+BACK_OFF_MAX = 300.0
+BREAKER_AFTER = 5  # failures in a row; then one probe at a time
+BREAKER_MAX = 60.0  # seconds between probes
+CONFLICTS_MAX = 20
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Gate:
+    """How much a destination may be asked now: a token bucket, a pause it asked for, and a breaker.
+
+    `rate` in deliveries per second. Times are monotonic seconds. State of this process; the truth is the store.
+    """
+
+    rate: float
+    burst: int
+    clock: Callable[[], float] = time.monotonic
+    tokens: float = field(init=False)
+    filled_at: float = field(init=False)
+    closed_until: float = 0.0
+    failures: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.tokens, self.filled_at = float(self.burst), self.clock()
+
+    def take(self, wanted: int) -> int:
+        """Return how many deliveries may start now, at most `wanted`, and count them."""
+        with self.lock:
+            now = self.clock()
+            self.tokens = min(float(self.burst), self.tokens + (now - self.filled_at) * self.rate)
+            self.filled_at = now
+            if now < self.closed_until:
+                return 0
+            allowed = min(wanted if self.failures < BREAKER_AFTER else 1, int(self.tokens))
+            self.tokens -= allowed
+            return allowed
+
+    def give_back(self, unused: int) -> None:
+        with self.lock:
+            self.tokens += unused
+
+    def report(self, error: DeliveryError | None) -> None:
+        """Take note of an attempt: close for as long as the destination asked, or as its failures suggest."""
+        with self.lock:
+            blames_itself = error is not None and not error.permanent
+            self.failures = self.failures + 1 if blames_itself else 0
+            pause = min(BREAKER_MAX, 2.0 ** (self.failures - BREAKER_AFTER)) if self.failures >= BREAKER_AFTER else 0.0
+            if error is not None and error.reason is Reason.RATE_LIMITED:
+                pause = max(pause, error.retry_after or 1.0)
+            self.closed_until = max(self.closed_until, self.clock() + pause) if pause else self.closed_until
+
+
+class Outbox:
+    """Delivers for the receivers in `destinations`. `clock` gives aware UTC; safe to call from several threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        destinations: Mapping[str, Destination],
+        book: Rulebook,
+        *,
+        gates: Mapping[str, Gate],
+        clock: Callable[[], datetime],
+        jitter: Callable[[], float] = random.random,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.store = store
+        self.destinations = destinations
+        self.book = book
+        self.gates = gates
+        self._clock = clock
+        self._jitter = jitter
+        self._wake = wake
+
+    def drain(self, receiver: str) -> int:
+        """Claim and send what is due for one receiver, as much as its gate allows; return how many were tried."""
+        gate = self.gates[receiver]
+        allowed = gate.take(CLAIMED_AT_ONCE)
+        if not allowed:
+            return 0
+        now = self._clock()
+        lease = self.book.receivers[receiver].deadline * CALLS_PER_DELIVERY * allowed
+        claimed = self.store.claim(receiver, limit=allowed, owner=uuid.uuid4().hex, now=now, until=now + lease)
+        gate.give_back(allowed - len(claimed))
+        for one in claimed:
+            self._pay(one)
+        return len(claimed)
+
+    def _pay(self, claimed: Claimed) -> None:
+        delivery = claimed.delivery
+        try:
+            outcome = self._attempt(claimed)
+        except LeaseLost:
+            log.warning("lease_lost", delivery=delivery.id)
+            return
+        except DeliveryError as error:
+            outcome = self._after_failure(claimed, error)
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001  # an adapter's bug must not stop the others' deliveries
+            log.exception("delivery_crashed", delivery=delivery.id)
+            outcome = self._after_failure(claimed, DeliveryError(Reason.CRASHED))
+        else:
+            self.gates[delivery.receiver].report(None)
+        self._record(claimed, outcome)
+
+    def _attempt(self, claimed: Claimed) -> Outcome:
+        delivery, alert = claimed.delivery, claimed.alert
+        receiver = self.book.receivers[delivery.receiver]
+        if alert.test and receiver.family is not Family.CHAT:
+            return Settled()
+        link = rules.link_for(delivery, alert, claimed.links, receiver)
+        made = link is not None and bool(link.external_id)
+        destination = self.destinations[delivery.receiver]
+        if not receiver.findable:
+            return self._send_unfindable(claimed, link, receiver, destination)
+        if not made and (delivery.verb is Verb.OPEN or receiver.family is Family.CHAT):
+            return self._create(claimed, link, receiver, destination)
+        if not made:
+            found = _find(destination, remote_key(delivery.key, delivery.episode))
+            if found is None:
+                raise DeliveryError(Reason.NOT_FOUND, "there is no object to change", permanent=True)
+            link = _own_link(delivery, link, found)
+        return Settled(link=destination.deliver(delivery, alert, link) or link)
+
+    def _create(self, claimed: Claimed, link: Link | None, receiver: Receiver, destination: Destination) -> Outcome:
+        """Make the object unless it is there; never before an earlier try can no longer surprise us."""
+        now = self._clock()
+        delivery = claimed.delivery
+        if delivery.intent_at is not None and now < delivery.intent_at + receiver.settle:
+            until = delivery.intent_at + receiver.settle
+            return Again(due_at=until, reason="waits for an earlier try to show", intent_at=delivery.intent_at)
+        delivery = self.store.intend(delivery, now)
+        found = _find(destination, remote_key(delivery.key, delivery.episode))
+        if found is not None:
+            return Settled(link=_own_link(delivery, link, found))
+        lease_until = delivery.lease_until
+        if lease_until is None or self._clock() + receiver.deadline > lease_until:
+            return Again(due_at=self._clock(), reason="the lease was too short for a create")
+        opening = replace(delivery, verb=Verb.OPEN)
+        try:
+            return Settled(link=destination.deliver(opening, claimed.alert, link))
+        except DeliveryError as error:
+            if error.reason.ambiguous:
+                raise _Ambiguous(error, delivery.intent_at or now) from error
+            raise
+
+    def _send_unfindable(
+        self, claimed: Claimed, link: Link | None, receiver: Receiver, destination: Destination
+    ) -> Outcome:
+        """Send to where nobody can look: again after a doubt only for the severities that ask for it."""
+        delivery = claimed.delivery
+        if delivery.intent_at is not None and claimed.alert.severity not in receiver.repeat_ambiguous:
+            return Dead(reason="it may have arrived, nobody can tell; not repeated")
+        delivery = self.store.intend(delivery, self._clock())
+        try:
+            return Settled(link=destination.deliver(delivery, claimed.alert, link) or link)
+        except DeliveryError as error:
+            if error.reason.ambiguous:
+                raise _Ambiguous(error, delivery.intent_at or self._clock()) from error
+            raise
+
+    def _after_failure(self, claimed: Claimed, error: DeliveryError) -> Outcome:
+        delivery, now = claimed.delivery, self._clock()
+        self.gates[delivery.receiver].report(error)
+        FAILURES.labels(delivery.receiver, error.reason.name.lower()).inc()
+        reason = str(error)
+        if error.permanent:
+            return Dead(reason=reason)
+        if delivery.created_at is not None and now - delivery.created_at > GIVE_UP_AFTER:
+            return Dead(reason=f"given up after {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
+        due_at = now + self._patience(delivery.attempts, error)
+        if not isinstance(error, _Ambiguous):
+            return Again(due_at=due_at, reason=reason)
+        settle = self.book.receivers[delivery.receiver].settle
+        return Again(due_at=max(due_at, error.intent_at + settle), reason=reason, intent_at=error.intent_at)
+
+    def _patience(self, attempts: int, error: DeliveryError) -> timedelta:
+        """Return how long to wait: what the destination asked for, else exponential with jitter."""
+        if error.retry_after is not None:
+            return timedelta(seconds=error.retry_after + self._jitter())
+        seconds = min(BACK_OFF_MAX, BACK_OFF_FIRST * 2.0 ** min(attempts, 16))
+        return timedelta(seconds=seconds * (0.5 + self._jitter()))
+
+    def _record(self, claimed: Claimed, outcome: Outcome) -> None:
+        """Settle; when the alert was changed meanwhile, decide anew what the outcome means for it."""
+        delivery = claimed.delivery
+        for _ in range(CONFLICTS_MAX):
+            write = self._consequence(claimed, outcome)
+            try:
+                self.store.settle(delivery, outcome, self._clock(), write)
+            except StoreConflict:
+                continue
+            except LeaseLost:
+                log.warning("lease_lost", delivery=delivery.id)
+                return
+            self._tell(delivery, outcome, write)
+            return
+        log.warning("settle_contended", delivery=delivery.id)
+
+    def _consequence(self, claimed: Claimed, outcome: Outcome) -> Write | None:
+        """Return what the alert itself is to be told of the outcome: a new link, a dead letter, a dry run."""
+        delivery = claimed.delivery
+        linked = isinstance(outcome, Settled) and outcome.link is not None and delivery.verb is Verb.OPEN
+        dry = isinstance(outcome, Settled) and claimed.alert.test and outcome.link is None
+        if not (linked or dry or isinstance(outcome, Dead)):
+            return None
+        head: Alert | None = self.store.get([delivery.key]).get(delivery.key)
+        if head is None or head.episode != delivery.episode:
+            return None
+        now = self._clock()
+        if isinstance(outcome, Dead):
+            return rules.noted_in_timeline(head, Why.GAVE_UP, delivery.receiver, outcome.reason, now)
+        if isinstance(outcome, Settled) and outcome.link is not None:
+            return rules.linked(head, delivery.receiver, outcome.link.url, self.book, now)
+        return rules.noted_in_timeline(head, Why.DRY_RUN, delivery.receiver, delivery.verb, now)
+
+    def _tell(self, delivery: Delivery, outcome: Outcome, write: Write | None) -> None:
+        name = type(outcome).__name__.lower()
+        DELIVERIES.labels(delivery.receiver, delivery.verb.value, name).inc()
+        reason = "" if isinstance(outcome, Settled) else outcome.reason
+        level = {"settled": log.info, "again": log.warning, "dead": log.error}[name]
+        level("delivery_" + name, id=delivery.id, receiver=delivery.receiver, verb=delivery.verb.value, reason=reason)
+        if write:
+            tell(write)
+        self._wake()
+
+
+class _Ambiguous(DeliveryError):
+    """A failure after which the effect may exist; it may have left us from `intent_at` on."""
+
+    def __init__(self, error: DeliveryError, intent_at: datetime) -> None:
+        super().__init__(error.reason, error.detail, permanent=error.permanent, retry_after=error.retry_after)
+        self.intent_at = intent_at
+
+
+def _find(destination: Destination, key: str) -> Link | None:
+    return destination.find(key) if isinstance(destination, Findable) else None
+
+
+def _own_link(delivery: Delivery, link: Link | None, found: Link) -> Link:
+    """Return what a search found as the link of this episode."""
+    return Link(
+        key=delivery.key,
+        episode=delivery.episode,
+        receiver=delivery.receiver,
+        remote_key=remote_key(delivery.key, delivery.episode),
+        external_id=found.external_id,
+        url=found.url,
+        previous=link.previous if link else "",
+    )

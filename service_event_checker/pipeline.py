@@ -1,0 +1,146 @@
+"""From events to one commit: load what is known, track, route, write. It decides nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+import structlog
+
+from service_event_checker.core import rules, tracker
+from service_event_checker.core.clean import clean
+from service_event_checker.core.errors import StoreConflict
+from service_event_checker.core.model import Alert, Event, Kind, Snapshot, Why
+from service_event_checker.core.ports import Conflict, Done, IdTaken, Store, Write
+from service_event_checker.core.rules import Rulebook
+from service_event_checker.metrics import TRANSITIONS
+
+CONFLICTS_MAX = 20  # rounds; each round at least one writer of a contended alert wins
+_OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN})
+
+log = structlog.get_logger()
+
+
+class Pipeline:
+    """Safe to call from several threads. `wake` is called after a commit that owes somebody something."""
+
+    def __init__(self, store: Store, book: Rulebook, wake: Callable[[], None] = lambda: None) -> None:
+        self.store = store
+        self.book = book
+        self._wake = wake
+
+    def ingest(
+        self, events: Iterable[Event], now: datetime, *, first_good_at: datetime | None = None
+    ) -> dict[str, Alert]:
+        """Commit what the events change and return the alerts that exist then, by key.
+
+        When this returns, all of it is durable. Raises StoreError (what was not committed may be sent again;
+        a repetition changes nothing) and InvalidInput.
+        """
+        found: dict[str, Alert] = {}
+        for group in _rounds(map(clean, events)):
+            found |= self._settle_round(group, now, first_good_at)
+        return found
+
+    def absent(self, alerts: Iterable[Alert], snapshot: Snapshot, resolve_after: int, now: datetime) -> None:
+        """Count a good poll against the alerts it no longer mentions. An alert changed meanwhile waits for the next."""
+        changes = tracker.absent(alerts, snapshot, resolve_after, now)
+        found = (change.alert for change in changes if change.alert)
+        steps = zip(found, (change.transitions for change in changes), strict=True)
+        self._commit([rules.route(alert, transitions, self.book, now) for alert, transitions in steps], now)
+
+    def release(self, now: datetime) -> int:
+        """Tell those whose silence is over or whose destination is on again; return how many alerts changed."""
+        writes = [rules.release(alert, self.book, now) for alert in self.store.withheld_alerts()]
+        return len(self._commit([write for write in writes if write], now))
+
+    def _settle_round(self, group: dict[str, Event], now: datetime, first_good_at: datetime | None) -> dict[str, Alert]:
+        """Commit one event per key; a key that somebody else changed meanwhile is read and decided anew."""
+        found: dict[str, Alert] = {}
+        taken: dict[str, int] = {}
+        waiting = dict(group)
+        for _ in range(CONFLICTS_MAX):
+            known = self.store.get(waiting)
+            found |= known
+            writes = []
+            for key, event in waiting.items():
+                write = self._decide(known.get(key), event, now, first_good_at, taken.get(key, 0))
+                writes += [write] if write else []
+            refused = self._commit_counting(writes, now, found, taken)
+            waiting = {key: waiting[key] for key in refused}
+            if not waiting:
+                return found
+        raise StoreConflict(f"{len(waiting)} alerts were changed by others {CONFLICTS_MAX} times in a row")
+
+    def _decide(
+        self, known: Alert | None, event: Event, now: datetime, first_good_at: datetime | None, longer: int
+    ) -> Write | None:
+        change = tracker.track(known, event, now, first_good_at=first_good_at)
+        if change.alert is None or change.alert == known:
+            return None
+        alert = change.alert
+        opening = any(transition.why in _OPENINGS for transition in change.transitions)
+        if opening and alert.kind is Kind.MAINTENANCE and not rules.matched(alert, self.book.rules):
+            return None  # maintenance is tracked only where a rule asks for it
+        for _ in range(longer if opening else 0):
+            alert = tracker.longer_id(alert)
+        return rules.route(alert, change.transitions, self.book, now)
+
+    def _commit_counting(
+        self, writes: Sequence[Write], now: datetime, found: dict[str, Alert], taken: dict[str, int]
+    ) -> list[str]:
+        refused = []
+        for result in self._commit(writes, now):
+            match result:
+                case Done(alert=alert):
+                    found[alert.key] = alert
+                case IdTaken(key=key):
+                    taken[key] = taken.get(key, 0) + 1
+                    refused.append(key)
+                case Conflict(key=key):
+                    refused.append(key)
+        return refused
+
+    def _commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
+        if not writes:
+            return []
+        results = self.store.commit(writes, now)
+        done = [write for write, result in zip(writes, results, strict=True) if isinstance(result, Done)]
+        for write in done:
+            tell(write)
+        if any(write.deliveries for write in done):
+            self._wake()
+        return results
+
+
+def tell(write: Write) -> None:
+    """Log and count a committed write: one line per change of state."""
+    alert = write.alert
+    for transition in write.transitions:
+        log.info(
+            "alert_changed",
+            why=transition.why.value,
+            id=alert.internal_id,
+            key=alert.key,
+            episode=alert.episode,
+            status=transition.after.value,
+            severity=alert.severity.value,
+            source=alert.source,
+            receiver=transition.receiver,
+            owed=[f"{delivery.verb}:{delivery.receiver}" for delivery in write.deliveries],
+        )
+        if not alert.test:
+            TRANSITIONS.labels(alert.source, transition.why.name.lower()).inc()
+
+
+def _rounds(events: Iterable[Event]) -> list[dict[str, Event]]:
+    """Split events so that each round has at most one per alert, in the order they came."""
+    rounds: list[dict[str, Event]] = []
+    depth: dict[str, int] = {}
+    for event in events:
+        number = depth.get(event.key, 0)
+        depth[event.key] = number + 1
+        if number == len(rounds):
+            rounds.append({})
+        rounds[number][event.key] = event
+    return rounds

@@ -1,0 +1,59 @@
+"""Finds adapters: `kind` in config.json is the name of a module. No list is kept by hand."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from types import ModuleType
+from typing import Any
+
+from service_event_checker.config import CheckerConfig, DestinationConfig
+
+CHECKERS = "service_checkers"
+DESTINATIONS = "service_event_checker.destinations"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+def checker_config(kind: str) -> type[CheckerConfig] | None:
+    """Return the config model of a kind of checker, None if there is no such kind."""
+    module = _module(CHECKERS, kind, "Checker")
+    return module.Config if module else None
+
+
+def destination_config(kind: str) -> type[DestinationConfig] | None:
+    """Return the config model of a kind of destination, None if there is no such kind."""
+    module = _module(DESTINATIONS, kind, "Adapter")
+    return module.Config if module else None
+
+
+def make_checker(name: str, config: CheckerConfig) -> Any:
+    return _load(CHECKERS, config.kind).Checker(name, config)
+
+
+def make_destination(name: str, config: DestinationConfig) -> Any:
+    return _load(DESTINATIONS, config.kind).Adapter(name, config)
+
+
+def checker_module(kind: str) -> ModuleType:
+    return _load(CHECKERS, kind)
+
+
+def kinds(package: str) -> list[str]:
+    """Return the names of a package's adapters, for messages to people."""
+    return [found.name for found in _modules(package) if _module(package, found.name, "Config")]
+
+
+def _module(package: str, kind: str, mark: str) -> ModuleType | None:
+    if not _NAME.fullmatch(kind) or kind not in {found.name for found in _modules(package)}:
+        return None
+    module = _load(package, kind)
+    return module if hasattr(module, mark) else None
+
+
+def _modules(package: str) -> list[pkgutil.ModuleInfo]:
+    return list(pkgutil.iter_modules(importlib.import_module(package).__path__))
+
+
+def _load(package: str, kind: str) -> ModuleType:
+    return importlib.import_module(f"{package}.{kind}")
