@@ -1,0 +1,44 @@
+# The few commands of this project; `run` and `test` do the work and need no make.
+VENV ?= .venv
+BIN := $(VENV)/bin
+export VENV
+
+.DEFAULT_GOAL := help
+.PHONY: run test check format demo bench lock install help
+
+run: ## start the app on port 8000 (PORT=...)
+	./run
+
+test: ## install what the tests need, then run them all
+	./test
+
+check: install ## formatting, lint, types, layers, dead code
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/vulture
+
+format: install ## let ruff format and mend what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+demo: install ## the app against a small simulated world, offline
+	$(BIN)/python -m tests.doubles.world
+
+bench: install ## measure speed on this machine
+	$(BIN)/python -m bench
+
+# The lock holds hashes for Python 3.11 to 3.13 on all systems. UPGRADE=1 takes the newest versions allowed.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+lock: install ## write requirements*.txt anew from pyproject.toml (UPGRADE=1: newest versions)
+	$(LOCK) --output-file requirements.txt pyproject.toml
+	$(LOCK) --constraint requirements.txt --group pyproject.toml:dev --output-file requirements-dev.txt
+
+install:
+	@tools/python tools/bootstrap.py install
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile

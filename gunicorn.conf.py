@@ -1,0 +1,53 @@
+"""How Gunicorn serves the app; found by itself in the working directory, as on Azure App Service.
+
+Everything here has a reason that is written beside it. Flags on the command line win over this file.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+# The app reads .env too, but only in the workers: the port is asked before there is one. The real environment wins.
+_settings = {**dotenv_values(Path(__file__).with_name(".env")), **os.environ}
+
+bind = f"0.0.0.0:{_settings.get('PORT') or '8000'}"
+
+# One worker: polls, outbox and page share its memory and its SQLite file, which is enough for one machine. More are
+# safe (each poll and delivery is leased in the store), they only cost memory.
+workers = int(_settings.get("WEB_CONCURRENCY") or "1")
+
+# Requests wait for the store and for Slack, not for the processor: threads serve them.
+worker_class = "gthread"
+threads = 8
+
+# Never preloaded: the engine's threads and the store's connections would not survive the fork.
+preload_app = False
+
+# A worker that does not answer the master for so long is killed; with threads only a stuck process can be.
+timeout = 120
+
+# A stop ends within 5 seconds: what is in flight then is safe in the store and goes on at the next start.
+graceful_timeout = 4
+
+# Gunicorn 27 opens a socket for gunicornc under the home directory by default. Nobody asked for one.
+control_socket_disable = True
+
+# Requests are counted in /metrics, and what they change is logged; a line for each probe would hide that.
+accesslog = None
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start polling and delivering: importing the app starts nothing, so that tests and tools may import it."""
+    worker.app.callable.extensions["engine"].start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Stop on every way out but kill -9: SIGTERM, Ctrl-C and SIGQUIT end here.
+
+    Not in `worker_int`: that one runs inside the signal, where a lock that stop() needs may be held already.
+    """
+    app = worker.app.callable
+    if app is not None:  # None when the app itself could not be loaded
+        app.extensions["engine"].stop()

@@ -1,0 +1,101 @@
+"""The two commands find a Python by themselves, and their locked requirements fit what the project asks for."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LOCKED = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
+BROKEN_SHIM = "echo 'command not found' >&2; exit 127"
+OLD = 'case "$1" in -c) exit 1 ;; esac; echo "old python"'
+GOOD = 'case "$1" in -c) exit 0 ;; esac; echo "chosen with $*"'
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A folder that stands for PATH; only what a test puts there, and what a shell script needs, is found."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "dirname").symlink_to("/usr/bin/dirname")
+    return folder
+
+
+def put(folder: Path, name: str, script: str) -> Path:
+    program = folder / name
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return program
+
+
+def choose(path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    settings = {"PATH": str(path), "VENV": str(path / "no environment"), **environment}
+    return subprocess.run([ROOT / "run", "--a flag"], env=settings, cwd="/", capture_output=True, text=True)
+
+
+def test_a_name_on_path_that_does_not_run_or_is_too_old_is_passed_over(path: Path) -> None:
+    put(path, "python3.13", BROKEN_SHIM)
+    put(path, "python3.12", OLD)
+    put(path, "python3", GOOD)
+
+    answer = choose(path)
+
+    assert answer.stdout == f"chosen with {ROOT}/tools/bootstrap.py run --a flag\n"
+
+
+def test_the_environment_keeps_its_python_unless_another_is_named(path: Path) -> None:
+    put(path, "python3.13", OLD)
+    put(path, "venv/bin/python", GOOD)
+    named = put(path, "named", GOOD.replace("chosen", "named"))
+
+    assert choose(path, VENV=str(path / "venv")).stdout.startswith("chosen")
+    assert choose(path, VENV=str(path / "venv"), PYTHON=str(named)).stdout.startswith("named")
+
+
+def test_without_any_python_it_says_what_to_install(path: Path) -> None:
+    put(path, "python3", OLD)
+
+    answer = choose(path)
+
+    assert answer.returncode == 1
+    assert "Python 3.11 or newer is needed" in answer.stderr
+
+
+def test_a_folder_that_is_no_environment_is_never_cleared(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("work")
+
+    bootstrap = [sys.executable, str(ROOT / "tools" / "bootstrap.py"), "install"]
+    answer = subprocess.run(bootstrap, env={**os.environ, "VENV": str(tmp_path)}, capture_output=True, text=True)
+
+    assert answer.returncode == 1
+    assert "set VENV to another folder" in answer.stderr
+    assert precious.read_text() == "work"
+
+
+def test_the_locks_hold_each_requirement_in_a_version_that_it_allows() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = {
+        "requirements.txt": project["project"]["dependencies"],
+        "requirements-dev.txt": project["dependency-groups"]["dev"],
+    }
+
+    for file, requirements in wanted.items():
+        locked = dict(LOCKED.findall((ROOT / file).read_text()))
+        for requirement in map(Requirement, requirements):
+            assert locked.get(requirement.name, "missing") in requirement.specifier, f"{file}: {requirement}: make lock"
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt", "tests/tools/package-lock.json"])
+def test_a_lock_names_no_place_to_load_from(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+
+    assert not re.search(r'--(extra-)?index-url|--find-links|"resolved"|registry\.', text)

@@ -1,0 +1,45 @@
+"""Runs the tests: gets the real parts, shows which are here, then pytest, then the gate on core.
+
+Arguments go to pytest; then a part of the tests runs, and the gate, which needs all of them, is left out.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.real import install, parts
+
+#: what decides is pure and small: nothing in it may be untested
+CORE = "service_event_checker/core/*"
+COVERAGE = ("--cov", "--cov-report=term:skip-covered")
+
+
+def main(arguments: list[str]) -> int:
+    install.get_missing()
+    print(f"real parts that the tests run against:\n{parts.table()}", flush=True)
+    if lacking := parts.missing():
+        names = ", ".join(part.name for part in lacking)
+        if parts.all_are_required():
+            print(f"missing: {names}; REQUIRE_ALL_PARTS is set, so no test is run", flush=True)
+            return 1
+        print(f"tests that need {names} are skipped", flush=True)
+    tests = _python("pytest", *(arguments or COVERAGE))
+    return tests if tests or arguments else _gate()
+
+
+def _gate() -> int:
+    """Return 0 when core is covered whole, silently: pytest's summary stays the last line of a good run."""
+    report = ("coverage", "report", f"--include={CORE}", "--fail-under=100", "--show-missing", "--skip-covered")
+    answer = subprocess.run([sys.executable, "-m", *report], capture_output=True, text=True)
+    if answer.returncode:
+        print(f"{answer.stdout}{answer.stderr}\n{CORE} must be covered whole; see Missing above", flush=True)
+    return answer.returncode
+
+
+def _python(module: str, *arguments: str) -> int:
+    return subprocess.run([sys.executable, "-m", module, *arguments]).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
