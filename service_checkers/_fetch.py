@@ -1,0 +1,49 @@
+"""What the checkers share in asking: HTTP trouble becomes SourceError, a configured address is checked at start."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+from service_event_checker.core.errors import SourceError
+from service_event_checker.http import Http, HttpError, Response, json_body, parse_json
+
+
+def fetch(http: Http, source: str, url: str) -> Response:
+    """Get `url`, conditionally. Raises SourceError."""
+    try:
+        return http.get(url, cached=True)
+    except HttpError as error:
+        raise source_error(source, error) from error
+
+
+def fetch_json(http: Http, source: str, url: str) -> Any:
+    """Get the JSON value at `url`, conditionally. Raises SourceError."""
+    try:
+        return json_body(http.get(url, cached=True))
+    except HttpError as error:
+        raise source_error(source, error) from error
+
+
+def read_json(source: str, body: bytes) -> Any:
+    """Return the JSON value of a body that was not fetched by us. Raises SourceError."""
+    try:
+        return parse_json(body)
+    except HttpError as error:
+        raise source_error(source, error) from error
+
+
+def source_error(source: str, error: HttpError) -> SourceError:
+    return SourceError(source, error.reason, error.detail, retry_after=error.retry_after)
+
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("must be an address like https://status.example.com")
+    return url
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]

@@ -1,0 +1,243 @@
+"""The payloads of Atlassian Statuspage (API v2) and of incident.io's imitation of it, read into events; no I/O.
+
+Shapes: https://www.githubstatus.com/api/v2 documents each endpoint. Every field may be missing or of a wrong
+type: what cannot be read is left out with a warning, and a payload without its list is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from service_checkers._text import lines, moment, newest, one_line, plain, text
+from service_event_checker.core.errors import Reason, SourceError
+from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity
+
+LISTS = ("incidents", "scheduled_maintenances")
+SEVERITIES = {
+    "critical": Severity.CRITICAL,
+    "major": Severity.ERROR,
+    "minor": Severity.WARNING,
+    "none": Severity.INFO,
+    "maintenance": Severity.INFO,
+}
+_UNDER_WAY = frozenset({"investigating", "identified", "monitoring"})
+_PLANNED = frozenset({"scheduled", "in_progress", "verifying"})
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_DONE = frozenset({"resolved", "postmortem", "completed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The page's components by id: (name, group's name). Incidents name components by id and lack the groups."""
+
+    by_id: Mapping[str, tuple[str, str]]
+
+    @staticmethod
+    def of(payload: Mapping[str, Any]) -> Places:
+        """Read the component list of a payload; one without the list names no places."""
+        components = _objects(payload.get("components"))
+        names = {text(entry.get("id")): one_line(entry.get("name")) for entry in components}
+        parents: dict[str, str] = {}
+        for entry in components:
+            group = text(entry.get("id"))
+            parents.update((child, group) for child in _texts(entry.get("components")))
+        parents.update((text(entry["id"]), text(entry["group_id"])) for entry in components if _has_parent(entry))
+        return Places({code: (name, names.get(parents.get(code, ""), "")) for code, name in names.items()})
+
+    def named(self, component: Mapping[str, Any]) -> tuple[str, str]:
+        """Return (name, group) of a component as an incident or one of its updates lists it."""
+        known, group = self.by_id.get(text(component.get("id") or component.get("code")), ("", ""))
+        if not group:  # groups are listed like components
+            group = self.by_id.get(text(component.get("group_id")), ("", ""))[0]
+        return known or one_line(component.get("name")), group
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one payload says. `flawed`: it lists something that cannot be read, so absence means nothing."""
+
+    events: tuple[Event, ...] = ()
+    warnings: tuple[str, ...] = ()
+    flawed: bool = False
+
+
+def parse(source: str, base: str, payload: Any, places: Places | None = None, *, listed_open: bool = False) -> Reading:
+    """Read a payload of summary, incidents, incidents/unresolved, incidents/<id> or scheduled-maintenances.
+
+    `base`: the page's address, for links. `places`: of the summary, if this is not it. `listed_open`: the list
+    holds only what is open, so an unknown state in it is open. Raises SourceError for any other payload.
+    """
+    if not isinstance(payload, dict):
+        raise SourceError(source, Reason.GARBAGE, "not a JSON object")
+    entries = _entries(source, payload)
+    reader = _Reader(source, base, places or Places.of(payload), listed_open)
+    read = [reader.event(entry, planned=planned) for entry, planned in entries]
+    events = tuple(event for event in read if event)
+    if entries and not events and not reader.unknown_states:
+        raise SourceError(source, Reason.GARBAGE, "no incident of the list can be read")
+    raised, warnings = _with_indicator(events, _indicator(source, payload))
+    return Reading(raised, (*dict.fromkeys(reader.warnings), *warnings), flawed=len(events) < len(entries))
+
+
+def _entries(source: str, payload: Mapping[str, Any]) -> list[tuple[Any, bool]]:
+    """Return (incident, whether it is a planned work) of all lists; null is incident.io's empty list."""
+    if isinstance(payload.get("incident"), dict) and "meta" not in payload:
+        return [(payload["incident"], False)]
+    present = [name for name in LISTS if name in payload]
+    if not present and isinstance(payload.get("status"), dict) and "components" not in payload:
+        return []  # status.json
+    if not present or ("incidents" not in payload and isinstance(payload.get("status"), dict)):
+        raise SourceError(source, Reason.GARBAGE, 'the list "incidents" is missing')
+    for name in present:
+        if not isinstance(payload[name], list | None):
+            raise SourceError(source, Reason.GARBAGE, f'"{name}" is not a list')
+    return [(entry, name == LISTS[1]) for name in present for entry in payload[name] or []]
+
+
+def _indicator(source: str, payload: Mapping[str, Any]) -> Any:
+    status = payload.get("status", {})
+    if not isinstance(status, dict | None):
+        raise SourceError(source, Reason.GARBAGE, '"status" is not an object')
+    return status.get("indicator") if status else None
+
+
+def _with_indicator(events: tuple[Event, ...], indicator: Any) -> tuple[tuple[Event, ...], list[str]]:
+    """Raise the worst open outages to the page's own level where that is higher.
+
+    The level is of the page as a whole, so with several outages only the worst of them can be meant. It may
+    also be lower, even "none" with an incident open: then the incident's own counts.
+    """
+    if indicator is None or not isinstance(indicator, str):
+        return events, []
+    level = SEVERITIES.get(indicator)
+    if level is None:
+        return events, [f'the page has an unknown level "{one_line(indicator, 40)}"']
+    outages = [event for event in events if event.kind is Kind.OUTAGE and event.status is EventStatus.FIRING]
+    if level is Severity.INFO:
+        return events, []
+    if not outages:
+        return events, [f'the page says "{indicator}" but lists no incident']
+    worst = min(event.severity.rank for event in outages)
+    if worst <= level.rank:
+        return events, []
+    lifted = [event for event in outages if event.severity.rank == worst]
+    return tuple(replace(event, severity=level) if event in lifted else event for event in events), []
+
+
+class _Reader:
+    """Reads the incidents of one payload and collects what people should know of them."""
+
+    def __init__(self, source: str, base: str, places: Places, listed_open: bool) -> None:
+        self.warnings: list[str] = []
+        self.unknown_states = 0
+        self._source = source
+        self._base = base.rstrip("/")
+        self._places = places
+        self._listed_open = listed_open
+
+    def event(self, incident: Any, *, planned: bool) -> Event | None:
+        """Return the event of one incident; None, with a warning, where it has no id or no state to go by."""
+        if not isinstance(incident, dict) or not (fingerprint := _id(incident)):
+            self.warnings.append("an incident without an id is left out")
+            return None
+        state = one_line(incident.get("status"), 40)
+        status = self._status(fingerprint, state)
+        if status is None:
+            return None
+        updates = _updates(incident)
+        planned = planned or bool(incident.get("scheduled_for")) or state in _PLANNED | {"completed"}
+        return Event(
+            source=self._source,
+            fingerprint=fingerprint,
+            kind=Kind.MAINTENANCE if planned or incident.get("impact") == "maintenance" else Kind.OUTAGE,
+            status=status,
+            title=one_line(incident.get("name")) or f"Incident {fingerprint}",
+            severity=self._severity(fingerprint, incident.get("impact")),
+            description=plain(updates[0].get("body")) if updates else "",
+            at=newest(moment(incident.get("updated_at")), *(_changed_at(update) for update in updates)),
+            starts_at=_starts_at(incident, updates),
+            url=_web(incident.get("shortlink")) or f"{self._base}/incidents/{fingerprint}",
+            labels=self._labels(incident, updates, state),
+        )
+
+    def _status(self, fingerprint: str, state: str) -> EventStatus | None:
+        if state in _DONE:
+            return EventStatus.RESOLVED
+        if state in _UNDER_WAY | _PLANNED:
+            return EventStatus.FIRING
+        if not state:
+            self.warnings.append(f"incident {fingerprint} has no status and is left out")
+            return None
+        self.unknown_states += 1
+        self.warnings.append(f'incident {fingerprint} has an unknown status "{state}"')
+        return EventStatus.FIRING if self._listed_open else None
+
+    def _severity(self, fingerprint: str, impact: Any) -> Severity:
+        if impact is None:
+            return Severity.WARNING
+        level = SEVERITIES.get(impact) if isinstance(impact, str) else None
+        if level is None:
+            self.warnings.append(f'incident {fingerprint} has an unknown impact "{one_line(impact, 40)}"')
+        return level or Severity.WARNING
+
+    def _labels(self, incident: Mapping[str, Any], updates: list[dict[str, Any]], state: str) -> dict[str, str]:
+        named = _objects(incident.get("components"))
+        for update in [] if named else updates:
+            named = named + _objects(update.get("affected_components"))
+        places = [self._places.named(component) for component in named]
+        labels = {
+            "component": lines([name for name, _ in places]),
+            "group": lines([group for _, group in places]),
+            "state": state,
+        }
+        return {name: value for name, value in labels.items() if value}
+
+
+def _updates(incident: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the updates, newest first by when they were made: `display_at` is set by hand and misleads."""
+    updates = _objects(incident.get("incident_updates"))
+    if all(moment(update.get("created_at")) for update in updates):
+        updates.sort(key=lambda update: moment(update.get("created_at")) or _LONG_AGO, reverse=True)
+    return updates
+
+
+def _changed_at(update: Mapping[str, Any]) -> datetime | None:
+    return newest(moment(update.get("created_at")), moment(update.get("updated_at")))
+
+
+def _starts_at(incident: Mapping[str, Any], updates: list[dict[str, Any]]) -> datetime | None:
+    named = (moment(incident.get(name)) for name in ("scheduled_for", "started_at", "created_at"))
+    oldest = moment(updates[-1].get("created_at")) if updates else None
+    return next((at for at in named if at), oldest)
+
+
+def _id(incident: Mapping[str, Any]) -> str:
+    value = incident.get("id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if abs(value) < 10**30 else ""
+    value = text(value)
+    return value if len(value) <= FINGERPRINT_MAX and value == value.strip() else ""
+
+
+def _web(value: Any) -> str:
+    link = one_line(value, 2000)
+    return link if link.startswith(("https://", "http://")) and " " not in link else ""
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in _list(value) if isinstance(entry, dict)]
+
+
+def _has_parent(component: Mapping[str, Any]) -> bool:
+    return isinstance(component.get("id"), str) and isinstance(component.get("group_id"), str)
+
+
+def _texts(value: Any) -> Iterable[str]:
+    return (text(entry) for entry in _list(value) if isinstance(entry, str))

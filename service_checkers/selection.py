@@ -1,0 +1,77 @@
+"""Does an event touch what we use? `only` and `except` of a checker, applied to one event; no I/O.
+
+Only opening is decided here: what is tracked is followed to its end, whatever a filter says later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from service_event_checker.config import Selection
+from service_event_checker.core.model import Affects, Event
+
+_LABELS = {
+    "components": "component",
+    "groups": "group",
+    "regions": "region",
+    "services": "service",
+    "instances": "instance",
+}
+
+
+def affects_us(event: Event, only: Selection, except_: Selection, when_unknown: Literal["open", "ignore"]) -> Affects:
+    """Return whether an event passes the filters.
+
+    `only`: each key that is given must be met, by any of its names. `except_`: any key that is met is enough,
+    but a key of names only when it covers all that the event names: an outage of two components, one of them
+    excepted, still touches the other. Where `only` asks for a place and the event names none, nobody can
+    tell: UNKNOWN, or NO with `when_unknown="ignore"`.
+    """
+    if _excepted(event, except_):
+        return Affects.NO
+    if only.severities and event.severity not in only.severities:
+        return Affects.NO
+    if only.title and not re.search(only.title, event.title):
+        return Affects.NO
+    answers = [_touches(event, label, wanted) for label, wanted in _named(only)]
+    if Affects.NO in answers:
+        return Affects.NO
+    if Affects.UNKNOWN in answers:
+        return Affects.UNKNOWN if when_unknown == "open" else Affects.NO
+    return Affects.YES
+
+
+def _excepted(event: Event, except_: Selection) -> bool:
+    if event.severity in except_.severities:
+        return True
+    if except_.title and re.search(except_.title, event.title):
+        return True
+    return any(_covered(event, label, unwanted) for label, unwanted in _named(except_))
+
+
+def _named(selection: Selection) -> list[tuple[str, frozenset[str]]]:
+    """Return (label, names in lower case) of each key of places that is given."""
+    pairs = ((label, getattr(selection, key)) for key, label in _LABELS.items())
+    return [(label, _folded(names)) for label, names in pairs if names]
+
+
+def _touches(event: Event, label: str, wanted: frozenset[str]) -> Affects:
+    values = _values(event, label)
+    if not values:
+        return Affects.UNKNOWN
+    return Affects.YES if values & wanted else Affects.NO
+
+
+def _covered(event: Event, label: str, unwanted: frozenset[str]) -> bool:
+    values = _values(event, label)
+    return bool(values) and values <= unwanted
+
+
+def _values(event: Event, label: str) -> frozenset[str]:
+    return _folded(event.labels.get(label, "").split("\n"))
+
+
+def _folded(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.strip().casefold() for name in names if name.strip())

@@ -1,0 +1,157 @@
+"""Any page on Atlassian Statuspage, or in its dialect (incident.io): what a check asks, and what the answers add up to.
+
+What a payload says is read in _statuspage_payload.py. A page is asked three things: what is open now (complete,
+so absence means something), the last 50 incidents (how they ended, and those that were over before we looked),
+and each tracked incident that neither of the two names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from service_checkers._fetch import WebAddress, fetch_json, read_json
+from service_checkers._statuspage_payload import Places, Reading, parse
+from service_event_checker.config import CheckerConfig
+from service_event_checker.core.errors import Reason, SourceError
+from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.http import Http
+
+LOOKUPS_MAX = 10  # single incidents asked for in one check; the others stay unknown until the next
+MAX_BYTES = 8 * 1024 * 1024  # 50 incidents with all their updates reach 1 MB
+SUMMARY = "/api/v2/summary.json"
+UNRESOLVED = "/api/v2/incidents/unresolved.json"
+HISTORY = "/api/v2/incidents.json"
+PLANNED = "/api/v2/scheduled-maintenances.json"
+_ENDPOINT = re.compile(r"/(?:api/v2(?:/.*)?|history\.(?:rss|atom)|index\.json)?$")
+
+
+class Config(CheckerConfig):
+    """`url`: the page's address, or that of one of its endpoints."""
+
+    kind: Literal["statuspage"]
+    url: WebAddress
+
+
+class Checker:
+    """Reads one page."""
+
+    def __init__(self, name: str, config: Config) -> None:
+        self._name = name
+        self._base, self._named = split_endpoint(config.url)
+        self._http = Http(self._base, timeout=config.timeout.total_seconds(), max_bytes=MAX_BYTES)
+
+    def check(self, tracked: frozenset[str]) -> Snapshot:
+        """Return what the page shows; complete when what is open now could be read. Raises SourceError."""
+        asked = _Asked(self._name, self._base, self._http)
+        open_now = self._open_now(asked)
+        history = asked.must(HISTORY) if self._named == HISTORY else asked.may(HISTORY)
+        if open_now is None and history is None:
+            raise asked.trouble or SourceError(self._name, Reason.NOT_FOUND, "no list of incidents at this address")
+        asked.look_up(tracked)
+        return asked.snapshot(complete=open_now is not None and not open_now.flawed)
+
+    def _open_now(self, asked: _Asked) -> Reading | None:
+        """Read what is open now; an endpoint that the configuration names must be good.
+
+        The summary is worth asking in any case: it alone knows groups, planned work and the page's level.
+        """
+        if self._named == UNRESOLVED:
+            asked.may(SUMMARY)
+            return asked.must(UNRESOLVED)
+        if self._named == HISTORY:
+            return asked.may(SUMMARY) or asked.may(UNRESOLVED)
+        return asked.must(SUMMARY, if_there=True) or asked.must(UNRESOLVED, if_there=True)
+
+
+class _Asked:
+    """The answers of one check so far: the newest event of each incident, and what could not be read."""
+
+    def __init__(self, source: str, base: str, http: Http) -> None:
+        self.trouble: SourceError | None = None
+        self._source = source
+        self._base = base
+        self._http = http
+        self._places = Places({})
+        self._events: dict[str, Event] = {}
+        self._warnings: list[str] = []
+        self._unknown: set[str] = set()
+
+    def must(self, path: str, *, if_there: bool = False) -> Reading | None:
+        """Read one endpoint; None where it is missing and may be. Raises SourceError."""
+        try:
+            payload = fetch_json(self._http, self._source, path)
+        except SourceError as error:
+            if if_there and error.reason is Reason.NOT_FOUND:
+                return None
+            raise
+        if path == SUMMARY and isinstance(payload, dict):
+            self._places = Places.of(payload)
+        listed_open = path in (SUMMARY, UNRESOLVED)
+        reading = parse(self._source, self._base, payload, self._places, listed_open=listed_open)
+        self._take(reading.events)
+        self._warnings.extend(reading.warnings)
+        return reading
+
+    def may(self, path: str) -> Reading | None:
+        """Read one endpoint that can be done without; None, with a warning, where it cannot be read."""
+        try:
+            return self.must(path, if_there=True)
+        except SourceError as error:
+            self.trouble = error
+            self._warnings.append(f"{path} could not be read: {error.reason}")
+            return None
+
+    def look_up(self, tracked: frozenset[str]) -> None:
+        """Ask for each tracked incident that no list named: planned works first, then one by one.
+
+        One that the page does not know (404) counts as absent; one that could not be read is unknown.
+        """
+        absent = sorted(tracked - self._events.keys())
+        trouble = self.trouble
+        if absent and self.may(PLANNED) is None and self.trouble is not trouble:
+            self._unknown.update(absent)  # each may be a planned work
+            return
+        absent = sorted(tracked - self._events.keys())
+        for place, fingerprint in enumerate(absent):
+            reading = self.may(f"/api/v2/incidents/{quote(fingerprint, safe='')}.json") if place < LOOKUPS_MAX else None
+            if place == LOOKUPS_MAX or self.trouble is not trouble:
+                self._unknown.update(absent[place:])
+                return
+            if reading and fingerprint not in self._events:
+                self._unknown.add(fingerprint)  # there, but in a state that we do not know
+
+    def snapshot(self, *, complete: bool) -> Snapshot:
+        return Snapshot(
+            source=self._source,
+            events=tuple(self._events.values()),
+            complete=complete,
+            unknown=frozenset(self._unknown - self._events.keys()),
+            warnings=tuple(dict.fromkeys(self._warnings)),
+        )
+
+    def _take(self, events: Iterable[Event]) -> None:
+        for event in events:
+            known = self._events.get(event.fingerprint)
+            if known is None or (event.at and known.at and event.at > known.at):
+                self._events[event.fingerprint] = event
+
+
+def read_file(config: Config, name: str, body: bytes) -> Snapshot:
+    """Read one payload file of any endpoint. Only a summary says for sure that it is complete. Raises SourceError."""
+    payload = read_json(name, body)
+    reading = parse(name, split_endpoint(config.url)[0], payload)
+    summary = isinstance(payload, dict) and "status" in payload and "incidents" in payload
+    return Snapshot(
+        source=name, events=reading.events, complete=summary and not reading.flawed, warnings=reading.warnings
+    )
+
+
+def split_endpoint(url: str) -> tuple[str, str]:
+    """Split a page's or endpoint's address into the page's base and the endpoint's path ("" for none)."""
+    parts = urlsplit(url)
+    found = _ENDPOINT.search(parts.path)
+    path = parts.path[: found.start()] if found else parts.path
+    return urlunsplit((parts.scheme, parts.netloc, path.rstrip("/"), "", "")), found.group() if found else ""

@@ -1,0 +1,227 @@
+"""The statuspage checker against pages that open, change, break and heal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from service_checkers.statuspage import Checker, Config
+from service_event_checker.core.errors import Reason, SourceError
+from service_event_checker.core.model import EventStatus, Kind, Severity
+from tests.doubles.base import Fault
+from tests.doubles.statuspages import StatusPages
+
+NONE: frozenset[str] = frozenset()
+
+
+@pytest.fixture
+def world() -> Iterator[StatusPages]:
+    with StatusPages() as pages:
+        pages.page("github")
+        yield pages
+        assert pages.refused == []
+
+
+def checker(world: StatusPages, endpoint: str = "", page: str = "github") -> Checker:
+    url = f"{world.page(page).url}{endpoint}"
+    return Checker(page, Config(kind="statuspage", url=url, timeout=timedelta(seconds=0.5)))
+
+
+def asked(world: StatusPages) -> list[str]:
+    return [request.path.removeprefix("/page/github/api/v2/") for request in world.requests]
+
+
+ENDPOINTS = [
+    "",
+    "/api/v2/summary.json",
+    "/api/v2/incidents/unresolved.json",
+    "/api/v2/incidents.json",
+    "/api/v2/status.json",
+]
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_any_address_of_a_page_gives_the_whole_picture(world: StatusPages, endpoint: str) -> None:
+    world.open_incident("github", "i1", "Actions is slow", "major", ("Runtime / Actions", "Pages"))
+    world.open_incident("github", "i2", "Over at once")
+    world.resolve_incident("github", "i2")
+    world.schedule_maintenance("github", "m1", "Upgrade", world.clock + timedelta(days=1))
+
+    snapshot = checker(world, endpoint).check(NONE)
+
+    by_id = {event.fingerprint: event for event in snapshot.events}
+    assert snapshot.complete
+    assert (by_id["i1"].status, by_id["i1"].severity) == (EventStatus.FIRING, Severity.ERROR)
+    assert by_id["i1"].labels["component"] == "Actions\nPages"
+    assert by_id["i1"].labels["group"] == "Runtime"
+    assert by_id["i2"].status is EventStatus.RESOLVED
+    assert by_id["m1"].kind is Kind.MAINTENANCE
+    assert snapshot.warnings == ()
+
+
+def test_a_tracked_incident_that_is_over_brings_its_last_words(world: StatusPages) -> None:
+    world.open_incident("github", "i1", "Actions is slow")
+    world.resolve_incident("github", "i1", "<p>All queues are <b>empty</b>.</p>")
+
+    (event,) = checker(world).check(frozenset({"i1"})).events
+
+    assert (event.status, event.description) == (EventStatus.RESOLVED, "All queues are empty.")
+
+
+def test_a_tracked_incident_older_than_the_list_is_asked_for_by_its_id(world: StatusPages) -> None:
+    world.open_incident("github", "old", "Long ago")
+    world.resolve_incident("github", "old")
+    for number in range(50):
+        world.open_incident("github", f"i{number}", "Newer")
+        world.resolve_incident("github", f"i{number}")
+
+    snapshot = checker(world).check(frozenset({"old"}))
+
+    assert {event.status for event in snapshot.events if event.fingerprint == "old"} == {EventStatus.RESOLVED}
+    assert "incidents/old.json" in asked(world)
+
+
+def test_a_finished_maintenance_is_found_in_its_own_list(world: StatusPages) -> None:
+    world.schedule_maintenance("github", "m1", "Upgrade", world.clock)
+    world.update_incident("github", "m1", "in_progress", "We began.")
+    world.update_incident("github", "m1", "completed", "All done.")
+
+    snapshot = checker(world).check(frozenset({"m1"}))
+
+    assert [(event.kind, event.status) for event in snapshot.events] == [(Kind.MAINTENANCE, EventStatus.RESOLVED)]
+
+
+def test_an_incident_that_the_page_no_longer_knows_is_absent_not_unknown(world: StatusPages) -> None:
+    snapshot = checker(world).check(frozenset({"deleted"}))
+
+    assert (snapshot.events, snapshot.unknown, snapshot.complete) == ((), NONE, True)
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR, Fault.HTML, Fault.RESET, Fault.HANG, Fault.RATE_LIMIT])
+@pytest.mark.parametrize("good_before", [2, 3], ids=["list of planned work", "single incident"])
+def test_a_tracked_incident_that_cannot_be_read_is_unknown(world: StatusPages, fault: Fault, good_before: int) -> None:
+    world.hang_seconds = 1.0
+    world.script.extend([*[None] * good_before, fault])
+
+    assert checker(world).check(frozenset({"gone"})).unknown == {"gone"}
+
+
+def test_lookups_are_bounded_and_what_was_not_asked_is_unknown(world: StatusPages) -> None:
+    tracked = frozenset(f"i{number:02}" for number in range(14))
+
+    snapshot = checker(world).check(tracked)
+
+    assert snapshot.unknown == {"i10", "i11", "i12", "i13"}
+    assert len(world.requests) == 13
+
+
+BREAKAGES = {
+    "html": Reason.GARBAGE,
+    "500": Reason.SERVER_ERROR,
+    "truncated": Reason.GARBAGE,
+    "empty": Reason.GARBAGE,
+    "hang": Reason.TIMEOUT,
+    "missing key": Reason.GARBAGE,
+}
+
+
+@pytest.mark.parametrize("endpoint", ["", "/api/v2/incidents/unresolved.json", "/api/v2/incidents.json"])
+@pytest.mark.parametrize("how", BREAKAGES)
+def test_a_page_that_it_cannot_read_is_unknown_not_quiet(world: StatusPages, how: str, endpoint: str) -> None:
+    world.hang_seconds = 1.5
+    world.open_incident("github", "i1", "Actions is slow")
+    reader = checker(world, endpoint)
+    reader.check(NONE)
+    world.broken["github"] = how  # type: ignore[assignment]
+
+    with pytest.raises(SourceError) as caught:
+        reader.check(frozenset({"i1"}))
+
+    assert caught.value.reason is BREAKAGES[how]
+    del world.broken["github"]
+    assert reader.check(frozenset({"i1"})).complete
+
+
+def test_one_broken_page_does_not_disturb_another(world: StatusPages) -> None:
+    world.page("retool")
+    world.broken["retool"] = "hang"
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(checker(world, page="retool").check, NONE)
+
+        assert checker(world).check(NONE).complete
+        assert not hanging.done()
+        assert isinstance(hanging.exception(), SourceError)
+
+
+def test_without_the_list_of_the_past_the_present_is_still_told(world: StatusPages) -> None:
+    world.open_incident("github", "i1", "Actions is slow")
+    world.script.extend([None, Fault.ERROR])
+
+    snapshot = checker(world).check(NONE)
+
+    assert [event.fingerprint for event in snapshot.events] == ["i1"]
+    assert snapshot.complete
+    assert "server error" in snapshot.warnings[0]
+
+
+def test_an_unchanged_page_gives_the_same_snapshot_from_a_304(world: StatusPages) -> None:
+    world.open_incident("github", "i1", "Actions is slow")
+    reader = checker(world)
+
+    first, second = reader.check(NONE), reader.check(NONE)
+
+    assert first == second
+    assert all("If-None-Match" in request.headers for request in world.requests[2:])
+
+
+def test_a_rate_limited_page_says_how_long_to_wait(world: StatusPages) -> None:
+    world.retry_after = "90"
+    world.script.append(Fault.RATE_LIMIT)
+
+    with pytest.raises(SourceError) as caught:
+        checker(world).check(NONE)
+
+    assert (caught.value.reason, caught.value.retry_after) == (Reason.RATE_LIMITED, 90.0)
+
+
+def test_a_page_without_a_summary_is_read_by_its_other_lists(world: StatusPages) -> None:
+    world.open_incident("github", "i1", "Actions is slow")
+    world.missing = {"summary"}
+
+    snapshot = checker(world).check(NONE)
+
+    assert snapshot.complete
+    assert [event.fingerprint for event in snapshot.events] == ["i1"]
+
+
+def test_a_page_with_nothing_but_its_past_is_never_complete(world: StatusPages) -> None:
+    world.open_incident("github", "i1", "Actions is slow")
+    world.missing = {"summary", "incidents/unresolved"}
+
+    snapshot = checker(world).check(NONE)
+
+    assert not snapshot.complete
+    assert [event.fingerprint for event in snapshot.events] == ["i1"]
+
+
+def test_an_address_without_any_list_is_not_found(world: StatusPages) -> None:
+    with pytest.raises(SourceError) as caught:
+        checker(world, "/elsewhere").check(NONE)
+
+    assert caught.value.reason is Reason.NOT_FOUND
+
+
+def test_an_id_with_odd_characters_stays_inside_its_path(world: StatusPages) -> None:
+    checker(world).check(frozenset({"../../x?y=#z"}))
+
+    assert world.requests[-1].path == "/page/github/api/v2/incidents/..%2F..%2Fx%3Fy%3D%23z.json"
+
+
+@pytest.mark.parametrize("url", ["status.example.com", "ftp://h.example", "https://", ""])
+def test_a_configured_address_that_is_none_is_refused_at_start(url: str) -> None:
+    with pytest.raises(ValidationError):
+        Config(kind="statuspage", url=url)
