@@ -19,9 +19,19 @@ _STAMP = parts.TOOLS / "node_modules" / "installed"
 
 def get_missing() -> None:
     """Install what is missing; a second call costs a few milliseconds."""
-    _apt([package for part in parts.missing() for package in part.apt])
+    _apt(_packages())
     if not os.environ.get(parts.AZURITE.variable):
         _npm()
+
+
+def _packages() -> list[str]:
+    # A part whose variable is set was chosen by a person; if it is not there, another one is not what they want.
+    named = {part for part in parts.PARTS if os.environ.get(part.variable)}
+    wanted = [package for part in parts.missing() if part not in named for package in part.apt]
+    # npm is no part: it is asked for only where it has something to do. NodeSource's nodejs has it inside.
+    if shutil.which("npm") is None and parts.AZURITE not in named and parts.AZURITE.find() is None:
+        wanted.append("npm")
+    return wanted
 
 
 def _apt(packages: list[str]) -> None:

@@ -69,7 +69,7 @@ class Part:
         return None
 
 
-NODE = Part("node", "NODE", ("node", "nodejs"), version_by_flag, "apt install nodejs npm", apt=("nodejs", "npm"))
+NODE = Part("node", "NODE", ("node", "nodejs"), version_by_flag, "apt install nodejs npm", apt=("nodejs",))
 AZURITE = Part(
     "azurite",
     "AZURITE_JS",
