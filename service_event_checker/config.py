@@ -6,10 +6,11 @@ model names in `ENV`. What lacks a value it `NEEDS` is off and says why; the res
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from service_event_checker.core.model import Severity
 
@@ -52,6 +53,14 @@ class Model(BaseModel):
     NEEDS: ClassVar[tuple[str, ...]] = ()
 
 
+def _regexp(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    return text
+
+
 class Selection(Model):
     """What `only` and `except` select by. Names are compared without regard to case; `title` is a regexp."""
 
@@ -61,7 +70,7 @@ class Selection(Model):
     services: tuple[str, ...] = ()
     instances: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = ()
-    title: str = ""
+    title: Annotated[str, AfterValidator(_regexp)] = ""
 
 
 class CheckerConfig(Model):
@@ -86,7 +95,8 @@ class DestinationConfig(Model):
 
     SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(0)
-    RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # calls per second, burst
+    RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # deliveries per second, burst
+    STAND_IN: ClassVar[str] = ""  # the kind that takes over while this one lacks what it needs
 
     kind: str
     settle: Duration | None = None

@@ -173,6 +173,10 @@ class Store(Protocol):
     Safe to call from several threads and processes at once.
     """
 
+    def prepare(self) -> None:
+        """Bring the schema up to date; repeatable, and safe from several processes at once."""
+        ...
+
     def get(self, keys: Iterable[str]) -> dict[str, Alert]:
         """Return the newest episode of each key that was ever seen; one round of reads, however many."""
         ...

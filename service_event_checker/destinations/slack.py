@@ -39,6 +39,7 @@ class Config(DestinationConfig):
         "api_url": ("SLACK_API_URL",),
     }
     NEEDS: ClassVar[tuple[str, ...]] = ("token",)
+    STAND_IN: ClassVar[str] = "console"
 
     kind: Literal["slack"] = "slack"
     token: SecretStr | None = None

@@ -32,6 +32,7 @@ from service_event_checker.core.ports import (
     Write,
 )
 from service_event_checker.stores import codec, sql_rows
+from service_event_checker.stores.sql_schema import upgrade
 from service_event_checker.stores.sql_tables import (
     alerts,
     deliveries,
@@ -64,6 +65,12 @@ class SqlStore:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def prepare(self) -> None:
+        try:
+            upgrade(self.engine)
+        except SQLAlchemyError as error:
+            raise StoreError(type(error).__name__) from error
 
     def get(self, keys: Iterable[str]) -> dict[str, Alert]:
         found = self._all(alerts.c.doc, alerts.c.key, keys)

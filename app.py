@@ -1,0 +1,23 @@
+"""The entry point: `gunicorn app:app`, `python app.py`, `flask --app app …`. Importing it starts nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from dotenv import load_dotenv
+
+from service_event_checker import logs
+from service_event_checker.config_file import ConfigError
+from service_event_checker.web import create_app
+
+load_dotenv()
+logs.set_up(level=os.environ.get("LOG_LEVEL", "INFO"), form=os.environ.get("LOG_FORMAT", "console"))
+try:
+    app = create_app(os.environ)
+except ConfigError as error:
+    sys.exit(str(error))
+
+if __name__ == "__main__":
+    app.extensions["engine"].start()
+    app.run(host="127.0.0.1", port=int(os.environ.get("PORT") or 8000), threaded=True, use_reloader=False)

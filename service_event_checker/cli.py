@@ -1,0 +1,104 @@
+"""Commands for people: `flask --app app check …`, `dead-letters`. They print; all work is done elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from flask import Flask
+
+from service_event_checker import plugins
+from service_event_checker.core.errors import SourceError
+from service_event_checker.core.model import Affects, Event, Snapshot
+from service_event_checker.text import duration
+from service_event_checker.wiring import Services
+
+TITLE_WIDTH = 60
+
+
+def register(app: Flask, services: Services) -> None:
+    """Add the commands to the app."""
+
+    @app.cli.command("check")
+    @click.argument("checker", required=False)
+    @click.option("--all", "every", is_flag=True, help="All checkers that are on.")
+    @click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    def check(checker: str | None, every: bool, file: Path | None) -> None:
+        """Show what a checker sees now, or in a payload file. Changes nothing and tells nobody."""
+        names = sorted(services.poller.watches) if every else [checker] if checker else []
+        if not names:
+            raise click.UsageError(f"name a checker ({_known(services)}) or say --all")
+        failed = False
+        for name in names:
+            failed |= not _check(services, name, file)
+        if failed:
+            raise SystemExit(1)
+
+    @app.cli.command("dead-letters")
+    @click.option("--requeue", metavar="ID", help="Send this one again, as the state of now; 'all' for every one.")
+    def dead_letters(requeue: str | None) -> None:
+        """List deliveries that were given up, with the reason."""
+        services.store.prepare()
+        if requeue:
+            _requeue(services, requeue)
+            return
+        letters = services.store.dead_letters()
+        rows = [(one.id, one.receiver, one.verb.value, str(one.attempts), one.reason) for one in letters]
+        click.echo(table(("ID", "RECEIVER", "VERB", "ATTEMPTS", "REASON"), rows) if rows else "no dead letters")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out rows in columns as wide as their longest cell."""
+    lines = [tuple(head), *(tuple(row) for row in rows)]
+    widths = [max(len(line[number]) for line in lines) for number in range(len(head))]
+    laid = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(line.rstrip() for line in laid)
+
+
+def _check(services: Services, name: str, file: Path | None) -> bool:
+    """Print one checker's view; return whether it could be read."""
+    entry = next((entry for entry in services.config.checkers if entry.name == name), None)
+    if entry is None:
+        raise click.UsageError(f'there is no checker "{name}" in the configuration; there are {_known(services)}')
+    try:
+        if file is not None and entry.config is not None:
+            snapshot = plugins.checker_module(entry.kind).read_file(entry.config, name, file.read_bytes())
+        elif name in services.poller.watches:
+            snapshot = services.poller.watches[name].checker.check(frozenset())
+        else:
+            click.echo(f"{name}: off, {entry.why_off}")
+            return True
+    except SourceError as error:
+        click.echo(f"{name}: UNKNOWN, {error.reason}" + (f" ({error.detail})" if error.detail else ""))
+        return False
+    click.echo(_shown(services, name, snapshot))
+    return True
+
+
+def _shown(services: Services, name: str, snapshot: Snapshot) -> str:
+    watch = services.poller.watches.get(name)
+    lines = [f"{name}: {len(snapshot.events)} events" + ("" if snapshot.complete else " (a list with a window)")]
+    if snapshot.events:
+        rows = [_row(event, watch.affects(event) if watch else event.affects_us) for event in snapshot.events]
+        lines.append(table(("KIND", "STATUS", "SEVERITY", "AFFECTS US", "SINCE", "TITLE"), rows))
+    lines += [f"warning: {warning}" for warning in snapshot.warnings]
+    return "\n".join(lines)
+
+
+def _row(event: Event, affects: Affects) -> tuple[str, ...]:
+    since = duration(datetime.now(UTC) - event.starts_at) if event.starts_at else "?"
+    title = event.title if len(event.title) <= TITLE_WIDTH else event.title[: TITLE_WIDTH - 1] + "…"
+    return (event.kind.value, event.status.value, event.severity.value, affects.value, since, title)
+
+
+def _requeue(services: Services, wanted: str) -> None:
+    letters = services.store.dead_letters() if wanted == "all" else []
+    for id in [letter.id for letter in letters] or [wanted]:
+        sent = services.store.requeue(id, datetime.now(UTC))
+        click.echo(f"{id}: {'queued again' if sent else 'not queued: no such dead letter, or its episode is over'}")
+
+
+def _known(services: Services) -> str:
+    return ", ".join(entry.name for entry in services.config.checkers) or "none"

@@ -1,0 +1,137 @@
+"""Polls each source once per interval, however many processes there are: takes its slot, checks, reports.
+
+The slot is a row in the store, taken by compare-and-set; one whose poll does not report in time is free again.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from service_event_checker.core.errors import Reason, SourceError
+from service_event_checker.core.model import Affects, Event, Slot, Snapshot
+from service_event_checker.core.ports import Checker, Store
+from service_event_checker.metrics import POLLS, UNKNOWN_VALUES
+from service_event_checker.pipeline import Pipeline
+
+JITTER = 0.1  # of the interval; keeps checkers from calling in step
+BACK_OFF_MAX = timedelta(minutes=5)  # a page that comes back is seen within this
+UNKNOWN_FOR_LONG = timedelta(minutes=30)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """A checker and how it is to be asked. `lease`: how long one poll may take before the slot is free again."""
+
+    name: str
+    checker: Checker
+    every: timedelta
+    lease: timedelta
+    resolve_after: int
+    affects: Callable[[Event], Affects]
+
+
+class Poller:
+    def __init__(
+        self,
+        store: Store,
+        pipeline: Pipeline,
+        watches: Mapping[str, Watch],
+        *,
+        clock: Callable[[], datetime],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.store = store
+        self.pipeline = pipeline
+        self.watches = watches
+        self._clock = clock
+        self._jitter = jitter
+
+    def take_due(self) -> list[Slot]:
+        """Take the slots that are due now; each is this process' to poll and to report."""
+        now = self._clock()
+        known = self.store.slots()
+        taken = (self._take(watch, known.get(watch.name), now) for watch in self.watches.values())
+        return [slot for slot in taken if slot]
+
+    def poll(self, slot: Slot) -> Snapshot | SourceError:
+        """Check the source of a taken slot, ingest what it shows and report; return what came of it.
+
+        Raises StoreError; the slot is then free again when its lease is over.
+        """
+        watch = self.watches[slot.name]
+        try:
+            snapshot = self.check(watch, slot.first_good_at)
+        except SourceError as error:
+            self._report(self._failed(watch, slot, error))
+            return error
+        except Exception:
+            log.exception("check_crashed", checker=slot.name)
+            self._report(self._failed(watch, slot, SourceError(slot.name, Reason.CRASHED)))
+            raise
+        self._report(self._succeeded(slot, snapshot))
+        return snapshot
+
+    def check(self, watch: Watch, first_good_at: datetime | None) -> Snapshot:
+        """Ask the source and commit what changed. Raises SourceError (nothing is changed then) and StoreError."""
+        tracked = [alert for alert in self.store.open_alerts(watch.name) if not alert.test]
+        snapshot = watch.checker.check(frozenset(alert.fingerprint for alert in tracked))
+        now = self._clock()
+        events = [replace(event, affects_us=watch.affects(event)) for event in snapshot.events]
+        self.pipeline.ingest(events, now, first_good_at=first_good_at)
+        self.pipeline.absent(tracked, snapshot, watch.resolve_after, now)
+        return snapshot
+
+    def _take(self, watch: Watch, slot: Slot | None, now: datetime) -> Slot | None:
+        if slot is None:
+            slot = Slot(name=watch.name, due_at=now)
+        elif slot.due_at > now or (slot.lease_until is not None and slot.lease_until > now):
+            return None
+        pause = watch.every * (1 + JITTER * self._jitter())
+        mine = replace(slot, owner=uuid.uuid4().hex, lease_until=now + watch.lease, due_at=now + pause, last_run_at=now)
+        return self.store.put_slot(mine)
+
+    def _succeeded(self, slot: Slot, snapshot: Snapshot) -> Slot:
+        now = self._clock()
+        if slot.unknown_since:
+            log.info("source_readable", checker=slot.name, unknown_for=str(now - slot.unknown_since))
+        for warning in set(snapshot.warnings) - set(slot.warnings):
+            UNKNOWN_VALUES.labels(slot.name).inc()
+            log.warning("source_warning", checker=slot.name, warning=warning)
+        POLLS.labels(slot.name, "ok").inc()
+        return replace(
+            slot,
+            last_success_at=now,
+            first_good_at=slot.first_good_at or now,
+            unknown_since=None,
+            unknown_reason="",
+            failures=0,
+            warnings=snapshot.warnings,
+        )
+
+    def _failed(self, watch: Watch, slot: Slot, error: SourceError) -> Slot:
+        """Note that the state is unknown, and ask later the more often it fails."""
+        now = self._clock()
+        POLLS.labels(slot.name, error.reason.name.lower()).inc()
+        since = slot.unknown_since or now
+        long = now - since >= UNKNOWN_FOR_LONG
+        if not slot.unknown_since or long:
+            level = log.error if long else log.warning
+            level("source_unknown", checker=slot.name, reason=str(error), since=since.isoformat())
+        pause = max(watch.every, min(watch.every * 2.0 ** min(slot.failures, 10), BACK_OFF_MAX))
+        if error.retry_after is not None:
+            pause = max(pause, timedelta(seconds=error.retry_after))
+        due_at = now + pause * (1 + JITTER * self._jitter())
+        reason = f"{error.reason}" + (f": {error.detail}" if error.detail else "")
+        return replace(slot, unknown_since=since, unknown_reason=reason, failures=slot.failures + 1, due_at=due_at)
+
+    def _report(self, slot: Slot) -> None:
+        if self.store.put_slot(replace(slot, owner="", lease_until=None)) is None:
+            log.warning("slot_lost", checker=slot.name)  # our poll took too long; another one runs or has reported

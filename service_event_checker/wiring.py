@@ -1,0 +1,231 @@
+"""The composition root: builds stores, checkers and destinations from config.json and the environment.
+
+The only module that knows the concrete classes. Building connects to nothing and starts nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import structlog
+from pydantic import SecretStr
+
+from service_checkers.selection import affects_us
+from service_event_checker import config_file, logs, plugins
+from service_event_checker.config import CheckerConfig, DestinationConfig
+from service_event_checker.config_file import Config, ConfigError, Entry
+from service_event_checker.core.model import Family, Receiver, Severity
+from service_event_checker.core.ports import Destination, Findable, Store
+from service_event_checker.core.rules import Rulebook
+from service_event_checker.outbox import Gate, Outbox
+from service_event_checker.pipeline import Pipeline
+from service_event_checker.polling import Poller, Watch
+
+DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"
+DEFAULT_RETENTION_DAYS = 400
+LEASE_TIMEOUTS = 4  # a check may ask several addresses one after the other
+
+log = structlog.get_logger()
+
+
+class Wakes:
+    """A wake-up per receiver for the outbox's threads of this process; losing one costs a second."""
+
+    def __init__(self, receivers: Iterable[str]) -> None:
+        self._events = {name: threading.Event() for name in receivers}
+
+    def of(self, receiver: str) -> threading.Event:
+        return self._events[receiver]
+
+    def set_all(self) -> None:
+        for event in self._events.values():
+            event.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A configured checker or destination as people see it: `state` is "on" or why it is off."""
+
+    section: str
+    name: str
+    kind: str
+    on: bool
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """All that a process needs; what the web, the schedule and the command line work with."""
+
+    config: Config
+    store: Store
+    book: Rulebook
+    pipeline: Pipeline
+    outbox: Outbox
+    poller: Poller
+    wakes: Wakes
+    parts: tuple[Part, ...]
+    environ: Mapping[str, str]
+    retention: timedelta
+
+    def tell_what_is_on(self) -> None:
+        """Log one line per configured part, and what the destinations themselves warn of."""
+        for part in self.parts:
+            log.info("part", section=part.section, name=part.name, kind=part.kind, state=part.state)
+
+
+def load_config(environ: Mapping[str, str]) -> Config:
+    """Read the file that CONFIG_FILE names. Raises ConfigError."""
+    packages = {"checkers": plugins.CHECKERS, "destinations": plugins.DESTINATIONS}
+    return config_file.load(
+        Path(environ.get("CONFIG_FILE") or "config.json"),
+        environ,
+        checker_config=plugins.checker_config,
+        destination_config=plugins.destination_config,
+        kinds=lambda section: plugins.kinds(packages[section]),
+    )
+
+
+def build(environ: Mapping[str, str]) -> Services:
+    """Build everything from the environment. Raises ConfigError."""
+    config = load_config(environ)
+    logs.hide(_secrets(config, environ))
+    store = make_store(environ)
+    adapters, notes = _adapters(config)
+    receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
+    book = Rulebook(config.rules, config.silences, receivers)
+    wakes = Wakes(adapters)
+    pipeline = Pipeline(store, book, wakes.set_all)
+    gates = {
+        entry.name: _gate(entry.config) for entry in config.destinations if entry.config and entry.name in adapters
+    }
+    outbox = Outbox(store, adapters, book, gates=gates, clock=_now, wake=wakes.set_all)
+    watches = {entry.name: _watch(entry.name, entry.config) for entry in config.checkers if _is_on(entry)}
+    return Services(
+        config=config,
+        store=store,
+        book=book,
+        pipeline=pipeline,
+        outbox=outbox,
+        poller=Poller(store, pipeline, watches, clock=_now),
+        wakes=wakes,
+        parts=_parts(config, notes),
+        environ=environ,
+        retention=timedelta(days=_number(environ, "RETENTION_DAYS", DEFAULT_RETENTION_DAYS)),
+    )
+
+
+def make_store(environ: Mapping[str, str]) -> Store:
+    """Return the store that the environment names. Raises ConfigError."""
+    azure = environ.get("AZURE_STORAGE_CONNECTION_STRING")
+    if azure:
+        from service_event_checker.stores.azure_tables import AzureTablesStore
+
+        active = environ.get("AZURE_TABLE_NAME") or environ.get("EVENT_TABLE_NAME") or "EventTickets"
+        resolved = environ.get("RESOLVED_EVENTS_TABLE") or "ResolvedEvents"
+        return AzureTablesStore(azure, active_table=active, resolved_table=resolved)
+    url = environ.get("DATABASE_URL") or DEFAULT_DATABASE
+    if not url.startswith("sqlite:"):
+        raise ConfigError(
+            "environment", ["DATABASE_URL: this version knows sqlite:///path only. Unset it or name a file"]
+        )
+    from service_event_checker.stores.sql import SqlStore
+
+    return SqlStore(url)
+
+
+def _adapters(config: Config) -> tuple[dict[str, Destination], dict[str, str]]:
+    """Return the destinations that are on, by name, and notes on those that have a stand-in."""
+    adapters: dict[str, Destination] = {}
+    notes: dict[str, str] = {}
+    for entry in config.destinations:
+        if entry.config is None:
+            continue
+        if not entry.why_off:
+            adapters[entry.name] = plugins.make_destination(entry.name, entry.config)
+        elif entry.config.STAND_IN:
+            stand_in = plugins.destination_config(entry.config.STAND_IN)
+            if stand_in is not None:
+                made = stand_in.model_validate({"kind": entry.config.STAND_IN})
+                adapters[entry.name] = plugins.make_destination(entry.name, made)
+                notes[entry.name] = f"{entry.why_off}; goes to the {entry.config.STAND_IN} instead"
+    return adapters, notes
+
+
+def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> Receiver:
+    """Return what the rules need to know of a destination; one that is off is only ever withheld."""
+    config = entry.config
+    if adapter is None or config is None:
+        why_off = entry.why_off or "not configured"
+        return Receiver(name=entry.name, family=Family.TICKET, verbs=frozenset(), why_off=why_off)
+    repeat = {"repeat": frozenset(Severity), "drop": frozenset[Severity]()}
+    settle = type(config).SETTLE if config.settle is None else config.settle
+    reopen = type(config).REOPEN_WITHIN if config.reopen_within is None else config.reopen_within
+    plain = Receiver(name=entry.name, family=adapter.family, verbs=adapter.verbs)
+    return Receiver(
+        name=entry.name,
+        family=adapter.family,
+        verbs=adapter.verbs,
+        findable=isinstance(adapter, Findable),
+        settle=settle,
+        deadline=config.timeout,
+        reopen_within=reopen,
+        repeat_ambiguous=repeat.get(config.on_ambiguous or "", plain.repeat_ambiguous),
+    )
+
+
+def _gate(config: DestinationConfig) -> Gate:
+    rate, burst = type(config).RATE
+    return Gate(rate=config.rate or rate, burst=config.burst or burst)
+
+
+def _watch(name: str, config: CheckerConfig | None) -> Watch:
+    if config is None:  # asked for entries that are on only
+        raise ConfigError("config.json", [f"checkers.{name}: is off"])
+    return Watch(
+        name=name,
+        checker=plugins.make_checker(name, config),
+        every=config.every,
+        lease=max(config.every, config.timeout * LEASE_TIMEOUTS),
+        resolve_after=config.resolve_after,
+        affects=partial(affects_us, only=config.only, except_=config.except_, when_unknown=config.when_unknown),
+    )
+
+
+def _parts(config: Config, notes: Mapping[str, str]) -> tuple[Part, ...]:
+    parts = [
+        Part(section=section, name=entry.name, kind=entry.kind, on=not entry.why_off, state=entry.why_off or "on")
+        for section, entries in (("checker", config.checkers), ("destination", config.destinations))
+        for entry in entries
+    ]
+    return tuple(replace(part, on=True, state=notes[part.name]) if part.name in notes else part for part in parts)
+
+
+def _is_on(entry: Entry[CheckerConfig]) -> bool:
+    return entry.config is not None and not entry.why_off
+
+
+def _secrets(config: Config, environ: Mapping[str, str]) -> set[str]:
+    """Return every secret that we were given, so that the logs can mask it."""
+    entries: list[Entry[CheckerConfig] | Entry[DestinationConfig]] = [*config.checkers, *config.destinations]
+    models = [entry.config for entry in entries if entry.config]
+    values = [getattr(model, field) for model in models for field in type(model).model_fields]
+    found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+    marks = ("TOKEN", "SECRET", "PASSWORD", "PAT", "API_KEY", "CONNECTION_STRING")
+    return found | {value for name, value in environ.items() if name.endswith(marks) and value}
+
+
+def _number(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, "")
+    if text and not text.isdecimal():
+        raise ConfigError("environment", [f"{name}: is no whole number. Give days, like {default}"])
+    return int(text) if text else default
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
