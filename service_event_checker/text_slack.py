@@ -35,8 +35,12 @@ def content(alert: Alert, delivery: Delivery, *, buttons: bool, previous: str = 
 
     The change that `delivery` tells is shown as a line of its own. `previous`: address of an earlier message.
     """
-    told = notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
-    blocks = [_header(told), *_facts(alert, told), *_latest(alert, told, delivery.verb)]
+    verb = delivery.verb
+    if verb in _QUIET and not alert.open:
+        verb = Verb.CLOSE  # first told, or told anew, when it is over
+    told = notice(alert, verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+    loud = verb not in _QUIET or bool(delivery.note)
+    blocks = [_header(told), *_facts(alert, told), *_latest(alert, told if loud else None, verb)]
     if buttons and alert.open:
         blocks.append(_buttons(alert, told))
     colour = COLOURS[alert.severity] if alert.open else GREEN
@@ -79,10 +83,10 @@ def _facts(alert: Alert, told: Notice) -> Iterator[dict[str, Any]]:
     yield {"type": "section", "fields": shown[:FIELDS_MAX]}
 
 
-def _latest(alert: Alert, told: Notice, verb: Verb) -> Iterator[dict[str, Any]]:
-    """What people did last: the change that is told now, else the alert's own newest note."""
-    if told.change and (verb not in _QUIET or alert.status is Status.RESOLVED):
-        yield _section(f"{_SIGNS.get(verb, '')}{told.change}".strip())
+def _latest(alert: Alert, told: Notice | None, verb: Verb) -> Iterator[dict[str, Any]]:
+    """What was done last: the change that is told now, else the alert's own newest note."""
+    if told and told.change:
+        yield _section(f"{_SIGNS.get(verb, '')}{told.change}")
     elif alert.note:
         yield _section(f"💬 {alert.note}")
 

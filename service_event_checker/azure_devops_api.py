@@ -1,0 +1,206 @@
+"""Calls to Azure DevOps' work item tracking (REST 7.1) with mapped errors: values in, values out.
+
+What is written into a work item, and when, is the destination's affair. Contract: MicrosoftDocs/vsts-rest-api-specs,
+specification/wit/7.1/workItemTracking.json.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.http import Http, HttpError, Response, json_body, parse_json
+
+VERSION = "7.1"
+BATCH = 200  # work items or updates a call
+UPDATE_PAGES = 10
+QUERY_MAX = 20_000  # WIQL refuses to return more (VS402337)
+JSON_PATCH = "application/json-patch+json"
+PROPOSED, IN_PROGRESS, RESOLVED, COMPLETED, REMOVED = "Proposed", "InProgress", "Resolved", "Completed", "Removed"
+_PERMANENT = frozenset({Reason.NOT_FOUND, Reason.REFUSED, Reason.TOO_LARGE})
+_NEXT_STEP = "the PAT is wrong or expired, or lacks the scope Work Items (read & write)"
+
+Operation = dict[str, Any]  # of a JSON patch: op, path, value
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    id: str
+    rev: int
+    fields: Mapping[str, Any]
+
+    @property
+    def type(self) -> str:
+        return str(self.fields.get("System.WorkItemType", ""))
+
+    @property
+    def state(self) -> str:
+        return str(self.fields.get("System.State", ""))
+
+
+class ChangedMeanwhile(DeliveryError):
+    """Somebody changed the work item between our look and our change; nothing was done."""
+
+
+class WorkItems:
+    """The work items of one project. Every method raises DeliveryError.
+
+    A pause that Azure DevOps asked for, on a good answer too, is kept: `wait_if_told` raises until it is over.
+    """
+
+    def __init__(self, org_url: str, project: str, token: str, timeout: float) -> None:
+        pair = base64.b64encode(f":{token}".encode()).decode()
+        self._secrets = tuple(secret for secret in (pair, token) if secret)
+        self._http = Http(org_url, headers={"Authorization": f"Basic {pair}"}, timeout=timeout)
+        self._home = f"{org_url.rstrip('/')}/{quote(project, safe='')}"
+        self._project = quote(project, safe="")
+        self._states: dict[str, tuple[tuple[str, str], ...]] = {}
+        self._paused_until = 0.0
+
+    def address(self, id: str) -> str:
+        """Return where a person opens the work item."""
+        return f"{self._home}/_workitems/edit/{id}"
+
+    def wait_if_told(self) -> None:
+        """Raise RATE_LIMITED while Azure DevOps wants us to pause."""
+        left = self._paused_until - time.monotonic()
+        if left > 0:
+            raise DeliveryError(Reason.RATE_LIMITED, "Azure DevOps asked for a pause", retry_after=left)
+
+    def create(self, kind: str, operations: list[Operation]) -> WorkItem:
+        """Create a work item of type `kind`."""
+        path = f"workitems/${quote(kind, safe='')}"
+        return _work_item(self._call("POST", path, json=operations, headers={"Content-Type": JSON_PATCH}))
+
+    def get(self, id: str) -> WorkItem:
+        return _work_item(self._call("GET", f"workitems/{quote(id, safe='')}"))
+
+    def change(self, item: WorkItem, operations: list[Operation]) -> None:
+        """Change the work item if it is still as we saw it, else raise ChangedMeanwhile."""
+        same = {"op": "test", "path": "/rev", "value": item.rev}
+        path = f"workitems/{quote(item.id, safe='')}"
+        self._call("PATCH", path, json=[same, *operations], headers={"Content-Type": JSON_PATCH})
+
+    def told(self, item: WorkItem, marker: str) -> bool:
+        """Whether a comment of the work item contains `marker`; looks at its newest updates."""
+        skip = max(0, item.rev - BATCH)  # there are as many updates as revisions, or more
+        for _ in range(UPDATE_PAGES):
+            params = {"$top": str(BATCH), "$skip": str(skip)}
+            updates = _listed(self._call("GET", f"workItems/{quote(item.id, safe='')}/updates", params=params))
+            if any(marker in _comment(update) for update in updates):
+                return True
+            if len(updates) < BATCH:
+                return False
+            skip += BATCH
+        return False
+
+    def query(self, conditions: Iterable[str], top: int) -> list[str]:
+        """Return the ids of the work items that meet all conditions (WIQL), the oldest first."""
+        where = " AND ".join(("[System.TeamProject] = @project", *conditions))
+        wiql = {"query": f"SELECT [System.Id] FROM WorkItems WHERE {where} ORDER BY [System.Id]"}  # noqa: S608
+        found = self._call("POST", "wiql", json=wiql, params={"$top": str(top)}).get("workItems")
+        if not isinstance(found, list):
+            raise DeliveryError(Reason.GARBAGE, "the answer to a query lists nothing")
+        return [str(each["id"]) for each in found if isinstance(each, dict) and "id" in each]
+
+    def batch(self, ids: list[str], fields: list[str]) -> list[WorkItem]:
+        """Return some fields of any number of work items."""
+        items: list[WorkItem] = []
+        for start in range(0, len(ids), BATCH):
+            body = {"ids": [int(id) for id in ids[start : start + BATCH]], "fields": fields}
+            items += [_work_item(each) for each in _listed(self._call("POST", "workitemsbatch", json=body))]
+        return items
+
+    def states(self, kind: str) -> tuple[tuple[str, str], ...]:
+        """Return (state, category) of a work item type in the order of its workflow; asked for once."""
+        if kind not in self._states:
+            answer = self._call("GET", f"workitemtypes/{quote(kind, safe='')}/states")
+            self._states[kind] = tuple((str(s.get("name", "")), str(s.get("category", ""))) for s in _listed(answer))
+        return self._states[kind]
+
+    def category(self, item: WorkItem) -> str:
+        """Return the category of the state that the work item is in, "" if its type no longer has that state."""
+        return dict(self.states(item.type)).get(item.state, "")
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        asked = {"api-version": VERSION, **(params or {})}
+        try:
+            # `send` even to read: it follows no redirect, and a redirect is how a bad PAT is answered
+            answer = self._http.send(
+                method, f"{self._project}/_apis/wit/{path}", json=json, params=asked, headers=headers
+            )
+            value = None if answer.status == 203 else json_body(answer)
+        except HttpError as error:
+            self._pause(error.retry_after)
+            self._raise_mapped(error)
+        self._pause(answer.retry_after)
+        return _object(answer, value)
+
+    def _pause(self, seconds: float | None) -> None:
+        if seconds:
+            self._paused_until = max(self._paused_until, time.monotonic() + seconds)
+
+    def _raise_mapped(self, error: HttpError) -> NoReturn:
+        redirected = error.reason is Reason.REFUSED and error.status is None
+        if redirected or error.reason is Reason.UNAUTHORIZED:
+            raise DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP) from None
+        said = self._said(error)
+        detail = f"{error.detail}: {said}" if said else error.detail
+        if error.status in (409, 412):
+            raise ChangedMeanwhile(Reason.REFUSED, detail) from None
+        permanent = error.reason in _PERMANENT and error.status is not None and error.status < 500
+        raise DeliveryError(error.reason, detail, permanent=permanent, retry_after=error.retry_after) from None
+
+    def _said(self, error: HttpError) -> str:
+        """Return Azure DevOps' own words (TF401320: ...), without what we sent as a secret."""
+        try:
+            said = parse_json(error.body).get("message") if error.body else ""
+        except (HttpError, AttributeError):
+            return ""
+        text = re.sub(r"\s+", " ", said) if isinstance(said, str) else ""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text[:300]
+
+
+def _object(answer: Response, value: Any) -> dict[str, Any]:
+    if answer.status == 203:  # a sign-in page
+        raise DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP)
+    if not isinstance(value, dict):
+        raise DeliveryError(Reason.GARBAGE, "the answer is no JSON object")
+    return value
+
+
+def _work_item(value: Mapping[str, Any]) -> WorkItem:
+    id, rev, fields = value.get("id"), value.get("rev"), value.get("fields")
+    if not isinstance(id, int) or not isinstance(rev, int) or not isinstance(fields, dict):
+        raise DeliveryError(Reason.GARBAGE, "the answer is no work item")
+    return WorkItem(str(id), rev, fields)
+
+
+def _listed(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    listed = answer.get("value")
+    if not isinstance(listed, list):
+        raise DeliveryError(Reason.GARBAGE, "the answer is no list")
+    return [each for each in listed if isinstance(each, dict)]
+
+
+def _comment(update: Mapping[str, Any]) -> str:
+    """Return the comment that an update of a work item added, "" if none."""
+    fields = update.get("fields")
+    history = fields.get("System.History") if isinstance(fields, dict) else None
+    return str(history.get("newValue") or "") if isinstance(history, dict) else ""

@@ -1,0 +1,51 @@
+"""Prints what a chat would have been told: what `./run` shows while Slack has no token. Keeps nothing."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import ClassVar, Literal
+
+from service_event_checker.config import DestinationConfig
+from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
+from service_event_checker.text import notice, render
+
+RULE = "-" * 72
+
+
+class Config(DestinationConfig):
+    RATE: ClassVar[tuple[float, int]] = (50.0, 50)
+
+    kind: Literal["console"] = "console"
+
+
+class Adapter:
+    """One readable block per delivery. `write` takes text; standard output unless given."""
+
+    family = Family.CHAT
+    verbs = frozenset({Verb.OPEN, Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE})
+
+    def __init__(self, name: str, config: Config, *, write: Callable[[str], object] | None = None) -> None:
+        self.name = name
+        self.config = config
+        self._write = write or _to_stdout
+        self._lock = threading.Lock()
+
+    def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
+        """Print the alert as it is now; there is nothing to find again, so a repetition prints again."""
+        told = notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+        with self._lock:
+            self._write(f"{RULE}\n{render('alert.txt.j2', told)}\n{RULE}\n")
+        key = remote_key(alert.key, delivery.episode)
+        return link or Link(
+            key=alert.key, episode=delivery.episode, receiver=delivery.receiver, remote_key=key, external_id=key
+        )
+
+
+def _to_stdout(text: str) -> None:
+    """Write in what the terminal can show; a pipe in the C locale must not end a delivery."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    sys.stdout.flush()

@@ -1,0 +1,338 @@
+"""What is special about Azure DevOps: processes and their states, the PAT, revisions, pauses."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from service_event_checker.config import secret
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.model import Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
+from service_event_checker.destinations.azure_devops import Adapter, Config
+from tests.doubles.azure_devops import PAT, AzureDevOps
+from tests.factories import NOW, alert, delivery
+
+
+@pytest.fixture
+def boards() -> Iterator[AzureDevOps]:
+    with AzureDevOps() as running:
+        yield running
+
+
+def adapter(boards: AzureDevOps, **changes: Any) -> Adapter:
+    settings = {"url": boards.org_url, "project": boards.project, "token": boards.pat, "timeout": 1}
+    return Adapter("azure_devops", Config(**{**settings, **changes}))
+
+
+def opened(boards: AzureDevOps, alert: Alert, link: Link | None = None, **changes: Any) -> Link:
+    made = adapter(boards, **changes).deliver(delivery(alert, receiver="azure_devops"), alert, link)
+    assert made
+    return made
+
+
+def closed(boards: AzureDevOps, alert: Alert, link: Link, **changes: Any) -> Link:
+    over = resolved(alert)
+    done = adapter(boards, **changes).deliver(delivery(over, Verb.CLOSE, receiver="azure_devops"), over, link)
+    assert done
+    return done
+
+
+def resolved(alert: Alert) -> Alert:
+    ended = {"ended_at": NOW + timedelta(minutes=42), "resolved_by": ResolvedBy.SOURCE}
+    return replace(alert, status=Status.RESOLVED, revision=alert.revision + 1, **ended)
+
+
+def test_a_work_item_says_what_a_person_needs(boards):
+    outage = alert(severity=Severity.CRITICAL)
+    link = opened(boards, outage, area_path="Outages\\Web", fields={"Custom.Team": "web"})
+
+    bug = boards.items[1]
+    assert bug.type == "Bug"
+    assert bug.fields["System.Title"] == "GitHub: Disruption with some GitHub services"
+    assert bug.fields["Microsoft.VSTS.Common.Priority"] == 1
+    assert bug.fields["System.AreaPath"] == "Outages\\Web"
+    assert bug.fields["Custom.Team"] == "web"
+    assert bug.tags == {"platform-outage-checker", f"poc-{remote_key(outage.key, 1)}"}
+    assert bug.relations[0]["url"] == outage.url
+    for text in ("GitHub", "Firing", outage.description, outage.internal_id, outage.url):
+        assert text in bug.fields["Microsoft.VSTS.TCM.ReproSteps"]
+    assert link.url == f"{boards.org_url}/Outages/_workitems/edit/1"
+
+
+def test_the_labels_and_annotations_of_an_alert_are_in_its_bug(boards):
+    changes = {"labels": {"alertname": "DiskFull", "pod": "shop-1"}, "annotations": {"summary": "disk of shop-1"}}
+    opened(boards, alert(source="alertmanager", kind=Kind.ALERT, **changes))
+
+    for text in ("alertname", "DiskFull", "shop-1", "disk of shop-1", "2026-11-20 03:00 UTC"):
+        assert text in boards.items[1].fields["System.Description"]
+
+
+@pytest.mark.parametrize(
+    ("process", "kind", "new", "done"),
+    [
+        ("agile", "Bug", "New", "Closed"),
+        ("scrum", "Bug", "New", "Done"),
+        ("cmmi", "Bug", "Proposed", "Closed"),
+        ("basic", "Issue", "To Do", "Done"),
+    ],
+)
+def test_every_stock_process_is_opened_closed_and_reopened_in_its_own_states(process, kind, new, done):
+    with AzureDevOps(process=process) as boards:
+        outage = alert()
+        link = opened(boards, outage)
+        states = [boards.items[1].state]
+        link = closed(boards, outage, link)
+        states.append(boards.items[1].state)
+        opened(boards, replace(outage, episode=2, revision=3), link)
+        states.append(boards.items[1].state)
+
+    assert states == [new, done, new]
+    assert (boards.items[1].type, len(boards.items)) == (kind, 1)
+    assert "Opened again (episode 2)" in boards.items[1].comments[-1]
+    assert boards.refused == []
+
+
+def test_a_work_item_that_a_person_closed_is_left_as_it_is(boards):
+    outage = alert()
+    link = opened(boards, outage)
+    boards.change(1, State="Closed")
+
+    closed(boards, outage, link)
+
+    assert boards.items[1].comments == []
+
+
+def test_a_reopening_of_what_is_open_changes_nothing(boards):
+    outage = alert()
+    link = opened(boards, outage)
+    boards.change(1, State="Active")
+
+    opened(boards, replace(outage, episode=2, revision=3), link)
+
+    assert (boards.items[1].state, boards.items[1].comments) == ("Active", [])
+
+
+def test_where_the_old_one_was_deleted_a_reopening_makes_one_new_that_names_it(boards):
+    outage = alert()
+    link = opened(boards, outage)
+    del boards.items[1]
+    again = replace(outage, episode=2, revision=3)
+
+    first, second = opened(boards, again, link), opened(boards, again, link)
+
+    assert first == second
+    assert first.remote_key == remote_key(outage.key, 2)
+    assert link.url in boards.items[2].fields["System.Description"]
+
+
+def test_a_later_episode_names_the_work_item_of_the_one_before(boards):
+    old = f"{boards.org_url}/Outages/_workitems/edit/77"
+    key = remote_key(alert().key, 2)
+    link = Link(key=alert().key, episode=2, receiver="azure_devops", remote_key=key, previous=old)
+
+    opened(boards, alert(episode=2), link)
+
+    assert f'<a href="{old}">' in boards.items[1].fields["System.Description"]
+    assert boards.with_tag(f"poc-{key}")
+
+
+@pytest.mark.parametrize(("how", "state", "comments"), [("comment", "New", 1), ("none", "New", 0)])
+def test_the_end_does_what_is_configured(boards, how, state, comments):
+    outage = alert()
+    link = opened(boards, outage)
+    for _ in range(2):
+        closed(boards, outage, link, on_resolve=how)
+
+    assert (boards.items[1].state, len(boards.items[1].comments)) == (state, comments)
+
+
+def test_two_different_notes_are_both_told(boards):
+    outage = alert()
+    link = opened(boards, outage)
+    for revision, note in ((2, "first"), (3, "second")):
+        owed = delivery(outage, Verb.NOTE, receiver="azure_devops", revision=revision, actor="alice", note=note)
+        adapter(boards).deliver(owed, outage, link)
+
+    assert ["Note from alice: first" in boards.items[1].comments[0], "second" in boards.items[1].comments[1]] == [
+        True
+    ] * 2
+
+
+def test_a_comment_is_found_again_behind_hundreds_of_updates(boards):
+    outage = alert()
+    link = opened(boards, outage)
+    owed = delivery(outage, Verb.NOTE, receiver="azure_devops", note="once")
+    adapter(boards).deliver(owed, outage, link)
+    for number in range(150):
+        boards.change(1, AssignedTo=f"person {number}")
+
+    adapter(boards).deliver(owed, outage, link)
+
+    assert len(boards.items[1].comments) == 1
+
+
+@pytest.mark.parametrize("verb", [Verb.ACK, Verb.CLOSE])
+def test_a_change_by_somebody_else_in_between_is_read_and_kept(boards, verb):
+    outage = alert()
+    link = opened(boards, outage)
+    boards.changes_behind_our_back = 1
+
+    adapter(boards).deliver(delivery(outage, verb, receiver="azure_devops"), outage, link)
+
+    assert boards.items[1].fields["System.AssignedTo"].startswith("somebody")
+    assert len(boards.items[1].comments) == 1
+
+
+def test_somebody_who_changes_it_all_the_time_makes_us_come_back_later(boards):
+    outage = alert()
+    link = opened(boards, outage)
+    boards.changes_behind_our_back = 100
+
+    with pytest.raises(DeliveryError) as raised:
+        closed(boards, outage, link)
+
+    assert (raised.value.permanent, raised.value.reason.ambiguous) == (False, False)
+    assert boards.changes_behind_our_back > 90
+
+
+@pytest.mark.parametrize("answer", [203, 302, 401])
+def test_every_way_to_answer_a_wrong_pat_is_unauthorized(boards, answer):
+    boards.sign_in = answer
+
+    with pytest.raises(DeliveryError) as raised:
+        opened(boards, alert(), token="expired")
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.UNAUTHORIZED, False)
+    assert "PAT" in str(raised.value)
+
+
+def test_a_pause_asked_for_on_a_good_answer_is_kept_without_losing_the_answer(boards):
+    boards.pause = "20"
+    polite = adapter(boards)
+    outage = alert()
+
+    link = polite.deliver(delivery(outage, receiver="azure_devops"), outage, None)
+    calls = len(boards.requests)
+    with pytest.raises(DeliveryError) as raised:
+        polite.find(remote_key(outage.key, 1))
+
+    assert link
+    assert raised.value.reason is Reason.RATE_LIMITED
+    assert 19 < (raised.value.retry_after or 0) <= 20
+    assert len(boards.requests) == calls
+
+
+def test_several_with_one_key_give_the_oldest(boards):
+    outage = alert()
+    opened(boards, outage)
+    opened(boards, outage)
+
+    found = adapter(boards).find(remote_key(outage.key, 1))
+
+    assert found
+    assert found.external_id == "1"
+
+
+def test_a_work_item_that_does_not_show_yet_is_not_found(boards):
+    now = [100.0]
+    boards.clock, boards.search_lag = lambda: now[0], 5.0
+    outage = alert()
+    opened(boards, outage)
+
+    assert adapter(boards).find(remote_key(outage.key, 1)) is None
+    now[0] += 5
+    assert adapter(boards).find(remote_key(outage.key, 1))
+
+
+@pytest.mark.parametrize("key", ["", "ab' OR 1=1", "AB", "../x"])
+def test_a_key_that_is_not_hexadecimal_never_reaches_a_query(boards, key):
+    with pytest.raises(DeliveryError):
+        adapter(boards).find(key)
+
+    assert boards.requests == []
+
+
+def test_what_is_open_is_listed_whole_and_what_is_over_is_not(boards):
+    for number in range(205):
+        opened(boards, alert(fingerprint=str(number)))
+    boards.change(3, State="Closed")
+    boards.change(4, Tags="platform-outage-checker; somebody's")
+
+    listed = adapter(boards).open_objects()
+
+    assert len(listed) == 203
+    assert {remote.external_id for remote in listed} == {str(id) for id in range(1, 206)} - {"3", "4"}
+    assert listed[0].remote_key == remote_key(alert(fingerprint="0").key, 1)
+    assert listed[0].status is Status.FIRING
+    assert listed[0].created_at
+    assert boards.refused == []
+
+
+def test_nothing_open_is_an_empty_list(boards):
+    assert adapter(boards).open_objects() == []
+
+
+def test_a_refused_field_is_permanent_and_told_in_azure_devops_own_words(boards):
+    with pytest.raises(DeliveryError) as raised:
+        opened(boards, alert(), fields={"Custom.Unknown": "x"})
+
+    assert raised.value.permanent
+    assert "TF51535: Cannot find field Custom.Unknown" in str(raised.value)
+
+
+def test_a_server_that_repeats_our_credentials_does_not_bring_them_into_a_message(boards):
+    boards.echo_credentials = True
+
+    with pytest.raises(DeliveryError) as raised:
+        opened(boards, alert(), fields={"Custom.Unknown": "x"})
+
+    assert base64.b64encode(f":{PAT}".encode()).decode() not in str(raised.value)
+
+
+def test_a_project_that_does_not_exist_is_permanent(boards):
+    with pytest.raises(DeliveryError) as raised:
+        opened(boards, alert(), project="Nowhere")
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
+    assert "TF200016" in str(raised.value)
+
+
+@pytest.mark.parametrize("plain", [PAT, f":{PAT}"])
+def test_a_pat_in_base64_is_understood_with_and_without_its_colon(plain):
+    config = Config(token_base64=base64.b64encode(plain.encode()).decode())
+
+    assert secret(config.token) == PAT
+
+
+def test_the_pat_itself_goes_before_the_one_in_base64():
+    assert secret(Config(token="plain", token_base64="aWdub3JlZA==").token) == "plain"
+
+
+def test_what_is_no_base64_is_refused_without_showing_it():
+    with pytest.raises(ValidationError) as raised:
+        Config(token_base64="canary!")
+
+    assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("contoso", "https://dev.azure.com/contoso"),
+        ("https://dev.azure.com/contoso/", "https://dev.azure.com/contoso"),
+        ("http://127.0.0.1:1/tfs/DefaultCollection", "http://127.0.0.1:1/tfs/DefaultCollection"),
+    ],
+)
+def test_an_organization_is_an_address_or_a_name(given, address):
+    assert Config(url=given).url == address
+
+
+def test_an_organization_that_is_neither_is_refused():
+    with pytest.raises(ValidationError):
+        Config(url="dev.azure.com/contoso")

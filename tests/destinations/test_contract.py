@@ -1,0 +1,258 @@
+"""What every destination that can be searched promises, by the truth of its double. A new adapter joins `CASES`."""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.model import Alert, Link, ResolvedBy, Severity, Status, Verb, remote_key
+from tests.destinations.cases import CASES, DEADLINE, Case
+from tests.doubles.base import Fault
+from tests.factories import NOW, alert, delivery
+
+HOSTILE = (
+    "<!channel> @here <@U123> <https://evil.example|click> <script>alert(1)</script> & \"{{ 7*7 }}\" <b onclick='x'>"
+)
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+@pytest.fixture
+def double(case: Case) -> Iterator[Any]:
+    with case.double() as running:
+        yield running
+
+
+@pytest.fixture
+def destination(case: Case, double: Any) -> Any:
+    return case.adapter(double)
+
+
+@pytest.fixture
+def firing() -> Alert:
+    return alert()
+
+
+@pytest.fixture
+def over(firing: Alert) -> Alert:
+    changes = {"ended_at": NOW + timedelta(minutes=42), "resolved_by": ResolvedBy.SOURCE, "revision": 2}
+    return replace(firing, status=Status.RESOLVED, **changes)
+
+
+def pay(destination: Any, alert: Alert, verb: Verb, link: Link | None, **changes: Any) -> Link:
+    """Deliver as the outbox does: a create is preceded by a search."""
+    owed = delivery(alert, verb, receiver=destination.name, **changes)
+    if verb is Verb.OPEN and link is None:
+        found = destination.find(remote_key(alert.key, alert.episode))
+        link = found and replace(found, key=alert.key, episode=alert.episode)
+    paid: Link = destination.deliver(owed, alert, link)
+    return paid
+
+
+def test_before_the_create_nothing_is_found(destination, firing):
+    assert destination.find(remote_key(firing.key, firing.episode)) is None
+
+
+def test_what_was_created_is_found_by_its_key(destination, firing):
+    made = pay(destination, firing, Verb.OPEN, None)
+
+    found = destination.find(remote_key(firing.key, firing.episode))
+
+    assert (found.external_id, found.url) == (made.external_id, made.url)
+    assert destination.find(remote_key(firing.key, 2)) is None
+
+
+def test_an_open_that_is_repeated_makes_one_object(case, double, destination, firing):
+    first = pay(destination, firing, Verb.OPEN, None)
+    second = pay(destination, firing, Verb.OPEN, None, attempts=1)
+    third = pay(destination, firing, Verb.OPEN, second, attempts=2)
+
+    assert first.external_id == second.external_id == third.external_id
+    assert case.objects(double) == 1
+    assert double.refused == []
+
+
+def test_a_close_after_the_open_ends_the_object(case, double, destination, firing, over):
+    link = pay(destination, firing, Verb.OPEN, None)
+
+    pay(destination, over, Verb.CLOSE, link)
+
+    assert (case.objects(double), case.ended(double), case.end_notes(double)) == (1, 1, 1)
+    assert double.refused == []
+
+
+def test_a_close_that_is_repeated_tells_the_end_once(case, double, destination, firing, over):
+    link = pay(destination, firing, Verb.OPEN, None)
+    for attempt in range(3):
+        pay(destination, over, Verb.CLOSE, link, attempts=attempt)
+
+    assert (case.ended(double), case.end_notes(double)) == (1, 1)
+
+
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK])
+def test_a_change_that_is_repeated_is_told_once(case, double, destination, firing, verb):
+    link = pay(destination, firing, Verb.OPEN, None)
+    for attempt in range(2):
+        pay(destination, firing, verb, link, attempts=attempt, actor="alice", note="looking into it")
+
+    assert case.shown(double).count("looking into it") == 1
+    assert case.objects(double) == 1
+    assert double.refused == []
+
+
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE])
+def test_an_object_that_is_gone_is_a_permanent_not_found(case, destination, firing, verb):
+    link = Link(key=firing.key, episode=1, receiver=destination.name, remote_key="ab12", external_id=case.gone)
+
+    with pytest.raises(DeliveryError) as raised:
+        pay(destination, firing, verb, link)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
+
+
+def test_a_change_to_an_object_that_was_never_made_is_a_permanent_not_found(destination, over):
+    with pytest.raises(DeliveryError) as raised:
+        pay(destination, over, Verb.CLOSE, None)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "ambiguous"),
+    [
+        (Fault.ERROR, True),
+        (Fault.ERROR_AFTER, True),
+        (Fault.RESET, True),
+        (Fault.RESET_AFTER, True),
+        (Fault.HANG, True),
+        (Fault.HANG_AFTER, True),
+        (Fault.GARBAGE, True),
+        (Fault.GARBAGE_AFTER, True),
+        (Fault.HTML, True),
+        (Fault.TRUNCATED, True),
+        (Fault.LATE, True),
+        (Fault.RATE_LIMIT, False),
+    ],
+)
+def test_every_fault_of_a_create_says_whether_it_may_have_worked(case, double, destination, firing, fault, ambiguous):
+    double.script.append(fault)
+
+    with pytest.raises(DeliveryError) as raised:
+        destination.deliver(delivery(firing, receiver=destination.name), firing, None)
+
+    assert raised.value.reason.ambiguous is ambiguous
+    assert not raised.value.permanent
+    _assert_no_secret(case, raised.value)
+
+
+def test_a_rate_limit_says_how_long_to_wait(double, destination, firing):
+    double.retry_after = "7"
+    double.script.append(Fault.RATE_LIMIT)
+
+    with pytest.raises(DeliveryError) as raised:
+        destination.deliver(delivery(firing, receiver=destination.name), firing, None)
+
+    assert (raised.value.reason, raised.value.retry_after) == (Reason.RATE_LIMITED, 7)
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR_AFTER, Fault.RESET_AFTER, Fault.HANG_AFTER, Fault.GARBAGE_AFTER])
+def test_what_an_ambiguous_create_left_is_found_afterwards(case, double, destination, firing, fault):
+    double.script.append(fault)
+    with pytest.raises(DeliveryError):
+        destination.deliver(delivery(firing, receiver=destination.name), firing, None)
+
+    pay(destination, firing, Verb.OPEN, None, attempts=1)
+
+    assert case.objects(double) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR_AFTER, Fault.RESET_AFTER, Fault.GARBAGE_AFTER])
+@pytest.mark.parametrize("good_calls", [0, 1, 2])
+def test_a_close_that_broke_anywhere_tells_the_end_once(case, double, destination, firing, over, fault, good_calls):
+    link = pay(destination, firing, Verb.OPEN, None)
+    double.script.extend([*[None] * good_calls, fault])
+    with pytest.raises(DeliveryError):
+        pay(destination, over, Verb.CLOSE, link)
+
+    pay(destination, over, Verb.CLOSE, link, attempts=1)
+
+    assert (case.ended(double), case.end_notes(double)) == (1, 1)
+
+
+def test_a_server_that_hangs_is_cut_at_the_deadline(double, destination, firing):
+    double.script.append(Fault.HANG)
+    started = time.monotonic()
+
+    with pytest.raises(DeliveryError) as raised:
+        destination.deliver(delivery(firing, receiver=destination.name), firing, None)
+
+    assert raised.value.reason is Reason.TIMEOUT
+    assert time.monotonic() - started < DEADLINE * 2.5
+
+
+def test_nobody_there_proves_that_nothing_happened(double, destination, firing):
+    double.stop()
+
+    with pytest.raises(DeliveryError) as raised:
+        destination.deliver(delivery(firing, receiver=destination.name), firing, None)
+
+    assert raised.value.reason is Reason.UNREACHABLE
+
+
+def test_a_refused_token_waits_for_a_person_and_is_named_nowhere(case, double, destination, firing):
+    double.token = double.pat = "another one"
+
+    with pytest.raises(DeliveryError) as raised:
+        destination.deliver(delivery(firing, receiver=destination.name), firing, None)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.UNAUTHORIZED, False)
+    assert case.objects(double) == 0
+    _assert_no_secret(case, raised.value)
+
+
+def test_what_a_vendor_wrote_cannot_do_anything(case, double, destination, firing, over):
+    changes = {"title": HOSTILE, "description": HOSTILE, "labels": {"component": HOSTILE}, "owner": HOSTILE}
+    link = pay(destination, replace(firing, **changes), Verb.OPEN, None)
+    pay(destination, replace(firing, **changes), Verb.NOTE, link, actor=HOSTILE, note=HOSTILE)
+    pay(destination, replace(over, **changes), Verb.CLOSE, link, actor=HOSTILE, note=HOSTILE)
+
+    shown = case.shown(double)
+    assert not re.search(r"<!channel|<@U|<https://evil|<script|<b on", shown)
+    assert "{{ 7*7 }}" in shown
+    assert double.refused == []
+
+
+def test_endless_text_is_cut_to_what_the_other_side_takes(case, double, destination, firing, over):
+    much = {"title": "&<" * 400, "description": "&<\n" * 20_000, "source": "rest:shop"}
+    labels = {f"label-{number}": "&" * 2000 for number in range(100)}
+    link = pay(destination, replace(firing, **much, labels=labels, annotations=labels), Verb.OPEN, None)
+    pay(destination, replace(over, **much, labels=labels), Verb.CLOSE, link, note="&" * 20_000)
+
+    assert double.refused == []
+    assert case.ended(double) == 1
+
+
+def test_nothing_at_all_is_still_told(case, double, destination, firing):
+    bare = replace(firing, title="", description="", url="", labels={}, severity=Severity.INFO)
+    pay(destination, bare, Verb.OPEN, None)
+
+    assert case.objects(double) == 1
+    assert double.refused == []
+
+
+def _assert_no_secret(case: Case, error: DeliveryError) -> None:
+    told = "".join([str(error), repr(error), *traceback.format_exception(error)])
+    assert case.secret not in told
+    assert base64.b64encode(f":{case.secret}".encode()).decode()[:12] not in told
