@@ -28,8 +28,9 @@ preload_app = False
 # A worker that does not answer the master for so long is killed; with threads only a stuck process can be.
 timeout = 120
 
-# A stop ends within 5 seconds: what is in flight then is safe in the store and goes on at the next start.
-graceful_timeout = 4
+# A stop ends within 5 seconds, the way out included: what is in flight then is safe in the store, and goes on at the
+# next start.
+graceful_timeout = 3
 
 # Gunicorn 27 opens a socket for gunicornc under the home directory by default. Nobody asked for one.
 control_socket_disable = True

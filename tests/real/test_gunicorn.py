@@ -1,0 +1,85 @@
+"""Our Gunicorn settings start and stop the engine in the worker; the app here only writes down what is done to it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.real.server import Server
+
+SETTINGS = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.py"
+APP = """
+import os, threading
+from flask import Flask
+
+class Engine:
+    def start(self): write(f"started in {os.getpid()}")
+    def stop(self): write(f"stopped in {os.getpid()}")
+
+def write(line):
+    with open("diary", "a") as diary:
+        diary.write(line + "\\n")
+
+write("imported")
+app = Flask(__name__)
+app.extensions["engine"] = Engine()
+app.add_url_rule("/livez", view_func=lambda: str(os.getpid()), endpoint="livez")
+app.add_url_rule("/hang", view_func=lambda: threading.Event().wait(60) or "", endpoint="hang")
+"""
+
+
+class Gunicorn(Server):
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "gunicorn", "-c", str(SETTINGS), "app:app"]
+
+    def environment(self) -> dict[str, str]:
+        home = {"HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder)}
+        return {**os.environ, **home, "PORT": str(self.port), "WEB_CONCURRENCY": "1"}
+
+    def diary(self) -> list[str]:
+        return (self.folder / "diary").read_text().splitlines()
+
+
+@pytest.fixture
+def gunicorn(tmp_path: Path) -> Iterator[Gunicorn]:
+    (tmp_path / "app.py").write_text(APP)
+    server = Gunicorn(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+def worker_of(server: Gunicorn) -> str:
+    with urlopen(f"http://127.0.0.1:{server.port}/livez", timeout=5) as answer:  # noqa: S310 - our own loopback address
+        return str(answer.read().decode())
+
+
+def test_the_engine_lives_in_the_worker_from_its_start_to_its_end(gunicorn: Gunicorn) -> None:
+    worker = worker_of(gunicorn)
+
+    gunicorn.stop()
+
+    assert gunicorn.diary() == ["imported", f"started in {worker}", f"stopped in {worker}"]
+
+
+def test_it_opens_no_control_socket_in_the_users_folders(gunicorn: Gunicorn) -> None:
+    worker_of(gunicorn)
+
+    assert sorted(path.name for path in gunicorn.folder.rglob("*.ctl")) == []
+
+
+def test_a_stop_ends_within_five_seconds_though_a_request_hangs(gunicorn: Gunicorn) -> None:
+    with pytest.raises(TimeoutError):
+        urlopen(f"http://127.0.0.1:{gunicorn.port}/hang", timeout=0.3)  # noqa: S310 - our own loopback address
+
+    asked = time.monotonic()
+    gunicorn.stop()
+
+    assert time.monotonic() - asked < 5
+    assert gunicorn.diary()[-1].startswith("stopped")
