@@ -64,14 +64,25 @@ class Reading:
     flawed: bool = False
 
 
-def parse(source: str, base: str, payload: Any, places: Places | None = None, *, listed_open: bool = False) -> Reading:
-    """Read a payload of summary, incidents, incidents/unresolved, incidents/<id> or scheduled-maintenances.
+def parse(
+    source: str,
+    base: str,
+    payload: Any,
+    places: Places | None = None,
+    *,
+    needs: str = "",
+    listed_open: bool = False,
+) -> Reading:
+    """Read a payload of summary, status, incidents, incidents/<id> or scheduled-maintenances.
 
-    `base`: the page's address, for links. `places`: of the summary, if this is not it. `listed_open`: the list
-    holds only what is open, so an unknown state in it is open. Raises SourceError for any other payload.
+    `base`: the page's address, for links. `places`: of the summary, if this is not it. `needs`: the key that
+    the endpoint must have. `listed_open`: the list holds only what is open, so an unknown state in it is open.
+    Raises SourceError for any other payload.
     """
     if not isinstance(payload, dict):
         raise SourceError(source, Reason.GARBAGE, "not a JSON object")
+    if needs and needs not in payload:
+        raise SourceError(source, Reason.GARBAGE, f'"{needs}" is missing')
     entries = _entries(source, payload)
     reader = _Reader(source, base, places or Places.of(payload), listed_open)
     read = [reader.event(entry, planned=planned) for entry, planned in entries]
@@ -87,14 +98,25 @@ def _entries(source: str, payload: Mapping[str, Any]) -> list[tuple[Any, bool]]:
     if isinstance(payload.get("incident"), dict) and "meta" not in payload:
         return [(payload["incident"], False)]
     present = [name for name in LISTS if name in payload]
-    if not present and isinstance(payload.get("status"), dict) and "components" not in payload:
-        return []  # status.json
-    if not present or ("incidents" not in payload and isinstance(payload.get("status"), dict)):
+    if not present and _is_status(payload):
+        return []
+    if "incidents" not in payload and not _is_planned(payload):
         raise SourceError(source, Reason.GARBAGE, 'the list "incidents" is missing')
     for name in present:
         if not isinstance(payload[name], list | None):
             raise SourceError(source, Reason.GARBAGE, f'"{name}" is not a list')
     return [(entry, name == LISTS[1]) for name in present for entry in payload[name] or []]
+
+
+def _is_status(payload: Mapping[str, Any]) -> bool:
+    """Whether it is status.json and not a summary that lacks its list."""
+    status = payload.get("status")
+    return "components" not in payload and isinstance(status, dict) and isinstance(status.get("indicator"), str)
+
+
+def _is_planned(payload: Mapping[str, Any]) -> bool:
+    """Whether it is one of scheduled-maintenances*.json."""
+    return LISTS[1] in payload and isinstance(payload.get("page"), dict) and "status" not in payload
 
 
 def _indicator(source: str, payload: Mapping[str, Any]) -> Any:
@@ -157,7 +179,7 @@ class _Reader:
             title=one_line(incident.get("name")) or f"Incident {fingerprint}",
             severity=self._severity(fingerprint, incident.get("impact")),
             description=plain(updates[0].get("body")) if updates else "",
-            at=newest(moment(incident.get("updated_at")), *(_changed_at(update) for update in updates)),
+            at=_changed_at(incident, updates),
             starts_at=_starts_at(incident, updates),
             url=_web(incident.get("shortlink")) or f"{self._base}/incidents/{fingerprint}",
             labels=self._labels(incident, updates, state),
@@ -204,8 +226,13 @@ def _updates(incident: Mapping[str, Any]) -> list[dict[str, Any]]:
     return updates
 
 
-def _changed_at(update: Mapping[str, Any]) -> datetime | None:
-    return newest(moment(update.get("created_at")), moment(update.get("updated_at")))
+def _changed_at(incident: Mapping[str, Any], updates: list[dict[str, Any]]) -> datetime | None:
+    """Return the newest time of the incident and its updates."""
+    stamped = [incident, *updates]
+    changed = newest(*(moment(entry.get("updated_at")) for entry in stamped))
+    posted = newest(*(moment(update.get("created_at")) for update in updates))
+    named = ("resolved_at", "created_at", "started_at")
+    return newest(changed, posted) or newest(*(moment(incident.get(name)) for name in named))
 
 
 def _starts_at(incident: Mapping[str, Any], updates: list[dict[str, Any]]) -> datetime | None:

@@ -10,7 +10,7 @@ from typing import Any
 TITLE_MAX = 300
 TEXT_MAX = 10_000
 _RAW_MAX = 20_000  # characters looked at: patterns below must stay cheap on hostile text
-_BREAKS = re.compile(r"<\s*(?:br|/p|/li|/div|/h\d|/tr)\b[^<>]*>", re.IGNORECASE)
+_BREAKS = re.compile(r"<(?:br|/?(?:p|li|ul|ol|div|h\d|tr))\b[^<>]*>", re.IGNORECASE)
 _UNSEEN = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _TAGS = re.compile(r"</?[A-Za-z!][^<>]*>")
 # C0 and C1 controls, lone surrogates, and marks that turn the direction of what follows

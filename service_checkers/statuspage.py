@@ -25,6 +25,7 @@ SUMMARY = "/api/v2/summary.json"
 UNRESOLVED = "/api/v2/incidents/unresolved.json"
 HISTORY = "/api/v2/incidents.json"
 PLANNED = "/api/v2/scheduled-maintenances.json"
+_NEEDS = {SUMMARY: "incidents", UNRESOLVED: "incidents", HISTORY: "incidents", PLANNED: "scheduled_maintenances"}
 _ENDPOINT = re.compile(r"/(?:api/v2(?:/.*)?|history\.(?:rss|atom)|index\.json)?$")
 
 
@@ -90,7 +91,8 @@ class _Asked:
         if path == SUMMARY and isinstance(payload, dict):
             self._places = Places.of(payload)
         listed_open = path in (SUMMARY, UNRESOLVED)
-        reading = parse(self._source, self._base, payload, self._places, listed_open=listed_open)
+        needs = _NEEDS.get(path, "incident")
+        reading = parse(self._source, self._base, payload, self._places, needs=needs, listed_open=listed_open)
         self._take(reading.events)
         self._warnings.extend(reading.warnings)
         return reading

@@ -1,0 +1,293 @@
+"""The feed checker: Statuspage's and incident.io's feeds, feeds of updates, plain ones, and what is no feed at all.
+
+`data/history.rss` has the shape of any Statuspage page's /history.rss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from html import escape
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service_checkers.feed import Checker, Config, read_file
+from service_event_checker.core.errors import Reason, SourceError
+from service_event_checker.core.model import Event, EventStatus, Kind, Severity
+from tests.doubles.base import Fault
+from tests.doubles.statuspages import StatusPages
+
+HISTORY = (Path(__file__).parent / "data" / "history.rss").read_bytes()
+CONFIG = Config(kind="feed", url="https://status.acme.example/history.rss")
+NONE: frozenset[str] = frozenset()
+
+
+@pytest.fixture
+def world() -> Iterator[StatusPages]:
+    with StatusPages() as pages:
+        pages.page("retool")
+        yield pages
+        assert pages.refused == []
+
+
+def checker(world: StatusPages, now: datetime | None = None) -> Checker:
+    config = Config(kind="feed", url=f"{world.page('retool').url}/history.rss", timeout=timedelta(seconds=0.5))
+    return Checker("retool", config, clock=lambda: now or datetime.now(UTC))
+
+
+def rss(*entries: str) -> bytes:
+    return f'<rss version="2.0"><channel><title>S</title>{"".join(entries)}</channel></rss>'.encode()
+
+
+def entry(title: str, content: str = "", guid: str = "g1", at: str = "Fri, 20 Nov 2026 03:00:00 +0000") -> str:
+    return (
+        f"<item><title>{escape(title)}</title><description>{escape(content)}</description>"
+        f"<guid>{guid}</guid><pubDate>{at}</pubDate></item>"
+    )
+
+
+def read(*entries: str) -> tuple[Event, ...]:
+    return read_file(CONFIG, "acme", rss(*entries)).events
+
+
+def at(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+
+
+def test_a_history_feed_tells_state_and_times_although_it_names_no_year() -> None:
+    planned, logins, search = read_file(CONFIG, "acme", HISTORY).events
+
+    assert (planned.kind, planned.status, planned.starts_at) == (
+        Kind.MAINTENANCE,
+        EventStatus.FIRING,
+        at(2027, 1, 20, 2),
+    )
+    assert (logins.fingerprint, logins.status, logins.title) == ("login1", EventStatus.FIRING, "Logins & sessions fail")
+    assert (logins.starts_at, logins.at) == (at(2026, 12, 31, 23, 40), at(2027, 1, 2, 0, 40))
+    assert (logins.labels, logins.description) == ({"state": "identified"}, "The fix is not yet resolved everywhere.")
+    assert (search.status, search.starts_at) == (EventStatus.RESOLVED, at(2026, 12, 29, 11))
+    assert search.at == at(2026, 12, 30, 12)
+
+
+def test_an_open_entry_without_news_for_long_is_not_believed() -> None:
+    snapshot = read_file(CONFIG, "acme", HISTORY)
+
+    assert "stale1" not in {event.fingerprint for event in snapshot.events}
+    assert any("Forgotten entry" in warning for warning in snapshot.warnings)
+    patient = Config(kind="feed", url=CONFIG.url, max_age=timedelta(days=100))
+    assert "stale1" in {event.fingerprint for event in read_file(patient, "acme", HISTORY).events}
+
+
+def test_an_incident_is_followed_from_opening_to_end(world: StatusPages) -> None:
+    reader = checker(world)
+    world.open_incident("retool", "a", "Apps fail")
+    world.open_incident("retool", "b", "Logins fail")
+    world.update_incident("retool", "a", "update", "Still looking.")
+    opened = {event.fingerprint: event for event in reader.check(NONE).events}
+    world.resolve_incident("retool", "a")
+    ended = {event.fingerprint: event for event in reader.check(frozenset({"a", "b"})).events}
+
+    assert {event.status for event in opened.values()} == {EventStatus.FIRING}
+    assert (opened["a"].labels["state"], opened["a"].severity) == ("investigating", Severity.WARNING)
+    assert (ended["a"].status, ended["b"].status) == (EventStatus.RESOLVED, EventStatus.FIRING)
+
+
+def test_what_a_feed_no_longer_names_is_unknown_and_a_feed_is_never_complete(world: StatusPages) -> None:
+    snapshot = checker(world).check(frozenset({"gone"}))
+
+    assert (snapshot.events, snapshot.complete, snapshot.unknown) == ((), False, {"gone"})
+
+
+def test_a_maintenance_is_none_of_the_outages(world: StatusPages) -> None:
+    world.schedule_maintenance("retool", "m", "Upgrade", world.clock + timedelta(days=30))
+
+    (event,) = checker(world, world.clock + timedelta(days=20)).check(NONE).events
+
+    assert (event.kind, event.status, event.severity) == (Kind.MAINTENANCE, EventStatus.FIRING, Severity.INFO)
+
+
+@pytest.mark.parametrize("how", ["html", "500", "truncated", "empty", "hang"])
+def test_a_feed_that_it_cannot_read_is_unknown_not_quiet(world: StatusPages, how: str) -> None:
+    world.hang_seconds = 1.5
+    world.open_incident("retool", "a", "Apps fail")
+    world.broken["retool"] = how  # type: ignore[assignment]
+
+    with pytest.raises(SourceError):
+        checker(world).check(frozenset({"a"}))
+
+
+def test_a_feed_of_more_than_a_mebibyte_is_refused(world: StatusPages) -> None:
+    world.open_incident("retool", "a", "Apps fail")
+    world.update_incident("retool", "a", "update", "x" * 1_100_000)
+
+    with pytest.raises(SourceError) as caught:
+        checker(world).check(NONE)
+
+    assert caught.value.reason is Reason.TOO_LARGE
+
+
+def test_an_unchanged_feed_is_read_from_what_was_kept(world: StatusPages) -> None:
+    world.open_incident("retool", "a", "Apps fail")
+    reader = checker(world)
+
+    assert reader.check(NONE).events == reader.check(NONE).events
+    assert "If-None-Match" in world.requests[-1].headers
+
+
+def test_trouble_on_the_way_keeps_its_reason(world: StatusPages) -> None:
+    world.script.append(Fault.RATE_LIMIT)
+
+    with pytest.raises(SourceError) as caught:
+        checker(world).check(NONE)
+
+    assert (caught.value.reason, caught.value.retry_after) == (Reason.RATE_LIMITED, 1.0)
+
+
+BOMB = (
+    b'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><rss version="2.0"><channel/></rss>'
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b'{"version": "https://jsonfeed.org/version/1.1", "items": "none"}',
+        b"<html><body>Sign in</body></html>",
+        b"<rss/>",
+        HISTORY[:-30],
+        BOMB,
+        BOMB.decode().encode("utf-16"),
+        b'<?xml version="1.0" encoding="utf-7"?><rss version="2.0"><channel/></rss>',
+        b'<?xml version="1.0" encoding="cp037"?><rss version="2.0"><channel/></rss>',
+    ],
+)
+def test_what_is_no_whole_feed_is_refused(body: bytes) -> None:
+    with pytest.raises(SourceError) as caught:
+        read_file(CONFIG, "acme", body)
+
+    assert caught.value.reason is Reason.GARBAGE
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [("Resolved", EventStatus.RESOLVED), ("Monitoring", EventStatus.FIRING)]
+)
+def test_incident_io_says_the_status_first_and_the_components_last(status: str, expected: EventStatus) -> None:
+    content = (
+        f"<b>Status: {status}</b><br/><br/>Logins work again.<br/><br/><b>Affected components</b>"
+        "<ul><li>Login (Operational)</li><li>API (Degraded performance)</li></ul>"
+    )
+
+    (event,) = read(entry("Logins fail", content))
+
+    assert (event.status, event.labels["component"]) == (expected, "Login\nAPI")
+    assert event.description == "Logins work again."
+
+
+@pytest.mark.parametrize(
+    ("title", "content", "expected"),
+    [
+        ("Login errors", "We are investigating.", EventStatus.FIRING),
+        ("[Resolved] Login errors", "", EventStatus.RESOLVED),
+        ("Login errors", "This incident has been resolved.", EventStatus.RESOLVED),
+        ("Login errors", "This has not yet been resolved.", EventStatus.FIRING),
+        ("Login errors", "Service is partially restored.", EventStatus.FIRING),
+        ("Login errors", "We hope that it will be fixed soon.", EventStatus.FIRING),
+        ("Login errors", "The issue is unresolved.", EventStatus.FIRING),
+        ("Everything is back to normal", "", EventStatus.RESOLVED),
+    ],
+)
+def test_a_plain_feed_is_read_by_its_words_and_said_to_be_a_guess(
+    title: str, content: str, expected: EventStatus
+) -> None:
+    (event,) = read(entry(title, content))
+
+    assert (event.status, event.annotations["confidence"]) == (expected, "low")
+
+
+def test_a_text_that_says_nothing_opens_nothing_and_ends_nothing(world: StatusPages) -> None:
+    snapshot = read_file(CONFIG, "acme", rss(entry("A new office", "We moved.")))
+
+    assert snapshot.events == ()
+    assert "cannot be told" in snapshot.warnings[0]
+
+
+def test_a_feed_of_updates_is_one_incident_for_each_service_and_region() -> None:
+    place = "https://status.aws.example/#compute-eu-west-1_"
+    newest = entry(
+        "Service is operating normally: [RESOLVED] Packet loss", "We still saw loss on Monday.", place + "1795143600"
+    )
+    middle = entry("Service impact: Packet loss", "x", place + "1795140000", "Fri, 20 Nov 2026 02:00:00 +0000")
+    oldest = entry("Service disruption: Fire", "x", place + "1794000000", "Fri, 06 Nov 2026 02:00:00 +0000")
+
+    (event,) = read(newest, middle, oldest)
+
+    assert (event.fingerprint, event.status, event.title) == ("compute-eu-west-1", EventStatus.RESOLVED, "Packet loss")
+    assert (event.labels["service"], event.labels["region"]) == ("compute", "eu-west-1")
+    assert (event.starts_at, event.at) == (at(2026, 11, 20, 2), at(2026, 11, 20, 3))
+
+
+def test_of_two_entries_for_one_incident_the_newer_counts_whatever_the_order() -> None:
+    old = entry("Login errors", "We are investigating.", at="Fri, 20 Nov 2026 02:00:00 +0000")
+    new = entry("Login errors", "This incident has been resolved.")
+
+    assert [event.status for event in read(old, new)] == [EventStatus.RESOLVED]
+    assert [event.status for event in read(new, old)] == [EventStatus.RESOLVED]
+
+
+def test_no_more_than_500_entries_are_read() -> None:
+    snapshot = read_file(CONFIG, "acme", rss(*(entry("Errors", "", f"g{number}") for number in range(501))))
+
+    assert len(snapshot.events) == 500
+    assert "500" in snapshot.warnings[0]
+
+
+fragments = st.sampled_from(
+    [
+        "<small>",
+        "Nov 20, 03:00 UTC",
+        "Feb 29, 03:00 XYZ",
+        "<strong>",
+        "Resolved",
+        "Update",
+        "</strong>",
+        "<b>Status: ",
+        "&#0;",
+    ]
+    + [
+        "THIS IS A SCHEDULED EVENT",
+        "Affected components",
+        "<li>",
+        "]]>",
+        "<item>",
+        "</item>",
+        "<link>http://[::1</link>",
+    ]
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(fragments | st.text(max_size=8), max_size=12), st.lists(fragments, max_size=4))
+def test_any_feed_is_read_or_refused(inner: list[str], raw: list[str]) -> None:
+    assert sound(rss(entry("T", "".join(inner)), "".join(raw)))
+
+
+@settings(max_examples=60)
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([b"", b"<rss version='2.0'>", b"<feed xmlns='http://www.w3.org/2005/Atom'>"]),
+)
+def test_any_bytes_are_read_or_refused(body: bytes, head: bytes) -> None:
+    assert sound(head + body)
+
+
+def sound(body: bytes) -> bool:
+    """Whether the reader gives sound events or refuses with the reason; any other exception comes through."""
+    try:
+        return all(event.fingerprint for event in read_file(CONFIG, "acme", body).events)
+    except SourceError as error:
+        return error.reason is Reason.GARBAGE
