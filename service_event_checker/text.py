@@ -18,7 +18,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from service_event_checker.core.model import Affects, Alert, Kind, ResolvedBy, Severity, Status, Verb
 
-TICKET_PREFIX = "link:"  # annotation "link:<receiver>" = address of the ticket or incident that was opened there
 TEST_WORD = "TEST"
 TITLE_MAX = 240  # characters; Azure DevOps takes 255, Jira 255, Redmine 255
 BODY_MAX = 8000
@@ -65,7 +64,8 @@ class Notice:
     """What people are told of an alert, in plain text that is cleaned and cut but escaped for no channel.
 
     `headline` is one line with the word TEST where it is one; `state` says where it stands; `change` what has just
-    happened ("" for nothing but the opening). `fields`, `labels`, `annotations`, `tickets` are (name, value) pairs.
+    happened ("" for nothing but the opening). `fields`, `labels` and `annotations` are (name, value) pairs, `tickets`
+    (receiver, address) of what was opened elsewhere.
     """
 
     test: bool
@@ -104,8 +104,8 @@ def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: st
         change=_change(alert, verb, now, line(actor, 100), clean(note, 2000)),
         fields=tuple(_fields(alert, platform)),
         labels=_pairs(alert.labels),
-        annotations=_pairs({k: v for k, v in alert.annotations.items() if not k.startswith(TICKET_PREFIX)}),
-        tickets=tuple((line(name, 60), url) for name, url in _tickets(alert)),
+        annotations=_pairs(alert.annotations),
+        tickets=tuple((name, web_address(url)) for name, url in sorted(alert.links.items()) if web_address(url)),
         body=clean(alert.description, BODY_MAX),
         link=web_address(alert.url),
         link_text=f"{platform}: what the source says",
@@ -216,7 +216,7 @@ def _headline(alert: Alert) -> str:
 
 def _state(alert: Alert, now: datetime) -> str:
     if alert.status is Status.RESOLVED:
-        return f"Resolved after {duration((alert.ended_at or now) - _since(alert))}"
+        return f"Resolved after {duration((alert.ended_at or now) - alert.started_at)}"
     owner = f" by {line(alert.owner, 100)}" if alert.owner else ""
     return f"Acknowledged{owner}" if alert.status is Status.ACKNOWLEDGED else "Firing"
 
@@ -243,16 +243,16 @@ def _ending(alert: Alert, now: datetime, by: str) -> str:
     ended_at = alert.ended_at or now
     how = by if alert.resolved_by is ResolvedBy.PERSON else ""
     why = f": {_ENDINGS[alert.resolved_by]}" if alert.resolved_by in _ENDINGS else ""
-    return f"Resolved{how} after {duration(ended_at - _since(alert))}, at {moment(ended_at)}{why}"
+    return f"Resolved{how} after {duration(ended_at - alert.started_at)}, at {moment(ended_at)}{why}"
 
 
 def _fields(alert: Alert, platform: str) -> Iterator[tuple[str, str]]:
     yield "Platform", platform
     yield "Status", alert.status.capitalize()
     yield "Severity", alert.severity.capitalize()
-    yield "Since", moment(_since(alert))
+    yield "Since", moment(alert.started_at)
     if alert.ended_at:
-        yield "Until", f"{moment(alert.ended_at)} ({duration(alert.ended_at - _since(alert))})"
+        yield "Until", f"{moment(alert.ended_at)} ({duration(alert.ended_at - alert.started_at)})"
     if alert.kind is not Kind.ALERT:
         yield from ((word, _flat(alert.labels[name])) for name, word in _PLACES.items() if alert.labels.get(name))
     if alert.affects_us is not Affects.YES:
@@ -262,17 +262,6 @@ def _fields(alert: Alert, platform: str) -> Iterator[tuple[str, str]]:
     if alert.explained_by:
         yield "Explained by", line(alert.explained_by, 100)
     yield "Internal ID", alert.internal_id
-
-
-def _since(alert: Alert) -> datetime:
-    return alert.starts_at or alert.started_at
-
-
-def _tickets(alert: Alert) -> Iterator[tuple[str, str]]:
-    for name, value in sorted(alert.annotations.items()):
-        url = web_address(value)
-        if name.startswith(TICKET_PREFIX) and url:
-            yield name.removeprefix(TICKET_PREFIX), url
 
 
 def _pairs(texts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

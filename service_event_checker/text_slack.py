@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service_event_checker.core.model import Alert, Delivery, Kind, Severity, Status, Verb
-from service_event_checker.text import Notice, escape_mrkdwn, notice
+from service_event_checker.text import Notice, duration, escape_mrkdwn, notice
 
 HEADER_MAX = 150
 SECTION_MAX = 3000
@@ -27,6 +27,7 @@ COLOURS = {
 }
 GREEN = "#12b76a"
 CREATE_TICKET, ACKNOWLEDGE, RESOLVE = "create_ticket", "acknowledge", "resolve"  # action_ids of the buttons
+_PAGERS = ("pagerduty", "opsgenie", "jsm")  # an incident there leaves the button for a ticket in place
 _QUIET = frozenset({Verb.OPEN, Verb.UPDATE})  # what they change is to be seen in the message itself
 
 
@@ -68,18 +69,12 @@ def _header(told: Notice) -> dict[str, Any]:
 
 
 def _facts(alert: Alert, told: Notice) -> Iterator[dict[str, Any]]:
-    facts = [*told.fields, *(("Ticket", url) for _, url in told.tickets)]
-    since = alert.starts_at or alert.started_at
-    times = {"Since": _local(since), "Until": _local(alert.ended_at) if alert.ended_at else ""}
-    shown = []
-    for name, value in facts:
-        if name == "Ticket":
-            text = _link(value, _last_part(value))
-        elif name == "Until":
-            text = f"{times[name]} {escape_mrkdwn(value[value.find('(') :])}"
-        else:
-            text = times.get(name) or escape_mrkdwn(value, FIELD_MAX)
-        shown.append({"type": "mrkdwn", "text": f"*{name}:* {text}"})
+    facts = [(name, escape_mrkdwn(value, FIELD_MAX)) for name, value in told.fields]
+    times = {"Since": _local(alert.started_at)}
+    if alert.ended_at:
+        times["Until"] = f"{_local(alert.ended_at)} ({duration(alert.ended_at - alert.started_at)})"
+    facts += [("Ticket", _link(url, f"{name} {_last_part(url)}")) for name, url in told.tickets]
+    shown = [{"type": "mrkdwn", "text": f"*{name}:* {times.get(name, text)}"} for name, text in facts]
     yield {"type": "section", "fields": shown[:FIELDS_MAX]}
 
 
@@ -109,7 +104,8 @@ def _background(alert: Alert, told: Notice, previous: str) -> Iterator[dict[str,
 
 
 def _buttons(alert: Alert, told: Notice) -> dict[str, Any]:
-    shown = [] if told.tickets else [_button(CREATE_TICKET, "Create ticket", alert.internal_id)]
+    ticketed = any(not name.startswith(_PAGERS) for name, _ in told.tickets)
+    shown = [] if ticketed else [_button(CREATE_TICKET, "Create ticket", alert.internal_id)]
     if alert.status is Status.FIRING:
         shown.append(_button(ACKNOWLEDGE, "Acknowledge", alert.internal_id))
     shown.append(_button(RESOLVE, "Resolve", alert.internal_id))

@@ -94,13 +94,10 @@ def test_that_nobody_knows_whether_it_affects_us_is_said():
     assert "Affects us" not in dict(notice(alert(), Verb.OPEN, NOW).fields)
 
 
-def test_tickets_are_told_apart_from_annotations():
-    said = notice(
-        alert(annotations={"link:jira": "https://jira.example/OPS-1", "link:x": "javascript:1"}), Verb.OPEN, NOW
-    )
+def test_what_was_opened_elsewhere_is_told_if_a_browser_may_go_there():
+    said = notice(alert(links={"jira": "https://jira.example/OPS-1", "x": "javascript:1", "y": ""}), Verb.OPEN, NOW)
 
     assert said.tickets == (("jira", "https://jira.example/OPS-1"),)
-    assert said.annotations == ()
 
 
 def test_an_open_alert_reads_the_same_whenever_it_is_told():

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 
 from service_event_checker.azure_devops_api import (
     COMPLETED,
@@ -39,6 +39,7 @@ TAG = "platform-outage-checker"  # on all that we make: what `open_objects` list
 KEY_TAG = "poc-"  # + remote key
 TRIES = 3  # against people who change the same work item at the same moment
 _KEY = re.compile(r"[0-9a-f]{1,64}")
+_PAT = re.compile(r":?(?P<pat>[A-Za-z0-9_-]{3,})")
 _ENDED = frozenset({COMPLETED, REMOVED})
 _NAMED_SEVERITY = {
     Severity.CRITICAL: "1 - Critical",
@@ -49,7 +50,7 @@ _NAMED_SEVERITY = {
 
 
 class Config(DestinationConfig):
-    """`url` is the organization's address or its name. `token_base64`: base64 of the PAT, or of `:PAT`.
+    """`url` is the organization's address or its name; `token` the PAT, base64 of it, or base64 of `:PAT`.
 
     `close_state` and `reopen_state` stand in for the states that are found by category. `fields` are set on creation,
     by reference name. Where the process has no Bug, an Issue is made.
@@ -61,8 +62,7 @@ class Config(DestinationConfig):
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
         "url": ("ADO_ORG_URL", "AZURE_DEVOPS_ORG"),
         "project": ("ADO_PROJECT",),
-        "token": ("ADO_PAT", "AZURE_DEVOPS_PAT"),
-        "token_base64": ("ADO_PAT_BASE64",),
+        "token": ("ADO_PAT", "AZURE_DEVOPS_PAT", "ADO_PAT_BASE64"),
     }
     NEEDS: ClassVar[tuple[str, ...]] = ("url", "project", "token")
 
@@ -70,7 +70,6 @@ class Config(DestinationConfig):
     url: str = ""
     project: str = ""
     token: SecretStr | None = None
-    token_base64: SecretStr | None = None
     work_item_type: str = "Bug"
     area_path: str = ""
     priorities: Mapping[Severity, int] = Field(
@@ -90,19 +89,21 @@ class Config(DestinationConfig):
             raise ValueError('write "https://dev.azure.com/<organization>", or the organization\'s name')
         return f"https://dev.azure.com/{url}"
 
-    @model_validator(mode="before")
+    @field_validator("token")
     @classmethod
-    def _decoded_token(cls, given: Any) -> Any:
-        """Fill `token` from `token_base64` where only that is given."""
-        if not isinstance(given, dict) or given.get("token") or not given.get("token_base64"):
-            return given
-        encoded = given["token_base64"]
-        text = encoded.get_secret_value() if isinstance(encoded, SecretStr) else str(encoded)
+    def _decoded(cls, token: SecretStr | None) -> SecretStr | None:
+        """Return the PAT itself. What decodes to nothing like one is taken as it stands.
+
+        A PAT has 52 or 84 letters and digits; that one of them were base64 of letters and digits only has a chance
+        of 1 in 4**39.
+        """
+        text = "".join(secret(token).split())
         try:
-            decoded = base64.b64decode("".join(text.split()), validate=True).decode("ascii")
+            decoded = base64.b64decode(text, validate=True).decode("ascii")
         except (binascii.Error, UnicodeDecodeError):
-            raise ValueError("token_base64 is not base64 of a PAT") from None
-        return {**given, "token": decoded.strip().rpartition(":")[2]}
+            return SecretStr(text) if text else None
+        found = _PAT.fullmatch(decoded.strip())
+        return SecretStr(found["pat"] if found else text) if text else None
 
 
 class Adapter:

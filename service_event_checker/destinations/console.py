@@ -34,14 +34,15 @@ class Adapter:
         self._lock = threading.Lock()
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
-        """Print the alert as it is now; there is nothing to find again, so a repetition prints again."""
+        """Print the alert as it is now; there is nothing to find again, so a repetition prints again.
+
+        The link has no external id: when Slack gets its token, the message is still to be made.
+        """
         told = notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
         with self._lock:
             self._write(f"{RULE}\n{render('alert.txt.j2', told)}\n{RULE}\n")
         key = remote_key(alert.key, delivery.episode)
-        return link or Link(
-            key=alert.key, episode=delivery.episode, receiver=delivery.receiver, remote_key=key, external_id=key
-        )
+        return link or Link(key=alert.key, episode=delivery.episode, receiver=delivery.receiver, remote_key=key)
 
 
 def _to_stdout(text: str) -> None:

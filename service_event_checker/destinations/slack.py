@@ -66,7 +66,7 @@ class Adapter:
         calls = self._calls()
         if delivery.verb is Verb.OPEN and not (link and link.external_id):
             return self._post(calls, delivery, alert, link)
-        if link is None or not link.external_id:
+        if link is None or ":" not in link.external_id:
             raise DeliveryError(Reason.NOT_FOUND, "no message of this episode is known", permanent=True)
         if delivery.verb is Verb.CLOSE:
             self._close(calls, delivery, alert, link)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service_event_checker.core.model import Family, Verb
+from service_event_checker.core.model import Family, Link, Verb, remote_key
 from service_event_checker.destinations.console import Adapter, Config
 from tests.factories import alert, delivery
 
@@ -14,8 +14,7 @@ def test_one_readable_block_is_written_per_delivery(capsys):
     written = capsys.readouterr().out
     assert written.count("Error · GitHub: Disruption with some GitHub services") == 1
     assert outage.internal_id in written
-    assert link
-    assert link.external_id
+    assert link == Link(key=outage.key, episode=1, receiver="slack", remote_key=remote_key(outage.key, 1))
 
 
 def test_a_later_change_keeps_its_link_and_says_what_changed():

@@ -84,13 +84,19 @@ def test_an_acknowledgement_edits_the_message_and_names_who(slack):
 
 def test_a_known_ticket_is_linked_and_its_button_is_gone(slack):
     link = opened(slack, alert())
-    ticketed = alert(annotations={"link:azure_devops": "https://dev.azure.com/example/Outages/_workitems/edit/123"})
+    ticketed = alert(links={"azure_devops": "https://dev.azure.com/example/Outages/_workitems/edit/123"})
 
     adapter(slack).deliver(delivery(ticketed, Verb.UPDATE), ticketed, link)
 
     (message,) = slack.roots()
-    assert "*Ticket:* <https://dev.azure.com/example/Outages/_workitems/edit/123|123>" in fields(message)
+    assert "*Ticket:* <https://dev.azure.com/example/Outages/_workitems/edit/123|azure_devops 123>" in fields(message)
     assert set(buttons(message)) == {"acknowledge", "resolve"}
+
+
+def test_an_incident_of_a_pager_leaves_the_ticket_button(slack):
+    opened(slack, alert(links={"pagerduty": "https://example.pagerduty.com/incidents/Q1"}))
+
+    assert "create_ticket" in buttons(slack.roots()[0])
 
 
 def test_the_end_turns_the_message_green_and_is_told_in_its_thread(slack):
