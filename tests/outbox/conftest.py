@@ -1,0 +1,61 @@
+"""Stores that many small worlds can be built on, one after the other."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from service_event_checker.core.ports import Store
+from service_event_checker.stores.sql import SqlStore
+
+AZURE_STRIDE = 7  # Azurite does a few hundred calls a second: there each point's neighbours take turns
+
+FreshStore = Callable[[], Store]
+
+
+@pytest.fixture(params=["sqlite", "azure"])
+def store_kind(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def crash_stride(store_kind: str) -> int:
+    return 1 if store_kind == "sqlite" else AZURE_STRIDE
+
+
+@pytest.fixture
+def fresh_store(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[FreshStore]:
+    """A function that returns an empty store each time it is called."""
+    numbers = itertools.count()
+    made: list[Any] = []
+
+    def sqlite() -> Store:
+        store = SqlStore(f"sqlite:///{tmp_path}/{next(numbers)}.db")
+        event.listen(store.engine, "connect", _unsynced)
+        store.prepare()
+        made.append(store)
+        return store
+
+    def azure() -> Store:
+        from service_event_checker.stores.azure_tables import AzureTablesStore
+
+        azurite = request.getfixturevalue("azurite")
+        store = AzureTablesStore(azurite.new_account(), active_table="Active", resolved_table="Resolved")
+        store.prepare()
+        made.append(store)
+        return store
+
+    yield sqlite if store_kind == "sqlite" else azure
+    for store in made:
+        store.close()
+
+
+def _unsynced(connection: Any, _record: Any) -> None:
+    """Here processes die in miniature, the machine does not: syncing to disk would only cost time."""
+    connection.execute("PRAGMA synchronous=OFF")

@@ -1,0 +1,129 @@
+"""A process of the product in miniature: pipeline and outbox, which may die before or after any port call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from service_event_checker.core.model import Alert, Delivery, Event, Link
+from service_event_checker.core.ports import Destination, Findable, Store
+from service_event_checker.core.rules import Rulebook
+from service_event_checker.outbox import Gate, Outbox
+from service_event_checker.pipeline import Pipeline
+from tests.sink import Clock
+
+T = TypeVar("T")
+FREE = 1e9  # deliveries per second: gates are tested on their own
+IDLE_STEP = 4.0  # seconds that pass while nothing is due
+
+
+class Died(BaseException):
+    """The process was killed; nothing of it runs on, not even `except Exception`."""
+
+
+@dataclass
+class Death:
+    """When to die: at the `at`-th port call (from 1), before or after its effect; once. 0: never."""
+
+    at: int = 0
+    after: bool = False
+    calls: list[str] = field(default_factory=list)
+
+    def around(self, name: str, call: Callable[[], Any]) -> Any:
+        self.calls.append(name)
+        mine = len(self.calls) == self.at
+        if mine and not self.after:
+            raise Died(name)
+        answer = call()
+        if mine:
+            raise Died(name)
+        return answer
+
+
+class MortalStore:
+    def __init__(self, store: Store, death: Death) -> None:
+        self._store, self._death = store, death
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        return lambda *args, **kwargs: self._death.around(f"store.{name}", lambda: method(*args, **kwargs))
+
+
+class MortalDestination:
+    def __init__(self, destination: Destination, death: Death) -> None:
+        self._destination, self._death = destination, death
+        self.family, self.verbs = destination.family, destination.verbs
+
+    def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
+        call = lambda: self._destination.deliver(delivery, alert, link)  # noqa: E731
+        found: Link | None = self._death.around(f"deliver.{delivery.verb}", call)
+        return found
+
+
+class MortalFindable(MortalDestination):
+    def find(self, remote_key: str) -> Link | None:
+        destination = self._destination
+        assert isinstance(destination, Findable)
+        found: Link | None = self._death.around("find", lambda: destination.find(remote_key))
+        return found
+
+
+class World:
+    """A store and destinations that outlive the processes working on them."""
+
+    def __init__(
+        self,
+        store: Store,
+        destinations: Mapping[str, Destination],
+        book: Rulebook,
+        clock: Clock,
+        death: Death | None = None,
+    ) -> None:
+        self.store, self.destinations, self.book, self.clock = store, destinations, book, clock
+        self.death = death or Death()
+        self.deaths = 0
+        self.start()
+
+    def start(self) -> None:
+        """Start a process: everything that is not in the store or at the destinations is new."""
+        store: Any = MortalStore(self.store, self.death)
+        wrapped = {name: _mortal(destination, self.death) for name, destination in self.destinations.items()}
+        gates = {name: Gate(FREE, 1000, self.clock.seconds) for name in wrapped}
+        self.pipeline = Pipeline(store, self.book)
+        self.outbox = Outbox(store, wrapped, self.book, gates=gates, clock=self.clock, jitter=lambda: 0.0)
+        self.mortal_store = store
+
+    def survive(self, act: Callable[[], T]) -> T:
+        """Do it; after a death start a new process and do it again, as a sender or the schedule would."""
+        while True:
+            try:
+                return act()
+            except Died:
+                self.deaths += 1
+                self.start()
+
+    def see(self, *events: Event) -> None:
+        self.survive(lambda: self.pipeline.ingest(events, self.clock()))
+
+    def drain_once(self) -> int:
+        return sum(self.outbox.drain(name) for name in self.destinations)
+
+    def settle_down(self, *, patience: int = 600) -> None:
+        """Deliver until nothing waits; time passes only while nothing is due."""
+        for _ in range(patience):
+            tried = self.survive(self.drain_once)
+            if not tried and not self.store.waiting():
+                return
+            if not tried:
+                self.clock.advance(IDLE_STEP)
+                self.survive(lambda: self.mortal_store.sweep(self.clock()))
+        raise AssertionError(f"{self.store.waiting()} deliveries still wait")
+
+
+def _mortal(destination: Destination, death: Death) -> Destination:
+    return (
+        MortalFindable(destination, death)
+        if isinstance(destination, Findable)
+        else MortalDestination(destination, death)
+    )
