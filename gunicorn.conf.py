@@ -4,6 +4,7 @@ Everything here has a reason that is written beside it. Flags on the command lin
 """
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ accesslog = None
 
 def post_worker_init(worker: Any) -> None:
     """Start polling and delivering: importing the app starts nothing, so that tests and tools may import it."""
+    # Ctrl-C reaches master and workers alike, and the master then sends the workers a SIGQUIT. Obeying both, the second
+    # breaks off what the first began: worker_exit is not reached, or a lock is waited for that nobody gives back.
+    # A function, not SIG_IGN: that would be passed on to the programs that the app starts.
+    signal.signal(signal.SIGINT, lambda *_: None)
     worker.app.callable.extensions["engine"].start()
 
 

@@ -55,12 +55,12 @@ class Server:
             else:
                 return
 
-    def stop(self) -> None:
-        """End it, by SIGINT first, so that it may write down what it holds."""
+    def stop(self, by: signal.Signals = signal.SIGINT) -> None:
+        """End it as Ctrl-C does, so that it may write down what it holds; by force when it does not end."""
         if self._process is None:
             return
         self._signal(signal.SIGCONT)
-        self._signal(signal.SIGINT)
+        self._signal(by)
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

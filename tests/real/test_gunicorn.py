@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -60,10 +61,11 @@ def worker_of(server: Gunicorn) -> str:
         return str(answer.read().decode())
 
 
-def test_the_engine_lives_in_the_worker_from_its_start_to_its_end(gunicorn: Gunicorn) -> None:
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_the_engine_lives_in_the_worker_from_its_start_to_its_end(gunicorn: Gunicorn, by: signal.Signals) -> None:
     worker = worker_of(gunicorn)
 
-    gunicorn.stop()
+    gunicorn.stop(by)
 
     assert gunicorn.diary() == ["imported", f"started in {worker}", f"stopped in {worker}"]
 
