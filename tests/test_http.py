@@ -5,12 +5,17 @@ from __future__ import annotations
 import gzip
 import ipaddress
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
@@ -431,3 +436,102 @@ def test_many_threads_share_one_client(pages: Pages) -> None:
         thread.join()
 
     assert bodies == [b"ok"] * 16
+
+
+class Tls:
+    """A raw TLS server for `vendor.example`: answers one request with `head`, then a byte each 0.05 s."""
+
+    def __init__(self, folder: Path, head: bytes) -> None:
+        self.names: list[str | None] = []
+        self.certificate = folder / "cert.pem"
+        command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=vendor.example -keyout {folder}/key.pem"
+        command += f" -out {self.certificate} -addext subjectAltName=DNS:vendor.example"
+        subprocess.run(command.split(), check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, folder / "key.pem")
+        context.sni_callback = lambda _socket, name, _context: self.names.append(name)
+        self._context, self._head = context, head
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError), self._context.wrap_socket(self._server.accept()[0], server_side=True) as connection:
+            connection.recv(65536)
+            connection.sendall(self._head)
+            for _ in range(60):
+                time.sleep(0.05)
+                connection.sendall(b"x")
+
+    def get(self) -> Response:
+        http = Http(f"https://vendor.example:{self.port}", timeout=0.6, resolve=lambda _host, _port: ["127.0.0.1"])
+        return http.get("/")
+
+
+def trust(monkeypatch: pytest.MonkeyPatch, server: Tls) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # these come first
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
+
+
+needs_openssl = pytest.mark.skipif(
+    not shutil.which("openssl"), reason="openssl, which makes the certificate, is missing"
+)
+
+
+@needs_openssl
+def test_a_certificate_is_checked_against_the_name_and_an_own_authority_can_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Tls(tmp_path, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    trust(monkeypatch, server)
+
+    assert server.get().body == b"ok"
+    assert server.names == ["vendor.example"]
+
+
+@needs_openssl
+def test_a_certificate_of_a_stranger_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    server = Tls(tmp_path, b"")
+
+    error = failure(server.get)
+
+    assert (error.reason, "certificate" in error.detail) == (Reason.UNREACHABLE, True)
+
+
+@needs_openssl
+def test_a_server_that_drips_through_tls_is_cut_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Tls(tmp_path, b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
+    trust(monkeypatch, server)
+    began = time.monotonic()
+
+    assert failure(server.get).reason is Reason.TIMEOUT
+    assert time.monotonic() - began < 1.2
+
+
+def test_a_server_that_never_shakes_hands_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        error = failure(lambda: Http(f"https://127.0.0.1:{silent.getsockname()[1]}", timeout=0.4).get("/"))
+
+    assert error.reason is Reason.UNREACHABLE
+    assert time.monotonic() - began < 1.0
+
+
+def test_neither_proxies_nor_cookies_nor_netrc_change_a_request(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("PUBLIC_URL", "https://outages.example.org")
+    pages.serve("/p", b"ok", Set_Cookie="a=b")
+    http = Http(pages.url)
+
+    http.get("/p")
+    http.get("/p")
+
+    assert {"Authorization", "Cookie"}.isdisjoint(pages.requests[1].headers)
+    agent = pages.requests[1].headers["User-Agent"]
+    assert agent.startswith("platform-outage-checker/")
+    assert agent.endswith(" (+https://outages.example.org)")

@@ -147,7 +147,8 @@ def test_trouble_on_the_way_keeps_its_reason(world: StatusPages) -> None:
 
 
 BOMB = (
-    b'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><rss version="2.0"><channel/></rss>'
+    b'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>'
+    b'<rss version="2.0"><channel><title>Acme</title></channel></rss>'
 )
 
 
@@ -162,8 +163,8 @@ BOMB = (
         HISTORY[:-30],
         BOMB,
         BOMB.decode().encode("utf-16"),
-        b'<?xml version="1.0" encoding="utf-7"?><rss version="2.0"><channel/></rss>',
-        b'<?xml version="1.0" encoding="cp037"?><rss version="2.0"><channel/></rss>',
+        b'<?xml version="1.0" encoding="utf-7"?><rss version="2.0"><channel><title>A</title></channel></rss>',
+        b'<?xml version="1.0" encoding="cp037"?><rss version="2.0"><channel><title>A</title></channel></rss>',
     ],
 )
 def test_what_is_no_whole_feed_is_refused(body: bytes) -> None:
@@ -198,6 +199,8 @@ def test_incident_io_says_the_status_first_and_the_components_last(status: str, 
         ("Login errors", "Service is partially restored.", EventStatus.FIRING),
         ("Login errors", "We hope that it will be fixed soon.", EventStatus.FIRING),
         ("Login errors", "The issue is unresolved.", EventStatus.FIRING),
+        ("Logins partially restored", "", EventStatus.FIRING),
+        ("Login errors", "The database is restored, but logins are still affected.", EventStatus.FIRING),
         ("Everything is back to normal", "", EventStatus.RESOLVED),
     ],
 )

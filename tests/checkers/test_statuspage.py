@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from service_checkers.statuspage import Checker, Config
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import EventStatus, Kind, Severity
-from tests.doubles.base import Fault
+from service_event_checker.core.model import EventStatus, Kind, Severity, Snapshot
+from tests.doubles.base import Answer, Double, Fault, Request
 from tests.doubles.statuspages import StatusPages
 
 NONE: frozenset[str] = frozenset()
@@ -155,6 +156,47 @@ def test_one_broken_page_does_not_disturb_another(world: StatusPages) -> None:
         assert checker(world).check(NONE).complete
         assert not hanging.done()
         assert isinstance(hanging.exception(), SourceError)
+
+
+class Recorded(Double):
+    """A page that answers each endpoint with what a test wrote for it."""
+
+    def __init__(self, **payloads: dict[str, Any]) -> None:
+        super().__init__()
+        self.payloads = payloads
+
+    def handle(self, request: Request) -> Answer:
+        payload = self.payloads.get(request.path.rpartition("/")[2].removesuffix(".json"))
+        return Answer.json(payload) if payload else Answer(404)
+
+    def check(self) -> Snapshot:
+        return Checker("acme", Config(kind="statuspage", url=self.url, timeout=timedelta(seconds=0.5))).check(NONE)
+
+
+def incident(status: str, updated_at: str) -> dict[str, Any]:
+    return {"incidents": [{"id": "i1", "name": "Slow", "status": status, "impact": "minor", "updated_at": updated_at}]}
+
+
+@pytest.mark.parametrize(
+    ("present", "past", "status"),
+    [("03:00", "03:05", EventStatus.RESOLVED), ("03:05", "03:00", EventStatus.FIRING)],
+    ids=["the present is stale", "the past is stale"],
+)
+def test_of_two_lists_that_disagree_the_newer_word_counts(present: str, past: str, status: EventStatus) -> None:
+    now, then = incident("monitoring", f"2026-11-20T{present}:00Z"), incident("resolved", f"2026-11-20T{past}:00Z")
+
+    with Recorded(summary=now, incidents=then) as page:
+        assert isinstance(page, Recorded)
+        assert [event.status for event in page.check().events] == [status]
+
+
+def test_a_summary_without_its_list_is_unknown_although_its_level_is_good() -> None:
+    calm = {"page": {"id": "p1"}, "status": {"indicator": "none", "description": "All Systems Operational"}}
+
+    with Recorded(summary=calm, incidents={"incidents": []}) as page:
+        assert isinstance(page, Recorded)
+        with pytest.raises(SourceError, match="missing"):
+            page.check()
 
 
 def test_without_the_list_of_the_past_the_present_is_still_told(world: StatusPages) -> None:
