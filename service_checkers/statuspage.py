@@ -43,11 +43,13 @@ class Checker:
         self._name = name
         self._base, self._named = split_endpoint(config.url)
         self._http = Http(self._base, timeout=config.timeout.total_seconds(), max_bytes=MAX_BYTES)
+        self._places = Places({})  # as last seen: a summary that fails once must not take the groups from an alert
 
     def check(self, tracked: frozenset[str]) -> Snapshot:
         """Return what the page shows; complete when what is open now could be read. Raises SourceError."""
-        asked = _Asked(self._name, self._base, self._http)
+        asked = _Asked(self._name, self._base, self._http, self._places)
         open_now = self._open_now(asked)
+        self._places = asked.places
         history = asked.must(HISTORY) if self._named == HISTORY else asked.may(HISTORY)
         if open_now is None and history is None:
             raise asked.trouble or SourceError(self._name, Reason.NOT_FOUND, "no list of incidents at this address")
@@ -70,12 +72,12 @@ class Checker:
 class _Asked:
     """The answers of one check so far: the newest event of each incident, and what could not be read."""
 
-    def __init__(self, source: str, base: str, http: Http) -> None:
+    def __init__(self, source: str, base: str, http: Http, places: Places) -> None:
         self.trouble: SourceError | None = None
+        self.places = places
         self._source = source
         self._base = base
         self._http = http
-        self._places = Places({})
         self._events: dict[str, Event] = {}
         self._warnings: list[str] = []
         self._unknown: set[str] = set()
@@ -89,10 +91,10 @@ class _Asked:
                 return None
             raise
         if path == SUMMARY and isinstance(payload, dict):
-            self._places = Places.of(payload)
+            self.places = Places.of(payload)
         listed_open = path in (SUMMARY, UNRESOLVED)
         needs = _NEEDS.get(path, "incident")
-        reading = parse(self._source, self._base, payload, self._places, needs=needs, listed_open=listed_open)
+        reading = parse(self._source, self._base, payload, self.places, needs=needs, listed_open=listed_open)
         self._take(reading.events)
         self._warnings.extend(reading.warnings)
         return reading

@@ -210,6 +210,18 @@ def test_without_the_list_of_the_past_the_present_is_still_told(world: StatusPag
     assert "server error" in snapshot.warnings[0]
 
 
+def test_a_summary_that_fails_once_takes_no_group_from_an_incident(world: StatusPages) -> None:
+    world.open_incident("github", "i1", "Slow", components=("US East / Databases",))
+    reader = checker(world, "/api/v2/incidents/unresolved.json")
+    first = reader.check(NONE)
+    world.script.append(Fault.ERROR)
+
+    second = reader.check(NONE)
+
+    assert second.events == first.events
+    assert second.events[0].labels["group"] == "US East"
+
+
 def test_an_unchanged_page_gives_the_same_snapshot_from_a_304(world: StatusPages) -> None:
     world.open_incident("github", "i1", "Actions is slow")
     reader = checker(world)
