@@ -14,6 +14,7 @@ _DELIVERY = TypeAdapter(Delivery)
 _LINK = TypeAdapter(Link)
 _SLOT = TypeAdapter(Slot)
 _TIMELINE = TypeAdapter(tuple[Transition, ...])
+_QUEUE = TypeAdapter(tuple[Delivery, ...])
 
 
 def dump_alert(alert: Alert) -> str:
@@ -30,6 +31,14 @@ def dump_delivery(delivery: Delivery) -> str:
 
 def load_delivery(text: str) -> Delivery:
     return _DELIVERY.validate_json(text)
+
+
+def dump_queue(deliveries: tuple[Delivery, ...]) -> str:
+    return _QUEUE.dump_json(deliveries).decode()
+
+
+def load_queue(text: str) -> tuple[Delivery, ...]:
+    return _QUEUE.validate_json(text)
 
 
 def dump_link(link: Link) -> str:

@@ -1,0 +1,498 @@
+"""The store on Azure Table Storage, in two tables; for one process or many.
+
+A write is one transaction per alert, guarded by ETags; what a writer finds changed, it reads and decides again a
+few times. `azure_keys` says where which row lies.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from azure.data.tables import TableEntity
+
+from service_event_checker.core import lanes as lane_rules
+from service_event_checker.core.errors import LeaseLost, StoreConflict
+from service_event_checker.core.model import (
+    Alert,
+    Delivery,
+    Link,
+    Slot,
+    Status,
+    Transition,
+    code_bucket,
+    internal_code,
+)
+from service_event_checker.core.ports import (
+    Claimed,
+    Conflict,
+    Done,
+    IdTaken,
+    Outcome,
+    Page,
+    Query,
+    Settled,
+    Write,
+)
+from service_event_checker.stores import azure_archive, azure_client, azure_keys, azure_rows, codec
+from service_event_checker.stores.azure_client import Change, Raced, Tables, etag_of
+from service_event_checker.stores.azure_draft import Draft, Picture, receivers_of
+from service_event_checker.stores.azure_keys import PARTITIONS, partition
+from service_event_checker.stores.azure_rows import StoredLane
+
+TRIES = 10  # of a write whose rows others keep changing
+ARCHIVED_AT_ONCE = 200
+PAGE_MAX = 500
+FINGERPRINTS_MAX = 20
+DUE_ROWS = 30  # rows of one partition that a claim reads before it asks by severity
+
+Written = Done | Conflict | IdTaken
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A write of a commit on its way: its place in the answer, its mark, its rows, and what comes of it.
+
+    `done` is the answer when the rows are written, `result` the answer when it is known.
+    """
+
+    place: int
+    write: Write
+    op: str
+    changes: tuple[Change, ...] = ()
+    done: Done | None = None
+    result: Written | None = None
+
+
+class AzureTablesStore:
+    """See `core.ports.Store` for the contract of every method. The tables are made when they are missing."""
+
+    def __init__(
+        self, connection_string: str, *, active_table: str = "EventTickets", resolved_table: str = "ResolvedEvents"
+    ) -> None:
+        self.tables = Tables(connection_string)
+        self.active = self.tables.table(active_table)
+        self.resolved = self.tables.table(resolved_table)
+
+    def close(self) -> None:
+        self.tables.close()
+
+    def get(self, keys: Iterable[str]) -> dict[str, Alert]:
+        found = self.tables.each(self._newest, dict.fromkeys(keys))
+        return {alert.key: alert for alert in found if alert}
+
+    def by_internal_id(self, code: str) -> Alert | None:
+        if not internal_code(code):
+            return None
+        row = self.active.get(PARTITIONS[code_bucket(code)], azure_keys.internal_id_row(code))
+        return self._episode(row["key"], row["episode"]) if row else None
+
+    def by_fingerprint(self, fingerprint: str) -> list[Alert]:
+        where, values = "fingerprint eq @fingerprint", {"fingerprint": fingerprint}
+        rows = self.resolved.scan(azure_keys.RESOLVED, "", where, values, top=FINGERPRINTS_MAX)
+        rows += self._scan(azure_keys.ALERT, where, values)
+        newest = {row["key"]: row for row in rows}  # the active one wins
+        return [azure_rows.load_alert(row) for row in list(newest.values())[:FINGERPRINTS_MAX]]
+
+    def open_alerts(self, source: str = "") -> list[Alert]:
+        where = "open eq true and source eq @source" if source else "open eq true"
+        return [azure_rows.load_alert(row) for row in self._scan(azure_keys.ALERT, where, {"source": source})]
+
+    def withheld_alerts(self) -> list[Alert]:
+        rows = self._scan(azure_keys.ALERT, "withheld eq true and open eq true")
+        return [azure_rows.load_alert(row) for row in rows]
+
+    def page(self, query: Query) -> Page:
+        limit = min(query.limit, PAGE_MAX)
+        beyond = azure_keys.cursor_row(query.cursor) if query.cursor else ""
+        active = self._scan(azure_keys.ALERT, "open eq true" if query.open else "")
+        rows = {_place(row): row for row in active if _wanted(row, query)}
+        if query.open is not True and (not query.statuses or Status.RESOLVED in query.statuses):
+            rows |= self._archived(query, beyond, limit + 1, {row["key"] for row in active})
+        places = sorted(place for place in rows if place > beyond)[: limit + 1]
+        alerts = tuple(azure_rows.load_alert(rows[place]) for place in places[:limit])
+        if len(places) <= limit:
+            return Page(alerts=alerts)
+        return Page(alerts=alerts, cursor=azure_keys.cursor_of(codec.micros(alerts[-1].updated_at), alerts[-1].key))
+
+    def links(self, keys: Iterable[str]) -> dict[str, list[Link]]:
+        wanted = list(dict.fromkeys(keys))
+        found = self.tables.each(self._links, wanted)
+        return {key: links for key, links in zip(wanted, found, strict=True) if links}
+
+    def link_by(self, receiver: str, external_id: str) -> Link | None:
+        place = azure_keys.pointer_partition(receiver, external_id)
+        pointers = self.active.scan(place, azure_keys.digest(receiver, external_id), top=FINGERPRINTS_MAX)
+        links = [link for pointer in pointers for link in self._links(pointer["key"], receiver)]
+        same = [link for link in links if link.external_id == external_id]
+        return max(same, key=lambda link: link.episode, default=None)
+
+    def timeline(self, key: str, limit: int = 200) -> list[Transition]:
+        rows = self.active.scan(partition(key), azure_keys.TIMELINE + key, top=limit)
+        written = [codec.load_transitions(azure_rows.text_of(row)) for row in reversed(rows)]
+        return [transition for row in written for transition in row][-limit:]
+
+    def commit(self, writes: Sequence[Write], now: datetime) -> list[Written]:
+        self._point_to(link for write in writes for link in write.links)
+        results: dict[int, Written] = {}
+        for wave in _waves(writes):
+            tried = self.tables.each(lambda attempt: self._draft(attempt, now), wave)
+            results |= {attempt.place: attempt.result for attempt in tried if attempt.result}
+            packed = _packed(attempt for attempt in tried if attempt.result is None)
+            for group in self.tables.each(lambda group: self._send(group, now), packed):
+                results |= {attempt.place: attempt.result for attempt in group if attempt.result}
+        return [results[place] for place in range(len(writes))]
+
+    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
+        def lease(lane: StoredLane) -> Delivery | None:
+            return self._lease(lane, owner, until)
+
+        rows = self.tables.each(lambda place: self._due(place, receiver, limit, now), PARTITIONS)
+        due = sorted((row for part in rows for row in part), key=lambda row: (row["severity"], row["free_at"]))
+        leased: list[Delivery] = []
+        while due and len(leased) < limit:
+            wanted, due = due[: limit - len(leased)], due[limit - len(leased) :]
+            leased += filter(None, self.tables.each(lease, map(azure_rows.load_lane, wanted)))
+        return [claimed for claimed in self.tables.each(self._claimed, leased) if claimed]
+
+    def intend(self, delivery: Delivery, now: datetime) -> Delivery:
+        def step(draft: Draft) -> Delivery:
+            held = replace(_held(draft, delivery), intent_at=now)
+            draft.replace_waiting(held.receiver, held)
+            return held
+
+        return self._change_lane(delivery, step)
+
+    def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
+        def step(draft: Draft) -> None:
+            held = _held(draft, delivery)
+            before = draft.lane(held.receiver)
+            draft.apply(lane_rules.settle(before.lane, before.waiting, held, outcome, now), held.episode)
+            if isinstance(outcome, Settled) and outcome.link:
+                draft.put_link(outcome.link)
+            if write and draft.write(write, now):
+                raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
+
+        links = [outcome.link] if isinstance(outcome, Settled) and outcome.link else []
+        self._point_to([*links, *(write.links if write else ())])
+        self._change_lane(delivery, step, write)
+
+    def sweep(self, now: datetime) -> int:
+        rows = self._scan(azure_keys.LANE, "waiting gt 0 and free_at eq @never", {"never": azure_keys.NEVER})
+        for row in rows:
+            orphan = azure_rows.load_lane(row)
+            draft = Draft(orphan.lane.key, Picture(lanes={orphan.lane.receiver: orphan}), _new_op())
+            draft.apply(lane_rules.append(orphan.lane, orphan.waiting, (), now), orphan.lane.dead_episode)
+            self._if_unchanged(draft)
+        return len(rows)
+
+    def waiting(self, receiver: str = "") -> int:
+        where = "waiting gt 0 and receiver eq @receiver" if receiver else "waiting gt 0"
+        rows = self._scan(azure_keys.LANE, where, {"receiver": receiver}, columns=["waiting"])
+        return sum(row["waiting"] for row in rows)
+
+    def oldest_waiting(self) -> datetime | None:
+        made = [row["made_at"] for row in self._scan(azure_keys.LANE, "waiting gt 0", columns=["made_at"])]
+        oldest = min(made, default=azure_keys.NEVER)
+        return codec.from_micros(int(oldest)) if oldest != azure_keys.NEVER else None
+
+    def dead_letters(self, limit: int = 200) -> list[Delivery]:
+        rows = sorted(self._scan(azure_keys.DEAD), key=lambda row: str(row["made_at"]))
+        return [codec.load_delivery(azure_rows.text_of(row)) for row in rows[:limit]]
+
+    def requeue(self, delivery_id: str, now: datetime) -> bool:
+        key = delivery_id.partition(":")[0]
+        if not azure_keys.is_key(key):
+            return False
+        op = _new_op()
+        for _ in range(TRIES):
+            row = self.active.get(partition(key), azure_keys.dead_row(key, delivery_id))
+            head = self._head_rows(key)
+            if row is None or head is None:
+                return False
+            letter = codec.load_delivery(azure_rows.text_of(row))
+            again = lane_rules.requeued(letter, azure_rows.load_alert(head[0]))
+            if not again:
+                return False
+            draft = Draft(key, Picture(lanes=self._lanes(key, [letter.receiver])), op)
+            before = draft.lane(letter.receiver)
+            draft.apply(lane_rules.revive(before.lane, before.waiting, again, now), letter.episode)
+            draft.remove(row)
+            draft.guard(head[1])
+            if self._if_unchanged(draft) or op in {lane.op for lane in self._lanes(key, [letter.receiver]).values()}:
+                return True
+        raise StoreConflict(f"delivery {delivery_id} is changed by others all the time")
+
+    def archive(self, now: datetime) -> int:
+        op, share = _new_op(), -(-ARCHIVED_AT_ONCE // len(PARTITIONS))
+        done = self.tables.each(
+            lambda place: azure_archive.archive(self.active, self.resolved, place, share, op), PARTITIONS
+        )
+        return sum(done)
+
+    def retain(self, before: datetime) -> int:
+        at = codec.micros(before)
+        return sum(
+            self.tables.each(lambda place: azure_archive.retain(self.active, self.resolved, place, at), PARTITIONS)
+        )
+
+    def slots(self) -> dict[str, Slot]:
+        found = [codec.load_slot(azure_rows.text_of(row)) for row in self.active.scan(azure_keys.SLOTS)]
+        return {slot.name: slot for slot in found}
+
+    def put_slot(self, slot: Slot) -> Slot | None:
+        stored = replace(slot, revision=slot.revision + 1)
+        row = azure_rows.slot_entity(stored, _new_op())
+        held = self.active.get(azure_keys.SLOTS, row["RowKey"]) if slot.revision else None
+        if slot.revision and (held is None or held["revision"] != slot.revision):
+            return None
+        change = azure_client.update(row, etag_of(held)) if held else azure_client.create(row)
+        return stored if self._written(change) else None
+
+    def setting(self, name: str) -> str | None:
+        row = self.active.get(azure_keys.SETTINGS, azure_keys.digest(name))
+        return azure_rows.text_of(row) if row else None
+
+    def set_setting(self, name: str, value: str, *, only_if_new: bool = False) -> str:
+        row = azure_rows.setting_entity(name, value, _new_op())
+        if not only_if_new:
+            self.active.write([azure_client.upsert(row)])
+        elif not self._written(azure_client.create(row)):
+            return self.setting(name) or ""
+        return value
+
+    def ping(self) -> None:
+        self.set_setting("ping", "")
+
+    def _scan(
+        self, prefix: str, where: str = "", values: Mapping[str, Any] | None = None, *, columns: Sequence[str] = ()
+    ) -> list[TableEntity]:
+        """Return the rows of one kind from all partitions."""
+        named = {name: value for name, value in (values or {}).items() if f"@{name}" in where}
+        parts = self.tables.each(
+            lambda place: self.active.scan(place, prefix, where, named, columns=columns), PARTITIONS
+        )
+        return [row for part in parts for row in part]
+
+    def _newest(self, key: str) -> Alert | None:
+        row = self.active.get(partition(key), azure_keys.alert_row(key))
+        row = row or self.resolved.get(partition(key), azure_keys.alert_row(key))
+        return azure_rows.load_alert(row) if row else None
+
+    def _head_rows(self, key: str) -> tuple[TableEntity, TableEntity] | None:
+        """Return the row of a key's newest episode, and the row in the active table that changes whenever it does."""
+        row = self.active.get(partition(key), azure_keys.alert_row(key))
+        if row is not None:
+            return row, row
+        known = self.active.get(partition(key), azure_keys.known_row(key))
+        head = self.resolved.get(partition(key), azure_keys.alert_row(key))
+        return (head, known) if head and known else None
+
+    def _episode(self, key: str, episode: int) -> Alert | None:
+        """Return one episode of a key, wherever it lies by now."""
+        place, past = partition(key), azure_keys.episode_row(key, episode)
+        row = self.active.get(place, azure_keys.alert_row(key))
+        if row is None or row["episode"] != episode:
+            row = self.active.get(place, past) or self.resolved.get(place, past)
+        return azure_rows.load_alert(row) if row else None
+
+    def _archived(self, query: Query, beyond: str, limit: int, active: set[str]) -> dict[str, TableEntity]:
+        """Return the next rows of the resolved table's list; a key that is active again is told from there."""
+        found: dict[str, TableEntity] = {}
+        while True:
+            rows = self.resolved.scan(azure_keys.RESOLVED, top=limit, beyond=beyond)
+            wanted = (row for row in rows if row["key"] not in active and _wanted(row, query))
+            found |= {row["RowKey"]: row for row in wanted}
+            if len(rows) < limit or len(found) >= limit:
+                return found
+            beyond = rows[-1]["RowKey"]
+
+    def _links(self, key: str, receiver: str = "") -> list[Link]:
+        """Return the links of a key, oldest episode first; of one receiver if named."""
+        prefix = azure_keys.LINK + key + (azure_keys.digest(receiver) if receiver else "")
+        links = [codec.load_link(azure_rows.text_of(row)) for row in self.active.scan(partition(key), prefix)]
+        return sorted(links, key=lambda link: link.episode)
+
+    def _lanes(self, key: str, receivers: Sequence[str]) -> dict[str, StoredLane]:
+        if len(receivers) == 1:
+            row = self.active.get(partition(key), azure_keys.lane_row(key, receivers[0]))
+            rows = [row] if row else []
+        else:
+            rows = self.active.scan(partition(key), azure_keys.LANE + key) if receivers else []
+        return {row["receiver"]: azure_rows.load_lane(row) for row in rows}
+
+    def _picture(self, key: str, receivers: Sequence[str], write: Write | None, *, again: bool) -> Picture:
+        """Read what a write builds upon; at its second try also what tells why the first failed."""
+        if write is None:
+            return Picture(lanes=self._lanes(key, receivers))
+        new = write.alert.revision == 0
+        if new and not again:
+            return Picture()
+        place, code = partition(key), internal_code(write.alert.internal_id)
+        done = azure_keys.timeline_row(key, write.alert.revision + 1)
+        alert = self.active.get(place, azure_keys.alert_row(key))
+        return Picture(
+            alert=alert,
+            known=self.active.get(place, azure_keys.known_row(key)) if alert is None else None,
+            internal_id=self.active.get(place, azure_keys.internal_id_row(code)) if again else None,
+            timeline=self.active.get(place, done) if again else None,
+            lanes=self._lanes(key, receivers),
+        )
+
+    def _draft(self, attempt: _Attempt, now: datetime, *, again: bool = False) -> _Attempt:
+        """Return the attempt with what is to be written, or with its result where that is known already."""
+        key = attempt.write.alert.key
+        picture = self._picture(key, tuple(receivers_of(attempt.write)), attempt.write, again=again)
+        if again and picture.shows(attempt.op):
+            return replace(attempt, result=attempt.done)
+        draft = Draft(key, picture, attempt.op)
+        refusal = draft.write(attempt.write, now)
+        done = Done(draft.stored or attempt.write.alert)
+        return replace(attempt, changes=tuple(draft.changes()), done=done, result=refusal)
+
+    def _send(self, group: Sequence[_Attempt], now: datetime) -> list[_Attempt]:
+        """Write alerts of a partition at once; when that fails each alone, so that a conflict is one alert's."""
+        try:
+            self.active.write([change for attempt in group for change in attempt.changes])
+        except Raced:
+            return [self._send_again(attempt, now) for attempt in group]
+        return [replace(attempt, result=attempt.done) for attempt in group]
+
+    def _send_again(self, attempt: _Attempt, now: datetime) -> _Attempt:
+        for _ in range(TRIES):
+            attempt = self._draft(attempt, now, again=True)
+            if attempt.result:
+                return attempt
+            try:
+                self.active.write(attempt.changes)
+            except Raced:
+                continue
+            return replace(attempt, result=attempt.done)
+        return replace(attempt, result=Conflict(attempt.write.alert.key))
+
+    def _due(self, place: str, receiver: str, limit: int, now: datetime) -> list[TableEntity]:
+        """Return a partition's due lanes; when there are many, at least the `limit` most severe."""
+        where = "receiver eq @receiver and free_at le @now"
+        values: dict[str, Any] = {"receiver": receiver, "now": azure_keys.sortable(codec.micros(now))}
+        some = max(limit, DUE_ROWS)
+        rows = self.active.scan(place, azure_keys.LANE, where, values, top=some)
+        if len(rows) < some:
+            return rows
+        severe: list[TableEntity] = []
+        for rank in range(4):
+            values["rank"] = rank
+            severe += self.active.scan(place, azure_keys.LANE, f"{where} and severity eq @rank", values, top=limit)
+            if len(severe) >= limit:
+                break
+        return severe
+
+    def _lease(self, lane: StoredLane, owner: str, until: datetime) -> Delivery | None:
+        """Lease a lane's head; None when somebody was faster."""
+        op = _new_op()
+        leased = replace(lane.waiting[0], owner=owner, lease_until=until)
+        draft = Draft(leased.key, Picture(lanes={leased.receiver: lane}), op)
+        draft.replace_waiting(leased.receiver, leased)
+        if self._if_unchanged(draft):
+            return leased
+        now_there = self._lanes(leased.key, [leased.receiver]).get(leased.receiver)
+        return leased if now_there and now_there.op == op else None
+
+    def _claimed(self, delivery: Delivery) -> Claimed | None:
+        alert = self._episode(delivery.key, delivery.episode)
+        if alert is None:
+            return None  # settled by another meanwhile and archived: its lease is not ours any more
+        return Claimed(delivery=delivery, alert=alert, links=tuple(self._links(delivery.key, delivery.receiver)))
+
+    def _change_lane(self, delivery: Delivery, step: Callable[[Draft], Answer], write: Write | None = None) -> Answer:
+        """Let `step` change a lane, and `write` with it, until nobody comes between. `step` raises what forbids it."""
+        op, answer = _new_op(), None
+        receivers = tuple(dict.fromkeys((delivery.receiver, *receivers_of(write))))
+        for number in range(TRIES):
+            picture = self._picture(delivery.key, receivers, write, again=number > 0)
+            if answer is not None and picture.shows(op):
+                return answer[0]
+            draft = Draft(delivery.key, picture, op)
+            answer = (step(draft),)
+            if self._if_unchanged(draft):
+                return answer[0]
+        raise StoreConflict(f"delivery {delivery.id} is changed by others all the time")
+
+    def _if_unchanged(self, draft: Draft) -> bool:
+        """Send a draft; False when somebody changed its rows first."""
+        try:
+            self.active.write(draft.changes())
+        except Raced:
+            return False
+        return True
+
+    def _written(self, change: Change) -> bool:
+        """Send one change; False when somebody was faster, not when our own first try was."""
+        try:
+            self.active.write([change])
+        except Raced:
+            row = self.active.get(change.entity["PartitionKey"], change.row_key)
+            return row is not None and row["op"] == change.entity["op"]
+        return True
+
+    def _point_to(self, links: Iterable[Link]) -> None:
+        """Write the rows that lead from remote objects to alerts; before the links themselves, and repeatable."""
+        rows = {link.receiver + link.external_id + link.key: link for link in links if link.external_id}
+        self.tables.each(
+            lambda link: self.active.write([azure_client.upsert(azure_rows.pointer_entity(link))]), rows.values()
+        )
+
+
+def _new_op() -> str:
+    return uuid.uuid4().hex
+
+
+def _held(draft: Draft, delivery: Delivery) -> Delivery:
+    """Return the row of a delivery that its owner still holds."""
+    for waiting in draft.lane(delivery.receiver).waiting:
+        if waiting.id == delivery.id and delivery.owner and waiting.owner == delivery.owner:
+            return waiting
+    raise LeaseLost(f"delivery {delivery.id} is not ours any more")
+
+
+def _waves(writes: Sequence[Write]) -> Iterator[list[_Attempt]]:
+    """Yield the writes such that no key comes twice at once; a key's writes keep their order."""
+    waves: list[list[_Attempt]] = []
+    seen: dict[str, int] = {}
+    for place, write in enumerate(writes):
+        turn = seen.get(write.alert.key, 0)
+        seen[write.alert.key] = turn + 1
+        if turn == len(waves):
+            waves.append([])
+        waves[turn].append(_Attempt(place, write, _new_op()))
+    yield from waves
+
+
+def _packed(attempts: Iterable[_Attempt]) -> list[list[_Attempt]]:
+    """Put alerts of one partition together as long as they fit one transaction."""
+    groups: dict[str, list[list[_Attempt]]] = {}
+    for attempt in attempts:
+        place = groups.setdefault(partition(attempt.write.alert.key), [[]])
+        if azure_client.fits([change for other in (*place[-1], attempt) for change in other.changes]):
+            place[-1].append(attempt)
+        else:
+            place.append([attempt])
+    return [group for place in groups.values() for group in place if group]
+
+
+def _place(row: TableEntity) -> str:
+    return azure_keys.resolved_row(int(row["updated_at"]), row["key"])
+
+
+def _wanted(row: TableEntity, query: Query) -> bool:
+    ranks = {severity.rank for severity in query.severities}
+    return (
+        (query.open is None or row["open"] == query.open)
+        and (not query.statuses or row["status"] in query.statuses)
+        and (not ranks or row["severity"] in ranks)
+        and (not query.kinds or row["kind"] in query.kinds)
+        and (not query.source or row["source"] == query.source)
+    )
