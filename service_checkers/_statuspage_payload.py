@@ -52,7 +52,8 @@ class Places:
         known, group = self.by_id.get(text(component.get("id") or component.get("code")), ("", ""))
         if not group:  # groups are listed like components
             group = self.by_id.get(text(component.get("group_id")), ("", ""))[0]
-        return known or one_line(component.get("name")), group
+        name = known or one_line(component.get("name"))
+        return name, group or (name if component.get("group") is True else "")
 
 
 @dataclass(frozen=True, slots=True)

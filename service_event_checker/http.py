@@ -6,12 +6,8 @@ connect to is decided in http_guard.py.
 
 from __future__ import annotations
 
-import base64
 import json as jsonlib
 import os
-import re
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,22 +16,21 @@ from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from typing import Any, NoReturn
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin
 
 import requests
 from urllib3.exceptions import HTTPError as TransportError
 
 from service_event_checker.core.errors import OutageCheckerError, Reason
+from service_event_checker.http_address import join, origin, redact, split_credentials, without_credentials
 from service_event_checker.http_guard import Call, Guard, GuardedAdapter, NotConnected, Resolve, system_addresses
+from service_event_checker.http_kept import KeptBodies
 
 RETRY_AFTER_MAX = 3600.0  # seconds; a peculiar header must not park a receiver for a day
 REDIRECTS_MAX = 3
 ERROR_BODY_MAX = 64 * 1024  # bytes kept of an error answer
 JSON_DEPTH_MAX = 64
 _CHUNK = 64 * 1024
-_KEPT_BODIES = 64
-_KEPT_BYTES = 16 * 1024 * 1024
-_PORTS = {"http": 80, "https": 443}
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _REASONS = {
     401: Reason.UNAUTHORIZED,
@@ -102,12 +97,15 @@ class Http:
         allow_loopback: bool = False,
         resolve: Resolve = system_addresses,
     ) -> None:
-        self._base, credentials = _split_credentials(base_url)
-        self._origin = _origin(self._base)
+        try:
+            self._base, credentials = split_credentials(base_url)
+            self._origin = origin(self._base)
+        except ValueError:
+            raise HttpError(Reason.NOT_CONFIGURED, "not an http or https address") from None
         self._headers = {**credentials, **(headers or {})}
         self._timeout = timeout
         self._max_bytes = max_bytes
-        self._kept = _KeptBodies()
+        self._kept = KeptBodies()
         trusted = frozenset({self._origin[1:]} if self._base else ())
         self._session = _session(Guard(trusted, allow_loopback, resolve))
 
@@ -118,7 +116,7 @@ class Http:
         Raises HttpError.
         """
         with Call(self._timeout) as call:
-            request = requests.Request("GET", self._address(url), params=dict(params or {}))
+            request = requests.Request("GET", join(self._base, url), params=dict(params or {}))
             answer = self._exchange(request, call, cached=cached)
             for _ in range(REDIRECTS_MAX):
                 if not isinstance(answer, str):
@@ -143,7 +141,7 @@ class Http:
         `headers` are sent wherever `url` points; those of the session only to the base.
         """
         with Call(self._timeout) as call:
-            address = self._address(url)
+            address = join(self._base, url)
             request = requests.Request(method, address, params=dict(params or {}), json=json, data=data)
             request.headers = dict(headers or {})
             answer = self._exchange(request, call, cached=False)
@@ -153,16 +151,6 @@ class Http:
 
     def close(self) -> None:
         self._session.close()
-
-    def _address(self, url: str) -> str:
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url):
-            return url
-        if not url:
-            return self._base
-        base = urlsplit(self._base)
-        path, mark, query = url.partition("?")
-        joined = f"{base.path.rstrip('/')}/{path.lstrip('/')}" if path else base.path
-        return urlunsplit((base.scheme, base.netloc, joined, "", "")) + mark + query
 
     def _exchange(self, request: requests.Request, call: Call, *, cached: bool) -> Response | str:
         """Return the answer, or the address that it redirects to."""
@@ -175,7 +163,7 @@ class Http:
             _raise_mapped(error, call, place)  # never chained: its text holds the whole address, token and all
 
     def _exchanged(self, request: requests.Request, call: Call, *, cached: bool) -> Response | str:
-        if _origin(str(request.url)) == self._origin:
+        if origin(str(request.url)) == self._origin:
             request.headers = {**self._headers, **request.headers}
         prepared = self._session.prepare_request(request)
         url = str(prepared.url)
@@ -201,7 +189,7 @@ class Http:
                     status=answer.status_code, headers=answer.headers, body=body, url=url, retry_after=retry_after
                 )
             if answer.status_code in (301, 302, 303, 307, 308) and answer.headers.get("Location"):
-                return _without_credentials(urljoin(url, answer.headers["Location"]))
+                return without_credentials(urljoin(url, answer.headers["Location"]))
             raise HttpError(
                 _reason(answer.status_code),
                 f"{redact(url)}: HTTP {answer.status_code}",
@@ -233,57 +221,6 @@ def parse_json(body: bytes, *, html: bool = False) -> Any:
     return value
 
 
-def redact(url: str) -> str:
-    """Return an address as it may be logged: no credentials, no query, path segments like tokens masked."""
-    try:
-        parts = urlsplit(url)
-        host = f"{parts.hostname or ''}" + (f":{parts.port}" if parts.port else "")
-    except ValueError:
-        return "(no valid address)"
-    path = "/".join("***" if _tokenlike(unquote(part)) else part for part in parts.path.split("/"))
-    return f"{parts.scheme}://{host}{path}"
-
-
-def _tokenlike(segment: str) -> bool:
-    """Whether a segment of a path may be a secret: long, and not words. Telegram's has a colon in it."""
-    letters = segment.removesuffix(".json")
-    mixed = letters != letters.lower() and letters != letters.upper() and "." not in letters
-    digits = any(char.isdigit() for char in letters)
-    return len(letters) >= 16 and (digits or ":" in letters or (mixed and len(letters) >= 20))
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    validators: Mapping[str, str]
-    body: bytes
-
-
-class _KeptBodies:
-    """The bodies that a 304 stands for: the most recently used, capped in number and bytes."""
-
-    def __init__(self) -> None:
-        self._bodies: OrderedDict[str, _Kept] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, url: str) -> _Kept | None:
-        with self._lock:
-            if url in self._bodies:
-                self._bodies.move_to_end(url)
-            return self._bodies.get(url)
-
-    def put(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
-        pairs = (("If-None-Match", headers.get("ETag")), ("If-Modified-Since", headers.get("Last-Modified")))
-        validators = {name: value for name, value in pairs if value}
-        with self._lock:
-            self._bodies.pop(url, None)
-            if validators and len(body) <= _KEPT_BYTES:
-                self._bodies[url] = _Kept(validators, body)
-            while (
-                len(self._bodies) > _KEPT_BODIES or sum(len(kept.body) for kept in self._bodies.values()) > _KEPT_BYTES
-            ):
-                self._bodies.popitem(last=False)
-
-
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Know of no redirect: requests would read its whole body first."""
@@ -308,36 +245,6 @@ def _user_agent() -> str:
         name = "platform-outage-checker/dev"
     contact = "".join(os.environ.get("PUBLIC_URL", "").split())
     return f"{name} (+{contact})" if contact.isascii() and contact else name
-
-
-def _split_credentials(base_url: str) -> tuple[str, dict[str, str]]:
-    if not base_url:
-        return "", {}
-    try:
-        parts = urlsplit(base_url)
-        usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise HttpError(Reason.NOT_CONFIGURED, "not an http or https address")
-    if parts.username is None:
-        return base_url, {}
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return _without_credentials(base_url), {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def _origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port: what a server is to us. Raises ValueError for what is no address."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    if not host.isascii():
-        host = host.encode("idna").decode()
-    return parts.scheme, host, parts.port or _PORTS.get(parts.scheme, 0)
 
 
 def _raise_mapped(error: Exception, call: Call, place: str) -> NoReturn:

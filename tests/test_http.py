@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from service_event_checker.core.errors import Reason
-from service_event_checker.http import Http, HttpError, Response, json_body, redact
+from service_event_checker.http import Http, HttpError, Response, json_body
+from service_event_checker.http_address import redact
 from service_event_checker.http_guard import is_public
 from tests.doubles.base import Answer, Double, Fault, Request
 
@@ -383,7 +384,7 @@ def test_addresses_are_shown_without_what_may_be_secret(url: str, shown: str) ->
 
 
 def test_a_base_that_is_no_web_address_is_refused_at_once() -> None:
-    for base in ("ftp://h/", "status.example.com", "https://", "http://h:port/"):
+    for base in ("ftp://h/", "status.example.com", "https://", "http://h:port/", f"http://{'ä' * 80}/"):
         with pytest.raises(HttpError):
             Http(base)
 

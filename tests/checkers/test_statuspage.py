@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -109,6 +110,31 @@ def test_a_tracked_incident_that_cannot_be_read_is_unknown(world: StatusPages, f
     world.script.extend([*[None] * good_before, fault])
 
     assert checker(world).check(frozenset({"gone"})).unknown == {"gone"}
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_whatever_fails_on_the_way_an_open_incident_never_looks_over(world: StatusPages, endpoint: str) -> None:
+    world.open_incident("github", "i1", "Actions is slow")
+    reader, told = checker(world, endpoint), 0
+    world.chaos(0.5, seed=7)
+
+    for _ in range(40):
+        with suppress(SourceError):
+            snapshot = reader.check(frozenset({"i1"}))
+            told += 1
+            firing = {event.fingerprint for event in snapshot.events if event.status is EventStatus.FIRING}
+            assert "i1" in firing | snapshot.unknown or not snapshot.complete
+
+    assert told
+
+
+def test_an_incident_on_a_whole_group_names_the_group(world: StatusPages) -> None:
+    world.add_component("github", "Databases", "US East")
+    world.open_incident("github", "i1", "All is slow", components=("US East",))
+
+    (event,) = checker(world).check(NONE).events
+
+    assert (event.labels["component"], event.labels["group"]) == ("US East", "US East")
 
 
 def test_lookups_are_bounded_and_what_was_not_asked_is_unknown(world: StatusPages) -> None:
