@@ -128,7 +128,7 @@ def _observe(alert: Alert, event: Event, now: datetime) -> Change:
         alert,
         missing_polls=0,
         intakes=alert.intakes if event.intake in alert.intakes else (*alert.intakes, event.intake),
-        starts_at=max(filter(None, (alert.starts_at, event.starts_at)), default=None),
+        starts_at=_later(alert.starts_at, event.starts_at),
     )
     transitions = []
     if seen.intakes != alert.intakes:
@@ -158,7 +158,7 @@ def _content(alert: Alert, event: Event) -> Alert:
         url=event.url or alert.url,
         labels=event.labels or alert.labels,
         annotations=event.annotations or alert.annotations,
-        seen_at=max(filter(None, (alert.seen_at, event.at)), default=None),
+        seen_at=_later(alert.seen_at, event.at),
         affects_us=alert.affects_us if event.affects_us is Affects.NO else event.affects_us,
     )
 
@@ -179,7 +179,8 @@ def _end(alert: Alert, event: Event, now: datetime) -> Change:
         return _step(alert, Why.RESOLVED_BY_PERSON, event, now, Verb.CLOSE, **_ended(event, now, ResolvedBy.PERSON))
     if event.intake != POLL and event.at and alert.starts_at and event.at < alert.starts_at - SAME_START:
         return Change(alert)  # the late end of an earlier firing
-    final = replace(_content(alert, event), severity=alert.severity)
+    starts_at = _later(alert.starts_at, event.starts_at)  # a firing that its own end has overtaken is known by it
+    final = replace(_content(alert, event), severity=alert.severity, starts_at=starts_at)
     return _step(final, Why.RESOLVED_BY_SOURCE, event, now, Verb.CLOSE, **_ended(event, now, ResolvedBy.SOURCE))
 
 
@@ -187,7 +188,9 @@ def _end_again(alert: Alert, event: Event, now: datetime) -> Change:
     """Tell that the source, too, has ended what a person had resolved; all other ends are known."""
     if event.person or alert.resolved_by is not ResolvedBy.PERSON or alert.source_ended:
         return Change(alert)
-    return _step(alert, Why.SOURCE_ENDED, event, now, Verb.NOTE, source_ended=True)
+    told = replace(event, note=event.note or "ended at the source")
+    seen_at = _later(alert.seen_at, event.at)
+    return _step(alert, Why.SOURCE_ENDED, told, now, Verb.NOTE, source_ended=True, seen_at=seen_at)
 
 
 def _ended(event: Event, now: datetime, by: ResolvedBy) -> dict[str, object]:
@@ -215,13 +218,16 @@ def _opens_again(alert: Alert, event: Event) -> bool:
     if later_start or event.starts_at is None:
         return True
     ended_at = alert.ended_at or alert.updated_at
+    if alert.source_ended:  # it went on for a while after the person's end
+        ended_at = max(ended_at, alert.seen_at or ended_at)
     return event.intake == POLL and event.at is not None and event.at > ended_at
 
 
 def _note(alert: Alert, event: Event, now: datetime) -> Change:
-    if event.note_id and event.note_id in alert.note_ids:
+    name = f"{event.via or event.source}:{event.note_id}"  # two systems may both count their notes from 1
+    if event.note_id and name in alert.note_ids:
         return Change(alert)
-    ids = (*alert.note_ids, event.note_id)[-NOTES_REMEMBERED:] if event.note_id else alert.note_ids
+    ids = (*alert.note_ids, name)[-NOTES_REMEMBERED:] if event.note_id else alert.note_ids
     return _step(alert, Why.NOTED, event, now, Verb.NOTE, note=event.note, note_ids=ids)
 
 
@@ -247,6 +253,11 @@ def _miss(alert: Alert, resolve_after: int, now: datetime) -> Change:
 def _step(alert: Alert, why: Why, event: Event, now: datetime, *verbs: Verb, **changes: object) -> Change:
     after = replace(alert, updated_at=now, **changes)  # type: ignore[arg-type]  # the callers' keywords are fields
     return Change(after, (_transition(after, why, event, now, before=alert.status, verbs=verbs),))
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Return the later of two times that are known, None when neither is."""
+    return max(filter(None, (one, other)), default=None)
 
 
 def _transition(
