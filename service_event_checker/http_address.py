@@ -56,7 +56,8 @@ def redact(url: str) -> str:
     """Return an address as it may be logged: no credentials, no query, path segments like tokens masked."""
     try:
         parts = urlsplit(url)
-        host = f"{parts.hostname or ''}" + (f":{parts.port}" if parts.port else "")
+        host = parts.hostname or ""
+        host = (f"[{host}]" if ":" in host else host) + (f":{parts.port}" if parts.port else "")
     except ValueError:
         return "(no valid address)"
     path = "/".join("***" if _tokenlike(unquote(part)) else part for part in parts.path.split("/"))

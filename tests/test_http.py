@@ -376,6 +376,7 @@ def test_no_error_shows_a_secret_of_the_address(pages: Pages) -> None:
         ("https://h/bot123456:AAF-abcdefghijklm/sendMessage", "https://h/***/sendMessage"),
         ("https://h/api/v2/scheduled-maintenances.json", "https://h/api/v2/scheduled-maintenances.json"),
         ("https://h/incidents/8zc63m64hy36.json", "https://h/incidents/8zc63m64hy36.json"),
+        ("https://[::1]:8080/a", "https://[::1]:8080/a"),
         ("https://[::1", "(no valid address)"),
     ],
 )
