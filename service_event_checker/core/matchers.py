@@ -13,6 +13,8 @@ from service_event_checker.core.errors import InvalidInput
 
 PATTERN_MAX = 1000  # characters of a regular expression; longer ones are a mistake or an attack
 _SHAPE = re.compile(r'\s*([\w.:\-]+)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^\s",{}]*)\s*')
+# The parts of a pattern that flags in its middle depend on: escapes, classes, flags, groups, alternatives.
+_PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?([ims]*(?:-[ims]+)?)\)|.", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 
@@ -27,7 +29,7 @@ class Matcher:
 
     def matches(self, names: Mapping[str, str]) -> bool:
         text = names.get(self.name, "")
-        hit = any(self._hits(value) for value in {text, *text.split("\n")})
+        hit = any(self._hits(value) for value in {text, *filter(None, text.split("\n"))})
         return hit is not self.operator.startswith("!")
 
     def _hits(self, value: str) -> bool:
@@ -59,8 +61,34 @@ def _matcher(name: str, operator: str, value: str, *, where: str) -> Matcher:
     if "~" not in operator:
         return Matcher(name, operator, value)
     if len(value) > PATTERN_MAX:
-        raise InvalidInput(where, f"the pattern of {name} is longer than {PATTERN_MAX} characters")
+        problem = f"the pattern of {name} is longer than {PATTERN_MAX} characters"
+        raise InvalidInput(where, problem, "Use several rules")
     try:
-        return Matcher(name, operator, value, re.compile(value, re.DOTALL))
-    except re.error as error:
-        raise InvalidInput(where, f'"{value}" is no regular expression ({error})') from error
+        return Matcher(name, operator, value, re.compile(_scoped(value), re.DOTALL))
+    except (re.error, OverflowError, RecursionError) as error:
+        problem = f'"{value}" is no regular expression ({error})'
+        raise InvalidInput(where, problem, "Mend it, or compare with = instead of =~") from error
+
+
+def _scoped(pattern: str) -> str:
+    """Write flags as Python wants them, around what they govern: `a(?i)b|c` becomes `a(?i:b)|(?i:c)`.
+
+    In RE2 they may stand anywhere and hold to the end of their group: https://github.com/google/re2/wiki/Syntax
+    """
+    written: list[str] = []
+    flags = [""]  # in force in each open group, as Python opens them
+    for part in _PARTS.finditer(pattern):
+        text = part[0]
+        closing = ")" * flags[-1].count("(")
+        if part[1] is not None:
+            text = f"(?{part[1]}:" if part[1] else ""
+            flags[-1] += text
+        elif text == "(":
+            flags.append("")
+        elif text == ")" and len(flags) > 1:
+            text = closing + text
+            flags.pop()
+        elif text == "|":
+            text = f"{closing}|{flags[-1]}"
+        written.append(text)
+    return "".join(written) + ")" * flags[-1].count("(")
