@@ -14,36 +14,50 @@ TEXT_MAX = 20_000  # characters; half of what Slack's API takes, under one prope
 LABELS_MAX = 100
 LABEL_MAX = 2_000
 NAME_MAX = 200
+SOURCE_MAX = 100  # the stores' column
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)  # vendors write 0001-01-01 for "no time"
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # and 9999-12-31
 
 
 def clean(event: Event) -> Event:
     """Return the event with storable text and without sentinel times.
 
-    Raises InvalidInput when it has no identity: no source, or a fingerprint that is empty or too long.
+    Raises InvalidInput when it has no identity: source or fingerprint are empty or too long.
     """
-    if not event.source:
-        raise InvalidInput("source", "is empty")
-    if not 0 < len(event.fingerprint) <= FINGERPRINT_MAX:
-        raise InvalidInput("fingerprint", f"must have 1 to {FINGERPRINT_MAX} characters")
     return replace(
         event,
-        fingerprint=_text(event.fingerprint, FINGERPRINT_MAX),
-        title=_text(" ".join(event.title.split()), TITLE_MAX),
+        source=_identity("source", event.source, SOURCE_MAX),
+        fingerprint=_identity("fingerprint", event.fingerprint, FINGERPRINT_MAX),
+        title=_text(" ".join(_storable(event.title).split()), TITLE_MAX),
         description=_text(event.description, TEXT_MAX),
-        url=_text(event.url, LABEL_MAX) if event.url.startswith(("http://", "https://")) else "",
+        url=_text(event.url, LABEL_MAX) if event.url.lower().startswith(("http://", "https://")) else "",
         labels=_mapping(event.labels),
         annotations=_mapping(event.annotations),
+        intake=_text(event.intake, NAME_MAX),
+        via=_text(event.via, NAME_MAX),
         actor=_text(event.actor, NAME_MAX),
         note=_text(event.note, TEXT_MAX),
+        note_id=_text(event.note_id, NAME_MAX),
         at=_time(event.at),
         starts_at=_time(event.starts_at),
     )
 
 
+def _identity(where: str, text: str, limit: int) -> str:
+    """Return the storable text whole: cut, it might be another's."""
+    storable = _storable(text)
+    if not 0 < len(storable) <= limit:
+        raise InvalidInput(where, f"must have 1 to {limit} characters", "Send what names it, or a hash of that")
+    return storable
+
+
 def _text(text: str, limit: int) -> str:
-    storable = text.replace("\0", "").encode("utf-8", "replace").decode()
+    storable = _storable(text)
     return storable if len(storable) <= limit else storable[: limit - 1] + "…"
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _mapping(labels: Mapping[str, str]) -> dict[str, str]:
@@ -52,4 +66,4 @@ def _mapping(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def _time(at: datetime | None) -> datetime | None:
-    return at if at is not None and at >= _EARLIEST else None
+    return at.astimezone(UTC) if at is not None and _EARLIEST <= at < _LATEST else None
