@@ -25,6 +25,7 @@ from service_event_checker.core.model import (
 from service_event_checker.core.ports import Write
 
 RECEIVERS_MAX = 24  # an alert, its deliveries and its lanes must fit one entity group transaction of Azure Tables
+_OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +83,17 @@ def matched(alert: Alert, rules: Iterable[Rule]) -> tuple[str, ...]:
 def route(alert: Alert, transitions: Iterable[Transition], book: Rulebook, now: datetime) -> Write:
     """Return the commit that the transitions ask for. `alert.revision` is the one that was read."""
     transitions = tuple(transitions)
+    alert, links = _at_home(alert, transitions, book)
     owed: dict[tuple[str, Verb], Delivery] = {}
     for transition in transitions:
         for verb in transition.verbs:
             for name in alert.receivers:
                 if name != transition.via and verb in _verbs(book, name):
                     _owe(owed, _delivery(alert, name, verb, transition, book, now))
-    if alert.open:
+    if alert.open and (transitions or alert.withheld):
         alert = _open_new(alert, transitions, book, now, owed)
     deliveries = (replace(delivery, seq=seq) for seq, delivery in enumerate(owed.values()))
-    return Write(alert=alert, transitions=transitions, deliveries=tuple(deliveries))
+    return Write(alert=alert, transitions=transitions, deliveries=tuple(deliveries), links=links)
 
 
 def release(alert: Alert, book: Rulebook, now: datetime) -> Write | None:
@@ -111,7 +113,11 @@ def linked(alert: Alert, receiver: str, url: str, book: Rulebook, now: datetime)
     if not url or alert.links.get(receiver) == url or book.receivers[receiver].family is Family.CHAT:
         return None
     seen = replace(alert, links={**alert.links, receiver: url}, updated_at=now)
-    chats = tuple(name for name in alert.receivers if _family(book, name) is Family.CHAT)
+    chats = tuple(
+        name
+        for name in alert.receivers
+        if _family(book, name) is Family.CHAT and Verb.UPDATE in book.receivers[name].verbs
+    )
     transition = _own(seen, Why.LINKED, now, receiver=receiver)
     deliveries = (_delivery(seen, name, Verb.UPDATE, transition, book, now) for name in chats)
     return Write(alert=seen, transitions=(transition,), deliveries=tuple(deliveries))
@@ -146,6 +152,23 @@ def link_for(delivery: Delivery, alert: Alert, links: Iterable[Link], receiver: 
         remote_key=remote_key(delivery.key, delivery.episode),
         previous=earlier.url or earlier.external_id,
     )
+
+
+def _at_home(alert: Alert, transitions: Iterable[Transition], book: Rulebook) -> tuple[Alert, tuple[Link, ...]]:
+    """Return an alert that one of our destinations sent as if it had been opened there, with its source's id."""
+    for transition in transitions:
+        home = transition.via
+        if transition.why in _OPENINGS and _family(book, home) not in (None, Family.CHAT):
+            link = Link(
+                key=alert.key,
+                episode=alert.episode,
+                receiver=home,
+                remote_key=remote_key(alert.key, alert.episode),
+                external_id=alert.fingerprint,
+                url=alert.url,
+            )
+            return replace(alert, receivers=(home,)), (link,)
+    return alert, ()
 
 
 def _open_new(
