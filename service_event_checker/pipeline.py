@@ -16,7 +16,7 @@ from service_event_checker.core.rules import Rulebook
 from service_event_checker.metrics import TRANSITIONS
 
 CONFLICTS_MAX = 20  # rounds; each round at least one writer of a contended alert wins
-_OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN})
+_OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.MISSED})
 
 log = structlog.get_logger()
 
