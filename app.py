@@ -11,12 +11,15 @@ from service_event_checker import logs
 from service_event_checker.config_file import ConfigError
 from service_event_checker.web import create_app
 
+GUNICORN_HALTS = 3  # its exit code for a worker that can never boot; any other makes it try for ever
+
 load_dotenv()
 logs.set_up(level=os.environ.get("LOG_LEVEL", "INFO"), form=os.environ.get("LOG_FORMAT", "console"))
 try:
     app = create_app(os.environ)
 except ConfigError as error:
-    sys.exit(str(error))
+    sys.stderr.write(f"{error}\n")
+    sys.exit(GUNICORN_HALTS)
 
 if __name__ == "__main__":
     app.extensions["engine"].start()

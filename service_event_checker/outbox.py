@@ -37,8 +37,8 @@ from service_event_checker.pipeline import tell
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
 CALLS_PER_DELIVERY = 4  # a search, a create and what an adapter looks up on the way
 GIVE_UP_AFTER = timedelta(hours=24)
-BACK_OFF_FIRST = 2.0  # seconds
-BACK_OFF_MAX = 300.0
+BACK_OFF_FIRST = 1.0  # seconds
+BACK_OFF_MAX = 30.0  # a destination that is down is spared by its breaker; a delivery need not wait longer
 BREAKER_AFTER = 5  # failures in a row; then one probe at a time
 BREAKER_MAX = 60.0  # seconds between probes
 CONFLICTS_MAX = 20
@@ -175,7 +175,10 @@ class Outbox:
         delivery = self.store.intend(delivery, now)
         found = _find(destination, remote_key(delivery.key, delivery.episode))
         if found is not None:
-            return Settled(link=_own_link(delivery, link, found))
+            own = _own_link(delivery, link, found)
+            return Settled(
+                link=own if delivery.verb is Verb.OPEN else destination.deliver(delivery, claimed.alert, own)
+            )
         lease_until = delivery.lease_until
         if lease_until is None or self._clock() + receiver.deadline > lease_until:
             return Again(due_at=self._clock(), reason="the lease was too short for a create")

@@ -71,6 +71,7 @@ class Engine:
         else:
             return
         self.services.tell_what_is_on()
+        self._spawn("ask-destinations", self.services.ask_destinations)
         for receiver in self.services.outbox.destinations:
             for number in range(WORKERS_PER_RECEIVER):
                 self._spawn(f"outbox-{receiver}-{number}", self._deliver, receiver)

@@ -19,8 +19,9 @@ from service_checkers.selection import affects_us
 from service_event_checker import config_file, logs, plugins
 from service_event_checker.config import CheckerConfig, DestinationConfig
 from service_event_checker.config_file import Config, ConfigError, Entry
+from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.model import Family, Receiver, Severity
-from service_event_checker.core.ports import Destination, Findable, Store
+from service_event_checker.core.ports import Destination, Findable, Outspoken, Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.outbox import Gate, Outbox
 from service_event_checker.pipeline import Pipeline
@@ -74,9 +75,20 @@ class Services:
     retention: timedelta
 
     def tell_what_is_on(self) -> None:
-        """Log one line per configured part, and what the destinations themselves warn of."""
+        """Log one line per configured part."""
         for part in self.parts:
             log.info("part", section=part.section, name=part.name, kind=part.kind, state=part.state)
+
+    def ask_destinations(self) -> None:
+        """Log what the destinations themselves warn of; asks them, so it may take a while."""
+        for name, destination in self.outbox.destinations.items():
+            if isinstance(destination, Outspoken):
+                try:
+                    warnings = destination.warnings()
+                except DeliveryError as error:
+                    warnings = [f"{name}: could not be asked: {error}"]
+                for warning in warnings:
+                    log.warning("destination_warning", receiver=name, warning=warning)
 
 
 def load_config(environ: Mapping[str, str]) -> Config:

@@ -74,6 +74,15 @@ class Reconcilable(Protocol):
         ...
 
 
+@runtime_checkable
+class Outspoken(Protocol):
+    """A destination that can tell beforehand what it will not be able to do."""
+
+    def warnings(self) -> list[str]:
+        """Ask the remote system and return what a person should mend. Raises DeliveryError."""
+        ...
+
+
 class Inbound(Protocol):
     """A system that talks back to us."""
 
