@@ -4,22 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Flask
+from flask import Flask, current_app, request
+from jinja2 import StrictUndefined
 
-from service_event_checker import cli, wiring
+from service_event_checker import cli, config_schema, wiring
 from service_event_checker.tasks import Engine
+from service_event_checker.web import access, alerts, auth, dashboard, dead_letters, errors, headers, health, metrics
+from service_event_checker.web.probes import StoreProbe
+
+BODY_MAX = 4 * 1024 * 1024  # bytes; what any route may take, most take less
 
 
 def create_app(environ: Mapping[str, str]) -> Flask:
     """Build the app from the environment. Starts nothing. Raises ConfigError."""
+    keys = auth.read_keys(environ)
     services = wiring.build(environ)
     app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = BODY_MAX
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
+    app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     app.extensions["services"] = services
     app.extensions["engine"] = Engine(services)
+    app.extensions["store_probe"] = StoreProbe(services.store)
+    app.before_request(_start_under_gunicorn)
+    access.install(app, keys)
+    errors.install(app)
+    headers.install(app)
+    for resource in (health, metrics, alerts, dead_letters, dashboard):
+        app.register_blueprint(resource.blueprint)
     cli.register(app, services)
-
-    @app.get("/livez")
-    def livez() -> dict[str, str]:
-        return {"status": "ok"}
-
+    config_schema.register(app)
     return app
+
+
+def _start_under_gunicorn() -> None:
+    """Start the engine where Gunicorn runs without gunicorn.conf.py, which would have done it."""
+    if str(request.environ.get("SERVER_SOFTWARE", "")).startswith("gunicorn"):
+        current_app.extensions["engine"].start()

@@ -1,0 +1,80 @@
+"""What each route asks of its caller, in one table. A route that is not in it is closed to everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import Flask, current_app, g, request
+
+from service_event_checker.web import auth
+from service_event_checker.web.auth import Caller, Keys, Scope
+from service_event_checker.web.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Answers everybody, and so tells nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """For senders that cannot sign; `sender` as in WEBHOOK_TOKEN_<sender>."""
+
+    sender: str
+
+
+Need = Open | Scope | Webhook
+
+#: endpoint (blueprint.function) -> what it needs
+RULES: Mapping[str, Need] = {
+    "health.livez": Open(),
+    "health.readyz": Open(),
+    "health.health": Open(),  # tells more to those who may read
+    "health.database": Scope.READ,
+    "metrics.metrics": Scope.READ,
+    "alerts.many": Scope.READ,
+    "alerts.one": Scope.READ,
+    "alerts.change_status": Scope.WRITE,
+    "dead_letters.many": Scope.READ,
+    "dead_letters.requeue": Scope.ACT,
+    "dashboard.page": Scope.READ,
+    "static": Scope.READ,
+}
+
+
+def install(app: Flask, keys: Keys) -> None:
+    """Ask every request who it is before anything else is done for it."""
+    app.extensions["keys"] = keys
+    app.before_request(_let_in)
+
+
+def caller() -> Caller:
+    """Return who makes the request; for routes that are not open."""
+    found: Caller = g.caller
+    return found
+
+
+def may_read() -> bool:
+    """Whether the caller of an open route may see more than strangers do."""
+    try:
+        auth.authorize(request, Scope.READ, current_app.extensions["keys"])
+    except Refused:
+        return False
+    return True
+
+
+def _let_in() -> None:
+    if request.routing_exception is not None:
+        return  # there is no such route: 404, 405
+    need = RULES.get(request.endpoint or "")
+    keys: Keys = current_app.extensions["keys"]
+    match need:
+        case Open():
+            return
+        case Scope():
+            g.caller = auth.authorize(request, need, keys)
+        case Webhook(sender=sender):
+            g.caller = auth.authorize_webhook(request, sender, keys)
+        case _:
+            raise Refused(403, "This route has no access rule.")

@@ -1,0 +1,96 @@
+"""Reads a JSON body that nobody can trust: its type, size, depth, and what JSON itself does not forbid."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from flask import Request
+
+from service_event_checker.web.errors import Refused
+
+BODY_MAX = 1024 * 1024  # bytes
+DEPTH_MAX = 32
+
+
+def json_body(request: Request, *, limit: int = BODY_MAX) -> Any:
+    """Return the parsed body. Raises Refused: 415 no JSON type, 413 over `limit` bytes, 400 no JSON that we take.
+
+    Refused as well: NaN and infinities, names given twice, nesting over 32 levels. Lone surrogates are replaced.
+    """
+    if request.mimetype != "application/json":
+        raise Refused(415, "Send JSON, with Content-Type: application/json.")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refused(415, "Send the body as it is, without Content-Encoding.")
+    request.max_content_length = limit
+    text = _text(request.get_data(cache=False))
+    value = _parse(text)
+    if _depth_over(value, DEPTH_MAX):
+        raise _malformed(f"is nested deeper than {DEPTH_MAX} levels")
+    return _without_surrogates(value) if "\\u" in text else value
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _malformed("is not UTF-8") from None
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_unique)
+    except RecursionError:
+        raise _malformed(f"is nested deeper than {DEPTH_MAX} levels") from None
+    except ValueError:  # no JSON, or a number of thousands of digits
+        raise _malformed("is no JSON") from None
+
+
+def _no_number(name: str) -> Any:
+    raise _malformed(f"holds {name}, which JSON does not know")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _malformed("holds a number that is too large")
+    return number
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that is given twice: two readers could each take another of the values."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _malformed("gives a name twice in one object")
+    return found
+
+
+def _depth_over(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit + 1):
+        below: list[Any] = []
+        for part in level:
+            if isinstance(part, dict):
+                below.extend(part.values())
+            elif isinstance(part, list):
+                below.extend(part)
+        if not below:
+            return False
+        level = below
+    return True
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Replace halves of surrogate pairs, which no UTF-8 can carry further; `value` is not deep."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_without_surrogates(part) for part in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(name): _without_surrogates(part) for name, part in value.items()}
+    return value
+
+
+def _malformed(problem: str) -> Refused:
+    return Refused(400, f"The body {problem}.")

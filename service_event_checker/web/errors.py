@@ -1,0 +1,134 @@
+"""Every error answer of the web: one JSON shape, RFC 9457 problem details where the client asks for them.
+
+Never a trace, never a secret, never what the sender sent us beyond the names of its own fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Flask, Response, jsonify, request
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
+
+from service_event_checker.core.errors import InvalidInput, OutageCheckerError, StoreError
+
+PROBLEM = "application/problem+json"  # https://www.rfc-editor.org/rfc/rfc9457
+STORE_RETRY_SECONDS = 5
+_CODES = {
+    400: "malformed",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    500: "internal_error",
+    503: "unavailable",
+}
+_MESSAGES = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    413: "The body is too large.",
+    500: "Something went wrong here. The log says what.",
+}
+
+log = structlog.get_logger()
+
+
+class Refused(OutageCheckerError):
+    """A request that is answered with an error; `details` is what a program may want to read of it."""
+
+    def __init__(
+        self, status: int, message: str, *, details: Any = None, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.details = details
+        self.headers = headers
+
+
+def invalid(field: str, problem: str) -> Refused:
+    """Return the refusal of one well-formed but wrong value."""
+    return Refused(422, f"{field}: {problem}", details=[{"field": field, "problem": problem}])
+
+
+def install(app: Flask) -> None:
+    """Answer every error of the app in our shape."""
+    app.register_error_handler(Refused, _refused)
+    app.register_error_handler(ValidationError, _invalid_body)
+    app.register_error_handler(InvalidInput, _invalid_input)
+    app.register_error_handler(StoreError, _store_away)
+    app.register_error_handler(HTTPException, _http_error)
+
+
+def _refused(error: Refused) -> Response:
+    return _answer(error.status, error.message, error.details, error.headers)
+
+
+def _invalid_body(error: ValidationError) -> Response:
+    parts = error.errors(include_url=False, include_context=False, include_input=False)
+    details = [{"field": _path(part["loc"]), "problem": _sentence(part["msg"])} for part in parts]
+    return _answer(422, "The body does not fit: see details, field by field.", details)
+
+
+def _invalid_input(error: InvalidInput) -> Response:
+    detail = {"field": error.where, "problem": error.problem, "hint": error.hint}
+    return _answer(422, str(error), [{name: text for name, text in detail.items() if text}])
+
+
+def _store_away(error: StoreError) -> Response:
+    log.error("store_away", during=f"{request.method} {request.endpoint}", reason=str(error))
+    retry = (("Retry-After", str(STORE_RETRY_SECONDS)),)
+    return _answer(503, "The store does not answer. Nothing was changed; try again.", None, retry)
+
+
+def _http_error(error: HTTPException) -> Response | HTTPException:
+    if error.response is not None or error.code is None or error.code < 400:
+        return error  # a redirect, or an answer that is made already
+    if isinstance(error, InternalServerError):
+        log.error("request_failed", endpoint=request.endpoint, error=type(error.original_exception).__name__)
+    headers: tuple[tuple[str, str], ...] = ()
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        headers = (("Allow", ", ".join(sorted(error.valid_methods))),)
+    return _answer(error.code, _MESSAGES.get(error.code, HTTPStatus(error.code).phrase + "."), None, headers)
+
+
+def _answer(status: int, message: str, details: Any, headers: tuple[tuple[str, str], ...] = ()) -> Response:
+    code = _CODES.get(status, HTTPStatus(status).phrase.lower().replace(" ", "_"))
+    if _wants_problem():
+        body: Mapping[str, Any] = {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": message,
+            "code": code,
+            "details": details,
+        }
+        answer = jsonify(body)
+        answer.mimetype = PROBLEM
+    else:
+        answer = jsonify({"error": {"code": code, "message": message, "details": details}})
+    answer.status_code = status
+    for name, value in headers:
+        answer.headers.add(name, value)
+    return answer
+
+
+def _wants_problem() -> bool:
+    return any(kind == PROBLEM and quality > 0 for kind, quality in request.accept_mimetypes)
+
+
+def _path(steps: tuple[int | str, ...]) -> str:
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    return path.removeprefix(".") or "body"
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ").removeprefix("Input ")

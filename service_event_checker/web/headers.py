@@ -1,0 +1,27 @@
+"""The headers that keep browsers from doing more with our answers than show them."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+
+# https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html
+_POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+_ALWAYS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def install(app: Flask) -> None:
+    app.after_request(_add)
+
+
+def _add(answer: Response) -> Response:
+    for name, value in _ALWAYS.items():
+        answer.headers[name] = value
+    if request.endpoint != "static":
+        answer.headers["Cache-Control"] = "no-store"
+    return answer

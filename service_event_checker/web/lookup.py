@@ -1,0 +1,104 @@
+"""Finds the alert that a person or program names: by internal id, by key, or by a fingerprint that only one has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+from werkzeug.datastructures import MultiDict
+
+from service_event_checker.core.model import FINGERPRINT_MAX, Alert, Kind, Severity, Status, internal_code
+from service_event_checker.core.ports import Query, Store
+from service_event_checker.web.errors import Refused, invalid
+
+LIMIT_DEFAULT = 50
+LIMIT_MAX = 500
+_KEY = re.compile(r"[0-9a-f]{20}")
+_CURSOR = re.compile(r"[\w.~+/=-]{1,200}", re.ASCII)
+_KNOWN = ("status", "severity", "kind", "source", "limit", "cursor")
+_ACTIVE = frozenset({Status.FIRING, Status.ACKNOWLEDGED})
+ValueT = TypeVar("ValueT")
+_STATUSES: Mapping[str, frozenset[Status]] = {"active": _ACTIVE} | {one.value: frozenset({one}) for one in Status}
+
+
+def find_alert(store: Store, name: str) -> Alert:
+    """Return the alert; for an internal id, the episode that it names. Raises Refused (404, 409) and StoreError."""
+    key = name.lower()
+    if _KEY.fullmatch(key) and (found := store.get([key]).get(key)):
+        return found
+    if (named := _by_internal_id(store, name)) is not None:
+        return named
+    same = store.by_fingerprint(name) if 0 < len(name) <= FINGERPRINT_MAX and "\0" not in name else []
+    if not same:
+        raise Refused(404, "There is no such alert. Name it by its id, its key or its fingerprint.")
+    if len(same) > 1:
+        details = [{"id": alert.internal_id, "key": alert.key, "source": alert.source} for alert in same]
+        raise Refused(409, "Several alerts have this fingerprint. Name one of them by its id.", details=details)
+    return same[0]
+
+
+def read_query(arguments: MultiDict[str, str]) -> Query:
+    """Return what the query string asks for; values may be repeated or separated by commas. Raises Refused (422)."""
+    for name in arguments:
+        if name not in _KNOWN:
+            raise invalid(name, f"is no known parameter. Known are {', '.join(_KNOWN)}")
+    statuses: frozenset[Status] = frozenset()
+    for value in _values(arguments, "status"):
+        statuses |= _one_of(_STATUSES, "status", value)
+    severities = {severity.value: severity for severity in Severity}
+    kinds = {kind.value: kind for kind in Kind}
+    is_open = True if statuses and statuses <= _ACTIVE else False if statuses == {Status.RESOLVED} else None
+    return Query(
+        open=is_open,
+        statuses=statuses,
+        severities=frozenset(_one_of(severities, "severity", value) for value in _values(arguments, "severity")),
+        kinds=frozenset(_one_of(kinds, "kind", value) for value in _values(arguments, "kind")),
+        source=_source(arguments),
+        limit=_limit(arguments),
+        cursor=_cursor(arguments),
+    )
+
+
+def _by_internal_id(store: Store, name: str) -> Alert | None:
+    code = internal_code(name)
+    found = store.by_internal_id(code) if code else None
+    if found is None or ("-" in name and found.internal_id != name.strip().upper()):
+        return None  # a fingerprint whose end happens to read like somebody's code
+    return found
+
+
+def _values(arguments: MultiDict[str, str], name: str) -> list[str]:
+    parts = [part.strip().lower() for text in arguments.getlist(name) for part in text.split(",")]
+    return [part for part in parts if part]
+
+
+def _one_of(known: Mapping[str, ValueT], name: str, value: str) -> ValueT:
+    if value not in known:
+        raise invalid(name, f"is not one of {', '.join(known)}")
+    return known[value]
+
+
+def _source(arguments: MultiDict[str, str]) -> str:
+    given = arguments.getlist("source")
+    if len(given) > 1:
+        raise invalid("source", "is given more than once. Ask for one source at a time")
+    source = given[0] if given else ""
+    if "\0" in source or len(source) > FINGERPRINT_MAX:
+        raise invalid("source", "is no name of a source")
+    return source
+
+
+def _limit(arguments: MultiDict[str, str]) -> int:
+    text = arguments.get("limit", str(LIMIT_DEFAULT))
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
+    if not 1 <= number <= LIMIT_MAX:
+        raise invalid("limit", f"is no whole number from 1 to {LIMIT_MAX}")
+    return number
+
+
+def _cursor(arguments: MultiDict[str, str]) -> str:
+    cursor = arguments.get("cursor", "")
+    if cursor and not _CURSOR.fullmatch(cursor):
+        raise invalid("cursor", "is none that a page before has given")
+    return cursor

@@ -1,0 +1,213 @@
+"""The REST API of alerts: lists, lookups, and changes of the status through the pipeline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+
+from service_event_checker.core.model import Alert, Event, EventStatus, Kind, Severity
+from service_event_checker.wiring import Services
+from tests.factories import NOW, event
+from tests.web.conftest import MakeApp, bearer, give_up
+
+Ingest = Callable[[Event], Alert]
+CRITICAL = event(fingerprint="own", source="alertmanager", kind=Kind.ALERT, severity=Severity.CRITICAL, intake="/alert")
+
+
+def listed(client: FlaskClient, query: str = "") -> list[str]:
+    answer = client.get(f"/api/v1/alerts?{query}")
+    assert answer.status_code == 200, answer.text
+    return [alert["fingerprint"] for alert in answer.json["alerts"]]
+
+
+@pytest.fixture
+def three(ingest: Ingest, client: FlaskClient) -> None:
+    """A firing outage, an acknowledged alert of ours, and an outage that is over."""
+    ingest(event(fingerprint="firing"))
+    ingest(CRITICAL)
+    over = event(fingerprint="over", source="retool", severity=Severity.WARNING)
+    ingest(over)
+    ingest(replace(over, status=EventStatus.RESOLVED, at=NOW + timedelta(minutes=9)))
+    client.put("/api/v1/alerts/own/status", json={"status": "acknowledged"})
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", {"firing", "own", "over"}),
+        ("status=active", {"firing", "own"}),
+        ("status=firing", {"firing"}),
+        ("status=acknowledged", {"own"}),
+        ("status=resolved", {"over"}),
+        ("status=firing,resolved", {"firing", "over"}),
+        ("status=active&status=resolved", {"firing", "own", "over"}),
+        ("status=active&severity=critical", {"own"}),
+        ("severity=CRITICAL,%20warning", {"own", "over"}),
+        ("kind=outage", {"firing", "over"}),
+        ("kind=alert&kind=maintenance", {"own"}),
+        ("source=github", {"firing"}),
+        ("source=nobody", set()),
+    ],
+)
+def test_a_list_holds_what_is_asked_for(query: str, expected: set[str], client: FlaskClient) -> None:
+    assert set(listed(client, query)) == expected
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["status=open", "severity=urgent", "kind=x", "limit=0", "limit=501", "limit=ten", "limit=-1", "limit=%C2%B2"]
+    + ["status=firing,x", "source=a&source=b", "source=%00", "stauts=active"],
+)
+def test_a_value_that_is_not_known_is_refused_and_named(query: str, client: FlaskClient) -> None:
+    answer = client.get(f"/api/v1/alerts?{query}")
+
+    assert answer.status_code == 422
+    assert answer.json["error"]["details"][0]["field"] == query.partition("=")[0]
+
+
+def test_pages_follow_each_other_by_cursor_without_gap_or_repetition(ingest: Ingest, client: FlaskClient) -> None:
+    for number in range(5):
+        ingest(event(fingerprint=f"f{number}"))
+
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = client.get("/api/v1/alerts", query_string={"limit": 2, "cursor": cursor}).json
+        seen += [alert["fingerprint"] for alert in page["alerts"]]
+        cursor = page["cursor"]
+
+    assert seen == ["f4", "f3", "f2", "f1", "f0"]
+
+
+def test_an_alert_is_found_by_id_in_any_case_by_code_by_key_and_by_fingerprint(
+    ingest: Ingest, client: FlaskClient
+) -> None:
+    alert = ingest(event(fingerprint="Pipelines:US/a b"))
+    code = alert.internal_id.rpartition("-")[2]
+
+    for name in (alert.internal_id, alert.internal_id.lower(), code, code.lower(), alert.key, alert.key.upper()):
+        assert client.get(f"/api/v1/alerts/{name}").json["key"] == alert.key
+    assert client.get("/api/v1/alerts/Pipelines:US/a%20b").json["key"] == alert.key
+
+
+def test_a_fingerprint_that_ends_like_anothers_id_is_not_taken_for_it(ingest: Ingest, client: FlaskClient) -> None:
+    alert = ingest(event())
+
+    wrong = "queue-" + alert.internal_id.rpartition("-")[2]
+    assert client.get(f"/api/v1/alerts/{wrong}").status_code == 404
+
+
+def test_a_fingerprint_of_several_alerts_is_answered_with_the_candidates(ingest: Ingest, client: FlaskClient) -> None:
+    ids = {ingest(event(fingerprint="same", source=source)).internal_id for source in ("github", "retool")}
+
+    for answer in (
+        client.get("/api/v1/alerts/same"),
+        client.put("/api/v1/alerts/same/status", json={"status": "resolved"}),
+    ):
+        assert answer.status_code == 409
+        assert {candidate["id"] for candidate in answer.json["error"]["details"]} == ids
+
+
+@pytest.mark.parametrize("name", ["alert-123", "GITHUB-00000", "0" * 20, "x" * 300, "%00", "é"])
+def test_an_alert_that_does_not_exist_is_not_found(name: str, client: FlaskClient) -> None:
+    assert client.get(f"/api/v1/alerts/{name}").status_code == 404
+    assert client.put(f"/api/v1/alerts/{name}/status", json={"status": "resolved"}).status_code == 404
+
+
+def test_the_detail_tells_who_was_told_who_was_not_and_what_happened(ingest: Ingest, client: FlaskClient) -> None:
+    ingest(event())
+
+    found = client.get("/api/v1/alerts/8zc63m64hy36").json
+
+    assert found["receivers"] == ["chat"]
+    assert found["withheld"] == [
+        {"receiver": "azure_devops", "reason": "off: ADO_ORG_URL and ADO_PROJECT and ADO_PAT are not set"}
+    ]
+    assert [entry["why"] for entry in found["timeline"]] == ["opened"]
+
+
+def test_a_change_of_status_is_an_event_of_the_tokens_owner(make_app: MakeApp, ingest: Ingest) -> None:
+    ingest(event())
+    client = make_app(API_TOKENS="jane:write:first;boss:read:second").test_client()
+
+    answer = client.put(
+        "/api/v1/alerts/8zc63m64hy36/status",
+        json={"status": "resolved", "resolution_note": "问题已修复"},
+        **bearer("first"),
+    )
+
+    assert answer.status_code == 200
+    assert (answer.json["status"], answer.json["resolved_by"], answer.json["owner"]) == ("resolved", "person", "jane")
+    last = answer.json["timeline"][-1]
+    assert (last["why"], last["actor"], last["note"]) == ("resolved by a person", "jane", "问题已修复")
+
+
+def test_an_acknowledgement_is_given_and_taken_back_and_repeats_change_nothing(
+    ingest: Ingest, client: FlaskClient
+) -> None:
+    ingest(event())
+    path = "/api/v1/alerts/8zc63m64hy36/status"
+
+    steps = ["active", "acknowledged", "acknowledged", "active", "resolved", "resolved"]
+    answers = [client.put(path, json={"status": step}) for step in steps]
+
+    assert [answer.json["status"] for answer in answers] == [
+        "firing",
+        *["acknowledged"] * 2,
+        "firing",
+        *["resolved"] * 2,
+    ]
+    assert len(answers[-1].json["timeline"]) == 4
+
+
+@pytest.mark.parametrize("wanted", ["active", "acknowledged"])
+def test_what_is_resolved_is_opened_by_its_source_alone(wanted: str, ingest: Ingest, client: FlaskClient) -> None:
+    ingest(event())
+    client.put("/api/v1/alerts/8zc63m64hy36/status", json={"status": "resolved"})
+
+    answer = client.put("/api/v1/alerts/8zc63m64hy36/status", json={"status": wanted})
+
+    assert answer.status_code == 409
+    assert "only its source opens it again" in answer.json["error"]["message"]
+
+
+def test_the_id_of_a_past_episode_shows_that_episode_and_changes_nothing(ingest: Ingest, client: FlaskClient) -> None:
+    first = ingest(event())
+    ingest(event(status=EventStatus.RESOLVED, at=NOW + timedelta(hours=1)))
+    second = ingest(event(starts_at=NOW + timedelta(hours=2), at=NOW + timedelta(hours=2)))
+
+    assert client.get(f"/api/v1/alerts/{first.internal_id}").json["status"] == "resolved"
+    answer = client.put(f"/api/v1/alerts/{first.internal_id}/status", json={"status": "resolved"})
+
+    assert answer.status_code == 409
+    assert answer.json["error"]["details"]["id"] == second.internal_id
+    assert client.get(f"/api/v1/alerts/{second.internal_id}").json["status"] == "firing"
+
+
+def test_a_note_with_half_a_character_is_kept_without_it(ingest: Ingest, client: FlaskClient) -> None:
+    ingest(event())
+
+    body = json.dumps({"status": "acknowledged", "resolution_note": "half \ud83d whole 😀"})
+    answer = client.put("/api/v1/alerts/8zc63m64hy36/status", data=body, content_type="application/json")
+
+    assert answer.json["timeline"][-1]["note"] == "half ? whole 😀"
+
+
+def test_a_dead_letter_is_listed_and_sent_again(make_app: MakeApp, services: Services, ingest: Ingest) -> None:
+    alert = ingest(event())
+    letter = give_up(services, "chat", "refused (token=abcdefghijkl)")
+    client = make_app(API_TOKENS="ops:admin:first").test_client()
+
+    (found,) = client.get("/api/v1/dead-letters", **bearer("first")).json["dead_letters"]
+    assert (found["id"], found["alert_id"]) == (letter, alert.internal_id)
+    assert "abcdefghijkl" not in found["reason"]
+
+    assert client.post(f"/api/v1/dead-letters/{letter}/requeue", **bearer("first")).json == {"requeued": letter}
+    assert services.store.dead_letters() == []
+    assert services.store.waiting("chat") == 1
+    assert client.post(f"/api/v1/dead-letters/{letter}/requeue", **bearer("first")).status_code == 404
