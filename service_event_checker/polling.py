@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from service_event_checker.core.errors import Reason, SourceError
+from service_event_checker.core.clean import clean
+from service_event_checker.core.errors import InvalidInput, Reason, SourceError, StoreError
 from service_event_checker.core.model import Affects, Event, Slot, Snapshot
 from service_event_checker.core.ports import Checker, Store
 from service_event_checker.metrics import POLLS, UNKNOWN_VALUES
@@ -72,6 +73,8 @@ class Poller:
         except SourceError as error:
             self._report(self._failed(watch, slot, error))
             return error
+        except StoreError:
+            raise  # says nothing of the source
         except Exception:
             log.exception("check_crashed", checker=slot.name)
             self._report(self._failed(watch, slot, SourceError(slot.name, Reason.CRASHED)))
@@ -82,7 +85,7 @@ class Poller:
     def check(self, watch: Watch, first_good_at: datetime | None) -> Snapshot:
         """Ask the source and commit what changed. Raises SourceError (nothing is changed then) and StoreError."""
         tracked = [alert for alert in self.store.open_alerts(watch.name) if not alert.test]
-        snapshot = watch.checker.check(frozenset(alert.fingerprint for alert in tracked))
+        snapshot = _usable(watch.checker.check(frozenset(alert.fingerprint for alert in tracked)))
         now = self._clock()
         events = [replace(event, affects_us=watch.affects(event)) for event in snapshot.events]
         self.pipeline.ingest(events, now, first_good_at=first_good_at)
@@ -135,3 +138,17 @@ class Poller:
     def _report(self, slot: Slot) -> None:
         if self.store.put_slot(replace(slot, owner="", lease_until=None)) is None:
             log.warning("slot_lost", checker=slot.name)  # our poll took too long; another one runs or has reported
+
+
+def _usable(snapshot: Snapshot) -> Snapshot:
+    """Leave out the events that cannot be stored, with a warning; what they are is not known, so absence is not either."""
+    events: list[Event] = []
+    warnings: dict[str, None] = {}
+    for event in snapshot.events:
+        try:
+            events.append(clean(event))
+        except InvalidInput as error:
+            warnings[f"an item cannot be used: {error}"] = None
+    if not warnings:
+        return snapshot
+    return replace(snapshot, events=tuple(events), complete=False, warnings=(*snapshot.warnings, *warnings))

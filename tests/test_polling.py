@@ -1,0 +1,459 @@
+"""Each source is asked once per interval, however many processes there are; unknown is not over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from service_event_checker.core import matchers
+from service_event_checker.core.errors import Reason, SourceError, StoreConflict, StoreError
+from service_event_checker.core.model import (
+    Affects,
+    Alert,
+    Event,
+    EventStatus,
+    ResolvedBy,
+    Slot,
+    Snapshot,
+    Status,
+    Verb,
+    Why,
+)
+from service_event_checker.core.ports import Conflict, Done, IdTaken, Write
+from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.metrics import REGISTRY
+from service_event_checker.pipeline import Pipeline
+from service_event_checker.polling import BACK_OFF_MAX, JITTER, Poller, Watch
+from service_event_checker.stores.sql import SqlStore
+from tests.factories import NOW, event, receiver
+
+EVERY = timedelta(seconds=60)
+LEASE = timedelta(seconds=90)
+BOOK = Rulebook((Rule("all", matchers.parse(""), ("slack",)),), (), {"slack": receiver()})
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by
+
+
+class Page:
+    """A checker of a page that shows `snapshot`, or fails with `error`; `meanwhile` happens while it is read."""
+
+    def __init__(self) -> None:
+        self.snapshot = Snapshot(source="github", complete=True)
+        self.error: Exception | None = None
+        self.meanwhile: Callable[[], object] = lambda: None
+        self.asked: list[frozenset[str]] = []
+
+    def shows(self, *events: Event, complete: bool = True, **changes: object) -> None:
+        self.error = None
+        self.snapshot = replace(Snapshot(source="github", events=events, complete=complete), **changes)
+
+    def check(self, tracked: frozenset[str]) -> Snapshot:
+        self.asked.append(tracked)
+        self.meanwhile()
+        if self.error:
+            raise self.error
+        return self.snapshot
+
+
+class World:
+    """One page, one store, one clock, and as many processes as a test starts."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+        self.clock = Clock()
+        self.page = Page()
+        self.affects: Callable[[Event], Affects] = lambda _event: Affects.YES
+
+    def process(self) -> Poller:
+        watch = Watch(
+            name="github",
+            checker=self.page,
+            every=EVERY,
+            lease=LEASE,
+            resolve_after=2,
+            affects=lambda seen: self.affects(seen),
+        )
+        pipeline = Pipeline(self.store, BOOK)
+        return Poller(self.store, pipeline, {"github": watch}, clock=self.clock, jitter=lambda: 0.0)
+
+    def poll(self, *, after: timedelta = timedelta(0)) -> Snapshot | SourceError:
+        """Let time pass and poll, which has to be due."""
+        self.clock.advance(after)
+        process = self.process()
+        (slot,) = process.take_due()
+        return process.poll(slot)
+
+    @property
+    def slot(self) -> Slot:
+        return self.store.slots()["github"]
+
+    @property
+    def alert(self) -> Alert:
+        return self.store.get([event().key])[event().key]
+
+    def whys(self) -> list[Why]:
+        return [row.why for row in self.store.timeline(event().key)]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    store = SqlStore(f"sqlite:///{tmp_path}/polls.db")
+    store.prepare()
+    yield World(store)
+    store.close()
+
+
+class TestSlots:
+    def test_a_checker_is_due_at_once_and_then_after_its_interval(self, world: World) -> None:
+        world.poll()
+
+        assert world.process().take_due() == []
+        world.clock.advance(EVERY - timedelta(seconds=1))
+        assert world.process().take_due() == []
+        world.clock.advance(timedelta(seconds=1))
+        assert len(world.process().take_due()) == 1
+
+    def test_two_processes_poll_each_slot_once(self, world: World) -> None:
+        one, two = world.process(), world.process()
+
+        for _ in range(3):
+            for slot in [*one.take_due(), *two.take_due()]:
+                one.poll(slot)
+            world.clock.advance(EVERY)
+
+        assert len(world.page.asked) == 3
+
+    def test_a_process_that_reads_the_slot_too_late_does_not_take_it(self, world: World) -> None:
+        """The other one is faster between the look and the write."""
+        store, faster = world.store, world.process()
+
+        class Late:
+            def slots(self) -> dict[str, Slot]:
+                seen = store.slots()
+                faster.take_due()
+                return seen
+
+            def put_slot(self, slot: Slot) -> Slot | None:
+                return store.put_slot(slot)
+
+        late = world.process()
+        late.store = Late()  # type: ignore[assignment]  # what taking a slot uses of it
+
+        assert late.take_due() == []
+        world.clock.advance(LEASE)
+        assert late.take_due() == []
+
+    def test_intervals_are_spread_so_that_checkers_do_not_call_in_step(self, world: World) -> None:
+        process = Poller(
+            world.store, Pipeline(world.store, BOOK), world.process().watches, clock=world.clock, jitter=lambda: 1.0
+        )
+
+        (slot,) = process.take_due()
+
+        assert slot.due_at == NOW + EVERY * (1 + JITTER)
+
+    def test_a_poll_that_died_frees_its_slot_when_its_lease_is_over(self, world: World) -> None:
+        world.process().take_due()
+
+        world.clock.advance(LEASE - timedelta(seconds=1))
+        assert world.process().take_due() == []
+        world.clock.advance(timedelta(seconds=1))
+        assert len(world.process().take_due()) == 1
+
+    def test_a_poll_that_hung_does_not_overwrite_what_another_has_reported(self, world: World) -> None:
+        def hang() -> None:
+            world.page.meanwhile = lambda: None
+            world.clock.advance(LEASE)
+            world.poll()
+            world.page.error = SourceError("github", Reason.TIMEOUT)
+
+        world.page.meanwhile = hang
+        world.poll()
+
+        assert len(world.page.asked) == 2
+        assert (world.slot.failures, world.slot.unknown_since) == (0, None)
+
+    def test_missed_runs_are_caught_up_once(self, world: World) -> None:
+        world.poll()
+
+        world.poll(after=EVERY * 50)
+
+        assert world.process().take_due() == []
+        assert world.slot.due_at == world.clock.now + EVERY
+
+    def test_a_run_is_recorded(self, world: World) -> None:
+        world.poll()
+
+        assert (world.slot.last_run_at, world.slot.last_success_at) == (NOW, NOW)
+        assert (world.slot.owner, world.slot.lease_until) == ("", None)
+
+
+class TestAReadablePage:
+    def test_what_it_shows_is_tracked_and_asked_for(self, world: World) -> None:
+        world.page.shows(event())
+        world.poll()
+        world.poll(after=EVERY)
+
+        assert world.alert.status is Status.FIRING
+        assert world.page.asked == [frozenset(), frozenset({event().fingerprint})]
+        assert world.store.waiting("slack") == 1
+
+    def test_what_is_gone_from_two_complete_polls_is_over(self, world: World) -> None:
+        world.page.shows(event())
+        world.poll()
+        world.page.shows()
+
+        world.poll(after=EVERY)
+        assert world.alert.open
+        world.poll(after=EVERY)
+
+        assert world.alert.resolved_by is ResolvedBy.ABSENCE
+        assert world.whys() == [Why.OPENED, Why.RESOLVED_BY_ABSENCE]
+
+    def test_polls_between_that_cannot_be_read_do_not_count_as_absence(self, world: World) -> None:
+        world.page.shows(event())
+        world.poll()
+        world.page.shows()
+        world.poll(after=EVERY)
+        world.page.error = SourceError("github", Reason.TIMEOUT)
+
+        world.poll(after=EVERY)
+        world.poll(after=BACK_OFF_MAX)
+
+        assert world.alert.open
+
+    def test_a_windowed_list_ends_nothing_by_what_it_leaves_out(self, world: World) -> None:
+        world.page.shows(event())
+        world.poll()
+        world.page.shows(complete=False)
+
+        for _ in range(5):
+            world.poll(after=EVERY)
+
+        assert world.alert.open
+
+    def test_what_was_asked_for_and_could_not_be_read_is_not_over(self, world: World) -> None:
+        world.page.shows(event())
+        world.poll()
+        world.page.shows(unknown=frozenset({event().fingerprint}))
+
+        for _ in range(5):
+            world.poll(after=EVERY)
+
+        assert world.alert.open
+
+    def test_the_filter_decides_opening_only(self, world: World) -> None:
+        world.page.shows(event())
+        world.affects = lambda _event: Affects.NO
+        world.poll()
+        assert world.store.open_alerts() == []
+
+        world.affects = lambda _event: Affects.YES
+        world.poll(after=EVERY)
+        world.affects = lambda _event: Affects.NO
+        world.page.shows(event(title="New", at=NOW + EVERY))
+        world.poll(after=EVERY)
+
+        assert (world.alert.title, world.alert.affects_us) == ("New", Affects.YES)
+
+    def test_test_alerts_are_neither_asked_for_nor_missed(self, world: World) -> None:
+        world.process().pipeline.ingest([event(test=True)], NOW)
+
+        for _ in range(3):
+            world.poll(after=EVERY)
+
+        assert world.alert.open
+        assert set(world.page.asked) == {frozenset()}
+
+    def test_history_is_not_stored_but_what_was_missed_is(self, world: World) -> None:
+        old = event(fingerprint="old", status=EventStatus.RESOLVED, starts_at=NOW, at=NOW)
+        world.page.shows(old)
+        world.poll()
+        first_good_at = world.slot.first_good_at
+
+        between = NOW + EVERY / 2
+        world.page.shows(old, event(status=EventStatus.RESOLVED, starts_at=between, at=between))
+        world.poll(after=EVERY)
+
+        assert world.whys() == [Why.MISSED]
+        assert world.store.get([old.key]) == {}
+        assert world.slot.first_good_at == first_good_at == NOW
+        assert world.store.waiting() == 0
+
+    def test_the_first_good_poll_is_the_first_that_could_be_read(self, world: World) -> None:
+        world.page.error = SourceError("github", Reason.TIMEOUT)
+        world.poll()
+        assert world.slot.first_good_at is None
+
+        world.page.shows()
+        world.poll(after=BACK_OFF_MAX)
+        first = world.clock.now
+        world.poll(after=EVERY)
+
+        assert world.slot.first_good_at == first
+
+    def test_warnings_are_kept_and_each_is_counted_once(self, world: World) -> None:
+        def counted() -> float:
+            return REGISTRY.get_sample_value("poc_unknown_values_total", {"checker": "github"}) or 0.0
+
+        before = counted()
+        world.page.shows(warnings=("unknown state: sparkling",))
+        world.poll()
+        world.poll(after=EVERY)
+        world.page.shows(warnings=("unknown state: sparkling", "unknown impact: huge"))
+        world.poll(after=EVERY)
+
+        assert counted() - before == 2
+        assert world.slot.warnings == ("unknown state: sparkling", "unknown impact: huge")
+        world.page.shows()
+        world.poll(after=EVERY)
+        assert world.slot.warnings == ()
+
+
+class TestAnItemThatCannotBeUsed:
+    def test_does_not_hide_the_others_and_is_a_warning(self, world: World) -> None:
+        world.page.shows(event(fingerprint=""), event())
+
+        snapshot = world.poll()
+
+        assert isinstance(snapshot, Snapshot)
+        assert world.alert.open
+        assert (world.slot.unknown_since, len(world.slot.warnings)) == (None, 1)
+        assert "fingerprint" in world.slot.warnings[0]
+
+    def test_and_its_text_is_not_repeated_for_each_of_them(self, world: World) -> None:
+        world.page.shows(event(fingerprint=""), event(fingerprint="x" * 300), event(source=""))
+
+        world.poll()
+
+        assert len(world.slot.warnings) == 2
+
+    def test_makes_the_list_incomplete_for_it_may_be_one_that_is_tracked(self, world: World) -> None:
+        world.page.shows(event())
+        world.poll()
+        world.page.shows(event(fingerprint="x" * 300))
+
+        for _ in range(3):
+            world.poll(after=EVERY)
+
+        assert world.alert.open
+
+
+class TestAnUnreadablePage:
+    def test_changes_no_alert_and_shows_as_unknown_since_the_first_failure(self, world: World) -> None:
+        world.page.shows(event())
+        world.poll()
+        before = world.alert
+        world.page.error = SourceError("github", Reason.GARBAGE, "no JSON")
+
+        failed = world.poll(after=EVERY)
+        first = world.clock.now
+        world.poll(after=BACK_OFF_MAX)
+
+        assert failed is world.page.error
+        assert world.alert == before
+        assert (world.slot.unknown_since, world.slot.unknown_reason) == (first, "unreadable answer: no JSON")
+        assert (world.slot.failures, world.slot.last_success_at) == (2, NOW)
+
+    def test_is_known_again_as_soon_as_it_is_read(self, world: World) -> None:
+        world.page.error = SourceError("github", Reason.TIMEOUT)
+        world.poll()
+
+        world.page.shows()
+        world.poll(after=EVERY)
+
+        assert (world.slot.unknown_since, world.slot.unknown_reason, world.slot.failures) == (None, "", 0)
+
+    def test_is_asked_less_often_the_longer_it_fails_within_a_limit(self, world: World) -> None:
+        world.page.error = SourceError("github", Reason.TIMEOUT)
+        pauses = []
+        for _ in range(15):
+            world.poll()
+            pauses.append(world.slot.due_at - world.clock.now)
+            world.clock.now = world.slot.due_at
+
+        assert pauses[:3] == [EVERY, EVERY * 2, EVERY * 4]
+        assert set(pauses[3:]) == {BACK_OFF_MAX}
+        world.page.shows()
+        world.poll()
+        assert world.slot.due_at - world.clock.now == EVERY
+
+    @pytest.mark.parametrize(("asked", "expected"), [(600, 600), (5, 60)], ids=["longer", "shorter than the interval"])
+    def test_its_wish_for_a_pause_is_heard(self, world: World, asked: float, expected: int) -> None:
+        world.page.error = SourceError("github", Reason.RATE_LIMITED, retry_after=asked)
+
+        world.poll()
+
+        assert world.slot.due_at - world.clock.now == timedelta(seconds=expected)
+
+    def test_a_checker_that_crashes_is_unknown_and_the_crash_is_not_hidden(self, world: World) -> None:
+        world.page.error = ZeroDivisionError("oh")
+
+        with pytest.raises(ZeroDivisionError):
+            world.poll()
+
+        assert (world.slot.unknown_since, world.slot.unknown_reason) == (NOW, "internal error")
+        assert (world.slot.lease_until, world.slot.failures) == (None, 1)
+
+    def test_after_long_it_is_still_unknown_since_the_beginning(self, world: World) -> None:
+        world.page.error = SourceError("github", Reason.TIMEOUT)
+        for _ in range(20):
+            world.poll(after=BACK_OFF_MAX)
+
+        assert world.slot.unknown_since == NOW + BACK_OFF_MAX
+
+
+class TestAStoreThatIsAway:
+    class Away:
+        """A store whose commits fail; all else works."""
+
+        def __init__(self, store: SqlStore, error: StoreError) -> None:
+            self.store, self.error = store, error
+
+        def get(self, keys: Iterable[str]) -> dict[str, Alert]:
+            return self.store.get(keys)
+
+        def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
+            raise self.error
+
+    @pytest.mark.parametrize("error", [StoreError("locked"), StoreConflict("contended")], ids=str)
+    def test_says_nothing_of_the_source_and_the_slot_is_free_after_its_lease(
+        self, world: World, error: StoreError
+    ) -> None:
+        world.page.shows(event())
+        process = world.process()
+        process.pipeline = Pipeline(self.Away(world.store, error), BOOK)  # type: ignore[arg-type]  # what ingest uses
+        (slot,) = process.take_due()
+
+        with pytest.raises(type(error)):
+            process.poll(slot)
+
+        assert (world.slot.unknown_since, world.slot.failures) == (None, 0)
+        assert world.process().take_due() == []
+        world.poll(after=LEASE)
+        assert world.alert.open
+
+
+def test_a_check_by_hand_tells_what_it_found_and_leaves_the_schedule_alone(world: World) -> None:
+    world.page.shows(event())
+    process = world.process()
+
+    snapshot = process.check(process.watches["github"], None)
+
+    assert snapshot.events == (event(),)
+    assert world.store.slots() == {}
+    claimed = world.store.claim("slack", limit=9, owner="me", now=NOW, until=NOW + LEASE)
+    assert [one.delivery.verb for one in claimed] == [Verb.OPEN]
