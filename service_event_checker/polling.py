@@ -141,7 +141,7 @@ class Poller:
 
 
 def _usable(snapshot: Snapshot) -> Snapshot:
-    """Leave out the events that cannot be stored, with a warning; what they are is not known, so absence is not either."""
+    """Leave out, with a warning, events that cannot be stored; any tracked alert may be one of them."""
     events: list[Event] = []
     warnings: dict[str, None] = {}
     for event in snapshot.events:
