@@ -27,6 +27,7 @@ _ENV = {
     "description": 'The value of an environment variable, as "env:NAME". Secrets are written in no other way.',
 }
 _DURATION = {"anyOf": [{"type": "string", "pattern": r"^(\s*[0-9.]+\s*(ms|s|m|h|d))+\s*$"}, {"type": "number"}]}
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _NAMES = {"pattern": "^[a-z0-9][a-z0-9_-]{0,39}$"}
 
 
@@ -38,7 +39,7 @@ class _Generator(GenerateJsonSchema):
 
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, timedelta):
-            return f"{dft.total_seconds():g}s"
+            return _duration(dft)
         return super().encode_default(dft)
 
 
@@ -120,5 +121,13 @@ def _untitled(schema: Any) -> Any:
     if isinstance(schema, list):
         return [_untitled(part) for part in schema]
     if isinstance(schema, dict):
-        return {name: _untitled(part) for name, part in schema.items() if name != "title" or isinstance(part, dict)}
+        kept = {name: part for name, part in schema.items() if name != "title" or isinstance(part, dict)}
+        return {name: part if name == "default" else _untitled(part) for name, part in kept.items()}
     return schema
+
+
+def _duration(span: timedelta) -> str:
+    """Write a duration in the largest unit that divides it."""
+    seconds = int(span.total_seconds())
+    unit = next(unit for unit in _UNITS if seconds % _UNITS[unit] == 0)
+    return f"{seconds // _UNITS[unit]}{unit}"

@@ -85,7 +85,7 @@ def _doubts(state: State, unread: Sequence[CheckerState], asked: Sequence[Checke
 
 
 def _names(alerts: Iterable[Alert]) -> list[str]:
-    return list(dict.fromkeys(platform_name(alert.source) for alert in alerts))
+    return sorted({platform_name(alert.source) for alert in alerts}, key=str.lower)
 
 
 def _listed(names: Sequence[str]) -> str:
