@@ -82,8 +82,6 @@ class Tables:
         self._service = TableServiceClient.from_connection_string(
             connection_string,
             transport=_transport(),
-            connection_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
             retry_total=1,
             retry_read=0,  # a hanging store costs one read time-out, not two
             retry_backoff_factor=0.1,
@@ -200,7 +198,7 @@ def _transport() -> RequestsTransport:
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=2 * THREADS))
-    return RequestsTransport(session=session)
+    return RequestsTransport(session=session, connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
 
 
 def _table_is_missing(error: HttpResponseError) -> bool:
