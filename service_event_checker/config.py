@@ -19,11 +19,15 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def parse_duration(text: object) -> object:
     """Turn "60s", "5m", "1h30m" or a number of seconds into a timedelta; anything else is pydantic's to refuse."""
-    if isinstance(text, bool) or not isinstance(text, str | int | float):
+    if not isinstance(text, str | int | float):
         return text
-    if isinstance(text, int | float):
-        return timedelta(seconds=text)
-    return _duration(text)
+    try:
+        duration = _duration(text) if isinstance(text, str) else timedelta(seconds=text)
+    except (OverflowError, ValueError):
+        duration = timedelta(-1)
+    if isinstance(text, bool) or duration < timedelta(0):
+        raise ValueError('is no duration. Write it like "60s", "5m" or "1h30m"')
+    return duration
 
 
 def _duration(text: str) -> timedelta:
@@ -32,9 +36,7 @@ def _duration(text: str) -> timedelta:
         digits = len(rest) - len(rest.lstrip("0123456789."))
         unit = rest[digits:].lstrip()[:2]
         unit = unit if unit == "ms" else unit[:1]
-        if not digits or unit not in _UNITS:
-            raise ValueError(f'"{text}" is no duration; write it like "60s", "5m" or "1h30m"')
-        seconds += float(rest[:digits]) * _UNITS[unit]
+        seconds += float(rest[:digits]) * _UNITS.get(unit, float("nan"))
         rest = rest[digits:].lstrip()[len(unit) :].lstrip()
     return timedelta(seconds=seconds)
 

@@ -5,17 +5,17 @@ A mistake stops the start; a missing credential turns one entry off and says whi
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 
 from service_event_checker.config import CheckerConfig, DestinationConfig, Model
+from service_event_checker.config_problems import explain, nearest
 from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
@@ -146,19 +146,21 @@ def _entry(
     problems: list[str],
 ) -> Entry[ModelT] | None:
     values, unset = _resolve(raw, environ)
+    bare = [field for field, value in raw.items() if _is_bare_secret(model, field, value)]
+    problems += [f'{where}.{field}: is a secret. Write "env:NAME" here and set that variable' for field in bare]
     for field, variables in model.ENV.items():
         given = next((environ[variable] for variable in variables if environ.get(variable)), None)
         if field not in raw and given is not None:
             values[field] = given
     missing = [_variable(field, raw, model, unset) for field in model.NEEDS if not values.get(field)]
-    why_off = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set" if missing else ""
+    why_off = _not_set(missing)
     try:
         return Entry(name, kind, model.model_validate(values), why_off)
     except ValidationError as error:
         absent = {str(part["loc"][0]) for part in error.errors() if part["type"] == "missing" and part["loc"]}
         if len(absent) == error.error_count() and absent <= unset.keys():
-            return Entry(name, kind, None, f"{' and '.join(sorted(unset[field] for field in absent))} is not set")
-        problems += _explain(error, where, model)
+            return Entry(name, kind, None, _not_set([unset[field] for field in sorted(absent)]))
+        problems += explain(error, where, model)
         return None
 
 
@@ -182,10 +184,22 @@ def _variable(field: str, raw: Mapping[str, Any], model: type[Model], unset: Map
     return unset.get(field) or next(iter(model.ENV.get(field, ())), field)
 
 
+def _not_set(variables: Sequence[str]) -> str:
+    verb = "is" if len(variables) == 1 else "are"
+    return f"{' and '.join(variables)} {verb} not set" if variables else ""
+
+
+def _is_bare_secret(model: type[Model], field: str, value: Any) -> bool:
+    """Whether a secret stands in the file itself, where backups and pull requests would carry it on."""
+    known = model.model_fields.get(field)
+    kinds = (known.annotation, *get_args(known.annotation)) if known else ()
+    return SecretStr in kinds and isinstance(value, str) and not value.startswith("env:")
+
+
 def _rule(number: int, entry: _RuleEntry, destinations: Mapping[str, Any], problems: list[str]) -> Rule:
     for name in entry.send:
         if name not in destinations:
-            problems.append(f'rules[{number}].send: "{name}" is no destination.{_nearest(name, list(destinations))}')
+            problems.append(f'rules[{number}].send: "{name}" is no destination.{nearest(name, list(destinations))}')
     return Rule(entry.name, _matchers(entry.match, f"rules[{number}].match", problems), entry.send, entry.proceed)
 
 
@@ -194,7 +208,10 @@ def _silence(number: int, entry: _SilenceEntry, problems: list[str]) -> Silence:
     ends_at: datetime = entry.ends_at
     if ends_at <= entry.starts_at:
         problems.append(f"{where}.ends_at: is not after starts_at. Give the end of the silence")
+    found = len(problems)
     parts = _matchers(entry.match, f"{where}.match", problems)
+    if not parts and len(problems) == found:
+        problems.append(f'{where}.match: would silence everything. Say what, like source="github"')
     return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason)
 
 
@@ -212,34 +229,14 @@ def _validated(model: type[ModelT], raw: Any, where: str, problems: list[str]) -
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        problems += _explain(error, where, model)
+        problems += explain(error, where, model)
         return None
-
-
-def _explain(error: ValidationError, where: str, model: type[BaseModel]) -> list[str]:
-    """Turn pydantic's findings into `path: problem. hint`."""
-    lines = []
-    for part in error.errors(include_url=False, include_context=False, include_input=False):
-        steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in part["loc"]]
-        path = (where + "".join(steps)).removeprefix(".") or "the file"
-        if part["type"] == "extra_forbidden":
-            known = [field.alias or name for name, field in model.model_fields.items()]
-            nested = len(part["loc"]) > 1
-            lines.append(f"{path}: is no known key.{'' if nested else _nearest(str(part['loc'][-1]), known)}")
-        else:
-            lines.append(f"{path}: {part['msg'].removeprefix('Value error, ').lower()}")
-    return lines
 
 
 def _unknown_kind(kind: object, known: Sequence[str]) -> str:
     if kind is None:
         return f"is missing. Give one of {', '.join(known)}"
-    return f'"{kind}" is no known kind.{_nearest(str(kind), known)}'
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f' Did you mean "{near[0]}"?' if near else f" Known are {', '.join(sorted(known)) or 'none'}"
+    return f'"{kind}" is no known kind.{nearest(str(kind), known)}'
 
 
 def _well_named(name: str) -> bool:

@@ -1,0 +1,93 @@
+"""Says what is wrong with a value of config.json, for people: `path: problem. hint`. Never shows the value."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+# What pydantic calls it (https://docs.pydantic.dev/latest/errors/validation_errors/), the problem, and how to mend it.
+_PLAIN = {
+    "missing": ("is missing", "Add it"),
+    "string_type": ("is no text", 'Write it in "quotes"'),
+    "int_type": ("is no whole number", "Write it like 2"),
+    "int_parsing": ("is no whole number", "Write it like 2"),
+    "int_from_float": ("is no whole number", "Write it like 2"),
+    "float_type": ("is no number", "Write it like 0.5"),
+    "float_parsing": ("is no number", "Write it like 0.5"),
+    "bool_type": ("is neither true nor false", "Write true or false, without quotes"),
+    "bool_parsing": ("is neither true nor false", "Write true or false, without quotes"),
+    "time_delta_type": ("is no duration", 'Write it like "60s", "5m" or "1h30m"'),
+    "tuple_type": ("is no list", "Write it in [square brackets]"),
+    "dict_type": ("is no object", "Write it in {braces}"),
+    "model_type": ("is no object", "Write it in {braces}"),
+    "too_short": ("is empty", "Name at least one"),
+    "string_too_short": ("is empty", "Fill it in"),
+    "string_too_long": ("is too long", "Shorten it"),
+    "timezone_aware": ("has no time zone", 'Write it like "2026-01-31T12:00:00Z"'),
+    "datetime_type": ("is no time", 'Write it like "2026-01-31T12:00:00Z"'),
+    "datetime_parsing": ("is no time", 'Write it like "2026-01-31T12:00:00Z"'),
+    "datetime_from_date_parsing": ("is no time", 'Write it like "2026-01-31T12:00:00Z"'),
+}
+_BOUNDS = {
+    "greater_than_equal": ("is too small", "Give at least {ge}"),
+    "greater_than": ("is too small", "Give more than {gt}"),
+    "less_than_equal": ("is too large", "Give at most {le}"),
+    "less_than": ("is too large", "Give less than {lt}"),
+    "literal_error": ("is not one of those known", "Give {expected}"),
+    "enum": ("is not one of those known", "Give {expected}"),
+}
+_DURATION = re.compile(r"datetime\.timedelta\((?:seconds=)?(\d+)\)")
+
+
+def explain(error: ValidationError, where: str, model: type[BaseModel]) -> list[str]:
+    """Turn pydantic's findings on `model` into lines; `where` is the model's own place in the file."""
+    lines = []
+    for part in error.errors(include_url=False, include_input=False):
+        steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in part["loc"]]
+        path = (where + "".join(steps)).removeprefix(".") or "the file"
+        lines.append(f"{path}: {_said(part['type'], part['msg'], part.get('ctx', {}), part['loc'], model)}")
+    return lines
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return the hint for a name that is not among those known, with a blank in front."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f' Did you mean "{near[0]}"?' if near else f" Known are {', '.join(sorted(known)) or 'none'}"
+
+
+def _said(kind: str, message: str, context: dict[str, Any], place: Sequence[int | str], model: type[BaseModel]) -> str:
+    if kind == "extra_forbidden":
+        return f"is no known key.{nearest(str(place[-1]), _keys_at(model, place[:-1]))}"
+    if kind in _PLAIN:
+        return ". ".join(_PLAIN[kind])
+    if kind in _BOUNDS:
+        problem, hint = _BOUNDS[kind]
+        return f"{problem}. {hint.format(**{name: _written(bound) for name, bound in context.items()})}"
+    return message.removeprefix("Value error, ")
+
+
+def _written(bound: object) -> str:
+    """Return a bound as the file would say it; pydantic gives that of a duration as Python code."""
+    duration = _DURATION.fullmatch(str(bound))
+    return f"{duration[1]}s" if duration else str(bound)
+
+
+def _keys_at(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """Return the keys that the model inside `model` at `place` has; none where there is no model."""
+    for step in place:
+        if isinstance(step, int):
+            continue
+        annotation = next((f.annotation for n, f in model.model_fields.items() if step in (n, f.alias)), None)
+        inner = [part for part in (annotation, *get_args(annotation)) if _is_model(part)]
+        if not inner:
+            return []
+        model = inner[0]
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
