@@ -5,15 +5,25 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
 _MASK = "[secret]"
 _SHAPES = re.compile(
-    r"(?i)(bearer|basic|token[ =:]+)\s*[a-z0-9+/=_.\-]{8,}|xox[a-z]-[\w-]+|(?<=://)[^/\s@]+:[^/\s@]+(?=@)"
+    r"""(?ix)
+      (?:bearer|basic) [\s:]+ [a-z0-9+/=_.~-]{8,}
+    | (?: token | passw(?:or)?d | secret | api_?key | accountkey | [?&](?:key|sig|sign) )
+      ["']? \s* [=:] \s* ["']? [^\s"'&;,]{6,}
+    | token \s+ [a-z0-9_.-]{16,}
+    | (?: xox[a-z] | xapp ) - [\w-]+
+    | hooks\.slack\.com/ [^\s"']+ | /hook/ [\w-]{8,} | bot\d+ : [\w-]{20,}
+    | (?<=://) [^/\s@"']+ (?=@)
+    """
 )
+_NAMES = re.compile(r"(?i)(token|passw(or)?d|secret|api_?key|authorization|(^|_)pat)$")
+_DEPTH = 6  # what lies deeper is written as text
 _known: set[str] = set()
 
 
@@ -26,7 +36,7 @@ def set_up(*, level: str = "INFO", form: str = "console") -> None:
         structlog.processors.format_exc_info,
         _mask,
     ]
-    last = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    last = structlog.processors.JSONRenderer() if form == "json" else _console()
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
@@ -45,19 +55,42 @@ def hide(secrets: Iterable[str]) -> None:
 
 def masked(text: str) -> str:
     """Return the text without known secrets and without what looks like one."""
-    for secret in _known:
+    for secret in sorted(_known, key=len, reverse=True):  # one may be a part of another
         text = text.replace(secret, _MASK)
     return _SHAPES.sub(_MASK, text)
 
 
 def _mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        event[name] = masked(value) if isinstance(value, str) else value
+        if not name.startswith("_"):  # the standard library's own record, dropped before anything is written
+            event[name] = _masked_value(value, name)
     return event
+
+
+def _masked_value(value: Any, name: str = "", depth: int = 0) -> Any:
+    """Return the value masked all through; what is no plain value becomes text, as the renderers would make it."""
+    if value is None or isinstance(value, bool):
+        return value
+    if _NAMES.search(name):
+        return _MASK
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, Mapping) and depth < _DEPTH:
+        return {masked(str(key)): _masked_value(part, str(key), depth + 1) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset) and depth < _DEPTH:
+        return [_masked_value(part, "", depth + 1) for part in value]
+    return masked(repr(value))
 
 
 def _drop_meta(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return structlog.stdlib.ProcessorFormatter.remove_processors_meta(_logger, _method, event)
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    """Return the renderer for a terminal; tracebacks are plain, for richer ones show local variables."""
+    return structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
 
 
 def _number(level: str) -> int:
