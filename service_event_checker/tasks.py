@@ -23,7 +23,7 @@ HEARTBEAT = timedelta(seconds=10)
 HEARTBEAT_MAX_AGE = timedelta(seconds=30)  # then no process is running the engine
 HEARTBEAT_SETTING = "heartbeat"
 WORKERS_PER_RECEIVER = 2
-IDLE_SECONDS = 1.0  # how soon a delivery that becomes due by itself is seen
+IDLE_SECONDS = 15.0  # a worker looks by itself this often; the tick wakes it when something is due
 STOP_SECONDS = 3.5  # App Service kills five seconds after SIGTERM
 START_RETRY_SECONDS = 2.0
 
@@ -82,6 +82,7 @@ class Engine:
         services = self.services
         return {
             self._poll_due: TICK,
+            self._wake_due: TICK,
             self._beat: HEARTBEAT,
             lambda: services.pipeline.release(_now()): timedelta(seconds=10),
             lambda: services.store.sweep(_now()): timedelta(seconds=15),
@@ -95,6 +96,11 @@ class Engine:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         for slot in self.services.poller.take_due():
             self._spawn(f"poll-{slot.name}", self._poll, slot)
+
+    def _wake_due(self) -> None:
+        """Wake the workers of what has become due by itself: one look for all of them."""
+        for receiver in self.services.store.due(self.services.outbox.destinations, _now()):
+            self.services.wakes.of(receiver).set()
 
     def _poll(self, slot: Slot) -> None:
         try:

@@ -226,6 +226,10 @@ class Store(Protocol):
         """Write all, each alert atomically with its rows and independent of the others; results in order."""
         ...
 
+    def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
+        """Return those of the receivers that something is due for and free to claim; one cheap look for all."""
+        ...
+
     def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
         """Lease up to `limit` due deliveries of a receiver to `owner`, most severe first."""
         ...

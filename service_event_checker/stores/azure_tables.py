@@ -78,6 +78,9 @@ class AzureTablesStore:
         self.active = self.tables.table(active_table)
         self.resolved = self.tables.table(resolved_table)
 
+    def prepare(self) -> None:
+        self.ping()  # missing tables are made when a write misses them
+
     def close(self) -> None:
         self.tables.close()
 
@@ -146,6 +149,11 @@ class AzureTablesStore:
             for group in self.tables.each(lambda group: self._send(group, now), packed):
                 results |= {attempt.place: attempt.result for attempt in group if attempt.result}
         return [results[place] for place in range(len(writes))]
+
+    def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
+        values = {"now": azure_keys.sortable(codec.micros(now))}
+        rows = self._scan(azure_keys.LANE, "free_at le @now", values, columns=["receiver"])
+        return {row["receiver"] for row in rows}.intersection(receivers)
 
     def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
         def lease(lane: StoredLane) -> Delivery | None:

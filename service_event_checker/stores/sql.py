@@ -13,13 +13,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, create_engine, delete, event, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.errors import LeaseLost, StoreConflict, StoreError
-from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
+from service_event_checker.core.model import Alert, Delivery, Link, Severity, Slot, Transition
 from service_event_checker.core.ports import (
     Claimed,
     Conflict,
@@ -48,6 +61,22 @@ BUSY_SECONDS = 5  # a store that is locked longer counts as away
 CHUNK = 500  # parameters in one IN list; SQLite's own limit is far higher, others' is not
 ARCHIVED_AT_ONCE = 200
 PAGE_MAX = 500
+
+
+# Severity by severity, so that the index gives the order however much waits.
+_DUE = (
+    select(deliveries.c.doc)
+    .where(
+        deliveries.c.receiver == bindparam("receiver"),
+        deliveries.c.dead.is_(False),
+        deliveries.c.severity == bindparam("severity"),
+        deliveries.c.due_at <= bindparam("at"),
+        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= bindparam("at")),
+    )
+    .order_by(deliveries.c.due_at)
+    .limit(bindparam("most"))
+)
+_DUE_LOCKED = _DUE.with_for_update(skip_locked=True)
 
 
 class SqlStore:
@@ -119,20 +148,18 @@ class SqlStore:
         with self._write() as connection:
             return [sql_rows.write_one(connection, write, now) for write in writes]
 
-    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
+    def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
         at = codec.micros(now)
-        due = and_(
-            deliveries.c.receiver == receiver,
-            deliveries.c.dead.is_(False),
-            deliveries.c.due_at <= at,
-            or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= at),
-        )
-        wanted = select(deliveries.c.doc).where(due).order_by(deliveries.c.severity, deliveries.c.due_at).limit(limit)
         with self._read() as connection:
-            if connection.scalar(wanted.limit(1)) is None:
+            return {name for name in receivers if _due(connection, {"at": at, "receiver": name}, 1, _DUE)}
+
+    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
+        values = {"receiver": receiver, "at": codec.micros(now)}
+        with self._read() as connection:
+            if not _due(connection, values, 1, _DUE):
                 return []  # an idle look costs no write lock
         with self._write() as connection:
-            docs = connection.scalars(wanted.with_for_update(skip_locked=True)).all()
+            docs = _due(connection, values, limit, _DUE_LOCKED)
             leased = [replace(codec.load_delivery(doc), owner=owner, lease_until=until) for doc in docs]
             for delivery in leased:
                 _put(connection, delivery)
@@ -278,6 +305,16 @@ class SqlStore:
                 yield connection
         except SQLAlchemyError as error:
             raise StoreError(type(error).__name__) from error
+
+
+def _due(connection: Connection, values: dict[str, Any], limit: int, wanted: Select[Any]) -> list[str]:
+    """Return the documents of due deliveries, the most severe first."""
+    found: list[str] = []
+    for severity in Severity:
+        if len(found) < limit:
+            most = {"severity": severity.rank, "most": limit - len(found)}
+            found += connection.scalars(wanted, values | most)
+    return found
 
 
 def _page(query: Query) -> Select[Any]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, delete, insert, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from service_event_checker.core import lanes as lane_rules
@@ -14,9 +14,21 @@ from service_event_checker.core.lanes import Lane, LaneChange, over_before_sent
 from service_event_checker.core.model import Alert, Delivery, Link, Transition, Why, internal_code
 from service_event_checker.core.ports import Conflict, Done, IdTaken, Write
 from service_event_checker.stores import codec
-from service_event_checker.stores.sql_tables import alerts, deliveries, episodes, internal_ids, lanes, links, timeline
+from service_event_checker.stores.sql_tables import (
+    alerts,
+    deliveries,
+    episodes,
+    internal_ids,
+    lanes,
+    links,
+    metadata,
+    timeline,
+)
 
 _OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.MISSED})
+# Built once: making a statement costs more than SQLite needs to run it.
+_INSERT = {table: insert(table) for table in metadata.tables.values()}
+_ID_HOLDER = select(internal_ids).where(internal_ids.c.code == bindparam("code"))
 
 
 def write_one(connection: Connection, write: Write, now: datetime) -> Done | Conflict | IdTaken:
@@ -31,7 +43,7 @@ def write_one(connection: Connection, write: Write, now: datetime) -> Done | Con
     if transitions:
         doc = codec.dump_transitions(transitions)
         row = {"key": stored.key, "revision": stored.revision, "episode": stored.episode, "doc": doc}
-        connection.execute(insert(timeline).values(row))
+        connection.execute(_INSERT[timeline], row)
     for link in write.links:
         put_link(connection, link)
     savepoint.commit()
@@ -52,13 +64,16 @@ def read_lane(connection: Connection, key: str, receiver: str, *, lock: bool = F
 def apply(connection: Connection, change: LaneChange) -> None:
     """Write what the lane rules decided."""
     lane = change.lane
+    place = {"key": lane.key, "receiver": lane.receiver}
     values = {"revision": lane.revision, "head": lane.head, "dead_episode": lane.dead_episode}
-    upsert(connection, lanes, {"key": lane.key, "receiver": lane.receiver}, values)
     gone = [*change.drop, *(delivery.id for delivery in change.put)]
-    if gone:
+    if lane.revision == 1:
+        connection.execute(_INSERT[lanes], place | values)
+    else:
+        upsert(connection, lanes, place, values)
         connection.execute(delete(deliveries).where(deliveries.c.id.in_(gone)))
     for delivery in change.put:
-        connection.execute(insert(deliveries).values(delivery_row(delivery)))
+        connection.execute(_INSERT[deliveries], delivery_row(delivery))
     if change.dead:
         row = delivery_row(change.dead) | {"dead": True}
         connection.execute(update(deliveries).where(deliveries.c.id == change.dead.id).values(row))
@@ -80,7 +95,7 @@ def upsert(connection: Connection, table: Table, place: dict[str, Any], values: 
     """Update the row at `place`, or insert it. The caller's transaction keeps others away."""
     at_place = and_(*(table.c[name] == value for name, value in place.items()))
     if connection.execute(update(table).where(at_place).values(**values)).rowcount == 0:
-        connection.execute(insert(table).values(**place, **values))
+        connection.execute(_INSERT[table], place | values)
 
 
 def delivery_row(delivery: Delivery) -> dict[str, Any]:
@@ -121,7 +136,7 @@ def _refusal(connection: Connection, write: Write, stored: Alert) -> Conflict | 
     opening = any(transition.why in _OPENINGS for transition in write.transitions)
     if write.alert.revision == 0:
         try:
-            connection.execute(insert(alerts).values(key=stored.key, **alert_row(stored)))
+            connection.execute(_INSERT[alerts], {"key": stored.key, **alert_row(stored)})
         except IntegrityError:
             return Conflict(stored.key)
     else:
@@ -144,9 +159,9 @@ def _keep_previous(connection: Connection, key: str) -> None:
 
 def _take_id(connection: Connection, alert: Alert) -> bool:
     code = internal_code(alert.internal_id)
-    holder = connection.execute(select(internal_ids).where(internal_ids.c.code == code)).mappings().first()
+    holder = connection.execute(_ID_HOLDER, {"code": code}).mappings().first()
     if holder is None:
-        connection.execute(insert(internal_ids).values(code=code, key=alert.key, episode=alert.episode))
+        connection.execute(_INSERT[internal_ids], {"code": code, "key": alert.key, "episode": alert.episode})
         return True
     return bool(holder["key"] == alert.key and holder["episode"] == alert.episode)
 
@@ -156,7 +171,9 @@ def _append(connection: Connection, write: Write, now: datetime) -> tuple[Transi
     cancelled: list[Transition] = []
     for receiver in dict.fromkeys(delivery.receiver for delivery in write.deliveries):
         new = [delivery for delivery in write.deliveries if delivery.receiver == receiver]
-        lane, waiting = read_lane(connection, write.alert.key, receiver, lock=True)
+        lane, waiting = Lane(key=write.alert.key, receiver=receiver), list[Delivery]()
+        if write.alert.revision:  # what was never written has no lanes
+            lane, waiting = read_lane(connection, write.alert.key, receiver, lock=True)
         change = lane_rules.append(lane, waiting, new, now)
         apply(connection, change)
         if change.cancelled:

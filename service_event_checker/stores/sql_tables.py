@@ -75,7 +75,7 @@ deliveries = Table(
     Column("owner", String(40), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("doc", Text, nullable=False),
-    Index("deliveries_due", "receiver", "dead", "due_at"),
+    Index("deliveries_due", "receiver", "dead", "severity", "due_at"),
     Index("deliveries_lane", "key", "receiver", "dead"),
     Index("deliveries_age", "dead", "created_at"),
 )

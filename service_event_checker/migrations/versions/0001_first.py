@@ -48,7 +48,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("deliveries_age", "deliveries", ["dead", "created_at"], unique=False)
-    op.create_index("deliveries_due", "deliveries", ["receiver", "dead", "due_at"], unique=False)
+    op.create_index("deliveries_due", "deliveries", ["receiver", "dead", "severity", "due_at"], unique=False)
     op.create_index("deliveries_lane", "deliveries", ["key", "receiver", "dead"], unique=False)
     op.create_table(
         "episodes",

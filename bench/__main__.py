@@ -1,0 +1,137 @@
+"""`make bench`: how costs grow, as ratios within one run, since seconds differ from machine to machine."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+import structlog
+
+from service_event_checker.core import matchers, rules
+from service_event_checker.core.model import Event, EventStatus, Family, Kind, Receiver, Severity, Verb
+from service_event_checker.core.ports import Query
+from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.pipeline import Pipeline
+from service_event_checker.stores.sql import SqlStore
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FEW, MANY = 100, 20_000
+BATCH = 100
+ROUNDS = 30
+
+
+def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    say(f"{'what':58} {'each':>10} {'ratio':>8}")
+    intake()
+    growth()
+    deciding()
+
+
+def intake() -> None:
+    """Taking in: one message of many alerts against many messages of one."""
+    with pipeline() as taking:
+        single = seconds(lambda: [taking.ingest([alert(number)], NOW) for number in range(FEW)]) / FEW
+        batch = seconds(lambda: taking.ingest([alert(MANY + number) for number in range(BATCH)], NOW)) / BATCH
+        again = seconds(lambda: taking.ingest([alert(MANY + number) for number in range(BATCH)], NOW)) / BATCH
+    row("an alert, one per message", single, 1.0)
+    row(f"an alert, {BATCH} per message", batch, batch / single)
+    row("the same again (nothing changes)", again, again / single)
+
+
+def growth() -> None:
+    """What people and workers ask of the store, with few and with many alerts in it."""
+    asked: dict[str, Callable[[Pipeline], object]] = {
+        "a page of open alerts": lambda one: one.store.page(Query(open=True)),
+        "a page of critical open alerts": lambda one: one.store.page(
+            Query(open=True, severities=frozenset({Severity.CRITICAL}))
+        ),
+        "claiming one delivery": lambda one: one.store.claim(
+            "chat", limit=1, owner="bench", now=NOW, until=NOW + timedelta(minutes=1)
+        ),
+        "an idle look for deliveries": lambda one: one.store.claim(
+            "nobody", limit=1, owner="bench", now=NOW, until=NOW
+        ),
+        "taking in one more alert": lambda one: one.ingest([alert(time.perf_counter_ns())], NOW),
+    }
+    with pipeline() as few, pipeline() as many:
+        fill(few, FEW)
+        fill(many, MANY)
+        for name, ask in asked.items():
+            small = median(seconds(lambda: ask(few)) for _ in range(ROUNDS))  # noqa: B023  # called at once
+            large = median(seconds(lambda: ask(many)) for _ in range(ROUNDS))  # noqa: B023
+            row(f"{name}: at {FEW:,}", small, 1.0)
+            row(f"{name}: at {MANY:,}", large, large / small)
+
+
+def deciding() -> None:
+    """Asking the rules of one alert, with one rule and with a hundred."""
+    with pipeline() as one:
+        known = one.ingest([alert(0)], NOW)[alert(0).key]
+    parts = matchers.parse('severity="critical", title=~".*(down|slow).*"')
+    few = [Rule("rule", parts, ("chat",), proceed=True)]
+    many = few * 100
+    small = seconds(lambda: [rules.matched(known, few) for _ in range(1000)]) / 1000
+    large = seconds(lambda: [rules.matched(known, many) for _ in range(1000)]) / 1000
+    row("asking 1 rule", small, 1.0)
+    row("asking 100 rules", large, large / small)
+
+
+def alert(number: int) -> Event:
+    return Event(
+        source="bench",
+        fingerprint=f"{number:016x}",
+        kind=Kind.ALERT,
+        status=EventStatus.FIRING,
+        title=f"Disk {number} is slow",
+        severity=list(Severity)[number % 4],
+        description="The disk answers late. " * 10,
+        starts_at=NOW,
+        at=NOW,
+        labels={"instance": f"web-{number}", "job": "node", "namespace": "shop"},
+        intake="/alert",
+    )
+
+
+@contextmanager
+def pipeline() -> Iterator[Pipeline]:
+    """A pipeline on a new SQLite file, with one chat that every alert goes to."""
+    chat = Receiver(name="chat", family=Family.CHAT, verbs=frozenset(Verb), findable=True)
+    book = Rulebook((Rule("all", (), ("chat",)),), (), {"chat": chat})
+    with tempfile.TemporaryDirectory(prefix="outage-bench-") as folder:
+        store = SqlStore(f"sqlite:///{Path(folder)}/bench.db")
+        store.prepare()
+        yield Pipeline(store, book)
+        store.close()
+
+
+def fill(one: Pipeline, alerts: int) -> None:
+    for start in range(0, alerts, 1000):
+        one.ingest([replace(alert(number)) for number in range(start, min(start + 1000, alerts))], NOW)
+
+
+def seconds(act: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    act()
+    return time.perf_counter() - begun
+
+
+def row(what: str, each: float, ratio: float) -> None:
+    say(f"{what:58} {each * 1e6:>7.0f} µs {ratio:>8.2f}")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
