@@ -235,7 +235,7 @@ def test_every_row_says_its_schema(store: AzureTablesStore) -> None:
 
 
 def test_what_no_service_could_take_is_shortened_with_a_mark(store: AzureTablesStore) -> None:
-    noise = noise_of(400_000)
+    noise = noise_of(250_000)
     alert = new_alert(title=noise, description=noise, labels={noise[n : n + 40]: noise for n in range(60)})
 
     stored = commit(store, replace(opening(alert), transitions=(transition(alert, Why.OPENED, note=noise),)))

@@ -73,6 +73,18 @@ def test_a_delivery_is_not_claimed_before_it_is_due(store: Store) -> None:
     assert (again.delivery.attempts, again.delivery.reason) == (1, "timeout")
 
 
+def test_a_receiver_is_due_while_something_of_its_own_is_free_to_claim(store: Store) -> None:
+    opened(store, receivers=("slack", "pager", "jira"))
+    claim_one(store, "pager")
+    store.settle(claim_one(store, "jira"), Again(due_at=NOW + 30 * SECOND, reason="timeout"), NOW)
+    names = ("slack", "pager", "jira", "sms")
+
+    assert store.due(names, NOW) == {"slack"}
+    assert store.due(names, NOW + 30 * SECOND) == {"slack", "jira"}
+    assert store.due(names, NOW + LEASE) == {"slack", "pager", "jira"}
+    assert store.due((), NOW + LEASE) == set()
+
+
 def test_the_most_severe_is_claimed_first(store: Store) -> None:
     for number, severity in enumerate(reversed(Severity)):
         opened(store, f"{severity}-{number}", severity=severity)
@@ -95,7 +107,7 @@ def test_the_critical_one_behind_a_storm_is_claimed_first(store: Store) -> None:
 
 
 def test_eight_workers_claim_each_delivery_once(store: Store) -> None:
-    store.commit([opening(new_alert(f"n{number}")) for number in range(40)], NOW)
+    store.commit([opening(new_alert(f"n{number}")) for number in range(32)], NOW)
 
     def work(owner: str) -> list[Claimed]:
         mine: list[Claimed] = []
@@ -105,8 +117,8 @@ def test_eight_workers_claim_each_delivery_once(store: Store) -> None:
 
     claimed = [each.delivery.id for part in at_once(work, [f"w{n}" for n in range(8)]) for each in part]
 
-    assert len(claimed) == 40
-    assert len(set(claimed)) == 40
+    assert len(claimed) == 32
+    assert len(set(claimed)) == 32
 
 
 def test_a_lease_that_ran_out_is_anothers_and_its_old_owner_records_nothing(store: Store) -> None:
@@ -200,7 +212,7 @@ def test_a_settle_whose_write_is_in_conflict_records_nothing(store: Store) -> No
 
 
 def test_a_commit_that_races_with_a_settle_leaves_one_due_head(store: Store) -> None:
-    for round_ in range(12):
+    for round_ in range(5):
         alert = opened(store, f"race-{round_}")
         delivery = claim_one(store)
 
@@ -390,7 +402,7 @@ def test_an_unknown_dead_letter_is_not_sent_again(store: Store, name: str) -> No
 
 
 def test_a_requeue_that_races_with_the_end_leaves_nothing_open(store: Store) -> None:
-    for round_ in range(6):
+    for round_ in range(3):
         alert = opened(store, f"requeued-{round_}")
         dead = claim_one(store)
         store.settle(dead, GONE, NOW)

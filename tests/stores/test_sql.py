@@ -1,0 +1,103 @@
+"""What is particular to the SQL store: locks, a damaged lane, a database that is not there, migrations."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+from sqlalchemy import event, inspect, select, update
+
+from service_event_checker.core.errors import StoreError
+from service_event_checker.core.model import Verb
+from service_event_checker.core.ports import Query, Settled
+from service_event_checker.stores import codec
+from service_event_checker.stores.sql import SqlStore
+from service_event_checker.stores.sql_schema import upgrade
+from service_event_checker.stores.sql_tables import deliveries, metadata
+from tests.factories import NOW
+from tests.stores.conftest import sqlite_store
+from tests.stores.steps import claim, claim_one, commit, ending, new_alert, opened, opening, pay
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqlStore]:
+    made = sqlite_store(tmp_path / "checker.db")
+    yield made
+    made.close()
+
+
+def test_a_lane_without_a_due_head_is_mended_by_the_sweep(store: SqlStore) -> None:
+    commit(store, ending(opened(store)))
+    with store.engine.begin() as connection:
+        for doc in connection.scalars(select(deliveries.c.doc)).all():
+            row = replace(codec.load_delivery(doc), due_at=None)
+            values = {"due_at": None, "doc": codec.dump_delivery(row)}
+            connection.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
+    assert claim(store) == []
+
+    assert store.sweep(NOW) == 1
+    assert store.sweep(NOW) == 0
+    assert pay(store, Settled()) == [Verb.OPEN, Verb.CLOSE]
+
+
+def test_a_database_that_another_process_locks_is_away_for_writers_and_there_for_readers(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    impatient(store)
+    alert = opened(store)
+    delivery = claim_one(store)
+    other = sqlite3.connect(tmp_path / "checker.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    started = monotonic()
+    for call in (
+        store.ping,
+        lambda: store.commit([opening(new_alert("two"))], NOW),
+        lambda: store.intend(delivery, NOW),
+        lambda: store.settle(delivery, Settled(), NOW),
+    ):
+        with pytest.raises(StoreError):
+            call()
+
+    assert monotonic() - started < 3
+    assert store.get([alert.key]) == {alert.key: alert}
+    assert store.page(Query()).alerts == (alert,)
+    other.execute("ROLLBACK")
+    other.close()
+    store.settle(delivery, Settled(), NOW)
+
+
+def test_a_database_without_tables_or_place_says_so(tmp_path: Path) -> None:
+    bare = SqlStore(f"sqlite:///{tmp_path / 'bare.db'}")
+    (tmp_path / "folder.db").mkdir()
+    nowhere = SqlStore(f"sqlite:///{tmp_path / 'folder.db'}")
+
+    for store in (bare, nowhere):
+        for call in (store.ping, store.slots, lambda store=store: store.get(["0" * 20])):  # type: ignore[misc]
+            with pytest.raises(StoreError):
+                call()
+        store.close()
+
+
+def test_an_upgrade_makes_the_tables_that_the_statements_name_and_may_be_repeated(store: SqlStore) -> None:
+    upgrade(store.engine)
+
+    made = inspect(store.engine)
+    for table in metadata.sorted_tables:
+        assert {column["name"] for column in made.get_columns(table.name)} == set(table.columns.keys())
+        assert {index["name"] for index in made.get_indexes(table.name)} >= {index.name for index in table.indexes}
+
+
+def impatient(store: SqlStore) -> None:
+    """Let the store's connections wait 0.2 s for a lock instead of seconds."""
+
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA busy_timeout=200")
+
+    store.engine.dispose()
+    event.listen(store.engine, "connect", prepare)
