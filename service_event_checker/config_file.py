@@ -65,7 +65,7 @@ class _SilenceEntry(Model):
     reason: str
 
 
-class _File(Model):
+class File(Model):
     schema_: str = Field(default="", alias="$schema")
     checkers: dict[str, dict[str, Any]] = {}
     destinations: dict[str, dict[str, Any]] = {}
@@ -86,7 +86,7 @@ def load(
     Raises ConfigError with every mistake found.
     """
     problems: list[str] = []
-    file = _validated(_File, _read(path), "", problems)
+    file = _validated(File, _read(path), "", problems)
     if file is None:
         raise ConfigError(path.name, problems)
     checkers = _entries("checkers", file.checkers, environ, checker_config, kinds, problems)

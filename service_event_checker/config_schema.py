@@ -17,7 +17,7 @@ from pydantic_core import core_schema
 
 from service_event_checker import plugins
 from service_event_checker.config import Model
-from service_event_checker.config_file import _File as ConfigFile
+from service_event_checker.config_file import File as ConfigFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ENV_REF = {"$ref": "#/$defs/env"}
