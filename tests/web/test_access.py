@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from typing import Any
 
 import pytest
@@ -231,4 +232,6 @@ def test_importing_and_asking_starts_nothing_but_gunicorn_does(make_app: MakeApp
     app.test_client().get("/livez", environ_overrides={"SERVER_SOFTWARE": "gunicorn/27.0.1"})
 
     assert app.extensions["engine"].running
+    for beginning in (thread for thread in threading.enumerate() if thread.name == "engine-start"):
+        beginning.join(timeout=5)  # a stop in the midst of the start is the engine's affair, and tested there
     app.extensions["engine"].stop()

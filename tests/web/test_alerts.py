@@ -201,13 +201,15 @@ def test_a_note_with_half_a_character_is_kept_without_it(ingest: Ingest, client:
 def test_a_dead_letter_is_listed_and_sent_again(make_app: MakeApp, services: Services, ingest: Ingest) -> None:
     alert = ingest(event())
     letter = give_up(services, "chat", "refused (token=abcdefghijkl)")
-    client = make_app(API_TOKENS="ops:admin:first").test_client()
+    app = make_app(API_TOKENS="ops:admin:first")
+    client = app.test_client()
 
     (found,) = client.get("/api/v1/dead-letters", **bearer("first")).json["dead_letters"]
     assert (found["id"], found["alert_id"]) == (letter, alert.internal_id)
     assert "abcdefghijkl" not in found["reason"]
 
     assert client.post(f"/api/v1/dead-letters/{letter}/requeue", **bearer("first")).json == {"requeued": letter}
+    assert app.extensions["services"].wakes.of("chat").is_set()
     assert services.store.dead_letters() == []
     assert services.store.waiting("chat") == 1
     assert client.post(f"/api/v1/dead-letters/{letter}/requeue", **bearer("first")).status_code == 404
