@@ -72,11 +72,16 @@ def test_a_packed_body_is_not_unpacked(client: FlaskClient) -> None:
     assert put(client, b'{"status": "resolved"}', **{"Content-Encoding": "gzip"}).status_code == 415
 
 
-def test_a_body_over_the_limit_is_too_large(client: FlaskClient) -> None:
-    answer = put(client, b" " * (BODY_MAX + 1))
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(("size", "status"), [(BODY_MAX, 404), (BODY_MAX + 1, 413), (BODY_MAX * 3, 413)])
+def test_a_body_over_the_limit_is_too_large(chunked: bool, size: int, status: int, client: FlaskClient) -> None:
+    body = b'{"status": "resolved"}'.ljust(size)
+    as_chunks = {"wsgi.input_terminated": True, "CONTENT_LENGTH": ""} if chunked else {}
 
-    assert answer.status_code == 413
-    assert answer.json["error"]["code"] == "too_large"
+    answer = client.put(STATUS, data=body, content_type="application/json", environ_overrides=as_chunks)
+
+    assert answer.status_code == status
+    assert answer.json["error"]["code"] == {404: "not_found", 413: "too_large"}[status]
 
 
 def test_a_method_that_an_address_does_not_take_is_answered_with_those_it_does(client: FlaskClient) -> None:
