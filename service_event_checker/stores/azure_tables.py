@@ -6,9 +6,8 @@ few times. `azure_keys` says where which row lies.
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -21,51 +20,38 @@ from service_event_checker.core.model import (
     Delivery,
     Link,
     Slot,
-    Status,
     Transition,
     code_bucket,
     internal_code,
 )
 from service_event_checker.core.ports import (
     Claimed,
-    Conflict,
-    Done,
-    IdTaken,
     Outcome,
     Page,
     Query,
     Settled,
     Write,
 )
-from service_event_checker.stores import azure_archive, azure_client, azure_keys, azure_rows, codec
+from service_event_checker.stores import (
+    azure_archive,
+    azure_client,
+    azure_commit,
+    azure_keys,
+    azure_page,
+    azure_rows,
+    codec,
+)
 from service_event_checker.stores.azure_client import Change, Raced, Tables, etag_of
+from service_event_checker.stores.azure_commit import TRIES, Written, new_op
 from service_event_checker.stores.azure_draft import Draft, Picture, receivers_of
 from service_event_checker.stores.azure_keys import PARTITIONS, partition
 from service_event_checker.stores.azure_rows import StoredLane
 
-TRIES = 10  # of a write whose rows others keep changing
 ARCHIVED_AT_ONCE = 200
-PAGE_MAX = 500
 FINGERPRINTS_MAX = 20
 DUE_ROWS = 30  # rows of one partition that a claim reads before it asks by severity
 
-Written = Done | Conflict | IdTaken
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """A write of a commit on its way: its place in the answer, its mark, its rows, and what comes of it.
-
-    `done` is the answer when the rows are written, `result` the answer when it is known.
-    """
-
-    place: int
-    write: Write
-    op: str
-    changes: tuple[Change, ...] = ()
-    done: Done | None = None
-    result: Written | None = None
 
 
 class AzureTablesStore:
@@ -110,17 +96,8 @@ class AzureTablesStore:
         return [azure_rows.load_alert(row) for row in rows]
 
     def page(self, query: Query) -> Page:
-        limit = min(query.limit, PAGE_MAX)
-        beyond = azure_keys.cursor_row(query.cursor) if query.cursor else ""
         active = self._scan(azure_keys.ALERT, "open eq true" if query.open else "")
-        rows = {_place(row): row for row in active if _wanted(row, query)}
-        if query.open is not True and (not query.statuses or Status.RESOLVED in query.statuses):
-            rows |= self._archived(query, beyond, limit + 1, {row["key"] for row in active})
-        places = sorted(place for place in rows if place > beyond)[: limit + 1]
-        alerts = tuple(azure_rows.load_alert(rows[place]) for place in places[:limit])
-        if len(places) <= limit:
-            return Page(alerts=alerts)
-        return Page(alerts=alerts, cursor=azure_keys.cursor_of(codec.micros(alerts[-1].updated_at), alerts[-1].key))
+        return azure_page.page(active, self.resolved, query)
 
     def links(self, keys: Iterable[str]) -> dict[str, list[Link]]:
         wanted = list(dict.fromkeys(keys))
@@ -141,14 +118,7 @@ class AzureTablesStore:
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Written]:
         self._point_to(link for write in writes for link in write.links)
-        results: dict[int, Written] = {}
-        for wave in _waves(writes):
-            tried = self.tables.each(lambda attempt: self._draft(attempt, now), wave)
-            results |= {attempt.place: attempt.result for attempt in tried if attempt.result}
-            packed = _packed(attempt for attempt in tried if attempt.result is None)
-            for group in self.tables.each(lambda group: self._send(group, now), packed):
-                results |= {attempt.place: attempt.result for attempt in group if attempt.result}
-        return [results[place] for place in range(len(writes))]
+        return azure_commit.commit(self.tables, self.active, writes, now)
 
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
         values = {"now": azure_keys.sortable(codec.micros(now))}
@@ -193,7 +163,7 @@ class AzureTablesStore:
         rows = self._scan(azure_keys.LANE, "waiting gt 0 and free_at eq @never", {"never": azure_keys.NEVER})
         for row in rows:
             orphan = azure_rows.load_lane(row)
-            draft = Draft(orphan.lane.key, Picture(lanes={orphan.lane.receiver: orphan}), _new_op())
+            draft = Draft(orphan.lane.key, Picture(lanes={orphan.lane.receiver: orphan}), new_op())
             draft.apply(lane_rules.append(orphan.lane, orphan.waiting, (), now), orphan.lane.dead_episode)
             self._if_unchanged(draft)
         return len(rows)
@@ -216,7 +186,7 @@ class AzureTablesStore:
         key = delivery_id.partition(":")[0]
         if not azure_keys.is_key(key):
             return False
-        op = _new_op()
+        op = new_op()
         for _ in range(TRIES):
             row = self.active.get(partition(key), azure_keys.dead_row(key, delivery_id))
             head = self._head_rows(key)
@@ -226,17 +196,19 @@ class AzureTablesStore:
             again = lane_rules.requeued(letter, azure_rows.load_alert(head[0]))
             if not again:
                 return False
-            draft = Draft(key, Picture(lanes=self._lanes(key, [letter.receiver])), op)
+            draft = Draft(key, Picture(lanes=azure_commit.read_lanes(self.active, key, [letter.receiver])), op)
             before = draft.lane(letter.receiver)
             draft.apply(lane_rules.revive(before.lane, before.waiting, again, now), letter.episode)
             draft.remove(row)
             draft.guard(head[1])
-            if self._if_unchanged(draft) or op in {lane.op for lane in self._lanes(key, [letter.receiver]).values()}:
+            if self._if_unchanged(draft) or op in {
+                lane.op for lane in azure_commit.read_lanes(self.active, key, [letter.receiver]).values()
+            }:
                 return True
         raise StoreConflict(f"delivery {delivery_id} is changed by others all the time")
 
     def archive(self, now: datetime) -> int:
-        op, share = _new_op(), -(-ARCHIVED_AT_ONCE // len(PARTITIONS))
+        op, share = new_op(), -(-ARCHIVED_AT_ONCE // len(PARTITIONS))
         done = self.tables.each(
             lambda place: azure_archive.archive(self.active, self.resolved, place, share, op), PARTITIONS
         )
@@ -254,7 +226,7 @@ class AzureTablesStore:
 
     def put_slot(self, slot: Slot) -> Slot | None:
         stored = replace(slot, revision=slot.revision + 1)
-        row = azure_rows.slot_entity(stored, _new_op())
+        row = azure_rows.slot_entity(stored, new_op())
         held = self.active.get(azure_keys.SLOTS, row["RowKey"]) if slot.revision else None
         if slot.revision and (held is None or held["revision"] != slot.revision):
             return None
@@ -266,7 +238,7 @@ class AzureTablesStore:
         return azure_rows.text_of(row) if row else None
 
     def set_setting(self, name: str, value: str, *, only_if_new: bool = False) -> str:
-        row = azure_rows.setting_entity(name, value, _new_op())
+        row = azure_rows.setting_entity(name, value, new_op())
         if not only_if_new:
             self.active.write([azure_client.upsert(row)])
         elif not self._written(azure_client.create(row)):
@@ -308,79 +280,11 @@ class AzureTablesStore:
             row = self.active.get(place, past) or self.resolved.get(place, past)
         return azure_rows.load_alert(row) if row else None
 
-    def _archived(self, query: Query, beyond: str, limit: int, active: set[str]) -> dict[str, TableEntity]:
-        """Return the next rows of the resolved table's list; a key that is active again is told from there."""
-        found: dict[str, TableEntity] = {}
-        while True:
-            rows = self.resolved.scan(azure_keys.RESOLVED, top=limit, beyond=beyond)
-            wanted = (row for row in rows if row["key"] not in active and _wanted(row, query))
-            found |= {row["RowKey"]: row for row in wanted}
-            if len(rows) < limit or len(found) >= limit:
-                return found
-            beyond = rows[-1]["RowKey"]
-
     def _links(self, key: str, receiver: str = "") -> list[Link]:
         """Return the links of a key, oldest episode first; of one receiver if named."""
         prefix = azure_keys.LINK + key + (azure_keys.digest(receiver) if receiver else "")
         links = [codec.load_link(azure_rows.text_of(row)) for row in self.active.scan(partition(key), prefix)]
         return sorted(links, key=lambda link: link.episode)
-
-    def _lanes(self, key: str, receivers: Sequence[str]) -> dict[str, StoredLane]:
-        if len(receivers) == 1:
-            row = self.active.get(partition(key), azure_keys.lane_row(key, receivers[0]))
-            rows = [row] if row else []
-        else:
-            rows = self.active.scan(partition(key), azure_keys.LANE + key) if receivers else []
-        return {row["receiver"]: azure_rows.load_lane(row) for row in rows}
-
-    def _picture(self, key: str, receivers: Sequence[str], write: Write | None, *, again: bool) -> Picture:
-        """Read what a write builds upon; at its second try also what tells why the first failed."""
-        if write is None:
-            return Picture(lanes=self._lanes(key, receivers))
-        new = write.alert.revision == 0
-        if new and not again:
-            return Picture()
-        place, code = partition(key), internal_code(write.alert.internal_id)
-        done = azure_keys.timeline_row(key, write.alert.revision + 1)
-        alert = self.active.get(place, azure_keys.alert_row(key))
-        return Picture(
-            alert=alert,
-            known=self.active.get(place, azure_keys.known_row(key)) if alert is None else None,
-            internal_id=self.active.get(place, azure_keys.internal_id_row(code)) if again else None,
-            timeline=self.active.get(place, done) if again else None,
-            lanes=self._lanes(key, receivers),
-        )
-
-    def _draft(self, attempt: _Attempt, now: datetime, *, again: bool = False) -> _Attempt:
-        """Return the attempt with what is to be written, or with its result where that is known already."""
-        key = attempt.write.alert.key
-        picture = self._picture(key, tuple(receivers_of(attempt.write)), attempt.write, again=again)
-        if again and picture.shows(attempt.op):
-            return replace(attempt, result=attempt.done)
-        draft = Draft(key, picture, attempt.op)
-        refusal = draft.write(attempt.write, now)
-        done = Done(draft.stored or attempt.write.alert)
-        return replace(attempt, changes=tuple(draft.changes()), done=done, result=refusal)
-
-    def _send(self, group: Sequence[_Attempt], now: datetime) -> list[_Attempt]:
-        """Write alerts of a partition at once; when that fails each alone, so that a conflict is one alert's."""
-        try:
-            self.active.write([change for attempt in group for change in attempt.changes])
-        except Raced:
-            return [self._send_again(attempt, now) for attempt in group]
-        return [replace(attempt, result=attempt.done) for attempt in group]
-
-    def _send_again(self, attempt: _Attempt, now: datetime) -> _Attempt:
-        for _ in range(TRIES):
-            attempt = self._draft(attempt, now, again=True)
-            if attempt.result:
-                return attempt
-            try:
-                self.active.write(attempt.changes)
-            except Raced:
-                continue
-            return replace(attempt, result=attempt.done)
-        return replace(attempt, result=Conflict(attempt.write.alert.key))
 
     def _due(self, place: str, receiver: str, limit: int, now: datetime) -> list[TableEntity]:
         """Return a partition's due lanes; when there are many, at least the `limit` most severe."""
@@ -400,13 +304,13 @@ class AzureTablesStore:
 
     def _lease(self, lane: StoredLane, owner: str, until: datetime) -> Delivery | None:
         """Lease a lane's head; None when somebody was faster."""
-        op = _new_op()
+        op = new_op()
         leased = replace(lane.waiting[0], owner=owner, lease_until=until)
         draft = Draft(leased.key, Picture(lanes={leased.receiver: lane}), op)
         draft.replace_waiting(leased.receiver, leased)
         if self._if_unchanged(draft):
             return leased
-        now_there = self._lanes(leased.key, [leased.receiver]).get(leased.receiver)
+        now_there = azure_commit.read_lanes(self.active, leased.key, [leased.receiver]).get(leased.receiver)
         return leased if now_there and now_there.op == op else None
 
     def _claimed(self, delivery: Delivery) -> Claimed | None:
@@ -417,10 +321,10 @@ class AzureTablesStore:
 
     def _change_lane(self, delivery: Delivery, step: Callable[[Draft], Answer], write: Write | None = None) -> Answer:
         """Let `step` change a lane, and `write` with it, until nobody comes between. `step` raises what forbids it."""
-        op, answer = _new_op(), None
+        op, answer = new_op(), None
         receivers = tuple(dict.fromkeys((delivery.receiver, *receivers_of(write))))
         for number in range(TRIES):
-            picture = self._picture(delivery.key, receivers, write, again=number > 0)
+            picture = azure_commit.read_picture(self.active, delivery.key, receivers, write, again=number > 0)
             if answer is not None and picture.shows(op):
                 return answer[0]
             draft = Draft(delivery.key, picture, op)
@@ -454,53 +358,9 @@ class AzureTablesStore:
         )
 
 
-def _new_op() -> str:
-    return uuid.uuid4().hex
-
-
 def _held(draft: Draft, delivery: Delivery) -> Delivery:
     """Return the row of a delivery that its owner still holds."""
     for waiting in draft.lane(delivery.receiver).waiting:
         if waiting.id == delivery.id and delivery.owner and waiting.owner == delivery.owner:
             return waiting
     raise LeaseLost(f"delivery {delivery.id} is not ours any more")
-
-
-def _waves(writes: Sequence[Write]) -> Iterator[list[_Attempt]]:
-    """Yield the writes such that no key comes twice at once; a key's writes keep their order."""
-    waves: list[list[_Attempt]] = []
-    seen: dict[str, int] = {}
-    for place, write in enumerate(writes):
-        turn = seen.get(write.alert.key, 0)
-        seen[write.alert.key] = turn + 1
-        if turn == len(waves):
-            waves.append([])
-        waves[turn].append(_Attempt(place, write, _new_op()))
-    yield from waves
-
-
-def _packed(attempts: Iterable[_Attempt]) -> list[list[_Attempt]]:
-    """Put alerts of one partition together as long as they fit one transaction."""
-    groups: dict[str, list[list[_Attempt]]] = {}
-    for attempt in attempts:
-        place = groups.setdefault(partition(attempt.write.alert.key), [[]])
-        if azure_client.fits([change for other in (*place[-1], attempt) for change in other.changes]):
-            place[-1].append(attempt)
-        else:
-            place.append([attempt])
-    return [group for place in groups.values() for group in place if group]
-
-
-def _place(row: TableEntity) -> str:
-    return azure_keys.resolved_row(int(row["updated_at"]), row["key"])
-
-
-def _wanted(row: TableEntity, query: Query) -> bool:
-    ranks = {severity.rank for severity in query.severities}
-    return (
-        (query.open is None or row["open"] == query.open)
-        and (not query.statuses or row["status"] in query.statuses)
-        and (not ranks or row["severity"] in ranks)
-        and (not query.kinds or row["kind"] in query.kinds)
-        and (not query.source or row["source"] == query.source)
-    )

@@ -107,9 +107,11 @@ def test_of_eight_that_write_the_same_new_alert_one_is_done(store: Store) -> Non
     assert store.waiting() == 1
 
 
-def test_of_eight_that_change_the_same_alert_one_is_done(store: Store) -> None:
+@pytest.mark.parametrize("owes", [True, False])
+def test_of_eight_that_change_the_same_alert_one_is_done(store: Store, owes: bool) -> None:
     read = opened(store)
-    changes = [writing(replace(read, title=f"by {number}"), Verb.UPDATE) for number in range(8)]
+    named = [replace(read, title=f"by {number}") for number in range(8)]
+    changes = [writing(alert, Verb.UPDATE) if owes else Write(alert=alert) for alert in named]
 
     results = at_once(lambda write: store.commit([write], NOW)[0], changes)
 
