@@ -421,6 +421,10 @@ class TestFiringAfterTheEnd:
     def test_a_page_that_changed_it_after_its_end_has_reopened_it(self) -> None:
         assert self.opens(over(), event(at=LATER + timedelta(seconds=1)))
 
+    def test_also_where_an_old_copy_of_the_page_had_ended_it(self) -> None:
+        """What we last saw of it is newer than the end that the old copy named."""
+        assert self.opens(over(seen_at=LATER + HOUR), event(at=LATER + HOUR))
+
     @pytest.mark.parametrize("at", [NOW, LATER, None], ids=["before the end", "at the end", "no time"])
     def test_a_page_that_shows_the_old_state_has_not(self, at: datetime | None) -> None:
         assert not self.opens(over(), event(at=at))
