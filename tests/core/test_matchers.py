@@ -115,7 +115,7 @@ def test_what_is_no_matcher_is_refused_with_its_place_and_a_hint(text: str) -> N
     assert refused.value.hint
 
 
-@pytest.mark.parametrize("pattern", ["(", "[a", "a**", "(?P<n", "a{99999999999}", "x" * (PATTERN_MAX + 1)])
+@pytest.mark.parametrize("pattern", ["(", "a)b", "[a", "a**", "(?P<n", "a{99999999999}", "x" * (PATTERN_MAX + 1)])
 def test_a_pattern_that_cannot_be_used_is_refused_with_a_hint(pattern: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         parse(f'a=~"{pattern}"', "match")
