@@ -19,10 +19,9 @@ from service_event_checker.stores.azure_client import Raced, Table, etag_of
 
 def archive(active: Table, resolved: Table, partition: str, limit: int, op: str) -> int:
     """Archive at most `limit` alerts of a partition that are over and owe nobody anything; return how many."""
-    busy = {lane["key"] for lane in active.scan(partition, azure_keys.LANE, "waiting gt 0", columns=["key"])}
     for past in active.scan(partition, azure_keys.EPISODE):
-        if past["key"] not in busy:
-            _archive_past(active, resolved, past)
+        _archive_past(active, resolved, past)  # what of it still waits finds it there
+    busy = {lane["key"] for lane in active.scan(partition, azure_keys.LANE, "waiting gt 0", columns=["key"])}
     over = active.scan(partition, azure_keys.ALERT, "open eq false")
     idle = [row for row in over if row["key"] not in busy][:limit]
     return sum(_archive_alert(active, resolved, row, op) for row in idle)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from time import monotonic
@@ -27,6 +27,7 @@ from tests.stores.steps import (
     claim,
     claim_one,
     commit,
+    ending,
     link_of,
     new_alert,
     next_episode,
@@ -68,6 +69,19 @@ class DeafTable(DyingTable):
 
     def write(self, changes: Sequence[Change]) -> None:
         self._table.write(changes)
+        self._table.write(changes)
+
+
+class MeddledTable(DyingTable):
+    """A table in which somebody else is faster once: between our read and our write."""
+
+    def __init__(self, table: Table, meddle: Callable[[], object]) -> None:
+        super().__init__(table, [])
+        self._meddle: list[Callable[[], object]] = [meddle]
+
+    def write(self, changes: Sequence[Change]) -> None:
+        if self._meddle:
+            self._meddle.pop()()
         self._table.write(changes)
 
 
@@ -174,6 +188,52 @@ def test_slots_and_settings_whose_answers_were_lost_are_ours(deaf: AzureTablesSt
     assert deaf.put_slot(slot) is None
     assert deaf.set_setting("key", "first", only_if_new=True) == "first"
     assert deaf.set_setting("key", "second", only_if_new=True) == "first"
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_an_end_between_the_read_and_the_write_of_a_requeue_is_not_overlooked(
+    store: AzureTablesStore, archived: bool
+) -> None:
+    alert = opened(store)
+    dead = claim_one(store)
+    store.settle(dead, Dead(reason="refused"), NOW)
+    if archived:
+        alert = resolved(store, alert)
+        store.archive(NOW)
+    change = opening(next_episode(alert)) if archived else ending(alert)
+    plain = store.active
+
+    def meddle() -> None:
+        store.active = plain
+        commit(store, change)
+
+    store.active = MeddledTable(plain, meddle)  # type: ignore[assignment]
+
+    assert store.requeue(dead.id, NOW) is not archived
+    assert pay(store, Settled()) == ([Verb.OPEN] if archived else [Verb.OPEN, Verb.CLOSE])
+
+
+@pytest.mark.parametrize("step", ["claim", "intend", "settle", "commit"])
+def test_whoever_is_faster_once_is_taken_into_account(store: AzureTablesStore, step: str) -> None:
+    alert = opened(store)
+    held = replace(claim_one(store), owner="w1") if step in ("intend", "settle") else None
+    plain = store.active
+
+    def meddle() -> None:
+        store.active = plain
+        claim_one(store, owner="w2") if step == "commit" else commit(store, ending(alert))
+
+    store.active = MeddledTable(plain, meddle)  # type: ignore[assignment]
+    if step == "commit":
+        commit(store, ending(alert))
+    elif held is None:
+        assert claim(store) == []
+    else:
+        held = store.intend(held, NOW) if step == "intend" else held
+        store.settle(held, Settled(), NOW)
+
+    later = NOW + MINUTE
+    assert pay(store, Settled(), now=later) == ([Verb.OPEN] if held is None else []) + [Verb.CLOSE]
 
 
 def test_tables_that_vanish_while_it_runs_are_made_again(azurite: Azurite) -> None:
