@@ -13,7 +13,7 @@ import structlog
 _MASK = "[secret]"
 _SHAPES = re.compile(
     r"""(?ix)
-      (?:bearer|basic) [\s:]+ [a-z0-9+/=_.~-]{8,}
+      bearer [\s:]+ [a-z0-9+/=_.~-]{8,} | basic [\s:]+ [a-z0-9+/=_-]{16,}
     | (?: token | passw(?:or)?d | secret | api_?key | accountkey | [?&](?:key|sig|sign) )
       ["']? \s* [=:] \s* ["']? [^\s"'&;,]{6,}
     | token \s+ [a-z0-9_.-]{16,}

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 REGISTRY = CollectorRegistry()
 
-TRANSITIONS = Counter("poc_transitions_total", "Changes of alerts", ["source", "why"], registry=REGISTRY)
+TRANSITIONS = Counter("poc_transitions_total", "Changes of alerts", ["kind", "why"], registry=REGISTRY)
 DELIVERIES = Counter("poc_deliveries_total", "Attempts to deliver", ["receiver", "verb", "outcome"], registry=REGISTRY)
 FAILURES = Counter("poc_delivery_failures_total", "Failed attempts", ["receiver", "reason"], registry=REGISTRY)
 POLLS = Counter("poc_polls_total", "Polls of status pages", ["checker", "outcome"], registry=REGISTRY)

@@ -130,7 +130,7 @@ def tell(write: Write) -> None:
             owed=[f"{delivery.verb}:{delivery.receiver}" for delivery in write.deliveries],
         )
         if not alert.test:
-            TRANSITIONS.labels(alert.source, transition.why.name.lower()).inc()
+            TRANSITIONS.labels(alert.kind.value, transition.why.name.lower()).inc()
 
 
 def _rounds(events: Iterable[Event]) -> list[dict[str, Event]]:

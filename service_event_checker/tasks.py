@@ -38,11 +38,17 @@ class Engine:
         self._started = threading.Lock()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._scheduler: BackgroundScheduler | None = None
+        self._scheduler = _scheduler(self._ticks())
+        self._turning = threading.Lock()  # held while the scheduler is started or stopped
 
     @property
     def running(self) -> bool:
-        return self._started.locked() and not self._stopping.is_set()
+        return self._started.locked() and not self.draining
+
+    @property
+    def draining(self) -> bool:
+        """Whether this process is on its way out."""
+        return self._stopping.is_set()
 
     def start(self) -> None:
         """Begin in the background; a store that is away is waited for. Returns at once."""
@@ -53,8 +59,9 @@ class Engine:
         """Take nothing new, let what runs finish for a few seconds. What is cut off is repeated after its lease."""
         self._stopping.set()
         self.services.wakes.set_all()
-        if self._scheduler is not None and self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        with self._turning:
+            if self._scheduler.running:
+                self._scheduler.shutdown(wait=False)
         until = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
             thread.join(timeout=max(0.0, until - time.monotonic()))
@@ -75,8 +82,9 @@ class Engine:
         for receiver in self.services.outbox.destinations:
             for number in range(WORKERS_PER_RECEIVER):
                 self._spawn(f"outbox-{receiver}-{number}", self._deliver, receiver)
-        self._scheduler = _scheduler(self._ticks())
-        self._scheduler.start()
+        with self._turning:
+            if not self._stopping.is_set():
+                self._scheduler.start()
 
     def _ticks(self) -> Mapping[Callable[[], object], timedelta]:
         services = self.services

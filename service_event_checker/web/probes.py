@@ -52,7 +52,7 @@ def troubles(probe: StoreProbe, engine: Engine, now: datetime) -> dict[str, str]
         found["store"] = trouble
     elif trouble := _heartbeat_trouble(engine, now):
         found["heartbeat"] = trouble
-    if engine._stopping.is_set():  # the engine offers no public word for it yet
+    if engine.draining:
         found["draining"] = "this process is stopping"
     return found
 
