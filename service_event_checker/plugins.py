@@ -35,6 +35,11 @@ def make_destination(name: str, config: DestinationConfig) -> Any:
     return _load(DESTINATIONS, config.kind).Adapter(name, config)
 
 
+def adapter_class(kind: str) -> Any:
+    """Return the Adapter of a kind of destination; its `family` and `verbs` are known without an instance."""
+    return _load(DESTINATIONS, kind).Adapter
+
+
 def checker_module(kind: str) -> ModuleType:
     return _load(CHECKERS, kind)
 

@@ -18,13 +18,14 @@ from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Slot
 from service_event_checker.wiring import Services
 
-TICK = timedelta(seconds=1)
+POLL_TICK = timedelta(seconds=1)  # the shortest interval that a checker may have
 HEARTBEAT = timedelta(seconds=10)
 HEARTBEAT_MAX_AGE = timedelta(seconds=30)  # then no process is running the engine
 HEARTBEAT_SETTING = "heartbeat"
 WORKERS_PER_RECEIVER = 2
 IDLE_SECONDS = 15.0  # a worker looks by itself this often; the tick wakes it when something is due
 STOP_SECONDS = 3.5  # App Service kills five seconds after SIGTERM
+ARCHIVE_SECONDS = 30.0
 START_RETRY_SECONDS = 2.0
 
 log = structlog.get_logger()
@@ -89,12 +90,12 @@ class Engine:
     def _ticks(self) -> Mapping[Callable[[], object], timedelta]:
         services = self.services
         return {
-            self._poll_due: TICK,
-            self._wake_due: TICK,
+            self._poll_due: POLL_TICK,
+            self._wake_due: services.look_every,
             self._beat: HEARTBEAT,
             lambda: services.pipeline.release(_now()): timedelta(seconds=10),
             lambda: services.store.sweep(_now()): timedelta(seconds=15),
-            lambda: services.store.archive(_now()): timedelta(seconds=60),
+            self._archive: timedelta(seconds=60),
             lambda: services.store.retain(_now() - services.retention): timedelta(hours=6),
         }
 
@@ -131,6 +132,12 @@ class Engine:
                 log.exception("worker_failed", receiver=receiver)
             wake.wait(IDLE_SECONDS)
             wake.clear()
+
+    def _archive(self) -> None:
+        """Archive what is over; after a storm as much as a minute allows."""
+        until = time.monotonic() + ARCHIVE_SECONDS
+        while self.services.store.archive(_now()) and time.monotonic() < until and not self.draining:
+            continue
 
     def _beat(self) -> None:
         self.services.store.set_setting(HEARTBEAT_SETTING, _now().isoformat())

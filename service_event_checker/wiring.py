@@ -5,6 +5,7 @@ The only module that knows the concrete classes. Building connects to nothing an
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from service_event_checker import config_file, logs, plugins
 from service_event_checker.config import CheckerConfig, DestinationConfig
 from service_event_checker.config_file import Config, ConfigError, Entry
 from service_event_checker.core.errors import DeliveryError
-from service_event_checker.core.model import Family, Receiver, Severity
+from service_event_checker.core.model import Receiver, Severity
 from service_event_checker.core.ports import Destination, Findable, Outspoken, Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.outbox import Gate, Outbox
@@ -29,7 +30,12 @@ from service_event_checker.polling import Poller, Watch
 
 DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"
 DEFAULT_RETENTION_DAYS = 400
+AZURE_STORE = "AZURE_STORAGE_CONNECTION_STRING"
+LOOK_EVERY = timedelta(seconds=1)  # how soon what becomes due by itself is seen
+LOOK_AT_AZURE_EVERY = timedelta(seconds=3)  # there a look is sixteen billed reads
 LEASE_TIMEOUTS = 4  # a check may ask several addresses one after the other
+
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|_PAT|_KEY|CONNECTION_STRING|WEBHOOK_URL|DATABASE_URL")
 
 log = structlog.get_logger()
 
@@ -73,6 +79,7 @@ class Services:
     parts: tuple[Part, ...]
     environ: Mapping[str, str]
     retention: timedelta
+    look_every: timedelta
 
     def tell_what_is_on(self) -> None:
         """Log one line per configured part."""
@@ -128,13 +135,14 @@ def build(environ: Mapping[str, str]) -> Services:
         wakes=wakes,
         parts=_parts(config, notes),
         environ=environ,
+        look_every=LOOK_AT_AZURE_EVERY if environ.get(AZURE_STORE) else LOOK_EVERY,
         retention=timedelta(days=_number(environ, "RETENTION_DAYS", DEFAULT_RETENTION_DAYS)),
     )
 
 
 def make_store(environ: Mapping[str, str]) -> Store:
     """Return the store that the environment names. Raises ConfigError."""
-    azure = environ.get("AZURE_STORAGE_CONNECTION_STRING")
+    azure = environ.get(AZURE_STORE)
     if azure:
         from service_event_checker.stores.azure_tables import AzureTablesStore
 
@@ -170,23 +178,21 @@ def _adapters(config: Config) -> tuple[dict[str, Destination], dict[str, str]]:
 
 
 def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> Receiver:
-    """Return what the rules need to know of a destination; one that is off is only ever withheld."""
+    """Return what the rules need to know of a destination.
+
+    One that is off is only withheld from new alerts: what was opened there is still owed its end.
+    """
+    kind = adapter if adapter is not None else plugins.adapter_class(entry.kind)
+    plain = Receiver(name=entry.name, family=kind.family, verbs=kind.verbs, findable=isinstance(adapter, Findable))
     config = entry.config
     if adapter is None or config is None:
-        why_off = entry.why_off or "not configured"
-        return Receiver(name=entry.name, family=Family.TICKET, verbs=frozenset(), why_off=why_off)
+        return replace(plain, why_off=entry.why_off or "not configured")
     repeat = {"repeat": frozenset(Severity), "drop": frozenset[Severity]()}
-    settle = type(config).SETTLE if config.settle is None else config.settle
-    reopen = type(config).REOPEN_WITHIN if config.reopen_within is None else config.reopen_within
-    plain = Receiver(name=entry.name, family=adapter.family, verbs=adapter.verbs)
-    return Receiver(
-        name=entry.name,
-        family=adapter.family,
-        verbs=adapter.verbs,
-        findable=isinstance(adapter, Findable),
-        settle=settle,
+    return replace(
+        plain,
+        settle=type(config).SETTLE if config.settle is None else config.settle,
         deadline=config.timeout,
-        reopen_within=reopen,
+        reopen_within=type(config).REOPEN_WITHIN if config.reopen_within is None else config.reopen_within,
         repeat_ambiguous=repeat.get(config.on_ambiguous or "", plain.repeat_ambiguous),
     )
 
@@ -228,8 +234,7 @@ def _secrets(config: Config, environ: Mapping[str, str]) -> set[str]:
     models = [entry.config for entry in entries if entry.config]
     values = [getattr(model, field) for model in models for field in type(model).model_fields]
     found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
-    marks = ("TOKEN", "SECRET", "PASSWORD", "PAT", "API_KEY", "CONNECTION_STRING")
-    return found | {value for name, value in environ.items() if name.endswith(marks) and value}
+    return found | {value for name, value in environ.items() if value and _SECRET_NAME.search(name)}
 
 
 def _number(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -1,0 +1,87 @@
+"""How the parts are put together from config.json and the environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service_event_checker import wiring
+from service_event_checker.config_file import ConfigError
+from service_event_checker.core.model import EventStatus, Family, Severity, Verb
+from service_event_checker.wiring import Services
+from tests.factories import NOW, event
+
+TICKETS = {"kind": "azure_devops", "url": "https://dev.azure.com/us", "project": "Outages"}
+Build = Callable[..., Services]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    def build(destinations: dict[str, Any], **environ: str) -> Services:
+        file = tmp_path / "config.json"
+        rules = [{"name": "all", "send": list(destinations)}]
+        file.write_text(json.dumps({"destinations": destinations, "rules": rules}))
+        variables = {"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{tmp_path}/store.db"}
+        services = wiring.build(variables | environ)
+        services.store.prepare()
+        return services
+
+    return build
+
+
+def test_slack_without_a_token_is_on_and_goes_to_the_console(build: Build) -> None:
+    services = build({"slack": {"kind": "slack"}})
+
+    (part,) = services.parts
+    assert (part.on, part.state) == (True, "SLACK_BOT_TOKEN is not set; goes to the console instead")
+    assert services.book.receivers["slack"].why_off == ""
+
+
+def test_what_was_opened_while_a_destination_was_on_is_owed_its_end_while_it_is_off(build: Build) -> None:
+    build({"tickets": TICKETS}, ADO_PAT="token").pipeline.ingest([event()], NOW)
+
+    off = build({"tickets": TICKETS})
+    off.pipeline.ingest([event(status=EventStatus.RESOLVED), event(fingerprint="new")], NOW)
+
+    assert off.book.receivers["tickets"].family is Family.TICKET
+    assert off.outbox.destinations == {}
+    again = build({"tickets": TICKETS}, ADO_PAT="token")
+    assert again.store.waiting("tickets") == 2  # the open and its close
+    (new,) = again.store.withheld_alerts()
+    assert new.withheld == {"tickets": "off: ADO_PAT is not set"}
+
+
+def test_an_entry_overrides_what_its_kind_would_do(build: Build) -> None:
+    changed = {**TICKETS, "settle": "7s", "reopen_within": "1h", "timeout": "3s", "on_ambiguous": "drop"}
+    receiver = build({"tickets": changed}, ADO_PAT="token").book.receivers["tickets"]
+
+    assert (receiver.settle, receiver.reopen_within) == (timedelta(seconds=7), timedelta(hours=1))
+    assert (receiver.deadline, receiver.repeat_ambiguous) == (timedelta(seconds=3), frozenset())
+
+
+def test_a_kinds_own_choices_hold_where_the_entry_makes_none(build: Build) -> None:
+    receiver = build({"tickets": TICKETS}, ADO_PAT="token").book.receivers["tickets"]
+
+    assert receiver.reopen_within == timedelta(hours=72)
+    assert receiver.findable
+    assert {Verb.OPEN, Verb.CLOSE} <= receiver.verbs
+    assert receiver.repeat_ambiguous == {Severity.CRITICAL, Severity.ERROR}
+
+
+def test_a_database_that_this_version_does_not_know_is_refused_with_what_to_do(build: Build) -> None:
+    with pytest.raises(ConfigError, match="DATABASE_URL: this version knows sqlite"):
+        build({}, DATABASE_URL="oracle://db")
+
+
+def test_building_makes_no_file_and_opens_no_store(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text("{}")
+
+    wiring.build({"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{tmp_path}/deep/store.db"})
+
+    assert not (tmp_path / "deep" / "store.db").exists()
