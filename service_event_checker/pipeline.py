@@ -9,7 +9,7 @@ import structlog
 
 from service_event_checker.core import rules, tracker
 from service_event_checker.core.clean import clean
-from service_event_checker.core.errors import StoreConflict
+from service_event_checker.core.errors import InvalidInput, StoreConflict
 from service_event_checker.core.model import Alert, Event, Kind, Snapshot, Why
 from service_event_checker.core.ports import Conflict, Done, IdTaken, Store, Write
 from service_event_checker.core.rules import Rulebook
@@ -42,6 +42,21 @@ class Pipeline:
             found |= self._settle_round(group, now, first_good_at)
         return found
 
+    def request(self, key: str, receiver: str, *, actor: str, now: datetime) -> Alert:
+        """Let a person add a receiver to an open alert, as `/CreateTicket` does; a repetition changes nothing.
+
+        Raises InvalidInput with the reason when that cannot be, and StoreError.
+        """
+        for _ in range(CONFLICTS_MAX):
+            alert = self._requestable(key, receiver)
+            write = rules.requested(alert, receiver, actor, self.book, now)
+            if write is None:
+                return alert
+            (result,) = self._commit([write], now)
+            if isinstance(result, Done):
+                return result.alert
+        raise StoreConflict(f"alert {key} was changed by others {CONFLICTS_MAX} times in a row")
+
     def absent(self, alerts: Iterable[Alert], snapshot: Snapshot, resolve_after: int, now: datetime) -> None:
         """Count a good poll against the alerts it no longer mentions. An alert changed meanwhile waits for the next."""
         changes = tracker.absent(alerts, snapshot, resolve_after, now)
@@ -53,6 +68,19 @@ class Pipeline:
         """Tell those whose silence is over or whose destination is on again; return how many alerts changed."""
         writes = [rules.release(alert, self.book, now) for alert in self.store.withheld_alerts()]
         return len(self._commit([write for write in writes if write], now))
+
+    def _requestable(self, key: str, receiver: str) -> Alert:
+        known = self.book.receivers.get(receiver)
+        if known is None:
+            raise InvalidInput("receiver", f'"{receiver}" is no destination', "Name one of config.json")
+        if known.why_off:
+            raise InvalidInput("receiver", f"{receiver} is off: {known.why_off}")
+        alert = self.store.get([key]).get(key)
+        if alert is None:
+            raise InvalidInput("alert", "is not known")
+        if not alert.open and receiver not in alert.receivers:
+            raise InvalidInput("alert", f"{alert.internal_id} is over")
+        return alert
 
     def _settle_round(self, group: dict[str, Event], now: datetime, first_good_at: datetime | None) -> dict[str, Alert]:
         """Commit one event per key; a key that somebody else changed meanwhile is read and decided anew."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ import structlog
 
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, Reason, SourceError, StoreError
-from service_event_checker.core.model import Affects, Event, Slot, Snapshot
+from service_event_checker.core.model import Affects, Alert, Event, EventStatus, Kind, ResolvedBy, Slot, Snapshot
 from service_event_checker.core.ports import Checker, Store
 from service_event_checker.metrics import POLLS, UNKNOWN_VALUES
 from service_event_checker.pipeline import Pipeline
@@ -25,6 +25,15 @@ BACK_OFF_MAX = timedelta(minutes=5)  # a page that comes back is seen within thi
 UNKNOWN_FOR_LONG = timedelta(minutes=30)
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What came of asking a source at once; `busy`: its slot is another poll's right now."""
+
+    snapshot: Snapshot | None = None
+    error: SourceError | None = None
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +71,16 @@ class Poller:
         taken = (self._take(watch, known.get(watch.name), now) for watch in self.watches.values())
         return [slot for slot in taken if slot]
 
+    def check_now(self, name: str) -> Checked:
+        """Poll one source at once, whenever it is due. Raises KeyError for an unknown name, and StoreError."""
+        watch, now = self.watches[name], self._clock()
+        slot = self.store.slots().get(name)
+        taken = self._take(watch, replace(slot, due_at=now) if slot else None, now)
+        if taken is None:
+            return Checked(busy=True)
+        found = self.poll(taken)
+        return Checked(error=found) if isinstance(found, SourceError) else Checked(snapshot=found)
+
     def poll(self, slot: Slot) -> Snapshot | SourceError:
         """Check the source of a taken slot, ingest what it shows and report; return what came of it.
 
@@ -69,7 +88,7 @@ class Poller:
         """
         watch = self.watches[slot.name]
         try:
-            snapshot = self.check(watch, slot.first_good_at)
+            snapshot, dismissed = self._check(watch, slot)
         except SourceError as error:
             self._report(self._failed(watch, slot, error))
             return error
@@ -79,18 +98,26 @@ class Poller:
             log.exception("check_crashed", checker=slot.name)
             self._report(self._failed(watch, slot, SourceError(slot.name, Reason.CRASHED)))
             raise
-        self._report(self._succeeded(slot, snapshot))
+        self._report(replace(self._succeeded(slot, snapshot), dismissed=dismissed))
         return snapshot
 
-    def check(self, watch: Watch, first_good_at: datetime | None) -> Snapshot:
-        """Ask the source and commit what changed. Raises SourceError (nothing is changed then) and StoreError."""
+    def _check(self, watch: Watch, slot: Slot) -> tuple[Snapshot, dict[str, int]]:
+        """Ask the source and commit what changed; return what it showed, and what is dismissed by now.
+
+        Raises SourceError (nothing is changed then) and StoreError.
+        """
         tracked = [alert for alert in self.store.open_alerts(watch.name) if not alert.test]
-        snapshot = _usable(watch.checker.check(frozenset(alert.fingerprint for alert in tracked)))
+        asked = frozenset(slot.dismissed).union(alert.fingerprint for alert in tracked)
+        snapshot = _usable(watch.checker.check(asked))
         now = self._clock()
         events = [replace(event, affects_us=watch.affects(event)) for event in snapshot.events]
-        self.pipeline.ingest(events, now, first_good_at=first_good_at)
+        gone = _gone(slot.dismissed, snapshot, tracked)
+        ended = [name for name, times in gone.items() if times >= watch.resolve_after]
+        events += [_end_of(watch.name, fingerprint) for fingerprint in ended]
+        known = self.pipeline.ingest(events, now, first_good_at=slot.first_good_at)
         self.pipeline.absent(tracked, snapshot, watch.resolve_after, now)
-        return snapshot
+        listed = {alert.fingerprint: 0 for alert in known.values() if _is_dismissed(alert)}
+        return snapshot, {name: times for name, times in gone.items() if name not in ended} | listed
 
     def _take(self, watch: Watch, slot: Slot | None, now: datetime) -> Slot | None:
         if slot is None:
@@ -138,6 +165,22 @@ class Poller:
     def _report(self, slot: Slot) -> None:
         if self.store.put_slot(replace(slot, owner="", lease_until=None)) is None:
             log.warning("slot_lost", checker=slot.name)  # our poll took too long; another one runs or has reported
+
+
+def _gone(dismissed: Mapping[str, int], snapshot: Snapshot, tracked: Iterable[Alert]) -> dict[str, int]:
+    """Count the good polls that no longer listed what a person had resolved; what is listed or open is left out."""
+    seen = {event.fingerprint for event in snapshot.events} | {alert.fingerprint for alert in tracked}
+    one = int(snapshot.complete)
+    unread = snapshot.unknown
+    return {name: times + (one if name not in unread else 0) for name, times in dismissed.items() if name not in seen}
+
+
+def _end_of(source: str, fingerprint: str) -> Event:
+    return Event(source=source, fingerprint=fingerprint, kind=Kind.OUTAGE, status=EventStatus.RESOLVED)
+
+
+def _is_dismissed(alert: Alert) -> bool:
+    return alert.resolved_by is ResolvedBy.PERSON and not alert.source_ended
 
 
 def _usable(snapshot: Snapshot) -> Snapshot:

@@ -17,10 +17,10 @@ from service_event_checker.core.model import (
     Event,
     EventStatus,
     ResolvedBy,
+    Severity,
     Slot,
     Snapshot,
     Status,
-    Verb,
     Why,
 )
 from service_event_checker.core.ports import Conflict, Done, IdTaken, Write
@@ -447,13 +447,86 @@ class TestAStoreThatIsAway:
         assert world.alert.open
 
 
-def test_a_check_by_hand_tells_what_it_found_and_leaves_the_schedule_alone(world: World) -> None:
-    world.page.shows(event())
-    process = world.process()
+class TestACheckByHand:
+    def test_asks_at_once_and_the_next_poll_is_an_interval_later(self, world: World) -> None:
+        world.poll()
+        world.page.shows(event())
+        world.clock.advance(EVERY / 2)
 
-    snapshot = process.check(process.watches["github"], None)
+        checked = world.process().check_now("github")
 
-    assert snapshot.events == (event(),)
-    assert world.store.slots() == {}
-    claimed = world.store.claim("slack", limit=9, owner="me", now=NOW, until=NOW + LEASE)
-    assert [one.delivery.verb for one in claimed] == [Verb.OPEN]
+        assert checked.snapshot is not None
+        assert checked.snapshot.events == (event(),)
+        assert world.alert.open
+        assert world.slot.due_at == world.clock() + EVERY
+
+    def test_says_what_is_unknown(self, world: World) -> None:
+        world.page.error = SourceError("github", Reason.TIMEOUT)
+
+        assert world.process().check_now("github").error is world.page.error
+
+    def test_leaves_a_poll_that_runs_alone(self, world: World) -> None:
+        world.process().take_due()
+
+        assert world.process().check_now("github").busy
+
+
+class TestWhatAPersonResolved:
+    @pytest.fixture(autouse=True)
+    def resolved_by_a_person(self, world: World) -> None:
+        world.page.shows(event())
+        world.poll()
+        by_hand = event(status=EventStatus.RESOLVED, person=True, intake="api", actor="Ada")
+        world.process().pipeline.ingest([by_hand], world.clock())
+
+    def test_is_silent_while_the_page_still_lists_it(self, world: World) -> None:
+        told = world.whys()
+        for _ in range(3):
+            world.poll(after=EVERY)
+
+        assert world.whys() == told
+        assert world.page.asked[-1] == {event().fingerprint}
+
+    def test_is_told_to_be_over_when_the_page_no_longer_lists_it(self, world: World) -> None:
+        world.poll(after=EVERY)
+        world.page.shows()
+        world.poll(after=EVERY)
+        assert Why.SOURCE_ENDED not in world.whys()
+        world.poll(after=EVERY)
+        world.poll(after=EVERY)
+
+        assert world.whys().count(Why.SOURCE_ENDED) == 1
+        assert world.slot.dismissed == {}
+
+    def test_is_told_to_be_over_when_the_page_says_so(self, world: World) -> None:
+        world.poll(after=EVERY)
+        world.page.shows(event(status=EventStatus.RESOLVED, at=world.clock()), complete=False)
+        world.poll(after=EVERY)
+
+        assert world.whys()[-1] is Why.SOURCE_ENDED
+        assert world.slot.dismissed == {}
+
+    def test_is_not_over_because_a_page_cannot_be_read_or_shows_a_part(self, world: World) -> None:
+        world.poll(after=EVERY)
+        world.page.shows(complete=False)
+        world.poll(after=EVERY)
+        world.page.error = SourceError("github", Reason.TIMEOUT)
+        world.poll(after=EVERY)
+        world.page.shows(unknown=frozenset({event().fingerprint}))
+        world.poll(after=BACK_OFF_MAX)
+        world.poll(after=EVERY)
+
+        assert Why.SOURCE_ENDED not in world.whys()
+
+    def test_opens_again_when_it_worsens_and_is_then_followed_as_open(self, world: World) -> None:
+        world.poll(after=EVERY)
+        world.page.shows(event(severity=Severity.CRITICAL))
+        world.poll(after=EVERY)
+        assert (world.alert.open, world.alert.episode) == (True, 2)
+
+        world.page.shows()
+        world.poll(after=EVERY)
+        assert world.alert.open
+        world.poll(after=EVERY)
+
+        assert world.alert.resolved_by is ResolvedBy.ABSENCE

@@ -329,6 +329,8 @@ class Slot:
     """One checker's row: when it is due, who runs it, and what came of the last run.
 
     `first_good_at`: the first poll that could be read; what was over before it is history, not missed.
+    `dismissed`: fingerprints that a person resolved while the source still lists them, with the good polls in a
+    row that no longer did.
     """
 
     name: str
@@ -343,6 +345,7 @@ class Slot:
     unknown_reason: str = ""
     failures: int = 0
     warnings: tuple[str, ...] = ()
+    dismissed: Mapping[str, int] = field(default_factory=dict)
 
 
 def alert_key(source: str, fingerprint: str) -> str:

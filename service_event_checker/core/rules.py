@@ -123,6 +123,17 @@ def linked(alert: Alert, receiver: str, url: str, book: Rulebook, now: datetime)
     return Write(alert=seen, transitions=(transition,), deliveries=tuple(deliveries))
 
 
+def requested(alert: Alert, receiver: str, actor: str, book: Rulebook, now: datetime) -> Write | None:
+    """Return the commit by which a person adds a receiver to an open alert; None when it was opened already."""
+    if receiver in alert.receivers:
+        return None
+    left = {name: why for name, why in alert.withheld.items() if name != receiver}
+    wanted = replace(alert, receivers=(*alert.receivers, receiver), withheld=left, updated_at=now)
+    transition = replace(_own(wanted, Why.RECEIVER_ADDED, now, receiver=receiver), actor=actor)
+    opening = _delivery(wanted, receiver, Verb.OPEN, transition, book, now)
+    return Write(alert=wanted, transitions=(transition,), deliveries=(opening,))
+
+
 def noted_in_timeline(alert: Alert, why: Why, receiver: str, note: str, now: datetime) -> Write:
     """Return the commit that records what became of a delivery; it owes nobody anything."""
     return Write(alert=alert, transitions=(replace(_own(alert, why, now, receiver=receiver), note=note),))
