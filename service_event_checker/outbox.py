@@ -38,7 +38,8 @@ CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long aft
 CALLS_PER_DELIVERY = 4  # a search, a create and what an adapter looks up on the way
 GIVE_UP_AFTER = timedelta(hours=24)
 BACK_OFF_FIRST = 1.0  # seconds
-BACK_OFF_MAX = 30.0  # a destination that is down is spared by its breaker; a delivery need not wait longer
+BACK_OFF_SOON = 15.0  # the longest wait of a young delivery; later a tenth of its age
+BACK_OFF_MAX = 300.0
 BREAKER_AFTER = 5  # failures in a row; then one probe at a time
 BREAKER_MAX = 60.0  # seconds between probes
 CONFLICTS_MAX = 20
@@ -214,17 +215,22 @@ class Outbox:
             return Dead(reason=reason)
         if delivery.created_at is not None and now - delivery.created_at > GIVE_UP_AFTER:
             return Dead(reason=f"given up after {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
-        due_at = now + self._patience(delivery.attempts, error)
+        due_at = now + self._patience(delivery, error, now)
         if not isinstance(error, _Ambiguous):
             return Again(due_at=due_at, reason=reason)
         settle = self.book.receivers[delivery.receiver].settle
         return Again(due_at=max(due_at, error.intent_at + settle), reason=reason, intent_at=error.intent_at)
 
-    def _patience(self, attempts: int, error: DeliveryError) -> timedelta:
-        """Return how long to wait: what the destination asked for, else exponential with jitter."""
+    def _patience(self, delivery: Delivery, error: DeliveryError, now: datetime) -> timedelta:
+        """Return how long to wait: what the destination asked for, else exponential with jitter.
+
+        A destination that is down altogether is spared by its gate; this is about the one delivery.
+        """
         if error.retry_after is not None:
             return timedelta(seconds=error.retry_after + self._jitter())
-        seconds = min(BACK_OFF_MAX, BACK_OFF_FIRST * 2.0 ** min(attempts, 16))
+        age = (now - delivery.created_at).total_seconds() if delivery.created_at else 0.0
+        longest = min(BACK_OFF_MAX, max(BACK_OFF_SOON, age / 10))
+        seconds = min(longest, BACK_OFF_FIRST * 2.0 ** min(delivery.attempts, 16))
         return timedelta(seconds=seconds * (0.5 + self._jitter()))
 
     def _record(self, claimed: Claimed, outcome: Outcome) -> None:
