@@ -26,6 +26,7 @@ from service_event_checker.core.ports import (
     Destination,
     Findable,
     Outcome,
+    Rehearsing,
     Settled,
     Store,
     Write,
@@ -151,7 +152,7 @@ class Outbox:
         delivery, alert = claimed.delivery, claimed.alert
         receiver = self.book.receivers[delivery.receiver]
         if alert.test and receiver.family is not Family.CHAT:
-            return Settled()
+            return _rehearse(self.destinations[delivery.receiver], delivery, alert)
         link = rules.link_for(delivery, alert, claimed.links, receiver)
         made = link is not None and bool(link.external_id)
         destination = self.destinations[delivery.receiver]
@@ -253,8 +254,8 @@ class Outbox:
         """Return what the alert itself is to be told of the outcome: a new link, a dead letter, a dry run."""
         delivery = claimed.delivery
         linked = isinstance(outcome, Settled) and outcome.link is not None and delivery.verb is Verb.OPEN
-        dry = isinstance(outcome, Settled) and claimed.alert.test and outcome.link is None
-        if not (linked or dry or isinstance(outcome, Dead)):
+        rehearsed = isinstance(outcome, Rehearsed) and delivery.verb is Verb.OPEN
+        if not (linked or rehearsed or isinstance(outcome, Dead)):
             return None
         head: Alert | None = self.store.get([delivery.key]).get(delivery.key)
         if head is None or head.episode != delivery.episode:
@@ -262,19 +263,28 @@ class Outbox:
         now = self._clock()
         if isinstance(outcome, Dead):
             return rules.noted_in_timeline(head, Why.GAVE_UP, delivery.receiver, outcome.reason, now)
+        if isinstance(outcome, Rehearsed):
+            return rules.rehearsed(head, delivery.receiver, outcome.text, self.book, now)
         if isinstance(outcome, Settled) and outcome.link is not None:
             return rules.linked(head, delivery.receiver, outcome.link.url, self.book, now)
-        return rules.noted_in_timeline(head, Why.DRY_RUN, delivery.receiver, delivery.verb, now)
+        return None
 
     def _tell(self, delivery: Delivery, outcome: Outcome, write: Write | None) -> None:
-        name = type(outcome).__name__.lower()
+        name = type(outcome).__name__.lower()  # settled, rehearsed, again, dead
         DELIVERIES.labels(delivery.receiver, delivery.verb.value, name).inc()
         reason = "" if isinstance(outcome, Settled) else outcome.reason
-        level = {"settled": log.info, "again": log.warning, "dead": log.error}[name]
+        level = {"again": log.warning, "dead": log.error}.get(name, log.info)
         level("delivery_" + name, id=delivery.id, receiver=delivery.receiver, verb=delivery.verb.value, reason=reason)
         if write:
             tell(write)
         self._wake()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed(Settled):
+    """A test alert's delivery: rendered and checked, not sent."""
+
+    text: str
 
 
 class _Ambiguous(DeliveryError):
@@ -283,6 +293,12 @@ class _Ambiguous(DeliveryError):
     def __init__(self, error: DeliveryError, intent_at: datetime) -> None:
         super().__init__(error.reason, error.detail, permanent=error.permanent, retry_after=error.retry_after)
         self.intent_at = intent_at
+
+
+def _rehearse(destination: Destination, delivery: Delivery, alert: Alert) -> Rehearsed:
+    if isinstance(destination, Rehearsing):
+        return Rehearsed(text=destination.rehearse(delivery, alert))
+    return Rehearsed(text=f"{delivery.verb} {alert.title}")
 
 
 def _find(destination: Destination, key: str) -> Link | None:

@@ -94,6 +94,7 @@ class Engine:
             self._wake_due: services.look_every,
             self._beat: HEARTBEAT,
             lambda: services.pipeline.release(_now()): timedelta(seconds=10),
+            lambda: services.test_mode.expire(_now()): timedelta(seconds=30),
             lambda: services.store.sweep(_now()): timedelta(seconds=15),
             self._archive: timedelta(seconds=60),
             lambda: services.store.retain(_now() - services.retention): timedelta(hours=6),

@@ -16,7 +16,7 @@ from pathlib import Path
 from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from service_event_checker.core.model import Affects, Alert, Kind, ResolvedBy, Severity, Status, Verb
+from service_event_checker.core.model import DRY_RUN, Affects, Alert, Kind, ResolvedBy, Severity, Status, Verb
 
 TEST_WORD = "TEST"
 TITLE_MAX = 240  # characters; Azure DevOps takes 255, Jira 255, Redmine 255
@@ -262,6 +262,9 @@ def _fields(alert: Alert, platform: str) -> Iterator[tuple[str, str]]:
     if alert.explained_by:
         yield "Explained by", line(alert.explained_by, 100)
     yield "Internal ID", alert.internal_id
+    for name, value in sorted(alert.annotations.items()):
+        if alert.test and name.startswith(DRY_RUN):
+            yield name.capitalize(), line(value, VALUE_MAX)
 
 
 def _pairs(texts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -27,6 +27,7 @@ from service_event_checker.core.rules import Rulebook
 from service_event_checker.outbox import Gate, Outbox
 from service_event_checker.pipeline import Pipeline
 from service_event_checker.polling import Poller, Watch
+from service_event_checker.test_mode import TestMode
 
 DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"
 DEFAULT_RETENTION_DAYS = 400
@@ -75,6 +76,7 @@ class Services:
     pipeline: Pipeline
     outbox: Outbox
     poller: Poller
+    test_mode: TestMode
     wakes: Wakes
     parts: tuple[Part, ...]
     environ: Mapping[str, str]
@@ -132,6 +134,7 @@ def build(environ: Mapping[str, str]) -> Services:
         pipeline=pipeline,
         outbox=outbox,
         poller=Poller(store, pipeline, watches, clock=_now),
+        test_mode=TestMode(store, pipeline, watches),
         wakes=wakes,
         parts=_parts(config, notes),
         environ=environ,

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 FINGERPRINT_MAX = 255  # characters; the narrowest remote key we copy it to (PagerDuty dedup_key)
 BUCKETS = 16  # partitions of the store; one base32 character of every internal id
+DRY_RUN = "dry run at "  # begins the annotation of a test alert that names what a receiver would have got
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U to misread at night
 
 

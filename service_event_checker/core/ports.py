@@ -75,6 +75,15 @@ class Reconcilable(Protocol):
 
 
 @runtime_checkable
+class Rehearsing(Protocol):
+    """A destination that can render and check what it would send, for test alerts."""
+
+    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+        """Return in one line what `deliver` would make; sends nothing. Raises DeliveryError when it could not."""
+        ...
+
+
+@runtime_checkable
 class Outspoken(Protocol):
     """A destination that can tell beforehand what it will not be able to do."""
 

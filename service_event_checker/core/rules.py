@@ -12,6 +12,7 @@ from datetime import datetime
 
 from service_event_checker.core.matchers import Matcher
 from service_event_checker.core.model import (
+    DRY_RUN,
     Alert,
     Delivery,
     Family,
@@ -113,14 +114,14 @@ def linked(alert: Alert, receiver: str, url: str, book: Rulebook, now: datetime)
     if not url or alert.links.get(receiver) == url or book.receivers[receiver].family is Family.CHAT:
         return None
     seen = replace(alert, links={**alert.links, receiver: url}, updated_at=now)
-    chats = tuple(
-        name
-        for name in alert.receivers
-        if _family(book, name) is Family.CHAT and Verb.UPDATE in book.receivers[name].verbs
-    )
-    transition = _own(seen, Why.LINKED, now, receiver=receiver)
-    deliveries = (_delivery(seen, name, Verb.UPDATE, transition, book, now) for name in chats)
-    return Write(alert=seen, transitions=(transition,), deliveries=tuple(deliveries))
+    return _shown_in_chats(seen, _own(seen, Why.LINKED, now, receiver=receiver), book, now)
+
+
+def rehearsed(alert: Alert, receiver: str, text: str, book: Rulebook, now: datetime) -> Write:
+    """Return the commit that shows in chat what a test alert would have made elsewhere."""
+    seen = replace(alert, annotations={**alert.annotations, f"{DRY_RUN}{receiver}": text}, updated_at=now)
+    transition = replace(_own(seen, Why.DRY_RUN, now, receiver=receiver), note=text)
+    return _shown_in_chats(seen, transition, book, now)
 
 
 def requested(alert: Alert, receiver: str, actor: str, book: Rulebook, now: datetime) -> Write | None:
@@ -180,6 +181,14 @@ def _at_home(alert: Alert, transitions: Iterable[Transition], book: Rulebook) ->
             )
             return replace(alert, receivers=(home,)), (link,)
     return alert, ()
+
+
+def _shown_in_chats(alert: Alert, transition: Transition, book: Rulebook, now: datetime) -> Write:
+    """Owe an update to the alert's chats that can edit, and to nobody else."""
+    chats = (name for name in alert.receivers if _family(book, name) is Family.CHAT)
+    told = (name for name in chats if Verb.UPDATE in _verbs(book, name))
+    deliveries = (_delivery(alert, name, Verb.UPDATE, transition, book, now) for name in told)
+    return Write(alert=alert, transitions=(transition,), deliveries=tuple(deliveries))
 
 
 def _open_new(

@@ -142,6 +142,12 @@ class Adapter:
         address = self._items.address(id)
         return Link(key="", episode=0, receiver=self.name, remote_key=remote_key, external_id=id, url=address)
 
+    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+        """Render the work item that `deliver` would make."""
+        told = self._notice(delivery, alert)
+        document = self._document(alert, told, remote_key(alert.key, delivery.episode), "")
+        return f"{self.config.work_item_type} in {self.config.project}: {document['System.Title']}"
+
     def open_objects(self) -> list[Remote]:
         """Return our work items that are in no Completed or Removed state."""
         self._items.wait_if_told()
