@@ -38,11 +38,13 @@ from service_event_checker.pipeline import tell
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
 CALLS_PER_DELIVERY = 4  # a search, a create and what an adapter looks up on the way
 GIVE_UP_AFTER = timedelta(hours=24)
+TRIES_AT_LEAST = 10  # also of what is a day old at its first: we were stopped, or it was sent again by hand
 BACK_OFF_FIRST = 1.0  # seconds
 BACK_OFF_SOON = 15.0  # the longest wait of a young delivery; later a tenth of its age
 BACK_OFF_MAX = 300.0
 BREAKER_AFTER = 5  # failures in a row; then one probe at a time
 BREAKER_MAX = 60.0  # seconds between probes
+DOUBLINGS_MAX = 16  # of any pause; 2.0 ** 1024 is an error
 CONFLICTS_MAX = 20
 
 log = structlog.get_logger()
@@ -88,7 +90,8 @@ class Gate:
         with self.lock:
             blames_itself = error is not None and not error.permanent
             self.failures = self.failures + 1 if blames_itself else 0
-            pause = min(BREAKER_MAX, 2.0 ** (self.failures - BREAKER_AFTER)) if self.failures >= BREAKER_AFTER else 0.0
+            over = self.failures - BREAKER_AFTER
+            pause = min(BREAKER_MAX, 2.0 ** min(over, DOUBLINGS_MAX)) if over >= 0 else 0.0
             if error is not None and error.reason is Reason.RATE_LIMITED:
                 pause = max(pause, error.retry_after or 1.0)
             self.closed_until = max(self.closed_until, self.clock() + pause) if pause else self.closed_until
@@ -143,7 +146,8 @@ class Outbox:
             raise
         except Exception:  # noqa: BLE001  # an adapter's bug must not stop the others' deliveries
             log.exception("delivery_crashed", delivery=delivery.id)
-            outcome = self._after_failure(claimed, DeliveryError(Reason.CRASHED))
+            crash = _Ambiguous(DeliveryError(Reason.CRASHED), self._clock())  # it may have come after the effect
+            outcome = self._after_failure(claimed, crash)
         else:
             self.gates[delivery.receiver].report(None)
         self._record(claimed, outcome)
@@ -189,7 +193,7 @@ class Outbox:
             return Settled(link=destination.deliver(opening, claimed.alert, link))
         except DeliveryError as error:
             if error.reason.ambiguous:
-                raise _Ambiguous(error, delivery.intent_at or now) from error
+                raise _Ambiguous(error, self._clock()) from error
             raise
 
     def _send_unfindable(
@@ -204,7 +208,7 @@ class Outbox:
             return Settled(link=destination.deliver(delivery, claimed.alert, link) or link)
         except DeliveryError as error:
             if error.reason.ambiguous:
-                raise _Ambiguous(error, delivery.intent_at or self._clock()) from error
+                raise _Ambiguous(error, self._clock()) from error
             raise
 
     def _after_failure(self, claimed: Claimed, error: DeliveryError) -> Outcome:
@@ -214,7 +218,8 @@ class Outbox:
         reason = str(error)
         if error.permanent:
             return Dead(reason=reason)
-        if delivery.created_at is not None and now - delivery.created_at > GIVE_UP_AFTER:
+        old = delivery.created_at is not None and now - delivery.created_at > GIVE_UP_AFTER
+        if old and delivery.attempts + 1 >= TRIES_AT_LEAST:
             return Dead(reason=f"given up after {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
         due_at = now + self._patience(delivery, error, now)
         if not isinstance(error, _Ambiguous):
@@ -231,7 +236,7 @@ class Outbox:
             return timedelta(seconds=error.retry_after + self._jitter())
         age = (now - delivery.created_at).total_seconds() if delivery.created_at else 0.0
         longest = min(BACK_OFF_MAX, max(BACK_OFF_SOON, age / 10))
-        seconds = min(longest, BACK_OFF_FIRST * 2.0 ** min(delivery.attempts, 16))
+        seconds = min(longest, BACK_OFF_FIRST * 2.0 ** min(delivery.attempts, DOUBLINGS_MAX))
         return timedelta(seconds=seconds * (0.5 + self._jitter()))
 
     def _record(self, claimed: Claimed, outcome: Outcome) -> None:
@@ -288,7 +293,7 @@ class Rehearsed(Settled):
 
 
 class _Ambiguous(DeliveryError):
-    """A failure after which the effect may exist; it may have left us from `intent_at` on."""
+    """A failure after which the effect may exist; the settle time counts from `intent_at`, when we gave up waiting."""
 
     def __init__(self, error: DeliveryError, intent_at: datetime) -> None:
         super().__init__(error.reason, error.detail, permanent=error.permanent, retry_after=error.retry_after)

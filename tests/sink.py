@@ -6,7 +6,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
 from tests.factories import NOW
 
@@ -41,7 +40,10 @@ class Thing:
 
 
 class Unsearchable:
-    """Holds objects. `failures`: errors for the next calls of deliver, None = do it; `after` makes them come late."""
+    """Holds objects. `failures`: errors for the next calls of deliver, None = do it; `after` makes them come late.
+
+    `takes`: seconds that a call lasts; its effect comes at its end.
+    """
 
     family: Family = Family.MAIL
     verbs = frozenset(Verb) - {Verb.RUN}
@@ -50,11 +52,13 @@ class Unsearchable:
         self.clock = clock
         self.family = family or self.family
         self.things: list[Thing] = []
-        self.failures: deque[DeliveryError | None] = deque()
+        self.failures: deque[Exception | None] = deque()
         self.after = False
+        self.takes = 0.0
         self.told: list[tuple[Verb, str]] = []
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
+        self.clock.advance(self.takes)
         failure = self.failures.popleft() if self.failures else None
         if failure and not self.after:
             raise failure

@@ -29,3 +29,11 @@ def test_a_breaker_probes_one_at_a_time_until_one_works():
     assert gate.take(10) == 1
     gate.report(None)
     assert gate.take(10) == 10
+
+
+def test_a_breaker_bears_an_outage_of_days():
+    gate = Gate(1000, 1000, Clock().seconds)
+    for _ in range(2000):
+        gate.report(DeliveryError(Reason.TIMEOUT))
+
+    assert gate.take(10) == 0

@@ -125,6 +125,28 @@ def test_a_second_doubtful_create_waits_anew(fresh_store, clock, tickets):
     assert len(tickets.things) == 1
 
 
+def test_the_settle_time_counts_from_the_moment_of_doubt(fresh_store, clock, tickets):
+    world = world_of(fresh_store, clock, {"tickets": tickets})
+    tickets.takes, tickets.lag = SETTLE.total_seconds(), SETTLE - timedelta(seconds=5)
+    tickets.failures, tickets.after = deque([DeliveryError(Reason.TIMEOUT)]), True
+    world.see(event())
+
+    world.settle_down()
+
+    assert len(tickets.things) == 1
+
+
+def test_an_adapter_that_crashes_after_its_create_does_not_create_twice(fresh_store, clock, tickets):
+    world = world_of(fresh_store, clock, {"tickets": tickets})
+    tickets.lag = SETTLE - timedelta(seconds=5)
+    tickets.failures, tickets.after = deque([KeyError("id")]), True
+    world.see(event())
+
+    world.settle_down()
+
+    assert len(tickets.things) == 1
+
+
 def test_what_cannot_be_searched_is_sent_again_in_doubt_only_when_it_is_severe(fresh_store, clock):
     mails = {severity: Unsearchable(clock) for severity in (Severity.CRITICAL, Severity.INFO)}
     for severity, mail in mails.items():
@@ -134,6 +156,32 @@ def test_what_cannot_be_searched_is_sent_again_in_doubt_only_when_it_is_severe(f
         world.settle_down()
 
     assert {severity.value: len(mail.things) for severity, mail in mails.items()} == {"critical": 2, "info": 1}
+
+
+def test_what_waited_while_we_were_stopped_is_tried_more_than_once(fresh_store, clock, tickets):
+    world = world_of(fresh_store, clock, {"tickets": tickets})
+    world.see(event())
+    clock.advance(2 * GIVE_UP_AFTER.total_seconds())
+    tickets.failures = deque([DeliveryError(Reason.UNREACHABLE)])
+
+    world.settle_down()
+
+    assert len(tickets.things) == 1
+    assert not world.store.dead_letters()
+
+
+def test_a_letter_sent_again_by_hand_is_tried_more_than_once(fresh_store, clock, tickets):
+    world = world_of(fresh_store, clock, {"tickets": tickets})
+    tickets.failures = deque([DeliveryError(Reason.REFUSED, permanent=True), DeliveryError(Reason.UNREACHABLE)])
+    world.see(event())
+    world.settle_down()
+    (letter,) = world.store.dead_letters()
+    clock.advance(2 * GIVE_UP_AFTER.total_seconds())
+    world.store.requeue(letter.id, clock())
+
+    world.settle_down()
+
+    assert len(tickets.things) == 1
 
 
 def test_an_open_that_died_takes_its_episode_with_it_and_the_next_one_starts_afresh(fresh_store, clock, tickets):
