@@ -6,7 +6,11 @@ the severity. Every foreign text is escaped and cut to Slack's limits (docs.slac
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,14 +31,25 @@ COLOURS = {
 }
 GREEN = "#12b76a"
 CREATE_TICKET, ACKNOWLEDGE, RESOLVE = "create_ticket", "acknowledge", "resolve"  # action_ids of the buttons
+_BUTTON_VALUE = re.compile(r"([0-9a-f]{20}):([1-9][0-9]{0,8}):([a-z_]{1,20}):([0-9a-f]{32})", re.ASCII)
 _PAGERS = ("pagerduty", "opsgenie", "jsm")  # an incident there leaves the button for a ticket in place
 _QUIET = frozenset({Verb.OPEN, Verb.UPDATE})  # what they change is to be seen in the message itself
 
 
-def content(alert: Alert, delivery: Delivery, *, buttons: bool, previous: str = "") -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressed:
+    """What a button asks for: `action` is one of the action_ids, on one episode of an alert."""
+
+    key: str
+    episode: int
+    action: str
+
+
+def content(alert: Alert, delivery: Delivery, *, button_key: bytes, previous: str = "") -> dict[str, Any]:
     """Return `text`, `blocks` and `attachments` of the whole message as the alert is now.
 
-    The change that `delivery` tells is shown as a line of its own. `previous`: address of an earlier message.
+    The change that `delivery` tells is shown as a line of its own. `button_key` signs the buttons' values; b"" for
+    a message without buttons. `previous`: address of an earlier message.
     """
     verb = delivery.verb
     if verb in _QUIET and not alert.open:
@@ -42,14 +57,24 @@ def content(alert: Alert, delivery: Delivery, *, buttons: bool, previous: str = 
     told = notice(alert, verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
     loud = verb not in _QUIET or bool(delivery.note)
     blocks = [_header(told), *_facts(alert, told), *_latest(alert, told if loud else None, verb)]
-    if buttons and alert.open:
-        blocks.append(_buttons(alert, told))
+    if button_key and alert.open:
+        blocks.append(_buttons(alert, told, button_key))
     colour = COLOURS[alert.severity] if alert.open else GREEN
     return {
         "text": _fallback(alert, told),
         "blocks": blocks,
         "attachments": [{"color": colour, "fallback": told.state, "blocks": list(_background(alert, told, previous))}],
     }
+
+
+def read_button(value: str, button_key: bytes) -> Pressed | None:
+    """Return what a button's value asks for; None where we have not signed it with this key."""
+    parts = _BUTTON_VALUE.fullmatch(value)
+    if parts is None or not button_key:
+        return None
+    key, episode, action, mac = parts.groups()
+    pressed = Pressed(key=key, episode=int(episode), action=action)
+    return pressed if hmac.compare_digest(mac, _mac(pressed, button_key)) else None
 
 
 def end_text(alert: Alert, delivery: Delivery) -> str:
@@ -103,17 +128,35 @@ def _background(alert: Alert, told: Notice, previous: str) -> Iterator[dict[str,
     yield _context(escape_mrkdwn(told.footer, 500))
 
 
-def _buttons(alert: Alert, told: Notice) -> dict[str, Any]:
+def _buttons(alert: Alert, told: Notice, button_key: bytes) -> dict[str, Any]:
     ticketed = any(not name.startswith(_PAGERS) for name, _ in told.tickets)
-    shown = [] if ticketed else [_button(CREATE_TICKET, "Create ticket", alert.internal_id)]
+    shown = [] if ticketed else [_button(alert, CREATE_TICKET, "Create ticket", button_key)]
     if alert.status is Status.FIRING:
-        shown.append(_button(ACKNOWLEDGE, "Acknowledge", alert.internal_id))
-    shown.append(_button(RESOLVE, "Resolve", alert.internal_id))
+        shown.append(_button(alert, ACKNOWLEDGE, "Acknowledge", button_key))
+    shown.append(_button(alert, RESOLVE, "Resolve", button_key) | {"confirm": _confirm(alert)})
     return {"type": "actions", "elements": shown}
 
 
-def _button(action: str, label: str, value: str) -> dict[str, Any]:
+def _button(alert: Alert, action: str, label: str, button_key: bytes) -> dict[str, Any]:
+    pressed = Pressed(key=alert.key, episode=alert.episode, action=action)
+    value = f"{alert.key}:{alert.episode}:{action}:{_mac(pressed, button_key)}"
     return {"type": "button", "action_id": action, "value": value, "text": {"type": "plain_text", "text": label}}
+
+
+def _mac(pressed: Pressed, button_key: bytes) -> str:
+    said = f"slack button\n{pressed.key}:{pressed.episode}:{pressed.action}"
+    return hmac.new(button_key, said.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _confirm(alert: Alert) -> dict[str, Any]:
+    """Ask before the end: it goes to everybody who was told. https://docs.slack.dev/reference/block-kit/composition-objects"""
+    words = {
+        "title": "Resolve it for everybody?",
+        "text": f"{alert.internal_id} ends here, its tickets and pages are closed. It opens again if it gets worse.",
+        "confirm": "Resolve",
+        "deny": "Leave it open",
+    }
+    return {name: {"type": "plain_text", "text": text} for name, text in words.items()}
 
 
 def _section(text: str, limit: int = SECTION_MAX) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
@@ -51,7 +51,10 @@ class Config(DestinationConfig):
 
 
 class Adapter:
-    """Safe for several threads: all that they share is the channel's id, which is only ever set to one value."""
+    """Safe for several threads: all that they share is the channel's id, which is only ever set to one value.
+
+    `button_key` gives the key that signs the buttons; whoever builds the adapter sets it. b"": no buttons.
+    """
 
     family = Family.CHAT
     verbs = frozenset({Verb.OPEN, Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE})
@@ -59,6 +62,7 @@ class Adapter:
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         self.config = config
+        self.button_key: Callable[[], bytes] = bytes
         self._channel_id = config.channel if _CHANNEL_ID.fullmatch(config.channel) else ""
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
@@ -196,7 +200,8 @@ class Adapter:
 
     def _content(self, delivery: Delivery, alert: Alert, link: Link | None) -> dict[str, Any]:
         previous = link.previous if link else ""
-        return text_slack.content(alert, delivery, buttons=self.config.buttons, previous=previous)
+        key = self.button_key() if self.config.buttons else b""
+        return text_slack.content(alert, delivery, button_key=key, previous=previous)
 
 
 def _carries(message: Mapping[str, Any], event_type: str, payload: Mapping[str, object]) -> bool:

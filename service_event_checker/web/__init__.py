@@ -9,7 +9,19 @@ from jinja2 import StrictUndefined
 
 from service_event_checker import cli, config_schema, wiring
 from service_event_checker.tasks import Engine
-from service_event_checker.web import access, alerts, auth, dashboard, dead_letters, errors, headers, health, metrics
+from service_event_checker.web import (
+    access,
+    alerts,
+    auth,
+    dashboard,
+    dead_letters,
+    errors,
+    headers,
+    health,
+    hooks,
+    metrics,
+    slack,
+)
 from service_event_checker.web.probes import StoreProbe
 
 BODY_MAX = 4 * 1024 * 1024  # bytes; what any route may take, most take less
@@ -27,12 +39,14 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     app.extensions["engine"] = Engine(services)
     app.extensions["store_probe"] = StoreProbe(services.store)
     app.before_request(_start_under_gunicorn)
+    slack.install(app, services)
     access.install(app, keys)
     errors.install(app)
     headers.install(app)
-    for resource in (health, metrics, alerts, dead_letters, dashboard):
+    for resource in (health, metrics, alerts, dead_letters, dashboard, slack, hooks):
         app.register_blueprint(resource.blueprint)
     cli.register(app, services)
+    hooks.register(app)
     config_schema.register(app)
     return app
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flask import Flask, current_app, g, request
 
-from service_event_checker.web import auth
+from service_event_checker.web import auth, hooks, slack
 from service_event_checker.web.auth import Caller, Keys, Scope
 from service_event_checker.web.errors import Refused
 
@@ -24,7 +24,14 @@ class Webhook:
     sender: str
 
 
-Need = Open | Scope | Webhook
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """For senders that sign or know a secret address; `admit` looks at the request. It raises Refused."""
+
+    admit: Callable[[], Caller]
+
+
+Need = Open | Scope | Webhook | Signed
 
 #: endpoint (blueprint.function) -> what it needs
 RULES: Mapping[str, Need] = {
@@ -39,6 +46,9 @@ RULES: Mapping[str, Need] = {
     "dead_letters.many": Scope.READ,
     "dead_letters.requeue": Scope.ACT,
     "dashboard.page": Scope.READ,
+    "slack.commands": Signed(slack.admit),
+    "slack.interactions": Signed(slack.admit),
+    "hooks.status_page": Signed(hooks.admit),
     "static": Scope.READ,
 }
 
@@ -76,5 +86,7 @@ def _let_in() -> None:
             g.caller = auth.authorize(request, need, keys)
         case Webhook(sender=sender):
             g.caller = auth.authorize_webhook(request, sender, keys)
+        case Signed(admit=admit):
+            g.caller = admit()
         case _:
             raise Refused(403, "This route has no access rule.")

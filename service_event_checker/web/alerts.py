@@ -7,9 +7,9 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from service_event_checker.core.model import Alert, Event, EventStatus, Status
+from service_event_checker.core.model import Alert, Status
 from service_event_checker.core.ports import Page, Query
-from service_event_checker.web import access
+from service_event_checker.web import access, changes
 from service_event_checker.web.body import json_body
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused, invalid
@@ -17,12 +17,7 @@ from service_event_checker.web.lookup import find_alert, read_query
 from service_event_checker.web.shapes import AlertDetail, AlertSummary, StatusChange
 
 INTAKE = "api"
-#: what is asked for -> the event that asks for it, and the status that fulfils it
-_CHANGES = {
-    "acknowledged": (EventStatus.ACKNOWLEDGED, Status.ACKNOWLEDGED),
-    "resolved": (EventStatus.RESOLVED, Status.RESOLVED),
-    "active": (EventStatus.UNACKNOWLEDGED, Status.FIRING),
-}
+_STATUSES = {"acknowledged": Status.ACKNOWLEDGED, "resolved": Status.RESOLVED, "active": Status.FIRING}
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/api/v1/alerts")
 
@@ -45,20 +40,10 @@ def change_status(name: str) -> dict[str, Any]:
     wanted = StatusChange.model_validate(json_body(request))
     here = services()
     known = find_alert(here.store, name)
-    _refuse_past_episode(known)
-    asked, fulfilled = _CHANGES[wanted.status]
-    event = Event(
-        source=known.source,
-        fingerprint=known.fingerprint,
-        kind=known.kind,
-        status=asked,
-        intake=INTAKE,
-        actor=access.caller().name,
-        note=wanted.resolution_note,
-        person=True,
-        test=known.test,
-    )
-    found = here.pipeline.ingest([event], datetime.now(UTC))[known.key]
+    fulfilled = _STATUSES[wanted.status]
+    actor, note = access.caller().name, wanted.resolution_note
+    now = datetime.now(UTC)
+    found = changes.change_status(here, known, fulfilled, actor=actor, intake=INTAKE, now=now, note=note)
     if found.status is not fulfilled:
         why = "it is resolved, and only its source opens it again"
         raise Refused(
@@ -72,13 +57,6 @@ def _page(query: Query) -> Page:
         return services().store.page(query)
     except (ValueError, OverflowError):  # a cursor of the right form that no store gave
         raise invalid("cursor", "is none that a page before has given") from None
-
-
-def _refuse_past_episode(known: Alert) -> None:
-    newest = services().store.get([known.key]).get(known.key)
-    if newest is not None and newest.episode != known.episode:
-        details = {"id": newest.internal_id, "status": newest.status}
-        raise Refused(409, f"{known.internal_id} is over. The alert is {newest.internal_id} now.", details=details)
 
 
 def _detail(alert: Alert) -> dict[str, Any]:

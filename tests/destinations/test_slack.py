@@ -13,9 +13,12 @@ import pytest
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Affects, Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
 from service_event_checker.destinations.slack import Adapter, Config
+from service_event_checker.text_slack import Pressed, read_button
 from tests.doubles.base import Answer, Fault, Request
 from tests.doubles.slack import Slack
 from tests.factories import NOW, alert, delivery
+
+BUTTON_KEY = b"a key that nobody else knows"
 
 
 @pytest.fixture
@@ -25,7 +28,9 @@ def slack() -> Iterator[Slack]:
 
 
 def adapter(slack: Slack, **changes: Any) -> Adapter:
-    return Adapter("slack", Config(**{"token": slack.token, "api_url": slack.api_url, "timeout": 1, **changes}))
+    made = Adapter("slack", Config(**{"token": slack.token, "api_url": slack.api_url, "timeout": 1, **changes}))
+    made.button_key = lambda: BUTTON_KEY
+    return made
 
 
 def opened(slack: Slack, alert: Alert, **changes: Any) -> Link:
@@ -59,7 +64,34 @@ def test_the_first_message_says_what_where_how_bad_and_since_when(slack):
     assert message.text.endswith(f"({outage.internal_id})")
     assert "<https://www.githubstatus.com/incidents/8zc63m64hy36|GitHub: what the source says>" in message.shown
     assert set(buttons(message)) == {"create_ticket", "acknowledge", "resolve"}
-    assert set(buttons(message).values()) == {outage.internal_id}
+    assert all(read_button(value, BUTTON_KEY) for value in buttons(message).values())
+
+
+def test_a_button_says_what_it_asks_for_and_nobody_else_can_make_one(slack):
+    outage = alert(episode=3)
+    opened(slack, outage)
+    value = buttons(slack.roots()[0])["resolve"]
+
+    assert read_button(value, BUTTON_KEY) == Pressed(key=outage.key, episode=3, action="resolve")
+    assert read_button(value, b"another key") is None
+    assert read_button(value, b"") is None
+    assert read_button(value.replace(":3:", ":4:"), BUTTON_KEY) is None
+    assert read_button(value.replace("resolve", "acknowledge"), BUTTON_KEY) is None
+
+
+def test_ending_it_for_everybody_is_asked_back_and_nothing_else_is(slack):
+    opened(slack, alert())
+
+    (row,) = (block for block in slack.roots()[0].blocks if block["type"] == "actions")
+    assert ["confirm" in button for button in row["elements"]] == [False, False, True]
+
+
+def test_without_a_key_there_are_no_buttons(slack):
+    made = adapter(slack)
+    made.button_key = bytes
+    made.deliver(delivery(alert()), alert(), None)
+
+    assert buttons(slack.roots()[0]) == {}
 
 
 def test_a_test_alert_carries_the_word(slack):

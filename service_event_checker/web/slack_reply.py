@@ -1,0 +1,207 @@
+"""Answers to Slack: within its three seconds where that can be, else later through the response_url.
+
+Work runs on threads whose number is bounded; what it answers, and to whom, is decided elsewhere.
+https://docs.slack.dev/interactivity/handling-user-interaction#responses
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from service_event_checker.core.errors import InvalidInput, StoreError
+from service_event_checker.http import Http, HttpError
+from service_event_checker.text import cut, escape_mrkdwn
+from service_event_checker.web.errors import Refused
+
+SLACK_HOST = "hooks.slack.com"
+PATIENCE = 1.8  # seconds; Slack counts three, its way to us and back included
+POST_SECONDS = 5.0
+POSTS = 2  # tries
+PAUSE_SECONDS = 1.0
+SEATS = 16  # works at once, and as many answers on their way
+SECTION_MAX = 2900  # Slack allows 3000
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that only who asked sees. `text` is mrkdwn, escaped; `blocks` show it where there are any."""
+
+    text: str
+    blocks: tuple[dict[str, Any], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        blocks = self.blocks or tuple(sections(self.text))
+        return {
+            "response_type": "ephemeral",
+            "replace_original": False,
+            "text": cut(self.text, SECTION_MAX),
+            "blocks": list(blocks),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """An answer that takes its time: `now` is said at once, what `work` gives follows."""
+
+    now: Reply
+    work: Callable[[], Reply | Later]
+
+
+BUSY = Reply("Too much is being asked of me at once. Please try again in a moment; nothing was done.")
+PATIENT = Reply("This takes longer than usual. The answer follows here.")
+Work = Callable[[], Reply | Later]
+
+
+class Backroom:
+    """Runs works beside the request that asked for them."""
+
+    def __init__(self, api_url: str, *, seats: int = SEATS, patience: float = PATIENCE) -> None:
+        self._api_url = api_url
+        self._patience = patience
+        self._works = threading.BoundedSemaphore(seats)
+        self._posts = threading.BoundedSemaphore(seats)
+
+    def answer(self, work: Work, response_url: str) -> Reply:
+        """Return what `work` gives if it is quick; else a word at once, and the rest through the response_url."""
+        job = _Job()
+        if not self._start(job, work, response_url):
+            return BUSY
+        return job.wait(self._patience) or PATIENT
+
+    def do(self, work: Work, response_url: str) -> bool:
+        """Wait for `work` as long as Slack waits for us, and answer through the response_url only; False: too busy."""
+        job = _Job()
+        job.abandon()
+        if not self._start(job, work, response_url):
+            return False
+        job.done.wait(self._patience)
+        return True
+
+    def _start(self, job: _Job, work: Work, response_url: str) -> bool:
+        if not self._works.acquire(blocking=False):
+            return False
+        threading.Thread(target=self._run, args=(job, work, response_url), name="slack-work", daemon=True).start()
+        return True
+
+    def _run(self, job: _Job, work: Work, response_url: str) -> None:
+        try:
+            found = _outcome(work)
+            while isinstance(found, Later):
+                job.take(found.now)
+                found = _outcome(found.work)
+            taken = job.take(found)
+        finally:
+            self._works.release()
+            job.done.set()
+        if not taken:
+            self._post(found, response_url)
+
+    def _post(self, reply: Reply, response_url: str) -> None:
+        if not self._posts.acquire(blocking=False):
+            log.warning("slack_answer_lost", reason="too many answers are on their way")
+            return
+        try:
+            post(response_url, reply, self._api_url)
+        finally:
+            self._posts.release()
+
+
+def post(response_url: str, reply: Reply, api_url: str) -> bool:
+    """Send a reply to a response_url; a loopback address only where Slack's API is one. Returns whether it went."""
+    if not is_slacks(response_url, api_url):
+        log.warning("slack_answer_lost", reason="the response_url is none of Slack's")
+        return False
+    base = "{0.scheme}://{0.netloc}".format(urlsplit(response_url))
+    for attempt in range(POSTS):
+        try:
+            Http(base, timeout=POST_SECONDS).send("POST", response_url, json=reply.as_json())
+        except HttpError as error:
+            log.warning("slack_answer_failed", attempt=attempt + 1, reason=str(error.reason))
+            threading.Event().wait(PAUSE_SECONDS if attempt + 1 < POSTS else 0)
+            continue
+        return True
+    return False
+
+
+def is_slacks(response_url: str, api_url: str) -> bool:
+    """Whether an address that a request names is Slack's, or that of a double which stands for all of Slack."""
+    try:
+        url, api = urlsplit(response_url), urlsplit(api_url)
+        ports = url.port, api.port
+    except ValueError:
+        return False
+    if url.username is not None or url.password is not None or any(char <= " " for char in response_url):
+        return False
+    if api.hostname in _LOOPBACK:
+        return url.scheme == api.scheme and url.hostname == api.hostname and ports[0] == ports[1]
+    return url.scheme == "https" and url.hostname == SLACK_HOST and ports[0] in (None, 443)
+
+
+def sections(text: str) -> list[dict[str, Any]]:
+    """Lay out lines of mrkdwn, escaped already, in as few blocks as Slack's limit allows."""
+    parts: list[str] = []
+    for row in text.split("\n"):
+        row = cut(row, SECTION_MAX)
+        if parts and len(parts[-1]) + 1 + len(row) <= SECTION_MAX:
+            parts[-1] += "\n" + row
+        else:
+            parts.append(row)
+    return [section(part) for part in parts if part.strip()]
+
+
+def section(text: str) -> dict[str, Any]:
+    # `verbatim`: Slack makes no mention or channel link of what it finds in the text
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+
+
+class _Job:
+    """Hands one reply to the request that waits for it, or says that nobody waits any more."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self._condition = threading.Condition()
+        self._reply: Reply | None = None
+        self._left = False
+
+    def wait(self, seconds: float) -> Reply | None:
+        """Return the reply; None when there is none in time, and nobody waits from then on."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._reply is not None, timeout=seconds)
+            self._left = True
+            return self._reply
+
+    def abandon(self) -> None:
+        self._left = True
+
+    def take(self, reply: Reply) -> bool:
+        """Give the reply to who waits; False where nobody does, or has another one already."""
+        with self._condition:
+            if self._left or self._reply is not None:
+                return False
+            self._reply = reply
+            self._condition.notify_all()
+            return True
+
+
+def _outcome(work: Work) -> Reply | Later:
+    try:
+        return work()
+    except StoreError as error:
+        log.error("store_away", during="an answer to Slack", reason=str(error))  # noqa: TRY400  # a state, not a crash
+        return Reply("The store does not answer. Please try again; if it was done, it is not done twice.")
+    except Refused as error:
+        return Reply(escape_mrkdwn(error.message))
+    except InvalidInput as error:
+        return Reply(escape_mrkdwn(f"That cannot be: {error.problem}. {error.hint}".strip()))
+    except Exception:  # noqa: BLE001  # the loop's one net: who asked must hear that it went wrong
+        log.exception("slack_work_failed")
+        return Reply("Something went wrong here. The log says what.")

@@ -1,0 +1,115 @@
+"""What Slack sends: the form of a slash command, the JSON of a pressed button; texts cleaned, nothing believed yet."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from service_event_checker.text import line
+from service_event_checker.web.errors import Refused
+
+FIELDS_MAX = 60
+TEXT_MAX = 400  # of what stands behind a command: longer than every name there is
+NAME_MAX = 80
+_IGNORED = re.compile(r"[\s/_-]")  # in the name of a command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who asks, from where, and where a later answer goes. Ids are Slack's (T…, C…, U…); `name` is for people."""
+
+    team: str
+    channel: str
+    channel_name: str
+    user: str
+    name: str
+    response_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A slash command; `name` in small letters without `/`, `_` and `-`, `text` on one line."""
+
+    asker: Asker
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A pressed button: its action_id and value."""
+
+    asker: Asker
+    action: str
+    value: str
+
+
+def read_form(body: bytes) -> dict[str, str]:
+    """Return the fields of a form. Raises Refused (400)."""
+    try:
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
+    except ValueError:  # no UTF-8, or too many fields
+        raise Refused(400, "The body is no form that Slack sends.") from None
+    return dict(pairs)
+
+
+def read_payload(form: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the JSON object in the field `payload` of an interaction. Raises Refused (400)."""
+    try:
+        payload = json.loads(form.get("payload", ""))
+    except (ValueError, RecursionError):
+        payload = None
+    if not isinstance(payload, dict):
+        raise Refused(400, "The field payload is no JSON object.")
+    return payload
+
+
+def read_command(form: Mapping[str, str]) -> Command:
+    """Return the command of a form (docs.slack.dev/interactivity/implementing-slash-commands). Raises Refused (400)."""
+    name = form.get("command", "")
+    if not name.strip():
+        raise Refused(400, "The field command is missing.")
+    asker = Asker(
+        team=_word(form.get("team_id")),
+        channel=_word(form.get("channel_id")),
+        channel_name=_word(form.get("channel_name")),
+        user=_word(form.get("user_id")),
+        name=_word(form.get("user_name")) or _word(form.get("user_id")),
+        response_url=form.get("response_url", ""),
+    )
+    return Command(asker, _IGNORED.sub("", line(name, NAME_MAX)).lower(), line(form.get("text", ""), TEXT_MAX))
+
+
+def read_press(payload: Mapping[str, Any]) -> Press | None:
+    """Return the press of a `block_actions` payload; None for what is no press of a button with a value."""
+    actions = payload.get("actions")
+    first = actions[0] if isinstance(actions, list) and actions else None
+    if payload.get("type") != "block_actions" or not isinstance(first, dict):
+        return None
+    action, value = first.get("action_id"), first.get("value")
+    if not isinstance(action, str) or not isinstance(value, str) or not value:
+        return None  # a button that is a link has no value
+    user, channel = _part(payload, "user"), _part(payload, "channel")
+    url = payload.get("response_url")
+    asker = Asker(
+        team=_word(_part(payload, "team").get("id")) or _word(user.get("team_id")),
+        channel=_word(channel.get("id")) or _word(_part(payload, "container").get("channel_id")),
+        channel_name=_word(channel.get("name")),
+        user=_word(user.get("id")),
+        name=_word(user.get("username")) or _word(user.get("name")) or _word(user.get("id")),
+        response_url=url if isinstance(url, str) else "",
+    )
+    return Press(asker, action, value)
+
+
+def _part(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = payload.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _word(value: object) -> str:
+    return line(value, NAME_MAX) if isinstance(value, str) else ""
