@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.doubles.base import Answer, Double, Request
+from tests.doubles.base import Answer, Double, Fault, Request
 
 ALL_SCOPES = frozenset(
     {"chat:write", "channels:read", "groups:read", "channels:history", "groups:history", "chat:write.public"}
@@ -22,7 +22,9 @@ _SCOPES = {
     "conversations.history": "channels:history",
     "conversations.replies": "channels:history",
     "conversations.list": "channels:read",
+    "usergroups.list": "usergroups:read",
 }
+RESPONSES_MAX = 5  # https://docs.slack.dev/interactivity/handling-user-interaction#message_responses
 TOKEN = "xoxb-canary"
 BLOCKS_MAX = 50  # https://docs.slack.dev/reference/block-kit/blocks
 SECTION_MAX = 3000
@@ -62,7 +64,10 @@ class Message:
 
 
 class Slack(Double):
-    """`channels` maps names to ids. `scopes` are the token's. `clock` may be moved by a test."""
+    """`channels` maps names to ids, `groups` ids of user groups to (handle, members). `scopes` are the token's.
+
+    `clock` may be moved by a test. `answers` maps what `response_url()` gave out to what was sent there.
+    """
 
     def __init__(self, port: int = 0, *, token: str = TOKEN, enforce_rate: bool = False) -> None:
         super().__init__(port)
@@ -70,6 +75,8 @@ class Slack(Double):
         self.scopes: set[str] = set(ALL_SCOPES)
         self.channels = {"outages": "C0OUTAGES1", "general": "C0GENERAL1"}
         self.messages: list[Message] = []
+        self.groups: dict[str, tuple[str, list[str]]] = {}
+        self.answers: dict[str, list[dict[str, Any]]] = {}
         self.enforce_rate = enforce_rate
         self.rate_limited = 0
         self.search_lag = 0.0
@@ -88,7 +95,22 @@ class Slack(Double):
     def replies(self, ts: str) -> list[Message]:
         return [message for message in self.messages if message.thread_ts == ts]
 
+    def response_url(self) -> str:
+        """Give out an address as a command or a pressed button carries it."""
+        with self.lock:
+            url = f"{self.url}/actions/T0EXAMPLE1/{len(self.answers) + 1:012d}/a-secret-of-its-own"
+            self.answers[url] = []
+            return url
+
+    def hang(self, seconds: float = 60.0) -> None:
+        """Answer nothing from now on, whatever is asked."""
+        self.FAULTS = (Fault.HANG,)
+        self.hang_seconds = seconds
+        self.chaos(1.0)
+
     def handle(self, request: Request) -> Answer:
+        if request.path.startswith("/actions/"):
+            return self._respond(request)
         method = request.path.removeprefix("/api/")
         try:
             values = self._values(request)
@@ -110,6 +132,7 @@ class Slack(Double):
             "conversations.history": self._history,
             "conversations.replies": self._replies,
             "conversations.list": self._list,
+            "usergroups.list": self._groups,
         }
         if method not in calls:
             raise Refusal("unknown_method")
@@ -142,6 +165,26 @@ class Slack(Double):
         said = {"ok": True, "url": "https://example.slack.com/", "team": "Example", "user_id": "U1", "bot_id": "B1"}
         headers = {"Content-Type": "application/json", "x-oauth-scopes": ",".join(sorted(self.scopes))}
         return Answer(200, json.dumps(said).encode(), headers)
+
+    def _groups(self, values: dict[str, Any]) -> Answer:
+        with_users = str(values.get("include_users", "")).lower() in ("true", "1")
+        listed = [{"id": id, "handle": handle, "users": users} for id, (handle, users) in self.groups.items()]
+        for group in listed if not with_users else []:
+            del group["users"]
+        return Answer.json({"ok": True, "usergroups": listed})
+
+    def _respond(self, request: Request) -> Answer:
+        answers = self.answers.get(self.url + request.path)
+        if answers is None:
+            return self.refuse(request, "no_such_response_url", 404)
+        if len(answers) >= RESPONSES_MAX:
+            return self.refuse(request, "used_url", 404)
+        try:
+            self._check_content(request.json())
+        except Refusal as refusal:
+            return self.refuse(request, refusal.why)
+        answers.append(request.json())
+        return Answer(200, b"ok", {"Content-Type": "text/plain"})
 
     def _list(self, values: dict[str, Any]) -> Answer:
         if "private_channel" in values.get("types", "") and "groups:read" not in self.scopes:
@@ -291,6 +334,8 @@ def _check_button(element: dict[str, Any]) -> None:
     if element["type"] != "button" or len(element.get("action_id", "")) > 255:
         raise Refusal("invalid_blocks", "button")
     _check_text(element["text"], BUTTON_MAX, kinds=("plain_text",))
+    for part, limit in (("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)) if "confirm" in element else ():
+        _check_text(element["confirm"][part], limit)
     if len(element.get("value", "")) > 2000 or len(element.get("url", "")) > 3000:
         raise Refusal("invalid_blocks", "button value")
 
