@@ -169,7 +169,12 @@ class Outbox:
             if found is None:
                 raise DeliveryError(Reason.NOT_FOUND, "there is no object to change", permanent=True)
             link = _own_link(delivery, link, found)
-        return Settled(link=destination.deliver(delivery, alert, link) or link)
+        try:
+            return Settled(link=destination.deliver(delivery, alert, link) or link)
+        except DeliveryError as error:
+            if error.reason.ambiguous and delivery.verb is Verb.OPEN:  # where reopening is refused, a new one is made
+                raise _Ambiguous(error, self._clock()) from error
+            raise
 
     def _create(self, claimed: Claimed, link: Link | None, receiver: Receiver, destination: Destination) -> Outcome:
         """Make the object unless it is there; never before an earlier try can no longer surprise us."""

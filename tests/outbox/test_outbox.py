@@ -136,6 +136,24 @@ def test_the_settle_time_counts_from_the_moment_of_doubt(fresh_store, clock, tic
     assert len(tickets.things) == 1
 
 
+def test_a_reopening_that_may_have_made_a_new_object_waits_the_settle_time(fresh_store, clock, tickets):
+    world = world_of(fresh_store, clock, {"tickets": tickets}, reopen_within=timedelta(hours=72))
+    world.see(event())
+    world.settle_down()
+    world.see(event(status=EventStatus.RESOLVED, at=clock()))
+    world.settle_down()
+    clock.advance(3600)
+    tickets.failures = deque([DeliveryError(Reason.TIMEOUT)])
+    world.see(event(starts_at=clock(), at=clock()))
+    world.drain_once()
+
+    clock.advance(SETTLE.total_seconds() - 1)
+    assert world.drain_once() == 0
+    clock.advance(1)
+    assert world.drain_once() == 1
+    assert [thing.reopened for thing in tickets.things] == [1]
+
+
 def test_an_adapter_that_crashes_after_its_create_does_not_create_twice(fresh_store, clock, tickets):
     world = world_of(fresh_store, clock, {"tickets": tickets})
     tickets.lag = SETTLE - timedelta(seconds=5)
