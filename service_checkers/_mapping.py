@@ -48,6 +48,9 @@ def _is_one_of(entry: dict[str, Any], wanted: list[tuple[Any, Any]]) -> bool:
     return any(entry.get("id") == id and type_ in (None, entry.get("type")) for id, type_ in wanted)
 
 
+_OPTIONS = jmespath.Options(custom_functions=_Functions())
+
+
 def evaluate(expression: str, value: Any) -> Any:
     """Return what an expression finds; None for nothing, or where a function cannot take what is there."""
     if not expression:

@@ -86,10 +86,12 @@ def detect(url: str, timeout: float) -> Found:
 
     Raises SourceError: NOT_FOUND where it is of no family that we know, else why the page cannot be asked.
     """
-    known = _known_host(url)
+    try:
+        known, base = _known_host(url), _base(url)
+    except ValueError:
+        raise SourceError(_NAME, Reason.NOT_CONFIGURED, "not an http or https address") from None
     if known:
         return known
-    base = statuspage.split_endpoint(url)[0]
     asker = _Asker(base, time.monotonic() + timeout)
     for family in _FAMILIES:
         found = _as_family(asker, base, family)
@@ -109,6 +111,14 @@ def _known_host(url: str) -> Found | None:
     if parts.hostname in ("www.google.com", "google.com") and parts.path.startswith("/appsstatus"):
         return Found("json_page", "google_cloud", _WORKSPACE)
     return _HOSTS.get((parts.hostname or "").removeprefix("www."))
+
+
+def _base(url: str) -> str:
+    """Return the page's address that an address of the page or of one of its endpoints stands for."""
+    base = statuspage.split_endpoint(url)[0]
+    for family in _FAMILIES:
+        base = base.removesuffix(family.path)
+    return base.rstrip("/")
 
 
 class _Asker:
