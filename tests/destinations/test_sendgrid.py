@@ -371,7 +371,7 @@ class Dripping:
     def _drip(self) -> None:
         connection, _ = self._socket.accept()
         with connection, suppress(OSError):
-            connection.sendall(b"HTTP/1.1 202 Accept")
+            connection.sendall(b"HTTP/1.1 2")
             while not self._stopping.wait(0.05):
                 connection.sendall(b"a")
 
