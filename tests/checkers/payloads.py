@@ -12,11 +12,11 @@ from service_event_checker.core.errors import SourceError
 from service_event_checker.core.model import Snapshot
 
 _WORDS = ("", "id", "status", "active", "ok", "name", "7", "2026-11-20T03:00:00Z", "0001-01-01T00:00:00", "minor")
+_texts = st.sampled_from(_WORDS) | st.text(max_size=20)
+_numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(_WORDS) | st.text(max_size=20),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_WORDS) | st.text(max_size=9), inner, max_size=3)
-    ),
+    st.none() | st.booleans() | _numbers | _texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),
     max_leaves=12,
 )
 
