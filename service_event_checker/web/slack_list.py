@@ -12,7 +12,8 @@ from service_event_checker.text import MARKS, cut, duration, escape_mrkdwn, line
 from service_event_checker.web.rows import by_urgency
 from service_event_checker.web.slack_reply import SECTION_MAX, Reply, section
 
-ROWS_CHARS_MAX = 8500  # of all rows, as JSON: Slack takes 13,200 of all blocks together
+CHARS_MAX = 11_000  # of all rows and titles, as JSON: Slack takes 13,200 of all blocks together
+BLOCK_CHARS = 90  # what a block costs besides its text
 GROUPS_MAX = 40  # Slack takes 50 blocks
 TITLE_MAX = 80
 
@@ -49,10 +50,11 @@ def row(alert: Alert, now: datetime) -> str:
 def _fitting(alerts: Sequence[Alert], now: datetime) -> tuple[dict[str, list[str]], int]:
     """Return the rows that fit, by source, the source with the worst event first, and how many did not fit."""
     shown: dict[str, list[str]] = {}
-    room, left_out = ROWS_CHARS_MAX, 0
+    room, left_out = CHARS_MAX, 0
     for alert in alerts:
         text = row(alert, now)
-        room -= len(json.dumps(text)) + 2
+        cost = _cost(text) + (0 if alert.source in shown else _cost(_title(alert.source)) + BLOCK_CHARS)
+        room -= cost
         if room < 0 or (alert.source not in shown and len(shown) >= GROUPS_MAX):
             left_out += 1
             continue
@@ -60,9 +62,16 @@ def _fitting(alerts: Sequence[Alert], now: datetime) -> tuple[dict[str, list[str
     return shown, left_out
 
 
+def _cost(text: str) -> int:
+    return len(json.dumps(text))  # as Python's own JSON has it: more than Slack counts
+
+
+def _title(source: str) -> str:
+    return f"*{escape_mrkdwn(platform_name(source)) or 'unnamed'}*"
+
+
 def _group(source: str, rows: Sequence[str]) -> list[dict[str, Any]]:
-    title = f"*{escape_mrkdwn(platform_name(source)) or 'unnamed'}*"
-    parts = [title]
+    parts = [_title(source)]
     for text in rows:
         if len(parts[-1]) + 1 + len(text) > SECTION_MAX:
             parts.append(cut(text, SECTION_MAX))

@@ -6,6 +6,7 @@ Its truth is `messages`; `refused` names every request that Slack itself would n
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,6 +78,7 @@ class Slack(Double):
         self.messages: list[Message] = []
         self.groups: dict[str, tuple[str, list[str]]] = {}
         self.answers: dict[str, list[dict[str, Any]]] = {}
+        self._answered = threading.Condition(self.lock)
         self.enforce_rate = enforce_rate
         self.rate_limited = 0
         self.search_lag = 0.0
@@ -101,6 +103,13 @@ class Slack(Double):
             url = f"{self.url}/actions/T0EXAMPLE1/{len(self.answers) + 1:012d}/a-secret-of-its-own"
             self.answers[url] = []
             return url
+
+    def followed(self, url: str, seconds: float = 5.0) -> str:
+        """Return what the last answer at a response_url shows, waiting for the first; "" when none comes."""
+        with self._answered:
+            self._answered.wait_for(lambda: self.answers[url], seconds)
+            last = self.answers[url][-1] if self.answers[url] else {"blocks": []}
+        return "\n".join(block["text"]["text"] for block in last["blocks"])
 
     def hang(self, seconds: float = 60.0) -> None:
         """Answer nothing from now on, whatever is asked."""
@@ -184,6 +193,7 @@ class Slack(Double):
         except Refusal as refusal:
             return self.refuse(request, refusal.why)
         answers.append(request.json())
+        self._answered.notify_all()
         return Answer(200, b"ok", {"Content-Type": "text/plain"})
 
     def _list(self, values: dict[str, Any]) -> Answer:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from service_event_checker.web.slack_signature import is_signed
 from tests.web.conftest import MakeApp
-from tests.web.slack_caller import SECRET, command_form, press_form, signed
+from tests.web.slack.caller import SECRET, command_form, press_form, signed
 
 # The example of docs.slack.dev/authentication/verifying-requests-from-slack, whole
 PUBLISHED_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -129,8 +131,8 @@ def test_the_retired_token_counts_for_nothing_beside_a_signing_secret(make_app: 
     assert answer.status_code == 401
 
 
-def test_without_any_secret_only_this_machine_is_answered(client: FlaskClient) -> None:
-    body = command_form("/listevents")
+def test_without_any_secret_only_this_machine_is_answered(make_app: MakeApp) -> None:
+    client, body = make_app().test_client(), command_form("/listevents")
 
     assert client.post("/slack/commands", data=body, content_type=FORM).status_code == 200
     away = client.post("/slack/commands", data=body, content_type=FORM, environ_overrides=AWAY)
@@ -166,9 +168,6 @@ JSON = st.recursive(
 
 
 def bodies() -> st.SearchStrategy[bytes]:
-    import json
-    from urllib.parse import urlencode
-
     forms = FORMS.map(lambda form: urlencode(form, errors="surrogatepass").encode())
     payloads = JSON.map(lambda value: urlencode({"payload": json.dumps(value)}).encode())
     presses = JSON.map(

@@ -1,0 +1,235 @@
+"""The buttons on our own messages: pressed once, twice, by two at once, too late, or made up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from flask import Flask
+
+from service_event_checker.core.model import Alert, Event, Status
+from service_event_checker.wiring import Services
+from tests.doubles.azure_devops import AzureDevOps
+from tests.doubles.slack import Slack
+from tests.doubles.statuspages import StatusPages
+from tests.factories import event
+from tests.web.conftest import MakeApp
+from tests.web.slack.caller import SlackCaller
+from tests.web.slack.conftest import config
+
+Ingest = Callable[[Event], Alert]
+
+
+def pay(services: Services) -> None:
+    """Deliver what is owed until nothing is due."""
+    while any([services.outbox.drain(name) for name in services.outbox.destinations]):
+        pass
+
+
+def buttons(slack: Slack) -> dict[str, str]:
+    """The buttons of the newest message: action_id -> value."""
+    rows = [block["elements"] for block in slack.roots()[-1].blocks if block["type"] == "actions"]
+    return {button["action_id"]: button["value"] for button in (rows[0] if rows else [])}
+
+
+@pytest.fixture
+def alert(ingest: Ingest, services: Services) -> Alert:
+    """An outage that Slack has been told of."""
+    found = ingest(event())
+    pay(services)
+    return found
+
+
+def press(people: SlackCaller, slack: Slack, action: str, value: str, user: str = "alice", **more: Any) -> str:
+    """Press a button and return what only who pressed it is told."""
+    url = slack.response_url()
+    people.press(action, value, user, response_url=url, **more)
+    return slack.followed(url)
+
+
+def test_create_ticket_makes_one_and_shows_it_in_the_message(
+    people: SlackCaller, slack: Slack, services: Services, devops: AzureDevOps, alert: Alert
+) -> None:
+    told = press(people, slack, "create_ticket", buttons(slack)["create_ticket"])
+    pay(services)
+
+    (ticket,) = devops.items.values()
+    assert "is being opened in tickets" in told
+    assert alert.internal_id in ticket.shown
+    assert f"tickets {ticket.id}>" in slack.roots()[0].shown
+    assert "create_ticket" not in buttons(slack)
+    assert len(slack.roots()) == 1
+
+
+def test_a_ticket_button_pressed_again_finds_the_ticket(
+    people: SlackCaller, slack: Slack, services: Services, devops: AzureDevOps, alert: Alert
+) -> None:
+    value = buttons(slack)["create_ticket"]
+    press(people, slack, "create_ticket", value)
+
+    assert "asked for already by alice" in press(people, slack, "create_ticket", value, "bob")
+    pay(services)
+    assert "has its ticket already" in press(people, slack, "create_ticket", value, "bob")
+    pay(services)
+    assert len(devops.items) == 1
+
+
+def test_two_at_once_make_one_ticket_and_one_of_them_is_told_so(
+    app: Flask, slack: Slack, services: Services, devops: AzureDevOps, alert: Alert
+) -> None:
+    value = buttons(slack)["create_ticket"]
+
+    def by(user: str) -> str:
+        return press(SlackCaller(app.test_client()), slack, "create_ticket", value, user)
+
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(by, [f"person{number}" for number in range(8)]))
+    pay(services)
+
+    assert len(devops.items) == 1
+    assert sum("is being opened" in one for one in told) == 1
+    assert sum("asked for already by person" in one for one in told) == 7
+
+
+def test_acknowledge_is_written_into_the_message_with_who_did_it(
+    people: SlackCaller, slack: Slack, services: Services, alert: Alert
+) -> None:
+    value = buttons(slack)["acknowledge"]
+
+    assert "You have acknowledged" in press(people, slack, "acknowledge", value)
+    assert "acknowledged already by alice" in press(people, slack, "acknowledge", value, "bob")
+    pay(services)
+
+    assert "Acknowledged by alice" in slack.roots()[0].shown
+    assert set(buttons(slack)) == {"create_ticket", "resolve"}
+
+
+def test_resolve_ends_it_and_the_message_says_who(
+    people: SlackCaller, slack: Slack, services: Services, alert: Alert
+) -> None:
+    value = buttons(slack)["resolve"]
+
+    assert "is resolved" in press(people, slack, "resolve", value)
+    assert "resolved by alice" in press(people, slack, "resolve", value, "bob")
+    pay(services)
+
+    assert services.store.get([alert.key])[alert.key].status is Status.RESOLVED
+    assert "Resolved by alice" in slack.roots()[0].shown
+    assert buttons(slack) == {}
+    assert len(slack.replies(slack.roots()[0].ts)) == 1
+
+
+@pytest.mark.parametrize("action", ["create_ticket", "acknowledge", "resolve"])
+def test_a_button_of_a_past_episode_says_that_it_is_over_and_does_nothing(
+    action: str, people: SlackCaller, slack: Slack, services: Services, ingest: Ingest, alert: Alert
+) -> None:
+    value = buttons(slack)[action]
+    people.command("/forceresolve", alert.internal_id)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    second = ingest(event(starts_at=later, at=later))
+
+    told = press(people, slack, action, value)
+
+    assert "is over" in told
+    assert second.internal_id in told
+    after = services.store.get([alert.key])[alert.key]
+    assert (after.episode, after.status) == (2, Status.FIRING)
+    assert services.store.waiting("tickets") == 0
+
+
+@pytest.mark.parametrize("action", ["create_ticket", "acknowledge"])
+def test_a_button_of_what_is_over_by_now_says_so(
+    action: str, people: SlackCaller, slack: Slack, services: Services, alert: Alert
+) -> None:
+    value = buttons(slack)[action]
+    people.command("/forceresolve", alert.internal_id)
+
+    assert "is over" in press(people, slack, action, value)
+    assert services.store.waiting("tickets") == 0
+
+
+def test_a_value_that_we_have_not_signed_does_nothing(
+    people: SlackCaller, slack: Slack, services: Services, alert: Alert
+) -> None:
+    value = buttons(slack)["resolve"]
+    made_up = [
+        value[:-1] + ("0" if value[-1] != "0" else "1"),
+        alert.internal_id,
+        f"{alert.key}:1:resolve:",
+        "x" * 2000,
+    ]
+    made_up += [value.replace(":1:", ":2:"), value.replace("resolve", "acknowledge"), buttons(slack)["acknowledge"]]
+
+    for wrong in made_up:
+        assert "cannot be verified" in press(people, slack, "resolve", wrong)
+    assert services.store.get([alert.key])[alert.key].status is Status.FIRING
+
+
+def test_buttons_outlive_a_restart_without_a_secret_key(
+    make_app: MakeApp, pages: StatusPages, environ: dict[str, str], slack: Slack, alert: Alert
+) -> None:
+    value = buttons(slack)["acknowledge"]
+    restarted = SlackCaller(make_app(config(pages), **environ).test_client())
+
+    assert "You have acknowledged" in press(restarted, slack, "acknowledge", value)
+
+
+def test_another_secret_key_makes_old_buttons_void(
+    make_app: MakeApp, pages: StatusPages, environ: dict[str, str], slack: Slack, alert: Alert
+) -> None:
+    value = buttons(slack)["acknowledge"]
+    rekeyed = SlackCaller(make_app(config(pages), **environ, SECRET_KEY="a new one, of some length").test_client())
+
+    assert "made with another key" in press(rekeyed, slack, "acknowledge", value)
+
+
+def test_a_press_is_durable_before_it_is_answered_however_long_slack_hangs(
+    people: SlackCaller, slack: Slack, services: Services, alert: Alert
+) -> None:
+    value, url = buttons(slack)["resolve"], slack.response_url()
+    slack.hang(60)
+
+    began = datetime.now(UTC)
+    people.press("resolve", value, response_url=url)
+
+    assert datetime.now(UTC) - began < timedelta(seconds=2)
+    assert services.store.get([alert.key])[alert.key].status is Status.RESOLVED
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"type": "view_submission", "view": {"id": "V1"}},
+        {"type": "block_actions", "actions": []},
+        {"type": "block_actions", "actions": [{"action_id": "x"}], "user": None, "team": None},
+        {"type": "block_actions", "actions": [{"action_id": "somebody_elses", "value": "x"}]},
+        {"type": "block_actions", "actions": [{"action_id": ["resolve"], "value": {}}]},
+        {"type": "block_actions", "actions": [{"action_id": "resolve", "value": "x"}], "user": "U1", "channel": []},
+        {},
+    ],
+)
+def test_what_is_no_press_of_ours_is_taken_and_left_alone(payload: dict[str, Any], people: SlackCaller) -> None:
+    answer = people.send("interactions", urlencode({"payload": json.dumps(payload)}).encode())
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"payload=", b"payload=%7B", b"payload=[]", b"payload=" + b"[" * 9000])
+def test_what_is_no_interaction_is_malformed(body: bytes, people: SlackCaller) -> None:
+    assert people.send("interactions", body).status_code == 400
+
+
+def test_a_person_with_a_hostile_name_is_named_as_text(
+    people: SlackCaller, slack: Slack, services: Services, alert: Alert
+) -> None:
+    value = buttons(slack)["acknowledge"]
+    press(people, slack, "acknowledge", value, "<!channel>\ud800\u202e")
+    pay(services)
+
+    assert "Acknowledged by &lt;!channel&gt;" in slack.roots()[0].shown
+    assert not slack.refused
