@@ -21,11 +21,15 @@ from pydantic import ValidationError
 
 from service_event_checker.config_file import load
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Family, ResolvedBy, Severity, Status, Verb, remote_key
+from service_event_checker.core.model import Alert, EventStatus, Family, ResolvedBy, Severity, Status, Verb, remote_key
+from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.destinations.sendgrid import Adapter, Config
+from service_event_checker.stores.sql import SqlStore
 from tests.doubles.base import Answer, Fault
 from tests.doubles.sendgrid import KEY, SENDER, SendGrid, problem
-from tests.factories import NOW, alert, delivery
+from tests.factories import NOW, alert, delivery, event, receiver
+from tests.process import World
+from tests.sink import Clock
 
 TO = ("oncall@example.com", "boss@example.com")
 HOSTILE = 'x\r\nBcc: evil@example.com\r\n\r\n<script>alert(1)</script> <b onclick="x"> {{ 7*7 }} & \u2028 \x00'
@@ -349,6 +353,45 @@ def test_the_library_is_imported_by_the_first_mail_only():
     code = "import sys, service_event_checker.destinations.sendgrid; sys.exit('sendgrid' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("severity", "mails", "letters"), [(Severity.CRITICAL, 2, 0), (Severity.WARNING, 1, 1)])
+def test_a_mail_of_unknown_fate_is_repeated_for_what_is_severe_only(sendgrid, tmp_path, severity, mails, letters):
+    world = world_of(sendgrid, tmp_path)
+    sendgrid.script.append(Fault.RESET_AFTER)
+    world.see(event(severity=severity))
+
+    world.settle_down()
+
+    assert len(sendgrid.mails) == mails
+    assert len({mail.headers["Message-ID"] for mail in sendgrid.mails}) == 1
+    assert len(world.store.dead_letters()) == letters
+
+
+def test_what_is_over_before_it_was_mailed_is_not_mailed(sendgrid, tmp_path):
+    world = world_of(sendgrid, tmp_path)
+    world.see(event(), event(status=EventStatus.RESOLVED, at=NOW + timedelta(minutes=1)))
+    world.settle_down()
+
+    assert sendgrid.mails == []
+
+
+def test_an_outage_makes_two_mails_and_nothing_in_between(sendgrid, tmp_path):
+    world = world_of(sendgrid, tmp_path)
+    for change in ({}, {"description": "More is known."}, {"status": EventStatus.RESOLVED}):
+        world.see(event(**change))
+        world.settle_down()
+
+    assert [mail.subject.partition(" ")[0] for mail in sendgrid.mails] == ["Error", "Resolved"]
+
+
+def world_of(sendgrid: SendGrid, folder: Path) -> World:
+    destination = adapter(sendgrid)
+    store = SqlStore(f"sqlite:///{folder}/outages.db")
+    store.prepare()
+    mail = receiver("mail", Family.MAIL, verbs=destination.verbs, findable=False, settle=Config.SETTLE)
+    book = Rulebook((Rule("all", (), ("mail",)),), (), {"mail": mail})
+    return World(store, {"mail": destination}, book, Clock())
 
 
 class Dripping:
