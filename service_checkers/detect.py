@@ -59,6 +59,9 @@ _HOSTS = {
     "status.slack.com": Found("slack", "", "https://slack-status.com/api/v2.0.0/current"),
     "status.salesforce.com": Found("salesforce", "", "https://api.status.salesforce.com/v1/incidents/active"),
     "api.status.salesforce.com": Found("salesforce", "", "https://api.status.salesforce.com/v1/incidents/active"),
+    "status.retool.com": Found("retool", "", "https://status.retool.com/history.rss"),
+    "management.azure.com": Found("azure", "", "https://management.azure.com"),
+    "graph.microsoft.com": Found("office365", "", "https://graph.microsoft.com"),
     "azure.status.microsoft": Found("feed", "", "https://azure.status.microsoft/en-us/status/feed/"),
     "status.cloud.google.com": Found("json_page", "google_cloud", "https://status.cloud.google.com/incidents.json"),
     "health.aws.amazon.com": Found("json_page", "aws", "https://health.aws.amazon.com/public/currentevents"),
@@ -114,7 +117,12 @@ def _known_host(url: str) -> Found | None:
 
 
 def _base(url: str) -> str:
-    """Return the page's address that an address of the page or of one of its endpoints stands for."""
+    """Return the page's address that an address of the page or of one of its endpoints stands for.
+
+    Raises ValueError for what is no address.
+    """
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise ValueError("not an http or https address")
     base = statuspage.split_endpoint(url)[0]
     for family in _FAMILIES:
         base = base.removesuffix(family.path)

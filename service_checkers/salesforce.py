@@ -157,8 +157,8 @@ class _Reader:
     def _take(self, incident: Any) -> bool:
         """Keep the event of an incident; return whether it could be read."""
         fingerprint = identity(incident.get("id")) if isinstance(incident, dict) else ""
-        if not fingerprint or not ({"status", "IncidentImpacts"} & incident.keys()):
-            self.warnings.append("an incident without an id, or without status and impacts, is left out")
+        if not fingerprint or not isinstance(incident.get("IncidentImpacts"), list):
+            self.warnings.append("an incident without an id or a list of impacts is left out")
             self.unknown.update(filter(None, [fingerprint]))
             return False
         self._events[fingerprint] = self._event(incident, fingerprint)

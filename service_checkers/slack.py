@@ -132,7 +132,7 @@ class _Reader:
         """Read version 1: one incident without a list around it, or nothing but the word that all is well."""
         if self._version1 and payload.get("status") == "ok" and "id" not in payload:
             return True
-        if "title" not in payload or not self._take(payload, listed_open=True):
+        if not self._take(payload, listed_open=True):
             raise SourceError(self._source, Reason.GARBAGE, 'the list "active_incidents" is missing')
         self.warnings.append(f"version 1 of the API shows one incident only: configure {API}/current")
         return False
@@ -141,8 +141,8 @@ class _Reader:
         """Keep the event of an incident; return whether it could be read."""
         fingerprint = identity(incident.get("id")) if isinstance(incident, dict) else ""
         state = one_line(incident.get("status"), 40).casefold() if fingerprint else ""
-        if not fingerprint or not state:
-            self.warnings.append("an incident without id or status is left out")
+        if not fingerprint or not state or "title" not in incident:
+            self.warnings.append("an incident without id, title or status is left out")
             self.unknown |= frozenset(filter(None, [fingerprint]))
             return False
         if state not in _DONE | _PLANNED | {"active"}:
