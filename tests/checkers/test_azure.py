@@ -79,6 +79,17 @@ def test_no_token_follows_a_next_page_to_another_server(world: Microsoft, host: 
         checker(world).check(NONE)
 
 
+def test_a_next_page_that_leads_back_is_refused_at_once(world: Microsoft) -> None:
+    world.page_size, world.next_is_first = 1, True
+    world.post_event("E-1", {})
+    world.post_event("E-2", {})
+
+    with pytest.raises(SourceError, match="leads back"):
+        checker(world, FULL).check(NONE)
+
+    assert len(world.requests) == 2
+
+
 def test_a_list_without_end_is_read_in_bounds(world: Microsoft) -> None:
     world.page_size = 1
     for number in range(40):
@@ -99,6 +110,25 @@ def test_a_quiet_event_that_has_left_the_list_is_asked_for_by_its_id(world: Micr
     states = {event.fingerprint: event.status for event in snapshot.events}
     assert states == {"OLD-1": EventStatus.FIRING, "OLD-2": EventStatus.RESOLVED}
     assert snapshot.unknown == NONE
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(days=5)], ids=["listed", "asked for by its id"])
+def test_what_is_tracked_is_followed_whatever_it_turns_into(world: Microsoft, age: timedelta) -> None:
+    world.post_event("E-1", {"West US": "Active"}, world.clock - age, eventType="HealthAdvisory")
+    world.post_event("E-2", {"West US": "Active"}, world.clock - age)
+    for place in world.events["E-2"]["impact"][0]["impactedRegions"]:
+        place["impactedSubscriptions"] = ["somebody-else"]
+
+    assert checker(world).check(NONE).events == ()
+    told = checker(world).check(frozenset({"E-1", "E-2"})).events
+    assert [(event.fingerprint, event.kind) for event in told] == [("E-1", Kind.OUTAGE), ("E-2", Kind.OUTAGE)]
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(days=5)], ids=["listed", "asked for by its id"])
+def test_a_tracked_event_in_a_state_that_is_not_known_is_unknown(world: Microsoft, age: timedelta) -> None:
+    world.post_event("E-1", {"West US": "Active"}, world.clock - age, status="Pondering")
+
+    assert checker(world).check(frozenset({"E-1"})).unknown == {"E-1"}
 
 
 @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.HTML, Fault.RESET, Fault.HANG, Fault.RATE_LIMIT, Fault.GARBAGE])

@@ -129,6 +129,14 @@ def test_an_end_that_cannot_be_confirmed_is_unknown(world: Microsoft, fault: Fau
     assert (states(snapshot), snapshot.unknown) == ({}, {"EX1"})
 
 
+def test_an_issue_in_a_state_that_is_not_known_is_unknown_and_absence_means_nothing(world: Microsoft) -> None:
+    world.post_issue("EX1", isResolved=None, status="pondering")
+
+    snapshot = checker(world).check(frozenset({"EX1"}))
+
+    assert (snapshot.events, snapshot.unknown, snapshot.complete) == ((), {"EX1"}, False)
+
+
 def test_the_word_of_the_issue_itself_counts_more_than_the_lists(world: Microsoft) -> None:
     world.post_issue("EX1", isResolved=True, status="serviceRestored")
     reader = checker(world)
@@ -293,6 +301,15 @@ def test_one_unreadable_issue_hides_no_other_but_absence_means_nothing_then() ->
     snapshot = read_file(CONFIG, "office365", json.dumps(body).encode())
 
     assert (states(snapshot), snapshot.complete) == ({"EX1": "firing"}, False)
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_of_two_entries_of_one_id_the_newer_word_counts(newest_first: bool) -> None:
+    new = {"id": "EX1", **calm(isResolved=True, lastModifiedDateTime="2026-11-20T02:00:00Z")}
+    old = {"id": "EX1", **calm(lastModifiedDateTime="2026-11-20T01:00:00Z")}
+    body = {"value": [new, old] if newest_first else [old, new]}
+
+    assert states(read_file(CONFIG, "office365", json.dumps(body).encode())) == {"EX1": "resolved"}
 
 
 def test_a_page_that_is_not_the_last_is_not_complete() -> None:

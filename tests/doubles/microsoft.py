@@ -30,7 +30,7 @@ class Microsoft(Double):
     """Post with the verbs below. `page_size`: of ARM's list, and the most that Graph gives, whatever is preferred.
 
     `lifetime`: seconds of a new token. `revoke()` makes all tokens so far useless. `next_host` replaces the server in
-    the address of the next page. `roles` false: who asks is known but may not read.
+    the address of the next page, `next_is_first` makes it lead back. `roles` false: who asks is known but may not read.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -42,6 +42,7 @@ class Microsoft(Double):
         self.lifetime = 3600
         self.page_size = 100
         self.next_host = ""
+        self.next_is_first = False
         self.roles = True
         self.clock = datetime.now(UTC).replace(microsecond=0)
 
@@ -158,6 +159,8 @@ class Microsoft(Double):
         return Answer.json(page)
 
     def _next(self, address: str) -> str:
+        if self.next_is_first:
+            address = address.partition("&$skipToken=")[0].partition("?$skip=")[0]
         return f"{self.next_host or self.url}{address}"
 
     def _tick(self) -> datetime:
