@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from service_checkers._fetch import WebAddress
 from service_event_checker.config import Model
+from service_event_checker.config_problems import nearest
 from service_event_checker.core.model import Severity
 
 PRESETS = Path(__file__).parent / "presets"
@@ -150,8 +151,17 @@ def preset_names() -> list[str]:
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """Return a preset's mapping as written. Raises ValueError with a hint where there is none of that name."""
+    """Return a preset's mapping as written; {} for a name that is none (`Preset` refuses it)."""
     if name not in preset_names():
-        raise ValueError(f"preset: is not one of those known. Known are {', '.join(preset_names())}")
+        return {}
     mapping: dict[str, Any] = json.loads((PRESETS / f"{name}.json").read_bytes())
     return mapping
+
+
+def _preset(name: str) -> str:
+    if name and name not in preset_names():
+        raise ValueError(f"is no preset that we have.{nearest(name, preset_names())}")
+    return name
+
+
+Preset = Annotated[str, AfterValidator(_preset)]

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 from pydantic import model_validator
 
 from service_checkers._fetch import WebAddress, fetch, read_json
-from service_checkers._mapping import Mapping, evaluate, read_preset, word
+from service_checkers._mapping import Mapping, Preset, evaluate, read_preset, word
 from service_checkers._text import lines, newest, one_line, plain
 from service_checkers._values import any_moment, identity, link, names
 from service_event_checker.config import CheckerConfig
@@ -33,7 +33,7 @@ class Config(CheckerConfig):
 
     kind: Literal["json_page"]
     url: WebAddress
-    preset: str = ""
+    preset: Preset = ""
     mapping: Mapping = Mapping()
 
     @model_validator(mode="before")

@@ -53,7 +53,9 @@ class Config(CheckerConfig):
     @model_validator(mode="before")
     @classmethod
     def _only_ours(cls, raw: Any) -> Any:
-        if not isinstance(raw, dict) or not raw.get("instances") or not isinstance(raw.get("only", {}), dict):
+        if not isinstance(raw, dict) or not isinstance(raw.get("only", {}), dict):
+            return raw
+        if not raw.get("instances") or not isinstance(raw["instances"], str | list | tuple):
             return raw
         return {**raw, "only": {"instances": _listed(raw["instances"]), **as_mapping(raw.get("only"))}}
 

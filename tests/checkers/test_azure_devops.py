@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from service_checkers.azure_devops import Checker, Config, health_address, read_file
 from service_event_checker.core.errors import SourceError
-from service_event_checker.core.model import EventStatus, Kind, Severity, Snapshot
+from service_event_checker.core.model import EventStatus, Kind, Severity, Snapshot, Status
+from service_event_checker.core.tracker import absent, track
 from tests.checkers.payloads import hostile, json_values
 from tests.doubles.vendors import Vendors
 
@@ -103,6 +104,28 @@ def test_a_page_that_it_cannot_read_is_unknown_not_quiet(world: Vendors, how: An
 
     with pytest.raises(SourceError):
         check(world, "Pipelines:US")
+
+
+def test_one_bad_period_is_one_episode_and_an_unknown_poll_does_not_end_it(world: Vendors) -> None:
+    alert, now = None, world.clock
+    for health, status, episode in [
+        ("unhealthy", Status.FIRING, 1),
+        ("healthy", Status.FIRING, 1),
+        ("degraded", Status.FIRING, 1),
+        ("healthy", Status.FIRING, 1),
+        ("unknown", Status.FIRING, 1),
+        ("advisory", Status.RESOLVED, 1),
+        ("degraded", Status.FIRING, 2),
+    ]:
+        world.set_health("Pipelines", health)
+        snapshot = check(world, "Pipelines:US")
+        for event in snapshot.events:
+            alert = track(alert, event, now).alert
+        for change in absent([alert] if alert else [], snapshot, 2, now):
+            alert = change.alert
+
+        assert alert is not None
+        assert (alert.status, alert.episode) == (status, episode), health
 
 
 def test_the_time_of_the_page_is_taken_where_it_tells_one() -> None:

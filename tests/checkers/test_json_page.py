@@ -230,9 +230,10 @@ def test_a_mistake_in_a_mapping_is_refused_when_it_is_read(mapping: dict[str, An
     assert said in str(caught.value)
 
 
-def test_an_unknown_preset_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(ValidationError, match="Known are aws, better_stack"):
-        config("statusio")
+@pytest.mark.parametrize(("preset", "said"), [("statusio", 'mean "status_io"'), ("zzz", "Known are aws, better_stack")])
+def test_an_unknown_preset_is_refused_with_a_hint(preset: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        config(preset)
 
 
 def test_a_preset_may_be_changed_key_by_key() -> None:
