@@ -54,8 +54,8 @@ def admit() -> Caller:
     kind, checker = asked.get("kind", ""), asked.get("checker", "")
     here = services()
     given = asked.get("token", "").encode("utf-8", "replace")
-    right = hmac.compare_digest(given, hook_token(here, checker).encode())
-    if not right or checker not in _checkers(here) or kind not in KINDS:
+    known = kind in KINDS and checker in _checkers(here)
+    if not known or not hmac.compare_digest(given, hook_token(here, checker).encode()):
         raise Refused(403, "This is no hook's address. `flask --app app hook-urls` shows them.")
     secret = here.environ.get(INSTATUS_SECRET, "").strip()
     if kind == "instatus" and secret:
@@ -76,10 +76,10 @@ def hint(services: Services, checker: str, now: datetime) -> datetime:
         at = max(now, last + HINTED_EVERY) if last else now
         if slot is None or slot.due_at <= at or (slot.last_run_at is not None and slot.last_run_at >= now):
             return now if slot is None else min(slot.due_at, at)  # it is asked by then anyway
-        services.store.set_setting(_setting(checker), at.isoformat())
         if slot.lease_until is not None and slot.lease_until > now:
             _wait_for_the_poll(services, checker, at)
             return at
+        services.store.set_setting(_setting(checker), at.isoformat())
         if services.store.put_slot(replace(slot, due_at=at)) is not None:
             log.info("poll_hinted", checker=checker, at=at.isoformat())
             return at
@@ -122,6 +122,7 @@ def _wait_for_the_poll(services: Services, checker: str, at: datetime) -> None:
 
 def _poll_after(services: Services, checker: str, at: datetime) -> None:
     try:
+        services.store.set_setting(_setting(checker), at.isoformat())
         for _ in range(RUNNING_LOOKS):
             threading.Event().wait(RUNNING_SECONDS)
             slot = services.store.slots().get(checker)

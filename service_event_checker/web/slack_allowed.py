@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.errors import DeliveryError, OutageCheckerError, Reason
 from service_event_checker.slack_api import SlackCalls
 from service_event_checker.web.slack_request import Asker
 
@@ -28,7 +28,7 @@ STALE_SECONDS = 3600.0  # after so long, what is remembered counts for nothing
 log = structlog.get_logger()
 
 
-class Unasked(Exception):  # noqa: N818  # a state, not a failure
+class Unasked(OutageCheckerError):
     """Only Slack can tell whether this person may, and it has not been asked yet."""
 
 
