@@ -36,17 +36,19 @@ class _Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no 
 
     @functions.signature({"types": ["array", "null"]}, {"types": ["array", "null"]})  # type: ignore[untyped-decorator]
     def _func_pick(self, entries: list[Any] | None, references: list[Any] | None) -> list[Any]:
-        wanted = [_named(reference) for reference in references or []]
+        wanted = {_named(reference) for reference in references or []} - {("", "")}
         return [entry for entry in entries or [] if isinstance(entry, dict) and _is_one_of(entry, wanted)]
 
 
-def _named(reference: Any) -> tuple[Any, Any]:
+def _named(reference: Any) -> tuple[str, str]:
     """Return the id that a reference names, and the type where it tells one."""
-    return (reference.get("id"), reference.get("type")) if isinstance(reference, dict) else (reference, None)
+    named = reference if isinstance(reference, dict) else {"id": reference}
+    return word(named.get("id")), word(named.get("type"))
 
 
-def _is_one_of(entry: dict[str, Any], wanted: list[tuple[Any, Any]]) -> bool:
-    return any(entry.get("id") == id and type_ in (None, entry.get("type")) for id, type_ in wanted)
+def _is_one_of(entry: dict[str, Any], wanted: set[tuple[str, str]]) -> bool:
+    id, type_ = _named(entry)
+    return (id, type_) in wanted or (id, "") in wanted
 
 
 _OPTIONS = jmespath.Options(custom_functions=_Functions())

@@ -22,6 +22,7 @@ from service_event_checker.http import Http
 from service_event_checker.http_address import without_credentials
 
 MAX_BYTES = 8 * 1024 * 1024
+ENTRIES_MAX = 1000  # of each list; an expression may look through the whole page for each
 _LABELS = {"component": "components", "group": "groups", "region": "regions", "service": "services"}
 
 
@@ -88,15 +89,18 @@ def _read(config: Config, name: str, body: bytes, tracked: frozenset[str]) -> Sn
     incidents = _list(name, "incidents", mapping.incidents, payload)
     planned = _list(name, "maintenances", mapping.maintenances, payload) if mapping.maintenances else []
     reader = _Reader(name, mapping, _page(config), payload)
-    read = [reader.take(entry, planned=False) for entry in incidents]
-    read += [reader.take(entry, planned=True) for entry in planned]
+    read = [reader.take(entry, planned=False) for entry in incidents[:ENTRIES_MAX]]
+    read += [reader.take(entry, planned=True) for entry in planned[:ENTRIES_MAX]]
     if read and not any(read):
         raise SourceError(name, Reason.GARBAGE, "no incident of the list can be read")
+    whole = max(len(incidents), len(planned)) <= ENTRIES_MAX
+    if not whole:
+        reader.warnings.append(f"only the first {ENTRIES_MAX} entries were read")
     unseen = frozenset() if mapping.complete else tracked - reader.events.keys()
     return Snapshot(
         source=name,
         events=tuple(reader.events.values()),
-        complete=mapping.complete and all(read),
+        complete=mapping.complete and whole and all(read),
         unknown=frozenset(reader.unknown - reader.events.keys()) | unseen,
         warnings=tuple(dict.fromkeys(reader.warnings)),
     )

@@ -171,6 +171,13 @@ def test_a_list_with_an_entry_that_cannot_be_read_is_not_complete() -> None:
     assert not snapshot.complete
 
 
+def test_a_list_without_end_is_read_in_part_and_is_not_complete() -> None:
+    snapshot = read(page(*(problem(key=number) for number in range(1001))))
+
+    assert (len(snapshot.events), snapshot.complete) == (1000, False)
+    assert snapshot.warnings == ("only the first 1000 entries were read",)
+
+
 def test_what_a_complete_list_no_longer_names_is_absent(world: Vendors) -> None:
     made = config("instatus", at=world.base("instatus") + "/summary.json", complete=True)
 
