@@ -241,7 +241,7 @@ def _checker(checker: state.CheckerState, now: datetime) -> str:
 
 
 def _receiver(receiver: state.ReceiverState) -> str:
-    facts = ["on" if receiver.state == "on" else escape_mrkdwn(line(receiver.state, 150))]
+    facts = [("" if receiver.on else "off: ") + escape_mrkdwn(line(receiver.state, 150))]
     facts += [f"{receiver.waiting} waiting"] if receiver.waiting else []
     facts += [f"{receiver.dead} given up"] if receiver.dead else []
     return f"• {receiver.name}: " + " · ".join(facts)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -71,6 +73,7 @@ def test_bot_status_tells_of_health_and_of_each_checker(
     )
     assert "• Azure DevOps: not asked yet · last run never · last success never" in answer
     assert "• Office 365: off: O365_URL is not set" in answer
+    assert "• tickets: on" in answer
 
 
 def test_test_mode_is_turned_on_and_cleaned_up(people: SlackCaller, services: Services, devops: AzureDevOps) -> None:
@@ -323,6 +326,25 @@ def test_slack_hanging_for_a_minute_delays_no_answer(
         people.command(command, text, response_url=url)
         assert time.monotonic() - began < ANSWER_SECONDS
     assert services.store.waiting("tickets") >= 1
+    assert not services.store.get([alert.key])[alert.key].open
+
+
+def test_a_store_that_hangs_delays_no_answer_and_the_rest_follows(
+    people: SlackCaller, slack: Slack, ingest: Ingest, services: Services, tmp_path: Path
+) -> None:
+    alert, url = ingest(event()), slack.response_url()
+    hog = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    hog.execute("BEGIN IMMEDIATE")
+
+    began = time.monotonic()
+    first = people.command("/forceresolve", alert.internal_id, response_url=url)
+    took = time.monotonic() - began
+    hog.execute("ROLLBACK")
+    hog.close()
+
+    assert took < ANSWER_SECONDS
+    assert "The answer follows here" in first
+    assert "is resolved" in slack.followed(url)
     assert not services.store.get([alert.key])[alert.key].open
 
 
