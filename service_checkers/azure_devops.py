@@ -89,8 +89,8 @@ class _Reader:
     def read(self, payload: Any) -> None:
         """Take an answer in. Raises SourceError for one without services."""
         services = payload.get("services") if isinstance(payload, dict) else None
-        if not isinstance(services, list) or not services:
-            raise SourceError(self._source, Reason.GARBAGE, 'the list "services" is missing or empty')
+        if not isinstance(services, list):
+            raise SourceError(self._source, Reason.GARBAGE, 'the list "services" is missing')
         for service in services:
             self._read_service(payload, service)
         if not (self._events or self._well or self._unknown or self._warnings):

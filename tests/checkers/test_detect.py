@@ -165,3 +165,11 @@ def test_all_tries_together_keep_the_time_given(site: Site) -> None:
         detect(site.url, 0.4)
 
     assert caught.value.reason is Reason.TIMEOUT
+
+
+def test_without_time_nothing_is_asked(site: Site) -> None:
+    with pytest.raises(SourceError) as caught:
+        detect(site.url, 0)
+
+    assert caught.value.reason is Reason.TIMEOUT
+    assert site.requests == []

@@ -112,6 +112,27 @@ def test_a_mapping_tells_all_that_an_event_holds() -> None:
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        1_795_147_200,
+        "1795147200",
+        1_795_147_200_000,
+        "1795147200000",
+        "2026-11-20T04:00:00",
+        "2026-11-20T05:00:00.0000000+01:00",
+        "Fri Nov 20 2026 06:00:00 GMT+0200 (Eastern European Standard Time)",
+    ],
+)
+def test_times_are_understood_as_vendors_write_them(written: Any) -> None:
+    assert only_event(since=written).starts_at == datetime(2026, 11, 20, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("written", ["0001-01-01T00:00:00", 0, "", "soon", 10**400, -5.0, True, None])
+def test_what_is_no_time_is_none(written: Any) -> None:
+    assert only_event(since=written).starts_at is None
+
+
+@pytest.mark.parametrize(
     ("state", "kind", "status"),
     [
         ("burning", Kind.OUTAGE, EventStatus.FIRING),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,21 @@ def test_lookups_are_bounded_and_what_was_not_asked_is_unknown(world: Vendors) -
 
     assert snapshot.unknown == {"i10", "i11"}
     assert len(world.requests) == 11
+
+
+def test_whatever_fails_on_the_way_an_open_incident_never_looks_over(world: Vendors) -> None:
+    world.open_salesforce(1, ("NA137",))
+    world.chaos(0.5, seed=7)
+    told = 0
+
+    for _ in range(40):
+        with suppress(SourceError):
+            snapshot = check(world, "1", "2")
+            told += 1
+            firing = {event.fingerprint for event in snapshot.events if event.status is EventStatus.FIRING}
+            assert "1" in firing | snapshot.unknown or not snapshot.complete
+
+    assert told
 
 
 @pytest.mark.parametrize("how", ["html", "500", "truncated", "empty", "missing key"])

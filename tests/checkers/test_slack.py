@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -152,6 +153,28 @@ def test_planned_work_is_no_outage(status: str, kind: Kind, is_: EventStatus) ->
     event = only_event(status=status)
 
     assert (event.kind, event.status) == (kind, is_)
+
+
+def test_the_newest_note_is_told_whatever_their_order() -> None:
+    old = {"date_created": "2026-08-13T14:21:41-07:00", "body": "We look."}
+    new = {"date_created": "2026-08-13T21:30:00Z", "body": "Found it."}
+
+    assert only_event(notes=[new, old]).description == only_event(notes=[old, new]).description == "Found it."
+
+
+def test_whatever_fails_on_the_way_an_open_incident_never_looks_over(world: Vendors) -> None:
+    world.open_slack(1, "Slow")
+    world.chaos(0.5, seed=7)
+    told = 0
+
+    for _ in range(40):
+        with suppress(SourceError):
+            snapshot = check(world, "1", "2")
+            told += 1
+            firing = {event.fingerprint for event in snapshot.events if event.status is EventStatus.FIRING}
+            assert "1" in firing | snapshot.unknown or not snapshot.complete
+
+    assert told
 
 
 def test_times_of_any_zone_are_utc() -> None:
