@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -14,6 +15,9 @@ from service_event_checker.core.errors import Reason
 from service_event_checker.http import Http, HttpError
 
 _METADATA = "/v2.0/.well-known/openid-configuration"
+
+# It warns of each failure in Entra's own words, which name client and tenant; we raise it, with the codes alone.
+logging.getLogger("azure.identity").setLevel(logging.ERROR)
 
 
 class Transport(HttpTransport[Any, Any]):

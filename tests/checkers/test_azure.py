@@ -122,6 +122,8 @@ def test_what_is_tracked_is_followed_whatever_it_turns_into(world: Microsoft, ag
     assert checker(world).check(NONE).events == ()
     told = checker(world).check(frozenset({"E-1", "E-2"})).events
     assert [(event.fingerprint, event.kind) for event in told] == [("E-1", Kind.OUTAGE), ("E-2", Kind.OUTAGE)]
+    asked_by_id = [request for request in world.requests if request.path.endswith(("/E-1", "/E-2"))]
+    assert len(asked_by_id) == (2 if age else 0)
 
 
 @pytest.mark.parametrize("age", [timedelta(0), timedelta(days=5)], ids=["listed", "asked for by its id"])

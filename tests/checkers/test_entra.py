@@ -63,7 +63,9 @@ def test_a_token_that_was_refused_is_not_given_again(world: Microsoft) -> None:
     assert world.issued == 2
 
 
-def test_a_wrong_secret_is_told_by_its_code_and_never_by_its_text(world: Microsoft) -> None:
+def test_a_wrong_secret_is_told_by_its_code_and_never_by_its_text(
+    world: Microsoft, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(SourceError) as caught:
         Tokens("azure", config(world.url, client_secret="wrong-s3cret")).token()
 
@@ -72,6 +74,7 @@ def test_a_wrong_secret_is_told_by_its_code_and_never_by_its_text(world: Microso
     assert "wrong-s3cret" not in str(caught.value)
     assert CLIENT not in str(caught.value)
     assert caught.value.__cause__ is None
+    assert "AADSTS" not in caplog.text
 
 
 FAULTS = {
