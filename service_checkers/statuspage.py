@@ -7,7 +7,9 @@ and each tracked incident that neither of the two names.
 
 from __future__ import annotations
 
+import random
 import re
+import time
 from collections.abc import Iterable
 from typing import Literal
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -19,6 +21,8 @@ from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, Snapshot
 from service_event_checker.http import Http
 
+SHUFFLE = random.SystemRandom()
+LOOKUP_TIMEOUTS = 2  # how many times `timeout` all of them may take together
 LOOKUPS_MAX = 10  # single incidents asked for in one check; the others stay unknown until the next
 MAX_BYTES = 8 * 1024 * 1024  # 50 incidents with all their updates reach 1 MB
 SUMMARY = "/api/v2/summary.json"
@@ -43,11 +47,12 @@ class Checker:
         self._name = name
         self._base, self._named = split_endpoint(config.url)
         self._http = Http(self._base, timeout=config.timeout.total_seconds(), max_bytes=MAX_BYTES)
+        self._lookup_seconds = config.timeout.total_seconds() * LOOKUP_TIMEOUTS
         self._places = Places({})  # as last seen: a summary that fails once must not take the groups from an alert
 
     def check(self, tracked: frozenset[str]) -> Snapshot:
         """Return what the page shows; complete when what is open now could be read. Raises SourceError."""
-        asked = _Asked(self._name, self._base, self._http, self._places)
+        asked = _Asked(self._name, self._base, self._http, self._places, self._lookup_seconds)
         open_now = self._open_now(asked)
         self._places = asked.places
         history = asked.must(HISTORY) if self._named == HISTORY else asked.may(HISTORY)
@@ -72,7 +77,7 @@ class Checker:
 class _Asked:
     """The answers of one check so far: the newest event of each incident, and what could not be read."""
 
-    def __init__(self, source: str, base: str, http: Http, places: Places) -> None:
+    def __init__(self, source: str, base: str, http: Http, places: Places, lookup_seconds: float) -> None:
         self.trouble: SourceError | None = None
         self.places = places
         self._source = source
@@ -81,6 +86,7 @@ class _Asked:
         self._events: dict[str, Event] = {}
         self._warnings: list[str] = []
         self._unknown: set[str] = set()
+        self._lookup_seconds = lookup_seconds
 
     def must(self, path: str, *, if_there: bool = False) -> Reading | None:
         """Read one endpoint; None where it is missing and may be. Raises SourceError."""
@@ -118,10 +124,15 @@ class _Asked:
         if absent and self.may(PLANNED) is None and self.trouble is not trouble:
             self._unknown.update(absent)  # each may be a planned work
             return
-        absent = sorted(tracked - self._events.keys())
+        absent = list(tracked - self._events.keys())
+        SHUFFLE.shuffle(absent)  # when there are more than one check may ask for, each has its turn
+        until = time.monotonic() + self._lookup_seconds
         for place, fingerprint in enumerate(absent):
-            reading = self.may(f"/api/v2/incidents/{quote(fingerprint, safe='')}.json") if place < LOOKUPS_MAX else None
-            if place == LOOKUPS_MAX or self.trouble is not trouble:
+            if place == LOOKUPS_MAX or time.monotonic() > until:
+                self._unknown.update(absent[place:])
+                return
+            reading = self.may(f"/api/v2/incidents/{quote(fingerprint, safe='')}.json")
+            if self.trouble is not trouble:
                 self._unknown.update(absent[place:])
                 return
             if reading and fingerprint not in self._events:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 import click
 from flask import Flask
 
+from service_checkers.detect import detect
 from service_event_checker import plugins
 from service_event_checker.core.errors import SourceError
 from service_event_checker.core.model import Affects, Event, Snapshot
 from service_event_checker.text import duration
 from service_event_checker.wiring import Services
 
+DETECT_SECONDS = 15.0
+REQUEUED_AT_ONCE = 10_000
 TITLE_WIDTH = 60
 
 
@@ -24,9 +28,12 @@ def register(app: Flask, services: Services) -> None:
     @app.cli.command("check")
     @click.argument("checker", required=False)
     @click.option("--all", "every", is_flag=True, help="All checkers that are on.")
+    @click.option("--detect", "address", metavar="URL", help="Find out what kind of page this is.")
     @click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-    def check(checker: str | None, every: bool, file: Path | None) -> None:
+    def check(checker: str | None, every: bool, address: str | None, file: Path | None) -> None:
         """Show what a checker sees now, or in a payload file. Changes nothing and tells nobody."""
+        if address:
+            raise SystemExit(0 if _detect(address) else 1)
         names = sorted(services.poller.watches) if every else [checker] if checker else []
         if not names:
             raise click.UsageError(f"name a checker ({_known(services)}) or say --all")
@@ -38,12 +45,16 @@ def register(app: Flask, services: Services) -> None:
 
     @app.cli.command("dead-letters")
     @click.option("--requeue", metavar="ID", help="Send this one again, as the state of now; 'all' for every one.")
-    def dead_letters(requeue: str | None) -> None:
-        """List deliveries that were given up, with the reason."""
+    @click.option("--discard", metavar="ID", help="Delete this one: nobody wants it sent any more.")
+    def dead_letters(requeue: str | None, discard: str | None) -> None:
+        """List deliveries that were given up, the newest first, with the reason."""
         services.store.prepare()
         if requeue:
-            _requeue(services, requeue)
-            return
+            raise SystemExit(0 if _requeue(services, requeue) else 1)
+        if discard:
+            gone = services.store.discard(discard)
+            click.echo(f"{discard}: {'deleted' if gone else 'no such dead letter'}")
+            raise SystemExit(0 if gone else 1)
         letters = services.store.dead_letters()
         rows = [(one.id, one.receiver, one.verb.value, str(one.attempts), one.reason) for one in letters]
         click.echo(table(("ID", "RECEIVER", "VERB", "ATTEMPTS", "REASON"), rows) if rows else "no dead letters")
@@ -77,6 +88,20 @@ def _check(services: Services, name: str, file: Path | None) -> bool:
     return True
 
 
+def _detect(address: str) -> bool:
+    """Print an entry for config.json that reads a page, and what can be selected there; return whether there is one."""
+    try:
+        found = detect(address, DETECT_SECONDS)
+    except SourceError as error:
+        click.echo(f"{address}: not understood, {error.reason}" + (f" ({error.detail})" if error.detail else ""))
+        return False
+    entry = {"kind": found.kind, **({"preset": found.preset} if found.preset else {}), "url": found.url}
+    click.echo(json.dumps(entry))
+    for component in found.components:
+        click.echo(f"  component: {component}")
+    return True
+
+
 def _shown(services: Services, name: str, snapshot: Snapshot) -> str:
     watch = services.poller.watches.get(name)
     lines = [f"{name}: {len(snapshot.events)} events" + ("" if snapshot.complete else " (a list with a window)")]
@@ -93,11 +118,17 @@ def _row(event: Event, affects: Affects) -> tuple[str, ...]:
     return (event.kind.value, event.status.value, event.severity.value, affects.value, since, title)
 
 
-def _requeue(services: Services, wanted: str) -> None:
-    letters = services.store.dead_letters() if wanted == "all" else []
-    for id in [letter.id for letter in letters] or [wanted]:
+def _requeue(services: Services, wanted: str) -> bool:
+    """Send one dead letter, or all of them, again; say what became of each and return whether all were queued."""
+    known = [letter.id for letter in services.store.dead_letters(REQUEUED_AT_ONCE)] if wanted == "all" else [wanted]
+    if not known:
+        click.echo("no dead letters")
+    queued = True
+    for id in known:
         sent = services.store.requeue(id, datetime.now(UTC))
+        queued &= sent
         click.echo(f"{id}: {'queued again' if sent else 'not queued: no such dead letter, or its episode is over'}")
+    return queued
 
 
 def _known(services: Services) -> str:

@@ -54,6 +54,10 @@ class Model(BaseModel):
     #: fields without which the entry is off
     NEEDS: ClassVar[tuple[str, ...]] = ()
 
+    def lacks(self) -> str:
+        """Return what a checked entry still lacks to be on, for needs that no single field shows; "" for nothing."""
+        return ""
+
 
 def _regexp(text: str) -> str:
     try:

@@ -155,7 +155,8 @@ def _entry(
     missing = [_variable(field, raw, model, unset) for field in model.NEEDS if not values.get(field)]
     why_off = _not_set(missing)
     try:
-        return Entry(name, kind, model.model_validate(values), why_off)
+        checked = model.model_validate(values)
+        return Entry(name, kind, checked, why_off or checked.lacks())
     except ValidationError as error:
         absent = {str(part["loc"][0]) for part in error.errors() if part["type"] == "missing" and part["loc"]}
         if len(absent) == error.error_count() and absent <= unset.keys():

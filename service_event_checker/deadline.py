@@ -6,10 +6,15 @@ socket is the callers' affair; http.py has a guard of its own.
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
+import ssl
 import threading
 import time
+import urllib.request
+from functools import partial
+from typing import Any
 
 
 class Deadline:
@@ -56,6 +61,10 @@ class Deadline:
             raise TimeoutError
         sock.settimeout(self.left)
 
+    def opener(self) -> urllib.request.OpenerDirector:
+        """Return urllib's opener over connections that this deadline watches; it follows no redirects."""
+        return urllib.request.build_opener(_Stay(), _Watching(self))
+
     def _cut(self) -> None:
         self._expired = True
         with self._lock:
@@ -65,3 +74,41 @@ class Deadline:
                 self._own.shutdown(socket.SHUT_RDWR)
             except OSError:
                 return  # closed already
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Follow nothing: the answer itself is the error."""
+
+
+class _Watching(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(partial(_Plain, self._deadline), req)
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        trust = ssl.create_default_context()
+        return self.do_open(partial(_Tls, self._deadline), req, context=trust)
+
+
+class _Plain(http.client.HTTPConnection):
+    def __init__(self, deadline: Deadline, host: str, **options: Any) -> None:
+        super().__init__(host, **options)
+        self._deadline = deadline
+
+    def connect(self) -> None:
+        super().connect()
+        self._deadline.watch(self.sock)
+
+
+class _Tls(http.client.HTTPSConnection):
+    def __init__(self, deadline: Deadline, host: str, **options: Any) -> None:
+        super().__init__(host, **options)
+        self._deadline = deadline
+
+    def connect(self) -> None:
+        super().connect()
+        self._deadline.watch(self.sock)

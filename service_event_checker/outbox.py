@@ -36,7 +36,7 @@ from service_event_checker.metrics import DELIVERIES, FAILURES
 from service_event_checker.pipeline import tell
 
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
-CALLS_PER_DELIVERY = 4  # a search, a create and what an adapter looks up on the way
+CALLS_PER_DELIVERY = 6  # a search, a create and what an adapter looks up on the way
 GIVE_UP_AFTER = timedelta(hours=24)
 TRIES_AT_LEAST = 10  # also of what is a day old at its first: we were stopped, or it was sent again by hand
 BACK_OFF_FIRST = 1.0  # seconds
@@ -172,7 +172,7 @@ class Outbox:
         try:
             return Settled(link=destination.deliver(delivery, alert, link) or link)
         except DeliveryError as error:
-            if error.reason.ambiguous and delivery.verb is Verb.OPEN:  # where reopening is refused, a new one is made
+            if error.reason.ambiguous and _makes_something(delivery, receiver):
                 raise _Ambiguous(error, self._clock()) from error
             raise
 
@@ -303,6 +303,14 @@ class _Ambiguous(DeliveryError):
     def __init__(self, error: DeliveryError, intent_at: datetime) -> None:
         super().__init__(error.reason, error.detail, permanent=error.permanent, retry_after=error.retry_after)
         self.intent_at = intent_at
+
+
+def _makes_something(delivery: Delivery, receiver: Receiver) -> bool:
+    """Whether a repetition has to wait until a late effect shows.
+
+    Where reopening is refused a new object is made, and a chat's close adds a reply.
+    """
+    return delivery.verb is Verb.OPEN or (delivery.verb is Verb.CLOSE and receiver.family is Family.CHAT)
 
 
 def _rehearse(destination: Destination, delivery: Delivery, alert: Alert) -> Rehearsed:

@@ -22,6 +22,8 @@ from service_event_checker.pipeline import Pipeline
 
 JITTER = 0.1  # of the interval; keeps checkers from calling in step
 BACK_OFF_MAX = timedelta(minutes=5)  # a page that comes back is seen within this
+CLOCK_SKEW = timedelta(minutes=1)  # between instances
+DISMISSED_MAX = 100  # per source; a feed, which is never complete, would keep them for ever
 UNKNOWN_FOR_LONG = timedelta(minutes=30)
 
 log = structlog.get_logger()
@@ -117,12 +119,13 @@ class Poller:
         known = self.pipeline.ingest(events, now, first_good_at=slot.first_good_at)
         self.pipeline.absent(tracked, snapshot, watch.resolve_after, now)
         listed = {alert.fingerprint: 0 for alert in known.values() if _is_dismissed(alert)}
-        return snapshot, {name: times for name, times in gone.items() if name not in ended} | listed
+        still = {name: times for name, times in gone.items() if name not in ended} | listed
+        return snapshot, dict(list(still.items())[-DISMISSED_MAX:])
 
     def _take(self, watch: Watch, slot: Slot | None, now: datetime) -> Slot | None:
         if slot is None:
             slot = Slot(name=watch.name, due_at=now)
-        elif slot.due_at > now or (slot.lease_until is not None and slot.lease_until > now):
+        elif not _is_free(slot, now):
             return None
         pause = watch.every * (1 + JITTER * self._jitter())
         mine = replace(slot, owner=uuid.uuid4().hex, lease_until=now + watch.lease, due_at=now + pause, last_run_at=now)
@@ -165,6 +168,13 @@ class Poller:
     def _report(self, slot: Slot) -> None:
         if self.store.put_slot(replace(slot, owner="", lease_until=None)) is None:
             log.warning("slot_lost", checker=slot.name)  # our poll took too long; another one runs or has reported
+
+
+def _is_free(slot: Slot, now: datetime) -> bool:
+    """Whether a slot is due and nobody's; one that was last run in the future bears the marks of a wrong clock."""
+    if slot.last_run_at is not None and slot.last_run_at > now + CLOCK_SKEW:
+        return True
+    return slot.due_at <= now and (slot.lease_until is None or slot.lease_until <= now)
 
 
 def _gone(dismissed: Mapping[str, int], snapshot: Snapshot, tracked: Iterable[Alert]) -> dict[str, int]:

@@ -9,6 +9,7 @@ import http.client
 import re
 import socket
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 from urllib.error import URLError
@@ -18,6 +19,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.deadline import Deadline
 
 PAGE = 200  # entries a call; Slack recommends no more
 PAGES = 10
@@ -64,15 +66,14 @@ class SlackCalls:
         left = self._until - time.monotonic()
         if left <= 0:
             raise DeliveryError(Reason.UNREACHABLE, f"no time was left to call {method}")
-        client = WebClient(self._token, base_url=self._base_url, retry_handlers=[])
-        client.timeout = cast(int, left)  # urllib takes fractions of a second, slack_sdk's annotation does not
-        client.proxy = None  # urllib reads the same variables, and NO_PROXY too
-        try:
-            if method in _WRITES:
-                return client.api_call(method, json=values)
-            return client.api_call(method, params=values)
-        except (SlackClientError, OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-            failure = _failure(method, error)
+        with Deadline(left) as deadline:
+            client = _Client(self._token, self._base_url, deadline)
+            try:
+                if method in _WRITES:
+                    return client.api_call(method, json=values)
+                return client.api_call(method, params=values)
+            except (SlackClientError, OSError, http.client.HTTPException, ValueError, AttributeError) as error:
+                failure = _failure(method, error, expired=deadline.over)
         raise failure  # not from `error`: what slack_sdk raises holds the request with its token
 
     def pages(self, method: str, name: str, **values: Any) -> Iterator[Mapping[str, Any]]:
@@ -88,9 +89,25 @@ class SlackCalls:
                 return
 
 
-def _failure(method: str, error: Exception) -> DeliveryError:
+class _Client(WebClient):
+    """slack_sdk's client over a connection that ends with the deadline: its own time-out counts anew each read."""
+
+    def __init__(self, token: str, base_url: str, deadline: Deadline) -> None:
+        super().__init__(token, base_url=base_url, retry_handlers=[])
+        self.timeout = cast(int, deadline.left)  # urllib takes fractions of a second, slack_sdk's annotation does not
+        self._deadline = deadline
+
+    def _perform_urllib_http_request_internal(self, url: str, req: urllib.request.Request) -> dict[str, Any]:
+        """Do what slack_sdk does here, by our opener; 4xx and 5xx are its caller's, as HTTPError."""
+        with self._deadline.opener().open(req, timeout=self._deadline.left) as answer:
+            return {"status": answer.status, "headers": answer.headers, "body": answer.read().decode("utf-8")}
+
+
+def _failure(method: str, error: Exception, *, expired: bool) -> DeliveryError:
     if isinstance(error, SlackApiError):
         return _answered(method, error.response)
+    if expired:
+        return DeliveryError(Reason.TIMEOUT, f"{method}: no answer in time")
     if isinstance(error, URLError):
         return _unconnected(method, error.reason)
     if isinstance(error, TimeoutError):
@@ -138,7 +155,4 @@ def _refusal(method: str, code: str, said: Any, headers: Mapping[str, str]) -> D
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     given = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    try:
-        return min(max(float(given), 0.0), RETRY_AFTER_MAX)
-    except ValueError:
-        return None
+    return min(float(given), RETRY_AFTER_MAX) if given.isdecimal() else None

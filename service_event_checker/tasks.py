@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
@@ -40,6 +41,7 @@ class Engine:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._scheduler = _scheduler(self._ticks())
+        self._away = False
         self._turning = threading.Lock()  # held while the scheduler is started or stopped
 
     @property
@@ -89,7 +91,7 @@ class Engine:
 
     def _ticks(self) -> Mapping[Callable[[], object], timedelta]:
         services = self.services
-        return {
+        ticks: dict[Callable[[], object], timedelta] = {
             self._poll_due: POLL_TICK,
             self._wake_due: services.look_every,
             self._beat: HEARTBEAT,
@@ -97,8 +99,23 @@ class Engine:
             lambda: services.test_mode.expire(_now()): timedelta(seconds=30),
             lambda: services.store.sweep(_now()): timedelta(seconds=15),
             self._archive: timedelta(seconds=60),
+            services.tell_what_ends: timedelta(days=7),
             lambda: services.store.retain(_now() - services.retention): timedelta(hours=6),
         }
+        return {partial(self._unless_away, run): every for run, every in ticks.items()}
+
+    def _unless_away(self, run: Callable[[], object]) -> None:
+        """Run a tick; a store that is away is said once, and once when it is back."""
+        try:
+            run()
+        except StoreError as error:
+            if not self._away:
+                log.error("store_away", reason=str(error))  # noqa: TRY400  # a state, not a crash
+            self._away = True
+            return
+        if self._away and run == self._beat:  # a beat is a write: then it really is back
+            self._away = False
+            log.info("store_back")
 
     def _poll_due(self) -> None:
         if self._stopping.is_set():

@@ -17,24 +17,26 @@ import structlog
 from pydantic import SecretStr
 
 from service_checkers.selection import affects_us
-from service_event_checker import config_file, logs, plugins
+from service_event_checker import config_file, logs, plugins, sunset
 from service_event_checker.config import CheckerConfig, DestinationConfig
 from service_event_checker.config_file import Config, ConfigError, Entry
 from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.model import Receiver, Severity
 from service_event_checker.core.ports import Destination, Findable, Outspoken, Store
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.mounts import refuses_network_mount
 from service_event_checker.outbox import Gate, Outbox
 from service_event_checker.pipeline import Pipeline
 from service_event_checker.polling import Poller, Watch
 from service_event_checker.test_mode import TestMode
 
 DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"
+MOUNTS = Path("/proc/mounts")
 DEFAULT_RETENTION_DAYS = 400
 AZURE_STORE = "AZURE_STORAGE_CONNECTION_STRING"
 LOOK_EVERY = timedelta(seconds=1)  # how soon what becomes due by itself is seen
 LOOK_AT_AZURE_EVERY = timedelta(seconds=3)  # there a look is sixteen billed reads
-LEASE_TIMEOUTS = 4  # a check may ask several addresses one after the other
+LEASE_TIMEOUTS = 8  # a check asks several addresses one after the other; see LOOKUP_TIMEOUTS of statuspage
 
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|_PAT|_KEY|CONNECTION_STRING|WEBHOOK_URL|DATABASE_URL")
 
@@ -87,6 +89,12 @@ class Services:
         """Log one line per configured part."""
         for part in self.parts:
             log.info("part", section=part.section, name=part.name, kind=part.kind, state=part.state)
+
+    def tell_what_ends(self) -> None:
+        """Log what is in use here and is retired, or soon will be, with the date and the remedy."""
+        today = _now().date()
+        for ending in sunset.due(today, sunset.in_use(self.environ, self.config)):
+            log.warning("sunset", name=ending.name, text=ending.text(today))
 
     def ask_destinations(self) -> None:
         """Log what the destinations themselves warn of; asks them, so it may take a while."""
@@ -157,9 +165,20 @@ def make_store(environ: Mapping[str, str]) -> Store:
         raise ConfigError(
             "environment", ["DATABASE_URL: this version knows sqlite:///path only. Unset it or name a file"]
         )
+    network = _network_mount(url.removeprefix("sqlite:///"))
+    if network:
+        raise ConfigError("environment", [f"DATABASE_URL: {network}"])
     from service_event_checker.stores.sql import SqlStore
 
     return SqlStore(url)
+
+
+def _network_mount(path: str) -> str:
+    """Return why a database must not lie at a path, "" if it may; where the system tells no mounts, it may."""
+    try:
+        return refuses_network_mount(str(Path(path).resolve()), MOUNTS.read_text(errors="replace"))
+    except OSError:
+        return ""
 
 
 def _adapters(config: Config) -> tuple[dict[str, Destination], dict[str, str]]:

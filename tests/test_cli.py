@@ -99,6 +99,32 @@ def test_dead_letters_are_listed_with_their_reason_and_sent_again(app: Flask) ->
     listed = run(app, "dead-letters").output.splitlines()[1].split()
     assert (listed[0], listed[-1]) == (id, "refused")
     assert run(app, "dead-letters", "--requeue", "nonsense").output.startswith("nonsense: not queued")
+    assert run(app, "dead-letters", "--requeue", "nonsense").exit_code == 1
     assert run(app, "dead-letters", "--requeue", id).output == f"{id}: queued again\n"
     assert run(app, "dead-letters").output == "no dead letters\n"
     assert services.store.waiting("slack") == 1
+
+
+def test_a_dead_letter_that_nobody_wants_is_deleted(app: Flask) -> None:
+    services = app.extensions["services"]
+    services.store.prepare()
+    services.pipeline.ingest([event()], NOW)
+    (claimed,) = services.store.claim("slack", limit=1, owner="me", now=NOW, until=NOW)
+    services.store.settle(claimed.delivery, Dead(reason="refused"), NOW)
+
+    assert run(app, "dead-letters", "--discard", claimed.delivery.id).output.endswith(": deleted\n")
+    assert run(app, "dead-letters").output == "no dead letters\n"
+    assert run(app, "dead-letters", "--discard", claimed.delivery.id).exit_code == 1
+    assert run(app, "dead-letters", "--requeue", "all").output == "no dead letters\n"
+
+
+def test_detect_prints_an_entry_for_the_configuration(app: Flask, pages: StatusPages) -> None:
+    pages.add_component("github", "Actions")
+
+    answer = run(app, "check", "--detect", f"{pages.url}/page/github")
+
+    entry, component = answer.output.splitlines()
+    assert json.loads(entry)["kind"] == "statuspage"
+    assert component.endswith("Actions")
+    pages.broken["github"] = "empty"
+    assert run(app, "check", "--detect", f"{pages.url}/page/github").exit_code == 1

@@ -371,7 +371,11 @@ class TestTheFileAsShipped:
         assert all(entry.why_off.endswith("not set") for entry in config.destinations)
 
     def test_is_on_with_all_variables_set(self) -> None:
-        environ = {name: "https://dev.example.com" if "URL" in name else "value-of-it" for name in self.variables()}
+        like = {"URL": "https://dev.example.com", "MAIL": "ops@example.com"}
+        environ = {
+            name: next((value for part, value in like.items() if part in name), "value-of-it")
+            for name in self.variables()
+        }
 
         config = wiring.load_config({"CONFIG_FILE": str(self.FILE), **environ})
 

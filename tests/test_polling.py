@@ -27,7 +27,7 @@ from service_event_checker.core.ports import Conflict, Done, IdTaken, Write
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.metrics import REGISTRY
 from service_event_checker.pipeline import Pipeline
-from service_event_checker.polling import BACK_OFF_MAX, JITTER, Poller, Watch
+from service_event_checker.polling import BACK_OFF_MAX, DISMISSED_MAX, JITTER, Poller, Watch
 from service_event_checker.stores.sql import SqlStore
 from tests.factories import NOW, event, receiver
 
@@ -530,3 +530,31 @@ class TestWhatAPersonResolved:
         world.poll(after=EVERY)
 
         assert world.alert.resolved_by is ResolvedBy.ABSENCE
+
+
+class TestAClockThatWasSetBack:
+    def test_does_not_stop_the_polls(self, world: World) -> None:
+        world.poll()
+        world.clock.advance(-timedelta(hours=1))
+
+        assert len(world.process().take_due()) == 1
+
+    def test_a_lease_of_the_future_holds_nobody_back(self, world: World) -> None:
+        world.process().take_due()
+        world.clock.advance(-timedelta(hours=1))
+
+        assert len(world.process().take_due()) == 1
+        assert world.process().take_due() == []
+
+
+def test_what_a_feed_never_ends_is_not_kept_for_ever(world: World) -> None:
+    events = [event(fingerprint=f"{number}") for number in range(DISMISSED_MAX + 20)]
+    world.page.shows(*events)
+    world.poll()
+    ends = [replace(one, status=EventStatus.RESOLVED, person=True, intake="api") for one in events]
+    world.process().pipeline.ingest(ends, world.clock())
+
+    world.page.shows(*events, complete=False)
+    world.poll(after=EVERY)
+
+    assert len(world.slot.dismissed) == DISMISSED_MAX

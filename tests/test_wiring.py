@@ -12,6 +12,7 @@ import pytest
 
 from service_event_checker import wiring
 from service_event_checker.config_file import ConfigError
+from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import EventStatus, Family, Severity, Verb
 from service_event_checker.wiring import Services
 from tests.factories import NOW, event
@@ -85,3 +86,21 @@ def test_building_makes_no_file_and_opens_no_store(tmp_path: Path) -> None:
     wiring.build({"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{tmp_path}/deep/store.db"})
 
     assert not (tmp_path / "deep" / "store.db").exists()
+
+
+def test_a_database_on_a_network_mount_is_refused_with_the_reason(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"//server/share {tmp_path}/home cifs rw 0 0\n")
+    monkeypatch.setattr(wiring, "MOUNTS", mounts)
+
+    with pytest.raises(ConfigError, match="DATABASE_URL: .*cifs"):
+        build({}, DATABASE_URL=f"sqlite:///{tmp_path}/home/store.db")
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_with_what_to_do(build: Build, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(StoreError, match="set DATABASE_URL to a place to write to"):
+        build({}, DATABASE_URL=f"sqlite:///{tmp_path}/file/store.db")

@@ -268,7 +268,15 @@ class Store(Protocol):
         ...
 
     def dead_letters(self, limit: int = 200) -> list[Delivery]:
-        """Return the deliveries that were given up, oldest first, with their reason."""
+        """Return the deliveries that were given up, the newest first, with their reason."""
+        ...
+
+    def dead_letter_counts(self) -> dict[str, int]:
+        """Return how many deliveries to each receiver were given up."""
+        ...
+
+    def discard(self, delivery_id: str) -> bool:
+        """Delete a dead letter that nobody wants sent any more; False if there is none."""
         ...
 
     def requeue(self, delivery_id: str, now: datetime) -> bool:

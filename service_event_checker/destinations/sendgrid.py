@@ -10,11 +10,9 @@ import http.client
 import json
 import ssl
 import time
-import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -132,49 +130,11 @@ def _post(host: str, token: str, request: dict[str, Any], deadline: Deadline) ->
     from sendgrid import SendGridAPIClient  # late: it brings cryptography along
 
     call = SendGridAPIClient(token, host=host).client.mail.send
-    opener = urllib.request.build_opener(_Stay(), _Watching(deadline))
+    opener = deadline.opener()
     opened_by_library = call._make_request
     # In place of the opener that the library makes: it would go on for ever and follow redirects, key in hand.
     call._make_request = lambda _, request, timeout=None: opened_by_library(opener, request, timeout)
     return int(call.post(request_body=request, timeout=deadline.left).status_code)
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Follow nothing: the answer itself is the error."""
-
-
-class _Watching(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    def __init__(self, deadline: Deadline) -> None:
-        super().__init__()
-        self._deadline = deadline
-
-    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_Plain, self._deadline), req)
-
-    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        trust = ssl.create_default_context()
-        return self.do_open(partial(_Tls, self._deadline), req, context=trust)
-
-
-class _Plain(http.client.HTTPConnection):
-    def __init__(self, deadline: Deadline, host: str, **options: Any) -> None:
-        super().__init__(host, **options)
-        self._deadline = deadline
-
-    def connect(self) -> None:
-        super().connect()
-        self._deadline.watch(self.sock)
-
-
-class _Tls(http.client.HTTPSConnection):
-    def __init__(self, deadline: Deadline, host: str, **options: Any) -> None:
-        super().__init__(host, **options)
-        self._deadline = deadline
-
-    def connect(self) -> None:
-        super().connect()
-        self._deadline.watch(self.sock)
 
 
 def _failure(error: Exception, deadline: Deadline, token: str) -> DeliveryError:

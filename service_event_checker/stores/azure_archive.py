@@ -31,7 +31,9 @@ def retain(active: Table, resolved: Table, partition: str, before_micros: int) -
     """Forget archived episodes that ended earlier, but for the newest of each key; return how many."""
     wanted = {"before": azure_keys.sortable(before_micros)}
     old = resolved.scan(partition, azure_keys.EPISODE, "ended_at lt @before", wanted, columns=["key", "episode"])
-    past = [row for row in old if row["episode"] < _newest_episode(active, resolved, partition, row["key"])]
+    owing = {lane["key"] for lane in active.scan(partition, azure_keys.LANE, "waiting gt 0", columns=["key"])}
+    idle = (row for row in old if row["key"] not in owing)
+    past = [row for row in idle if row["episode"] < _newest_episode(active, resolved, partition, row["key"])]
     for row in past:
         _forget(active, partition, row["key"], row["episode"])
         with suppress(Raced):
@@ -96,7 +98,7 @@ def _newest_episode(active: Table, resolved: Table, partition: str, key: str) ->
 
 
 def _forget(active: Table, partition: str, key: str, episode: int) -> None:
-    """Delete an episode's links and timeline."""
+    """Delete an episode's links, timeline and dead letters."""
     links = active.scan(partition, azure_keys.LINK + key)
     kept = {_target(azure_rows.text_of(row)) for row in links if row["episode"] != episode}
     for row in links:
@@ -104,7 +106,8 @@ def _forget(active: Table, partition: str, key: str, episode: int) -> None:
         if row["episode"] == episode and target not in kept:
             _drop(active, azure_keys.pointer_partition(*target), azure_keys.digest(*target) + key)
     times = active.scan(partition, azure_keys.TIMELINE + key, "episode eq @episode", {"episode": episode})
-    gone = [row for row in (*links, *times) if row["episode"] == episode]
+    dead = active.scan(partition, azure_keys.DEAD + key, "episode eq @episode", {"episode": episode})
+    gone = [row for row in (*links, *times, *dead) if row["episode"] == episode]
     for start in range(0, len(gone), azure_keys.ENTITIES_MAX):
         chunk = gone[start : start + azure_keys.ENTITIES_MAX]
         with suppress(Raced):

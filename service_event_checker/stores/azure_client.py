@@ -84,6 +84,7 @@ class Tables:
             transport=_transport(),
             retry_total=1,
             retry_read=0,  # a hanging store costs one read time-out, not two
+            retry_status=0,  # the SDK would sleep as long as Retry-After says; our callers come again by themselves
             retry_backoff_factor=0.1,
         )
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tables")

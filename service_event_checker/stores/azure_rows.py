@@ -126,6 +126,8 @@ def dead_entity(delivery: Delivery, op: str) -> dict[str, Any]:
     return {
         **_row(azure_keys.partition(delivery.key), row_key, op),
         "made_at": made_at,
+        "receiver": delivery.receiver,
+        "episode": delivery.episode,
         **document_of(codec.dump_delivery(_short_note(delivery, _LENGTHS[1]))),
     }
 

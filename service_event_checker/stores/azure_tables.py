@@ -6,6 +6,7 @@ few times. `azure_keys` says where which row lies.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -179,8 +180,19 @@ class AzureTablesStore:
         return codec.from_micros(int(oldest)) if oldest != azure_keys.NEVER else None
 
     def dead_letters(self, limit: int = 200) -> list[Delivery]:
-        rows = sorted(self._scan(azure_keys.DEAD), key=lambda row: str(row["made_at"]))
+        rows = sorted(self._scan(azure_keys.DEAD), key=lambda row: str(row["made_at"]), reverse=True)
         return [codec.load_delivery(azure_rows.text_of(row)) for row in rows[:limit]]
+
+    def dead_letter_counts(self) -> dict[str, int]:
+        return dict(Counter(str(row["receiver"]) for row in self._scan(azure_keys.DEAD, columns=["receiver"])))
+
+    def discard(self, delivery_id: str) -> bool:
+        key = delivery_id.partition(":")[0]
+        row = self.active.get(partition(key), azure_keys.dead_row(key, delivery_id)) if azure_keys.is_key(key) else None
+        if row is None:
+            return False
+        self.active.write([azure_client.delete(row, azure_client.etag_of(row))])
+        return True
 
     def requeue(self, delivery_id: str, now: datetime) -> bool:
         key = delivery_id.partition(":")[0]

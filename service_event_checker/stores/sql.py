@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     Connection,
     Select,
     and_,
@@ -58,6 +59,7 @@ from service_event_checker.stores.sql_tables import (
 )
 
 BUSY_SECONDS = 5  # a store that is locked longer counts as away
+CONNECTIONS_KEPT = 16
 CHUNK = 500  # parameters in one IN list; SQLite's own limit is far higher, others' is not
 ARCHIVED_AT_ONCE = 200
 PAGE_MAX = 500
@@ -84,9 +86,14 @@ class SqlStore:
 
     def __init__(self, url: str) -> None:
         address = make_url(url)
-        if address.get_backend_name() == "sqlite" and address.database:
-            Path(address.database).resolve().parent.mkdir(parents=True, exist_ok=True)
-        self.engine = create_engine(address, connect_args=_connect_args(address.get_backend_name()))
+        self._folder = Path(str(address.database)).resolve().parent if _is_file(address) else None
+        # No ceiling: a caller that waits for the lock must not keep readers, who need none, from a connection.
+        self.engine = create_engine(
+            address,
+            connect_args=_connect_args(address.get_backend_name()),
+            pool_size=CONNECTIONS_KEPT,
+            max_overflow=-1,
+        )
         if address.get_backend_name() == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_immediate)
@@ -97,9 +104,13 @@ class SqlStore:
 
     def prepare(self) -> None:
         try:
+            if self._folder:
+                self._folder.mkdir(parents=True, exist_ok=True)
             upgrade(self.engine)
+        except OSError as error:
+            raise StoreError(f"{self._folder}: {error.strerror}; set DATABASE_URL to a place to write to") from error
         except SQLAlchemyError as error:
-            raise StoreError(type(error).__name__) from error
+            raise _away(error) from error
 
     def get(self, keys: Iterable[str]) -> dict[str, Alert]:
         found = self._all(alerts.c.doc, alerts.c.key, keys)
@@ -204,9 +215,19 @@ class SqlStore:
         return codec.from_micros(oldest) if oldest is not None else None
 
     def dead_letters(self, limit: int = 200) -> list[Delivery]:
-        dead = select(deliveries.c.doc).where(deliveries.c.dead.is_(True)).order_by(deliveries.c.created_at)
+        dead = select(deliveries.c.doc).where(deliveries.c.dead.is_(True)).order_by(deliveries.c.created_at.desc())
         with self._read() as connection:
             return [codec.load_delivery(doc) for doc in connection.scalars(dead.limit(limit))]
+
+    def dead_letter_counts(self) -> dict[str, int]:
+        counted = select(deliveries.c.receiver, func.count()).where(deliveries.c.dead.is_(True))
+        with self._read() as connection:
+            return {name: number for name, number in connection.execute(counted.group_by(deliveries.c.receiver))}
+
+    def discard(self, delivery_id: str) -> bool:
+        with self._write() as connection:
+            dead = and_(deliveries.c.id == delivery_id, deliveries.c.dead.is_(True))
+            return connection.execute(delete(deliveries).where(dead)).rowcount > 0
 
     def requeue(self, delivery_id: str, now: datetime) -> bool:
         with self._write() as connection:
@@ -236,12 +257,14 @@ class SqlStore:
 
     def retain(self, before: datetime) -> int:
         newest = select(alerts.c.episode).where(alerts.c.key == episodes.c.key).scalar_subquery()
-        old = and_(episodes.c.ended_at < codec.micros(before), episodes.c.episode < newest)
+        same = and_(deliveries.c.key == episodes.c.key, deliveries.c.episode == episodes.c.episode)
+        owes = select(deliveries.c.id).where(same, deliveries.c.dead.is_(False)).exists()
+        old = and_(episodes.c.ended_at < codec.micros(before), episodes.c.episode < newest, ~owes)
         with self._read() as connection:
             found = connection.execute(select(episodes.c.key, episodes.c.episode).where(old).limit(CHUNK)).all()
         for key, episode in found:
             with self._write() as connection:
-                for table in (timeline, links, episodes):
+                for table in (timeline, links, deliveries, episodes):
                     connection.execute(delete(table).where(table.c.key == key, table.c.episode == episode))
         return len(found)
 
@@ -296,7 +319,7 @@ class SqlStore:
             with self._reader.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StoreError(type(error).__name__) from error
+            raise _away(error) from error
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
@@ -304,7 +327,7 @@ class SqlStore:
             with self.engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StoreError(type(error).__name__) from error
+            raise _away(error) from error
 
 
 def _due(connection: Connection, values: dict[str, Any], limit: int, wanted: Select[Any]) -> list[str]:
@@ -367,6 +390,16 @@ def _put(connection: Connection, delivery: Delivery) -> None:
     connection.execute(
         update(deliveries).where(deliveries.c.id == delivery.id).values(**sql_rows.delivery_row(delivery))
     )
+
+
+def _away(error: SQLAlchemyError) -> StoreError:
+    """Say what the database said: not SQLAlchemy's text, which holds the statement with its values."""
+    said = getattr(error, "orig", None)
+    return StoreError(f"{type(error).__name__}: {said}" if said else type(error).__name__)
+
+
+def _is_file(address: URL) -> bool:
+    return address.get_backend_name() == "sqlite" and address.database not in (None, "", ":memory:")
 
 
 def _connect_args(backend: str) -> dict[str, Any]:

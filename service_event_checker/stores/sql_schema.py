@@ -7,13 +7,21 @@ from pathlib import Path
 from sqlalchemy import Engine, inspect, select, table, text
 from sqlalchemy.sql import column
 
+from service_event_checker.core.errors import StoreError
+
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
 def upgrade(engine: Engine) -> None:
-    """Run the migrations that the database lacks, in one transaction. Safe to call from several processes at once."""
-    if _version(engine) == _newest():
+    """Run the migrations that the database lacks, in one transaction. Safe to call from several processes at once.
+
+    Raises StoreError when a newer version has been here.
+    """
+    version, newest = _version(engine), _newest()
+    if version == newest:
         return
+    if version is not None and version > newest:
+        raise StoreError(f"the database has schema {version}, this version knows {newest}: start the newer version")
     from alembic import command
     from alembic.config import Config
 

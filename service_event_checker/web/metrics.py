@@ -22,7 +22,6 @@ from service_event_checker.web import state
 from service_event_checker.web.context import services
 from service_event_checker.wiring import Services
 
-LETTERS_MAX = 10_000
 _INTAKES = frozenset({"alertmanager", "opsgenie", "rest"})  # sources that no checker's name stands for
 _OTHER = "other"
 
@@ -70,7 +69,7 @@ class StateCollector(Collector):
 
     def _deliveries(self, now: datetime) -> Iterator[Metric]:
         store = self._services.store
-        letters = Counter(letter.receiver for letter in store.dead_letters(LETTERS_MAX))
+        letters = Counter(store.dead_letter_counts())
         names = [part.name for part in self._services.parts if part.section == "destination"]
         waiting = GaugeMetricFamily("poc_deliveries_waiting", "Deliveries not made yet", labels=["receiver"])
         dead = GaugeMetricFamily("poc_dead_letters", "Deliveries given up", labels=["receiver"])

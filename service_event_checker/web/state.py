@@ -88,15 +88,15 @@ def read(services: Services, now: datetime) -> State:
         open_alerts=found,
         more_open=more,
         checkers=checkers(services, found, now),
-        receivers=receivers(services, letters),
+        receivers=receivers(services),
         dead_letters=letters,
         oldest_waiting_at=store.oldest_waiting(),
     )
 
 
 def beats(heartbeat_at: datetime | None, now: datetime) -> bool:
-    """Whether some process runs the engine."""
-    return heartbeat_at is not None and now - heartbeat_at <= HEARTBEAT_MAX_AGE
+    """Whether some process runs the engine. A beat from the future is an old one, from before the clock was set."""
+    return heartbeat_at is not None and abs(now - heartbeat_at) <= HEARTBEAT_MAX_AGE
 
 
 def checkers(services: Services, tracked: tuple[Alert, ...], now: datetime) -> tuple[CheckerState, ...]:
@@ -111,9 +111,9 @@ def checkers(services: Services, tracked: tuple[Alert, ...], now: datetime) -> t
     return tuple(found)
 
 
-def receivers(services: Services, letters: tuple[Delivery, ...]) -> tuple[ReceiverState, ...]:
+def receivers(services: Services) -> tuple[ReceiverState, ...]:
     """Return the configured destinations in their order. Raises StoreError."""
-    dead = Counter(letter.receiver for letter in letters)
+    dead = services.store.dead_letter_counts()
     return tuple(
         ReceiverState(
             name=part.name,
@@ -121,7 +121,7 @@ def receivers(services: Services, letters: tuple[Delivery, ...]) -> tuple[Receiv
             on=part.on,
             state=logs.masked(part.state),
             waiting=services.store.waiting(part.name),
-            dead=dead[part.name],
+            dead=dead.get(part.name, 0),
         )
         for part in services.parts
         if part.section == "destination"

@@ -142,8 +142,19 @@ def test_lookups_are_bounded_and_what_was_not_asked_is_unknown(world: StatusPage
 
     snapshot = checker(world).check(tracked)
 
-    assert snapshot.unknown == {"i10", "i11", "i12", "i13"}
+    assert len(snapshot.unknown) == 4
+    assert snapshot.unknown < tracked
     assert len(world.requests) == 13
+
+
+def test_each_tracked_incident_has_its_turn_to_be_looked_up(world: StatusPages) -> None:
+    tracked = frozenset(f"i{number:02}" for number in range(14))
+    page = checker(world)
+    left = tracked
+    for _ in range(40):
+        left = left & page.check(tracked).unknown
+
+    assert left == frozenset()
 
 
 BREAKAGES = {
