@@ -15,7 +15,7 @@ from flask import Flask
 
 from service_event_checker.core.model import Alert, Event, EventStatus, Severity, Status
 from service_event_checker.web.slack_commands import COMMANDS
-from service_event_checker.web.slack_reply import is_slacks
+from service_event_checker.web.slack_reply import SEATS, Reply, is_slacks, post
 from service_event_checker.wiring import Services
 from tests.doubles.azure_devops import AzureDevOps
 from tests.doubles.slack import Slack, _check_blocks
@@ -373,3 +373,31 @@ def test_the_end_that_the_source_tells_is_no_end_by_the_person(people: SlackCall
 
     assert "is over since" in answer
     assert "resolved by" not in answer
+
+
+def test_no_answer_is_sent_to_an_address_that_is_not_slacks(slack: Slack) -> None:
+    url = slack.response_url()
+
+    assert not post(url, Reply("a secret"), "https://slack.com/api/")
+    assert post(url, Reply("a secret"), slack.api_url)
+    assert len(slack.requests) == 1
+
+
+def test_finished_work_makes_room_for_more(people: SlackCaller) -> None:
+    answers = [people.command("/listevents") for _ in range(SEATS + 4)]
+
+    assert set(answers) == {"No event is tracked. All quiet, as far as we can read."}
+
+
+def test_the_first_ticket_system_that_is_on_gets_the_ticket(
+    make_app: MakeApp, pages: StatusPages, environ: dict[str, str], services: Services, ingest: Ingest
+) -> None:
+    known = config(pages)
+    off = {"kind": "azure_devops", "url": "env:OTHER_URL", "project": "env:OTHER_PROJECT"}
+    known["destinations"] = {"elsewhere": off} | known["destinations"]
+    alert = ingest(event())
+
+    answer = SlackCaller(make_app(known, **environ).test_client()).command("/createticket", alert.internal_id)
+
+    assert "is being opened in tickets" in answer
+    assert services.store.waiting("tickets") == 1
