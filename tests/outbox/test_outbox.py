@@ -165,6 +165,23 @@ def test_an_adapter_that_crashes_after_its_create_does_not_create_twice(fresh_st
     assert len(tickets.things) == 1
 
 
+def test_a_chats_end_in_doubt_waits_until_a_late_reply_would_show(fresh_store, clock, tickets):
+    chat = Sink(clock, Family.CHAT)
+    world = world_of(fresh_store, clock, {"chat": chat, "tickets": tickets})
+    world.see(event())
+    world.settle_down()
+    for sink in (chat, tickets):
+        sink.failures, sink.after = deque([DeliveryError(Reason.TIMEOUT)]), True
+    world.see(event(status=EventStatus.RESOLVED, at=clock()))
+    world.drain_once()
+
+    clock.advance(SETTLE.total_seconds() / 2)
+    assert world.drain_once() == 1  # the ticket: closing it twice is closing it once
+    assert world.store.waiting("chat") == 1
+    clock.advance(SETTLE.total_seconds() / 2)
+    assert world.drain_once() == 1
+
+
 def test_what_cannot_be_searched_is_sent_again_in_doubt_only_when_it_is_severe(fresh_store, clock):
     mails = {severity: Unsearchable(clock) for severity in (Severity.CRITICAL, Severity.INFO)}
     for severity, mail in mails.items():

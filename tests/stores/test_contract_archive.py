@@ -179,6 +179,29 @@ def test_old_episodes_are_forgotten_but_the_newest_of_each_key_stays(store: Stor
     assert store.retain(NOW + 9 * DAY) == 0
 
 
+def test_an_episode_that_still_owes_something_is_not_forgotten(store: Store) -> None:
+    first = commit(store, ending(opened(store, receivers=("jira",)), ("jira",)))
+    commit(store, ending(commit(store, opening(next_episode(first), ("slack",))), ("slack",)))
+    pay(store, Settled())
+    store.archive(NOW)
+
+    assert store.retain(NOW + 9 * DAY) == 0
+    assert [claimed.alert.episode for claimed in claim(store, "jira")] == [1]
+
+
+def test_the_dead_letters_of_a_forgotten_episode_are_forgotten_with_it(store: Store) -> None:
+    first = opened(store, receivers=("jira",))
+    pay(store, Dead(reason="refused"), "jira")
+    first = resolved(store, first)
+    commit(store, ending(commit(store, opening(next_episode(first), ("slack",))), ("slack",)))
+    pay(store, Settled())
+    store.archive(NOW)
+    store.archive(NOW)
+
+    assert store.retain(NOW + 9 * DAY) == 1
+    assert store.dead_letters() == []
+
+
 def test_an_object_that_a_later_episode_took_over_is_found_after_the_first_is_forgotten(store: Store) -> None:
     first = told_and_over(store)
     second = commit(store, opening(next_episode(first), ("jira",)))

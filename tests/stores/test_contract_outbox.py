@@ -340,14 +340,30 @@ def test_another_verb_that_dies_lets_the_lane_go_on(store: Store) -> None:
     assert pay(store, Settled()) == [Verb.CLOSE]
 
 
-def test_dead_letters_are_told_oldest_first(store: Store) -> None:
+def test_dead_letters_are_told_newest_first(store: Store) -> None:
     for number in (3, 1, 2):
         alert = new_alert(f"n{number}")
         commit(store, opening(alert, created_at=NOW + number * SECOND))
     for claimed in claim(store):
         store.settle(claimed.delivery, GONE, NOW)
 
-    assert [letter.created_at for letter in store.dead_letters(2)] == [NOW + SECOND, NOW + 2 * SECOND]
+    assert [letter.created_at for letter in store.dead_letters(2)] == [NOW + 3 * SECOND, NOW + 2 * SECOND]
+
+
+def test_dead_letters_are_counted_by_receiver_and_deleted_one_by_one(store: Store) -> None:
+    opened(store, "one", ("slack", "jira"))
+    opened(store, "two", ("slack",))
+    for receiver in ("slack", "jira"):
+        pay(store, Dead(reason="refused"), receiver)
+    assert store.dead_letter_counts() == {"slack": 2, "jira": 1}
+
+    unwanted = store.dead_letters()[0].id
+    assert store.discard(unwanted)
+    assert not store.discard(unwanted)
+    assert not store.discard("nonsense")
+
+    assert sum(store.dead_letter_counts().values()) == 2
+    assert unwanted not in {letter.id for letter in store.dead_letters()}
 
 
 def test_a_requeued_open_is_sent_and_what_follows_is_sent_again(store: Store) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -16,7 +18,7 @@ from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Verb
 from service_event_checker.core.ports import Query, Settled
 from service_event_checker.stores import codec
-from service_event_checker.stores.sql import SqlStore
+from service_event_checker.stores.sql import BUSY_SECONDS, SqlStore
 from service_event_checker.stores.sql_schema import upgrade
 from service_event_checker.stores.sql_tables import deliveries, metadata
 from tests.factories import NOW
@@ -101,3 +103,35 @@ def impatient(store: SqlStore) -> None:
 
     store.engine.dispose()
     event.listen(store.engine, "connect", prepare)
+
+
+def test_a_database_of_a_newer_version_is_refused_with_what_to_do(store: SqlStore) -> None:
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(StoreError, match="schema 9999.*start the newer version"):
+        store.prepare()
+
+
+def test_readers_do_not_wait_for_writers_that_wait_for_the_lock(store: SqlStore, tmp_path: Path) -> None:
+    opened(store)
+    locked = sqlite3.connect(tmp_path / "checker.db", isolation_level=None)
+    locked.execute("BEGIN IMMEDIATE")
+    stuck = [threading.Thread(target=_writes_in_vain, args=(store,)) for _ in range(40)]
+    for thread in stuck:
+        thread.start()
+
+    begun = monotonic()
+    found = store.page(Query(open=True))
+    waited = monotonic() - begun
+    locked.execute("ROLLBACK")
+    for thread in stuck:
+        thread.join()
+
+    assert len(found.alerts) == 1
+    assert waited < BUSY_SECONDS / 2
+
+
+def _writes_in_vain(store: SqlStore) -> None:
+    with suppress(StoreError):
+        store.ping()
