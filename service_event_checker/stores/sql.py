@@ -18,13 +18,11 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    bindparam,
     create_engine,
     delete,
     event,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -32,8 +30,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from service_event_checker.core import lanes as lane_rules
-from service_event_checker.core.errors import LeaseLost, StoreConflict, StoreError
-from service_event_checker.core.model import Alert, Delivery, Link, Severity, Slot, Transition
+from service_event_checker.core.errors import StoreConflict, StoreError
+from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
 from service_event_checker.core.ports import (
     Claimed,
     Conflict,
@@ -45,7 +43,7 @@ from service_event_checker.core.ports import (
     Settled,
     Write,
 )
-from service_event_checker.stores import codec, sql_rows
+from service_event_checker.stores import codec, sql_outbox, sql_page, sql_rows
 from service_event_checker.stores.sql_schema import upgrade
 from service_event_checker.stores.sql_tables import (
     alerts,
@@ -63,22 +61,6 @@ CONNECTIONS_KEPT = 16
 CHUNK = 500  # parameters in one IN list; SQLite's own limit is far higher, others' is not
 ARCHIVED_AT_ONCE = 200
 PAGE_MAX = 500
-
-
-# Severity by severity, so that the index gives the order however much waits.
-_DUE = (
-    select(deliveries.c.doc)
-    .where(
-        deliveries.c.receiver == bindparam("receiver"),
-        deliveries.c.dead.is_(False),
-        deliveries.c.severity == bindparam("severity"),
-        deliveries.c.due_at <= bindparam("at"),
-        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= bindparam("at")),
-    )
-    .order_by(deliveries.c.due_at)
-    .limit(bindparam("most"))
-)
-_DUE_LOCKED = _DUE.with_for_update(skip_locked=True)
 
 
 class SqlStore:
@@ -119,7 +101,7 @@ class SqlStore:
     def by_internal_id(self, code: str) -> Alert | None:
         with self._read() as connection:
             place = connection.execute(select(internal_ids).where(internal_ids.c.code == code)).mappings().first()
-            return _episode(connection, place["key"], place["episode"]) if place else None
+            return sql_outbox.episode_of(connection, place["key"], place["episode"]) if place else None
 
     def by_fingerprint(self, fingerprint: str) -> list[Alert]:
         return self._alerts(select(alerts.c.doc).where(alerts.c.fingerprint == fingerprint).limit(20))
@@ -133,7 +115,7 @@ class SqlStore:
 
     def page(self, query: Query) -> Page:
         limit = min(query.limit, PAGE_MAX)
-        found = self._alerts(_page(query).limit(limit + 1))
+        found = self._alerts(sql_page.page(query).limit(limit + 1))
         more = f"{codec.micros(found[limit - 1].updated_at)}-{found[limit - 1].key}" if len(found) > limit else ""
         return Page(alerts=tuple(found[:limit]), cursor=more)
 
@@ -162,29 +144,29 @@ class SqlStore:
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
         at = codec.micros(now)
         with self._read() as connection:
-            return {name for name in receivers if _due(connection, {"at": at, "receiver": name}, 1, _DUE)}
+            return {name for name in receivers if sql_outbox.due(connection, {"at": at, "receiver": name}, 1)}
 
     def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
         values = {"receiver": receiver, "at": codec.micros(now)}
         with self._read() as connection:
-            if not _due(connection, values, 1, _DUE):
+            if not sql_outbox.due(connection, values, 1):
                 return []  # an idle look costs no write lock
         with self._write() as connection:
-            docs = _due(connection, values, limit, _DUE_LOCKED)
+            docs = sql_outbox.due(connection, values, limit, sql_outbox.DUE_LOCKED)
             leased = [replace(codec.load_delivery(doc), owner=owner, lease_until=until) for doc in docs]
             for delivery in leased:
-                _put(connection, delivery)
-            return [_claimed(connection, delivery) for delivery in leased]
+                sql_outbox.put(connection, delivery)
+            return [sql_outbox.claimed(connection, delivery) for delivery in leased]
 
     def intend(self, delivery: Delivery, now: datetime) -> Delivery:
         with self._write() as connection:
-            held = replace(_held(connection, delivery), intent_at=now)
-            _put(connection, held)
+            held = replace(sql_outbox.held(connection, delivery), intent_at=now)
+            sql_outbox.put(connection, held)
         return held
 
     def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
         with self._write() as connection:
-            held = _held(connection, delivery)
+            held = sql_outbox.held(connection, delivery)
             lane, waiting = sql_rows.read_lane(connection, held.key, held.receiver, lock=True)
             sql_rows.apply(connection, lane_rules.settle(lane, waiting, held, outcome, now))
             if isinstance(outcome, Settled) and outcome.link:
@@ -328,68 +310,6 @@ class SqlStore:
                 yield connection
         except SQLAlchemyError as error:
             raise _away(error) from error
-
-
-def _due(connection: Connection, values: dict[str, Any], limit: int, wanted: Select[Any]) -> list[str]:
-    """Return the documents of due deliveries, the most severe first."""
-    found: list[str] = []
-    for severity in Severity:
-        if len(found) < limit:
-            most = {"severity": severity.rank, "most": limit - len(found)}
-            found += connection.scalars(wanted, values | most)
-    return found
-
-
-def _page(query: Query) -> Select[Any]:
-    wanted = select(alerts.c.doc).order_by(alerts.c.updated_at.desc(), alerts.c.key.desc())
-    if query.open is not None:
-        wanted = wanted.where(alerts.c.open.is_(query.open))
-    if query.statuses:
-        wanted = wanted.where(alerts.c.status.in_(sorted(query.statuses)))
-    if query.severities:
-        wanted = wanted.where(alerts.c.severity.in_(sorted(severity.rank for severity in query.severities)))
-    if query.kinds:
-        wanted = wanted.where(alerts.c.kind.in_(sorted(query.kinds)))
-    if query.source:
-        wanted = wanted.where(alerts.c.source == query.source)
-    if query.cursor:
-        at, _, key = query.cursor.partition("-")
-        number = int(at) if at.isdecimal() else 0
-        older = alerts.c.updated_at < number
-        wanted = wanted.where(or_(older, and_(alerts.c.updated_at == number, alerts.c.key < key)))
-    return wanted
-
-
-def _episode(connection: Connection, key: str, episode: int) -> Alert | None:
-    """Return one episode of a key: the newest from its head, an older one from those kept."""
-    doc = connection.scalar(select(alerts.c.doc).where(alerts.c.key == key, alerts.c.episode == episode))
-    if doc is None:
-        doc = connection.scalar(select(episodes.c.doc).where(episodes.c.key == key, episodes.c.episode == episode))
-    return codec.load_alert(doc) if doc else None
-
-
-def _claimed(connection: Connection, delivery: Delivery) -> Claimed:
-    alert = _episode(connection, delivery.key, delivery.episode)
-    if alert is None:  # the head is written in the same transaction as its deliveries
-        raise StoreError(f"delivery {delivery.id} has no alert")
-    wanted = select(links.c.doc).where(links.c.key == delivery.key, links.c.receiver == delivery.receiver)
-    found = [codec.load_link(doc) for doc in connection.scalars(wanted.order_by(links.c.episode))]
-    return Claimed(delivery=delivery, alert=alert, links=tuple(found))
-
-
-def _held(connection: Connection, delivery: Delivery) -> Delivery:
-    """Return the row of a delivery that its owner still holds."""
-    mine = and_(deliveries.c.id == delivery.id, deliveries.c.owner == delivery.owner, deliveries.c.dead.is_(False))
-    doc = connection.scalar(select(deliveries.c.doc).where(mine).with_for_update())
-    if doc is None or not delivery.owner:
-        raise LeaseLost(f"delivery {delivery.id} is not ours any more")
-    return codec.load_delivery(doc)
-
-
-def _put(connection: Connection, delivery: Delivery) -> None:
-    connection.execute(
-        update(deliveries).where(deliveries.c.id == delivery.id).values(**sql_rows.delivery_row(delivery))
-    )
 
 
 def _away(error: SQLAlchemyError) -> StoreError:
