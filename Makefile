@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: run test check format demo bench lock install help
+.PHONY: run test check format demo bench chaos lock install help
 
 run: ## start the app on port 8000 (PORT=...)
 	./run
@@ -28,6 +28,9 @@ demo: install ## the app against a small simulated world, offline
 
 bench: install ## measure speed on this machine
 	$(BIN)/python -m bench
+
+chaos: ## kill the product again and again, for longer than ./test does (CHAOS_SECONDS, CHAOS_SEED)
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-180} ./test tests/chaos -rA
 
 # The lock holds hashes for Python 3.11 to 3.13 on all systems. UPGRADE=1 takes the newest versions allowed.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
