@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from service_checkers._text import lines, moment, newest, one_line, plain, text
+from service_checkers._values import objects
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity
 
@@ -114,6 +115,7 @@ def _take(
     if status is None:
         reading.warnings.append(f'event {name} has an unknown status "{one_line(properties.get("status"), 40)}"')
         return
+    status = _for_us(status, places or [], impacts, ours)
     reading.events[name] = _event(source, name, kind, status, properties, places or [], ours, reading)
 
 
@@ -129,17 +131,35 @@ def _kind(reading: Reading, name: str, properties: Mapping[str, Any], ours: Ours
 
 def _impacts(impacts: list[Any], subscription: str) -> list[_Impact] | None:
     """Return each service and region that touches our subscription; None when all that is listed is others'."""
-    found, others = [], 0
-    for impact in impacts:
-        regions = impact.get("impactedRegions") if isinstance(impact, dict) else None
-        for region in regions if isinstance(regions, list) else []:
-            if not isinstance(region, dict):
-                continue
-            if _is_ours(region.get("impactedSubscriptions"), subscription):
-                found.append(_impact(impact, region))
-            else:
-                others += 1
-    return None if others and not found else found
+    listed = _regions(impacts)
+    found = [
+        _impact(impact, region)
+        for impact, region in listed
+        if _is_ours(region.get("impactedSubscriptions"), subscription)
+    ]
+    found.sort(key=lambda place: (place.service, place.region))  # another order is no news
+    return None if listed and not found else found
+
+
+def _regions(impacts: list[Any]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Return (impact, region) of all that is listed."""
+    return [(impact, region) for impact in objects(impacts) for region in objects(impact.get("impactedRegions"))]
+
+
+def _for_us(status: EventStatus, places: list[_Impact], impacts: list[Any], ours: Ours) -> EventStatus:
+    """Return "resolved" for what goes on, but no longer where we are.
+
+    When an active event is over in every place, it contradicts itself (one that opened again may): it goes on.
+    """
+    wanted = [place for place in places if _is_wanted(place, ours)]
+    if not wanted or not all(place.over for place in wanted):
+        return status
+    elsewhere = any(not _is_over(region) for _, region in _regions(impacts))
+    return EventStatus.RESOLVED if elsewhere else status
+
+
+def _is_over(region: Mapping[str, Any]) -> bool:
+    return text(region.get("status")).lower() == "resolved"
 
 
 def _is_ours(listed: Any, subscription: str) -> bool:
@@ -155,7 +175,7 @@ def _impact(impact: Mapping[str, Any], region: Mapping[str, Any]) -> _Impact:
     return _Impact(
         service=one_line(impact.get("impactedService")),
         region=one_line(region.get("impactedRegion")),
-        over=text(region.get("status")).lower() == "resolved",
+        over=_is_over(region),
         at=newest(moment(region.get("lastUpdateTime")), *(moment(post.get("updateDateTime")) for post in posts)),
         words=text(posts[0].get("summary")) if posts else "",
     )
@@ -172,8 +192,6 @@ def _event(
     reading: Reading,
 ) -> Event:
     wanted = [place for place in places if _is_wanted(place, ours)]
-    if status is EventStatus.FIRING and wanted and all(place.over for place in wanted):
-        status = EventStatus.RESOLVED  # it goes on, but no longer where we are
     shown = places if status is EventStatus.RESOLVED else [place for place in places if not place.over] or places
     return Event(
         source=source,

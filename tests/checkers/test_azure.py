@@ -308,7 +308,15 @@ def test_the_severity_is_the_most_severe_of_what_is_said(fields: dict[str, Any],
 def test_an_event_names_where_it_still_goes_on() -> None:
     (told,) = read({"impact": [impact(West_US="Active", East_US="Resolved"), impact("SQL", West_US="Active")]}).events
 
-    assert told.labels == {"region": "West US", "service": "Storage\nSQL", "state": "active"}
+    assert told.labels == {"region": "West US", "service": "SQL\nStorage", "state": "active"}
+
+
+def test_the_order_in_which_places_are_listed_changes_nothing() -> None:
+    at, places = "2026-11-20T01:00:00Z", [impact("SQL", West_US="Active"), impact("Storage", East_US="Active")]
+    for place in places:
+        place["impactedRegions"][0]["updates"] = [{"updateDateTime": at, "summary": place["impactedService"]}]
+
+    assert read({"impact": places}).events == read({"impact": places[::-1]}).events
 
 
 def test_an_event_that_is_over_in_all_our_regions_is_over_for_us() -> None:
@@ -318,6 +326,15 @@ def test_an_event_that_is_over_in_all_our_regions_is_over_for_us() -> None:
     assert read(going_on, only={"regions": ["East US", "West US"]}).events[0].status is EventStatus.FIRING
     assert read(going_on, only={"regions": ["North Europe"]}).events[0].status is EventStatus.FIRING
     assert read(going_on).events[0].status is EventStatus.FIRING
+
+
+def test_an_active_event_whose_regions_are_all_over_goes_on() -> None:
+    opened_again = {"impact": [impact(West_US="Resolved", East_US="Resolved")]}
+    others = impact("SQL", ("somebody-else",), West_US="Active")
+
+    assert read(opened_again).events[0].status is EventStatus.FIRING
+    assert read(opened_again, only={"regions": ["West US"]}).events[0].status is EventStatus.FIRING
+    assert read({"impact": [*opened_again["impact"], others]}).events[0].status is EventStatus.RESOLVED
 
 
 def test_what_touches_other_subscriptions_alone_is_not_ours() -> None:
