@@ -58,9 +58,13 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one payload says. `flawed`: it lists something that cannot be read, so absence means nothing."""
+    """What one payload says. `flawed`: it lists something that cannot be read, so absence means nothing.
+
+    `level`: how bad the page as a whole says it is; see `raised`.
+    """
 
     events: tuple[Event, ...] = ()
+    level: Severity | None = None
     warnings: tuple[str, ...] = ()
     flawed: bool = False
 
@@ -90,8 +94,23 @@ def parse(
     events = tuple(event for event in read if event)
     if entries and not events and not reader.unknown_states:
         raise SourceError(source, Reason.GARBAGE, "no incident of the list can be read")
-    raised, warnings = _with_indicator(events, _indicator(source, payload))
-    return Reading(raised, (*dict.fromkeys(reader.warnings), *warnings), flawed=len(events) < len(entries))
+    level, warnings = _level(_indicator(source, payload), events)
+    told = (*dict.fromkeys(reader.warnings), *warnings)
+    return Reading(events, level, told, flawed=len(events) < len(entries))
+
+
+def raised(events: tuple[Event, ...], level: Severity | None) -> tuple[Event, ...]:
+    """Raise the worst open outages to the page's own level where that is higher.
+
+    The level is of the page as a whole, so with several outages only the worst of them can be meant. It may
+    also be lower, even "none" with an incident open: then the incident's own counts.
+    """
+    outages = [event for event in events if _is_open_outage(event)]
+    worst = min((event.severity.rank for event in outages), default=0)
+    if level is None or worst <= level.rank:
+        return events
+    lifted = [event for event in outages if event.severity.rank == worst]
+    return tuple(replace(event, severity=level) if event in lifted else event for event in events)
 
 
 def _entries(source: str, payload: Mapping[str, Any]) -> list[tuple[Any, bool]]:
@@ -127,27 +146,20 @@ def _indicator(source: str, payload: Mapping[str, Any]) -> Any:
     return status.get("indicator") if status else None
 
 
-def _with_indicator(events: tuple[Event, ...], indicator: Any) -> tuple[tuple[Event, ...], list[str]]:
-    """Raise the worst open outages to the page's own level where that is higher.
-
-    The level is of the page as a whole, so with several outages only the worst of them can be meant. It may
-    also be lower, even "none" with an incident open: then the incident's own counts.
-    """
-    if indicator is None or not isinstance(indicator, str):
-        return events, []
+def _level(indicator: Any, events: tuple[Event, ...]) -> tuple[Severity | None, list[str]]:
+    """Return the page's own level, None where that says nothing, and what people should know of it."""
+    if not isinstance(indicator, str):
+        return None, []
     level = SEVERITIES.get(indicator)
     if level is None:
-        return events, [f'the page has an unknown level "{one_line(indicator, 40)}"']
-    outages = [event for event in events if event.kind is Kind.OUTAGE and event.status is EventStatus.FIRING]
+        return None, [f'the page has an unknown level "{one_line(indicator, 40)}"']
     if level is Severity.INFO:
-        return events, []
-    if not outages:
-        return events, [f'the page says "{indicator}" but lists no incident']
-    worst = min(event.severity.rank for event in outages)
-    if worst <= level.rank:
-        return events, []
-    lifted = [event for event in outages if event.severity.rank == worst]
-    return tuple(replace(event, severity=level) if event in lifted else event for event in events), []
+        return None, []
+    return level, [] if any(map(_is_open_outage, events)) else [f'the page says "{indicator}" but lists no incident']
+
+
+def _is_open_outage(event: Event) -> bool:
+    return event.kind is Kind.OUTAGE and event.status is EventStatus.FIRING
 
 
 class _Reader:

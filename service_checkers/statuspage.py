@@ -10,15 +10,16 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from service_checkers._fetch import WebAddress, fetch_json, read_json
-from service_checkers._statuspage_payload import Places, Reading, parse
+from service_checkers._statuspage_payload import Places, Reading, parse, raised
 from service_event_checker.config import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.core.model import Event, EventStatus, Severity, Snapshot
 from service_event_checker.http import Http
 
 SHUFFLE = random.SystemRandom()
@@ -48,17 +49,21 @@ class Checker:
         self._base, self._named = split_endpoint(config.url)
         self._http = Http(self._base, timeout=config.timeout.total_seconds(), max_bytes=MAX_BYTES)
         self._lookup_seconds = config.timeout.total_seconds() * LOOKUP_TIMEOUTS
-        self._places = Places({})  # as last seen: a summary that fails once must not take the groups from an alert
+        # as last seen: a summary that fails once must not take the groups and the page's level from an alert
+        self._places = Places({})
+        self._raised: Mapping[str, Severity] = {}
 
     def check(self, tracked: frozenset[str]) -> Snapshot:
         """Return what the page shows; complete when what is open now could be read. Raises SourceError."""
-        asked = _Asked(self._name, self._base, self._http, self._places, self._lookup_seconds)
+        asked = _Asked(self._name, self._base, self._http, self._places, self._raised, self._lookup_seconds)
         open_now = self._open_now(asked)
         self._places = asked.places
         history = asked.must(HISTORY) if self._named == HISTORY else asked.may(HISTORY)
         if open_now is None and history is None:
             raise asked.trouble or SourceError(self._name, Reason.NOT_FOUND, "no list of incidents at this address")
         asked.look_up(tracked)
+        asked.take_level()
+        self._raised = asked.raised
         return asked.snapshot(complete=open_now is not None and not open_now.flawed)
 
     def _open_now(self, asked: _Asked) -> Reading | None:
@@ -77,9 +82,19 @@ class Checker:
 class _Asked:
     """The answers of one check so far: the newest event of each incident, and what could not be read."""
 
-    def __init__(self, source: str, base: str, http: Http, places: Places, lookup_seconds: float) -> None:
+    def __init__(
+        self,
+        source: str,
+        base: str,
+        http: Http,
+        places: Places,
+        raised_before: Mapping[str, Severity],
+        lookup_seconds: float,
+    ) -> None:
         self.trouble: SourceError | None = None
         self.places = places
+        self.raised = raised_before
+        self._summary: Reading | None = None
         self._source = source
         self._base = base
         self._http = http
@@ -101,6 +116,8 @@ class _Asked:
         listed_open = path in (SUMMARY, UNRESOLVED)
         needs = _NEEDS.get(path, "incident")
         reading = parse(self._source, self._base, payload, self.places, needs=needs, listed_open=listed_open)
+        if path == SUMMARY:
+            self._summary = reading
         self._take(reading.events)
         self._warnings.extend(reading.warnings)
         return reading
@@ -138,6 +155,20 @@ class _Asked:
             if reading and fingerprint not in self._events:
                 self._unknown.add(fingerprint)  # there, but in a state that we do not know
 
+    def take_level(self) -> None:
+        """Raise what the page's level means, whichever list told the newer word; without a summary, as before."""
+        if self._summary is None:
+            for name, severity in self.raised.items():
+                event = self._events.get(name)
+                if event and event.status is EventStatus.FIRING and severity.rank < event.severity.rank:
+                    self._events[name] = replace(event, severity=severity)
+            return
+        events = tuple(self._events.values())
+        now = {event.fingerprint: event for event in raised(events, self._summary.level)}
+        changed = {name for name, event in now.items() if event.severity != self._events[name].severity}
+        self.raised = {name: now[name].severity for name in changed}
+        self._events = now
+
     def snapshot(self, *, complete: bool) -> Snapshot:
         return Snapshot(
             source=self._source,
@@ -160,7 +191,10 @@ def read_file(config: Config, name: str, body: bytes) -> Snapshot:
     reading = parse(name, split_endpoint(config.url)[0], payload)
     summary = isinstance(payload, dict) and "status" in payload and "incidents" in payload
     return Snapshot(
-        source=name, events=reading.events, complete=summary and not reading.flawed, warnings=reading.warnings
+        source=name,
+        events=raised(reading.events, reading.level),
+        complete=summary and not reading.flawed,
+        warnings=reading.warnings,
     )
 
 

@@ -259,6 +259,25 @@ def test_a_summary_that_fails_once_takes_no_group_from_an_incident(world: Status
     assert second.events[0].labels["group"] == "US East"
 
 
+def test_the_level_of_the_page_counts_while_the_summary_is_stale_or_fails() -> None:
+    old, new = incident("monitoring", "2026-11-20T03:00:00Z"), incident("monitoring", "2026-11-20T03:05:00Z")
+    critical = {**old, "status": {"indicator": "critical"}}
+
+    with Recorded(summary=critical, unresolved=new, incidents=new) as page:
+        assert isinstance(page, Recorded)
+        reader = Checker("acme", Config(kind="statuspage", url=f"{page.url}/api/v2/incidents/unresolved.json"))
+        stale = reader.check(NONE).events
+        page.payloads["summary"] = {"no": "list"}
+        page.payloads["unresolved"] = {"incidents": [*new["incidents"], {**new["incidents"][0], "id": "i2"}]}
+        failed = {event.fingerprint: event.severity for event in reader.check(NONE).events}
+        page.payloads["summary"] = {**new, "status": {"indicator": "minor"}}
+        eased = {event.severity for event in reader.check(NONE).events}
+
+    assert [event.severity for event in stale] == [Severity.CRITICAL]
+    assert failed == {"i1": Severity.CRITICAL, "i2": Severity.WARNING}
+    assert eased == {Severity.WARNING}
+
+
 def test_an_unchanged_page_gives_the_same_snapshot_from_a_304(world: StatusPages) -> None:
     world.open_incident("github", "i1", "Actions is slow")
     reader = checker(world)
