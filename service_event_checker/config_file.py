@@ -152,7 +152,7 @@ def _entry(
         given = next((environ[variable] for variable in variables if environ.get(variable)), None)
         if field not in raw and given is not None:
             values[field] = given
-    missing = [_variable(field, raw, model, unset) for field in model.NEEDS if not values.get(field)]
+    missing = [_wanting(field, where, model, unset) for field in model.NEEDS if not values.get(field)]
     why_off = _not_set(missing)
     try:
         checked = model.model_validate(values)
@@ -181,8 +181,9 @@ def _resolve(raw: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[s
     return values, unset
 
 
-def _variable(field: str, raw: Mapping[str, Any], model: type[Model], unset: Mapping[str, str]) -> str:
-    return unset.get(field) or next(iter(model.ENV.get(field, ())), field)
+def _wanting(field: str, where: str, model: type[Model], unset: Mapping[str, str]) -> str:
+    """Return what to set for a field: the variable that fills it, else its path in the file."""
+    return unset.get(field) or next(iter(model.ENV.get(field, ())), f"{where}.{field}")
 
 
 def _not_set(variables: Sequence[str]) -> str:
