@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Set
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -9,6 +11,8 @@ from pydantic import AfterValidator
 
 from service_event_checker.core.errors import SourceError
 from service_event_checker.http import Http, HttpError, Response, json_body, parse_json
+
+_SHUFFLE = random.SystemRandom()
 
 
 def fetch(http: Http, source: str, url: str) -> Response:
@@ -37,6 +41,13 @@ def read_json(source: str, body: bytes) -> Any:
 
 def source_error(source: str, error: HttpError) -> SourceError:
     return SourceError(source, error.reason, error.detail, retry_after=error.retry_after)
+
+
+def in_turn(names: Set[str]) -> list[str]:
+    """Return names in a new order: where one check cannot ask for all, or fails at one, each has its turn."""
+    order = sorted(names)
+    _SHUFFLE.shuffle(order)
+    return order
 
 
 def _web_address(url: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, quote
 from service_checkers._azure_payload import Ours, Reading, read
 from service_checkers._entra import EntraConfig
 from service_checkers._entra_api import PAGES_MAX, Api, split_address, values
-from service_checkers._fetch import WebAddress, read_json
+from service_checkers._fetch import WebAddress, in_turn, read_json
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Snapshot
 
@@ -58,7 +58,7 @@ class Checker:
         reading = read(self._name, listing.entries, self._ours, tracked)
         if not listing.whole:
             reading.warnings.append(f"the list has more than {PAGES_MAX} pages; the rest is not read")
-        unknown = self._look_up(sorted(tracked - reading.events.keys()), reading)
+        unknown = self._look_up(in_turn(tracked - reading.events.keys()), reading)
         return Snapshot(
             source=self._name,
             events=tuple(reading.events.values()),

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from service_checkers._entra import EntraConfig
 from service_checkers._entra_api import PAGES_MAX, Api, split_address, values
-from service_checkers._fetch import WebAddress, read_json
+from service_checkers._fetch import WebAddress, in_turn, read_json
 from service_checkers._office365_payload import Reading, read
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Snapshot
@@ -56,7 +56,7 @@ class Checker:
         if not listing.whole:
             reading.warnings.append(f"the list has more than {PAGES_MAX} pages; the rest is not read")
         is_open = {name for name, event in reading.events.items() if event.status is EventStatus.FIRING}
-        unknown = self._look_up(sorted(tracked - is_open), reading)
+        unknown = self._look_up(in_turn(tracked - is_open), reading)
         since = self._clock() - RECENT
         told = [event for name, event in reading.events.items() if name in tracked or _is_news(event, since)]
         return Snapshot(

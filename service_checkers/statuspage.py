@@ -7,7 +7,6 @@ and each tracked incident that neither of the two names.
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -15,14 +14,13 @@ from dataclasses import replace
 from typing import Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from service_checkers._fetch import WebAddress, fetch_json, read_json
+from service_checkers._fetch import WebAddress, fetch_json, in_turn, read_json
 from service_checkers._statuspage_payload import Places, Reading, parse, raised
 from service_event_checker.config import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Severity, Snapshot
 from service_event_checker.http import Http
 
-SHUFFLE = random.SystemRandom()
 LOOKUP_TIMEOUTS = 2  # how many times `timeout` all of them may take together
 LOOKUPS_MAX = 10  # single incidents asked for in one check; the others stay unknown until the next
 MAX_BYTES = 8 * 1024 * 1024  # 50 incidents with all their updates reach 1 MB
@@ -141,8 +139,7 @@ class _Asked:
         if absent and self.may(PLANNED) is None and self.trouble is not trouble:
             self._unknown.update(absent)  # each may be a planned work
             return
-        absent = list(tracked - self._events.keys())
-        SHUFFLE.shuffle(absent)  # when there are more than one check may ask for, each has its turn
+        absent = in_turn(tracked - self._events.keys())
         until = time.monotonic() + self._lookup_seconds
         for place, fingerprint in enumerate(absent):
             if place == LOOKUPS_MAX or time.monotonic() > until:
