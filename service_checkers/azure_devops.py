@@ -8,6 +8,7 @@ https://learn.microsoft.com/rest/api/azure/devops/status/health/get
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
@@ -47,7 +48,7 @@ class Checker:
         self._http = Http(address, timeout=config.timeout.total_seconds())
 
     def check(self, tracked: frozenset[str]) -> Snapshot:
-        """Return the places that are unwell; complete unless an entry cannot be read. Raises SourceError.
+        """Return the places that are unwell; complete, whatever else cannot be read. Raises SourceError.
 
         A tracked place that the answer does not judge is unknown: only one that is listed as well is over, or
         one that the address no longer asks for.
@@ -55,7 +56,7 @@ class Checker:
         reader = _Reader(self._name, advisories=self._config.advisories)
         reader.read(fetch_json(self._http, self._name, ""))
         asked = {fingerprint for fingerprint in tracked if _is_asked(fingerprint, self._asked)}
-        return reader.snapshot(frozenset(asked))
+        return replace(reader.snapshot(frozenset(asked)), complete=True)
 
 
 def read_file(config: Config, name: str, body: bytes) -> Snapshot:

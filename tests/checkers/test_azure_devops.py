@@ -16,6 +16,7 @@ from service_event_checker.core.errors import SourceError
 from service_event_checker.core.model import EventStatus, Kind, Severity, Snapshot, Status
 from service_event_checker.core.tracker import absent, track
 from tests.checkers.payloads import hostile, json_values
+from tests.doubles.base import Answer, Double, Request
 from tests.doubles.vendors import Vendors
 
 NONE: frozenset[str] = frozenset()
@@ -28,6 +29,17 @@ def world() -> Iterator[Vendors]:
     with Vendors() as vendors:
         yield vendors
         assert vendors.refused == []
+
+
+class Stub(Double):
+    """A page with the services that a test wrote for it."""
+
+    def __init__(self, services: list[Any]) -> None:
+        super().__init__()
+        self.services = services
+
+    def handle(self, request: Request) -> Answer:
+        return Answer.json({"services": self.services})
 
 
 def check(world: Vendors, *tracked: str, endpoint: str = US, **config: Any) -> Snapshot:
@@ -84,6 +96,18 @@ def test_a_tracked_place_that_nobody_judges_is_unknown_never_over(world: Vendors
 
     assert (snapshot.events, snapshot.unknown) == ((), {"Pipelines:US"})
     assert "Pipelines" in snapshot.warnings[0]
+
+
+def test_a_service_that_names_no_place_keeps_no_other_open() -> None:
+    well = place("healthy")["services"][0]
+
+    with Stub([well, {"id": "Boards", "geographies": []}, {"id": "Repos"}]) as page:
+        url = f"{page.url}/?geographies=US"
+        made = Config(kind="azure_devops", url=url, timeout=timedelta(seconds=0.5))
+        snapshot = Checker("ado", made).check(frozenset({"Pipelines:US", "Boards:US", "Repos:US"}))
+
+    assert snapshot.complete
+    assert snapshot.unknown == {"Boards:US", "Repos:US"}
 
 
 def test_a_place_that_the_address_no_longer_asks_for_is_not_unknown_for_ever(world: Vendors) -> None:
