@@ -173,10 +173,10 @@ class _Reader:
         starts_at = min(starts, default=None) or moment(incident.get("createdAt"))
         worst = sorted(
             (impact for impact in impacts if over or _is_open(impact)),
-            key=lambda impact: self._severity(fingerprint, impact).rank,
+            key=lambda impact: (self._severity(fingerprint, impact).rank, one_line(impact.get("type"))),
         )
         keys = self._instances(incident)
-        labels = {"instance": lines(keys), "service": lines(names(incident.get("serviceKeys")))}
+        labels = {"instance": lines(keys), "service": lines(sorted(names(incident.get("serviceKeys"))))}
         return Event(
             source=self._source,
             fingerprint=fingerprint,
@@ -206,8 +206,11 @@ class _Reader:
         return level or Severity.WARNING
 
     def _instances(self, incident: Mapping[str, Any]) -> list[str]:
-        """Return those of ours that it is on, else all it names: a label must not be cut before ours."""
-        keys = names(incident.get("instanceKeys"))
+        """Return those of ours that it is on, else all it names: a label must not be cut before ours.
+
+        Sorted: another order of the vendor's is no news.
+        """
+        keys = sorted(names(incident.get("instanceKeys")))
         return [key for key in keys if key.casefold() in self._ours] or keys
 
 
@@ -218,7 +221,7 @@ def _is_open(impact: Mapping[str, Any]) -> bool:
 def _title(incident: Mapping[str, Any], worst: list[dict[str, Any]], keys: list[str]) -> str:
     kinds = (one_line(source.get("type")) for source in (*worst, incident))
     what = _words(next((kind for kind in kinds if kind), "incident"))
-    where = keys or [_words(key) for key in names(incident.get("serviceKeys"))]
+    where = keys or [_words(key) for key in sorted(names(incident.get("serviceKeys")))]
     more = f" and {len(where) - NAMED_MAX} more" if len(where) > NAMED_MAX else ""
     return one_line(f"{what}: {', '.join(where[:NAMED_MAX])}{more}" if where else what)
 

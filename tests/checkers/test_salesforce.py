@@ -82,6 +82,14 @@ def test_only_what_is_on_our_instances_affects_us(world: Vendors) -> None:
     assert (affects(ours), affects(other)) == (Affects.YES, Affects.NO)
 
 
+def test_the_order_in_which_instances_and_impacts_are_listed_changes_nothing() -> None:
+    impacts = [{"type": kind, "severity": "major", "endTime": None} for kind in ("outage", "slowness")]
+    one = {"id": 1, "instanceKeys": ["NA1", "NA2"], "serviceKeys": ["a", "b"], "IncidentImpacts": impacts}
+    other = {name: value[::-1] if isinstance(value, list) else value for name, value in one.items()}
+
+    assert read([one]).events == read([other]).events
+
+
 def test_ours_is_found_among_hundreds_of_instances() -> None:
     assert affects(only_event(instanceKeys=[f"NA{number}" for number in range(900)])) is Affects.YES
 
