@@ -41,20 +41,26 @@ class TestMode:
         until = now + LASTS
         self.store.set_setting(SETTING, until.isoformat())
         self.pipeline.ingest((_synthetic(name, actor, now) for name in self.checkers), now)
+        if self.until(now) is None:  # turned off meanwhile, perhaps before these could be seen
+            self._end_all(actor, now)
         return until
 
     def turn_off(self, actor: str, now: datetime) -> int:
         """End it and every test alert; return how many there were. Raises StoreError."""
-        over = [alert for alert in self.store.open_alerts() if alert.test]
-        ends = (replace(_synthetic(alert.source, actor, now), status=EventStatus.RESOLVED) for alert in over)
-        self.pipeline.ingest(ends, now)
+        ended = self._end_all(actor, now)
         self.store.set_setting(SETTING, "")
-        return len(over)
+        return ended + self._end_all(actor, now)  # what was opened meanwhile: nothing would end it any more
 
     def expire(self, now: datetime) -> None:
         """End it when its time is over; called by the schedule. Raises StoreError."""
         if self.store.setting(SETTING) and self.until(now) is None:
             self.turn_off("", now)
+
+    def _end_all(self, actor: str, now: datetime) -> int:
+        over = [alert for alert in self.store.open_alerts() if alert.test]
+        ends = (replace(_synthetic(alert.source, actor, now), status=EventStatus.RESOLVED) for alert in over)
+        self.pipeline.ingest(ends, now)
+        return len(over)
 
 
 def _synthetic(checker: str, actor: str, now: datetime) -> Event:

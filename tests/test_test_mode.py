@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from service_event_checker.core.model import DRY_RUN, EventStatus, Family, Receiver, Verb, alert_key
+from service_event_checker.core.model import DRY_RUN, Alert, EventStatus, Family, Receiver, Verb, alert_key
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.pipeline import Pipeline
 from service_event_checker.stores.sql import SqlStore
 from service_event_checker.test_mode import FINGERPRINT, LASTS, TestMode
 from tests.factories import event, receiver
@@ -114,6 +116,20 @@ def test_it_can_be_turned_on_again_and_is_told_anew(world: World, sinks: dict[st
         clock.advance(10)
 
     assert [thing.open for thing in sinks["chat"].things] == [False] * 4
+
+
+def test_turned_on_and_off_at_once_it_leaves_nothing_open_that_nobody_ends(world: World, clock: Clock) -> None:
+    class Overtaken(Pipeline):
+        """Somebody turns it off between what turning it on does first and last."""
+
+        def ingest(self, *given: Any, **named: Any) -> dict[str, Alert]:
+            mode_of(world).turn_off("Bob", clock())
+            return super().ingest(*given, **named)
+
+    TestMode(world.store, Overtaken(world.store, BOOK), ("github", "retool")).turn_on("Ada", clock())
+
+    assert mode_of(world).until(clock()) is None
+    assert world.store.open_alerts() == []
 
 
 def test_a_checkers_poll_neither_ends_nor_asks_for_a_test_alert(world: World, clock: Clock) -> None:
