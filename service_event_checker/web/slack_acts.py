@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from service_event_checker.core.model import Alert, Family, Status, Why
+from service_event_checker import logs
+from service_event_checker.core.model import Alert, Delivery, Family, Status, Verb, Why
 from service_event_checker.text import escape_mrkdwn, line, moment, web_address
 from service_event_checker.web.changes import change_status
 from service_event_checker.web.errors import Refused
@@ -24,12 +25,15 @@ def create_ticket(services: Services, alert: Alert, actor: str, now: datetime) -
     link = web_address(after.links.get(receiver, ""))
     if link:
         return f"{named(after)} has its ticket already: <{escape_mrkdwn(link)}|{receiver}>."
+    if after.test:
+        return f"{named(after)} is a TEST: its ticket in {receiver} is a dry run, nothing real is opened."
+    given_up = _given_up(services, after, receiver) if asked_before else None
+    if given_up is not None:
+        return _tried_again(services, after, given_up, now)
     requester = _requester(services, after, receiver)
     if asked_before or (requester and requester != actor):
         by = f" by {_person(requester)}" if requester else ""
         return f"The ticket of {named(after)} in {receiver} was asked for already{by}. Its link follows in the message."
-    if after.test:
-        return f"{named(after)} is a TEST: its ticket in {receiver} is a dry run, nothing real is opened."
     return f"A ticket of {named(after)} is being opened in {receiver}. Its link follows in the message."
 
 
@@ -75,6 +79,25 @@ def ticket_receiver(services: Services) -> str:
     if not tickets:
         raise Refused(409, "There is no ticket system: add one to the destinations in config.json.")
     raise Refused(409, "No ticket system is on: " + "; ".join(f"{one.name}: {one.why_off}" for one in tickets) + ".")
+
+
+def _given_up(services: Services, alert: Alert, receiver: str) -> Delivery | None:
+    """Return the dead letter by which this episode's ticket was to be opened."""
+    for letter in services.store.dead_letters():
+        if (letter.key, letter.episode, letter.receiver) == (alert.key, alert.episode, receiver):
+            return letter if letter.verb is Verb.OPEN else None
+    return None
+
+
+def _tried_again(services: Services, alert: Alert, letter: Delivery, now: datetime) -> str:
+    """Send a given-up ticket again for who asks: what was wrong may be mended by now."""
+    why = escape_mrkdwn(line(logs.masked(letter.reason), 300))
+    said = f"The ticket of {named(alert)} in {letter.receiver} was given up: {why}."
+    if not alert.open:
+        return f"{said} {over(alert)}"
+    if services.store.requeue(letter.id, now):
+        services.wakes.set_all()
+    return f"{said} It is tried again; its link follows in the message, unless that is still wrong."
 
 
 def _requester(services: Services, alert: Alert, receiver: str) -> str:

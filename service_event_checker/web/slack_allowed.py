@@ -46,7 +46,7 @@ class Allowed:
 
         Raises Unasked where only Slack knows and was not to be asked.
         """
-        if self._teams and asker.team.lower() not in self._teams:
+        if self._teams and not {asker.team.lower(), (asker.home or asker.team).lower()} <= self._teams:
             return f"This workspace may not command me: it is not in {TEAMS}."
         if self._channels and not self._channels & {asker.channel.lower(), asker.channel_name.lower()}:
             return f"I take no commands in this channel: it is not in {CHANNELS}."

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from service_event_checker import logs
 from service_event_checker.core.errors import StoreError
-from service_event_checker.core.model import Alert, EventStatus, Snapshot
+from service_event_checker.core.model import Affects, Alert, EventStatus, Snapshot
 from service_event_checker.polling import Watch
 from service_event_checker.tasks import Engine
 from service_event_checker.text import MARKS, duration, escape_mrkdwn, line, moment, platform_name, web_address
@@ -25,6 +25,7 @@ from service_event_checker.wiring import Services
 FOUND_SHOWN = 10
 WARNINGS_SHOWN = 3
 _QUOTES = "\"'`´‘’“”«»<>[](){}#.,;:!? "  # what people paste along with a name
+_BETWEEN = r"[\s_\u2010-\u2015\u2212-]+"  # phones and word processors write dashes of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def _act(desk: Desk, command: Command, act: Callable[[Services, Alert, str, date
 def _alert_named(services: Services, text: str) -> Alert | None:
     """Return the alert that a person means: quotes do not matter, nor `_` for `-`, O for 0, I and L for 1."""
     name = text.strip(_QUOTES)
-    head, dash, code = re.sub(r"[\s_-]+", "-", name.upper()).rpartition("-")
+    head, dash, code = re.sub(_BETWEEN, "-", name.upper()).rpartition("-")
     spelled = head.replace("-", "_") + dash + code.translate(str.maketrans("OIL", "011"))
     for wanted in dict.fromkeys((name, spelled)):
         try:
@@ -220,11 +221,17 @@ def _findings(services: Services, name: str, snapshot: Snapshot) -> list[str]:
         f"*{_platform(name)}*: {count}" + (f", {len(snapshot.events) - len(events)} over" if snapshot.events else "")
     ]
     for one in events[:FOUND_SHOWN]:
-        alert = tracked.get(one.key)
-        ours = slack_acts.named(alert) if alert and alert.open else f"not tracked, affects us: {watch.affects(one)}"
+        ours = _standing(tracked.get(one.key), watch.affects(one))
         rows.append(f"{MARKS[one.severity]} {escape_mrkdwn(line(one.title, 120)) or '(no title)'} · {ours}")
     rows += [f"…and {len(events) - FOUND_SHOWN} more"] if len(events) > FOUND_SHOWN else []
     return rows + [f"⚠️ {escape_mrkdwn(line(text, 200))}" for text in snapshot.warnings[:WARNINGS_SHOWN]]
+
+
+def _standing(alert: Alert | None, affects: Affects) -> str:
+    """Say what we make of an event that the source lists as open."""
+    if alert is None:
+        return f"not tracked, affects us: {affects}"
+    return slack_acts.named(alert) if alert.open else slack_acts.over(alert)
 
 
 def _checker(checker: state.CheckerState, now: datetime) -> str:

@@ -20,7 +20,10 @@ _IGNORED = re.compile(r"[\s/_-]")  # in the name of a command
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Who asks, from where, and where a later answer goes. Ids are Slack's (T…, C…, U…); `name` is for people."""
+    """Who asks, from where, and where a later answer goes. Ids are Slack's (T…, C…, U…); `name` is for people.
+
+    `home` is the person's own workspace: another one than `team` in a channel that is shared with a company.
+    """
 
     team: str
     channel: str
@@ -28,6 +31,7 @@ class Asker:
     user: str
     name: str
     response_url: str
+    home: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ def read_press(payload: Mapping[str, Any]) -> Press | None:
         user=_word(user.get("id")),
         name=_word(user.get("username")) or _word(user.get("name")) or _word(user.get("id")),
         response_url=url if isinstance(url, str) else "",
+        home=_word(user.get("team_id")),
     )
     return Press(asker, action, value)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import pytest
 from flask import Flask
@@ -19,7 +19,7 @@ from tests.doubles.slack import Slack
 from tests.doubles.statuspages import StatusPages
 from tests.factories import event
 from tests.web.conftest import MakeApp
-from tests.web.slack.caller import SlackCaller
+from tests.web.slack.caller import SlackCaller, press_form
 from tests.web.slack.conftest import config
 
 Ingest = Callable[[Event], Alert]
@@ -233,3 +233,48 @@ def test_a_person_with_a_hostile_name_is_named_as_text(
 
     assert "Acknowledged by &lt;!channel&gt;" in slack.roots()[0].shown
     assert not slack.refused
+
+
+def test_a_test_alerts_ticket_stays_a_dry_run_however_often_it_is_asked_for(
+    people: SlackCaller, slack: Slack, services: Services, devops: AzureDevOps, ingest: Ingest
+) -> None:
+    ingest(event(test=True))
+    pay(services)
+    value = buttons(slack)["create_ticket"]
+
+    for user in ("alice", "bob"):
+        assert "dry run, nothing real is opened" in press(people, slack, "create_ticket", value, user)
+        pay(services)
+
+    assert devops.items == {}
+
+
+def test_a_ticket_that_was_given_up_is_tried_again_by_who_asks_for_it(
+    people: SlackCaller, slack: Slack, services: Services, devops: AzureDevOps, alert: Alert
+) -> None:
+    value = buttons(slack)["create_ticket"]
+    devops.types = {}
+    press(people, slack, "create_ticket", value)
+    pay(services)
+    assert [letter.receiver for letter in services.store.dead_letters()] == ["tickets"]
+
+    told = press(people, slack, "create_ticket", value, "bob")
+
+    assert "was given up: not found" in told
+    assert "is tried again" in told
+    assert services.store.dead_letters() == []
+    assert services.store.waiting("tickets") == 1
+
+
+def test_a_button_in_a_shared_channel_is_not_for_the_other_company(
+    make_app: MakeApp, pages: StatusPages, environ: dict[str, str], slack: Slack, services: Services, alert: Alert
+) -> None:
+    people = SlackCaller(make_app(config(pages), **environ, SLACK_TEAM_IDS="T0EXAMPLE1").test_client())
+    url = slack.response_url()
+    body = press_form("acknowledge", buttons(slack)["acknowledge"], response_url=url)
+    home, foreign = (quote_plus(f'"team_id": "{team}"').encode() for team in ("T0EXAMPLE1", "T0FOREIGN1"))
+
+    people.send("interactions", body.replace(home, foreign))
+
+    assert "This workspace may not command me" in slack.followed(url)
+    assert services.store.get([alert.key])[alert.key].status is Status.FIRING

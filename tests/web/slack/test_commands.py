@@ -106,6 +106,20 @@ def test_a_check_by_hand_reports_what_it_found(
     assert not slack.refused
 
 
+def test_a_check_by_hand_says_who_has_resolved_what_the_page_still_lists(
+    people: SlackCaller, pages: StatusPages, slack: Slack, services: Services
+) -> None:
+    pages.open_incident("github", "inc1", "Actions are slow", impact="major")
+    services.poller.check_now("github")
+    (alert,) = services.store.open_alerts("github")
+    people.command("/forceresolve", alert.internal_id)
+    url = slack.response_url()
+
+    people.command("/manualcheck", "github", response_url=url)
+
+    assert f"Actions are slow · `{alert.internal_id}` is over since" in slack.followed(url)
+
+
 def test_a_page_that_cannot_be_read_is_reported_as_unknown(
     people: SlackCaller, pages: StatusPages, slack: Slack
 ) -> None:
@@ -161,6 +175,9 @@ def test_a_ticket_is_made_by_any_spelling_of_the_id(
         f" {code} ",
     ]
     spellings += [f"azure devops {code}", f"azure-devops_{code}", code.replace("0", "O").replace("1", "l"), alert.key]
+    spellings += [
+        alert.internal_id.replace("-", dash) for dash in "\u2010\u2011\u2013\u2014\u2212"
+    ]  # phones write them
 
     answers = [people.command("/create_ticket", spelled) for spelled in spellings]
     services.outbox.drain("tickets")
