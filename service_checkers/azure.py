@@ -53,7 +53,11 @@ class Checker:
         self._api = Api(name, base, config)
 
     def check(self, tracked: frozenset[str]) -> Snapshot:
-        """Return what had news in three days, and each of `tracked`; never complete. Raises SourceError."""
+        """Return what had news in three days, and each of `tracked`. Raises SourceError.
+
+        The list is a window; with the look-ups it is complete for what is tracked: that is in the events, unknown,
+        or no longer known to Azure, which is absence.
+        """
         listing = self._api.listed(self._path + self._query, "nextLink")
         reading = read(self._name, listing.entries, self._ours, tracked)
         if not listing.whole:
@@ -62,6 +66,7 @@ class Checker:
         return Snapshot(
             source=self._name,
             events=tuple(reading.events.values()),
+            complete=listing.whole,
             unknown=frozenset(unknown),
             warnings=tuple(dict.fromkeys([*reading.warnings, *self._api.warnings()])),
         )

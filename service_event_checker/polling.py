@@ -110,9 +110,12 @@ class Poller:
         """
         tracked = [alert for alert in self.store.open_alerts(watch.name) if not alert.test]
         asked = frozenset(slot.dismissed).union(alert.fingerprint for alert in tracked)
-        snapshot = _usable(watch.checker.check(asked))
+        seen = watch.checker.check(asked)
         now = self._clock()
-        events = [replace(event, affects_us=watch.affects(event)) for event in snapshot.events]
+        # Judged as the source gave it: cleaning cuts long labels.
+        judged = (replace(_no_later(event, now), affects_us=watch.affects(event)) for event in seen.events)
+        snapshot = _usable(replace(seen, events=tuple(judged)))
+        events = list(snapshot.events)
         gone = _gone(slot.dismissed, snapshot, tracked)
         ended = [name for name, times in gone.items() if times >= watch.resolve_after]
         events += [_end_of(watch.name, fingerprint) for fingerprint in ended]
@@ -191,6 +194,11 @@ def _end_of(source: str, fingerprint: str) -> Event:
 
 def _is_dismissed(alert: Alert) -> bool:
     return alert.resolved_by is ResolvedBy.PERSON and not alert.source_ended
+
+
+def _no_later(event: Event, now: datetime) -> Event:
+    """Take a time of the future for now: as it stands it would make all later news look stale."""
+    return replace(event, at=now) if event.at is not None and event.at > now + CLOCK_SKEW else event
 
 
 def _usable(snapshot: Snapshot) -> Snapshot:

@@ -558,3 +558,23 @@ def test_what_a_feed_never_ends_is_not_kept_for_ever(world: World) -> None:
     world.poll(after=EVERY)
 
     assert len(world.slot.dismissed) == DISMISSED_MAX
+
+
+def test_a_time_of_the_future_does_not_make_later_news_stale(world: World) -> None:
+    world.page.shows(event(at=NOW + timedelta(days=30)))
+    world.poll()
+    world.page.shows(event(severity=Severity.CRITICAL, at=NOW + EVERY))
+
+    world.poll(after=EVERY)
+
+    assert world.alert.severity is Severity.CRITICAL
+
+
+def test_a_filter_is_asked_before_long_labels_are_cut(world: World) -> None:
+    many = "\n".join(f"Component {number}" for number in range(500))
+    world.affects = lambda seen: Affects.YES if seen.labels["component"].endswith("Ours") else Affects.NO
+    world.page.shows(event(labels={"component": f"{many}\nOurs"}), event(fingerprint=""))
+
+    world.poll()
+
+    assert world.alert.open
