@@ -19,9 +19,10 @@ bind = f"0.0.0.0:{_settings.get('PORT') or '8000'}"
 # safe (each poll and delivery is leased in the store), they only cost memory.
 workers = int(_settings.get("WEB_CONCURRENCY") or "1")
 
-# Requests wait for the store and for Slack, not for the processor: threads serve them.
+# Requests wait for the store and for Slack, not for the processor: threads serve them. So many, because each of them
+# may wait 5 seconds for a store that hangs, while Slack gives up after 3 and a probe must not wait at all.
 worker_class = "gthread"
-threads = 8
+threads = 32
 
 # Never preloaded: the engine's threads and the store's connections would not survive the fork.
 preload_app = False
