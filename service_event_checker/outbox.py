@@ -18,7 +18,7 @@ import structlog
 
 from service_event_checker.core import rules
 from service_event_checker.core.errors import DeliveryError, LeaseLost, Reason, StoreConflict, StoreError
-from service_event_checker.core.model import Alert, Delivery, Family, Link, Receiver, Verb, Why, remote_key
+from service_event_checker.core.model import Alert, Delivery, Family, Link, Receiver, Verb, remote_key
 from service_event_checker.core.ports import (
     Again,
     Claimed,
@@ -54,6 +54,7 @@ log = structlog.get_logger()
 class Gate:
     """How much a destination may be asked now: a token bucket, a pause it asked for, and a breaker.
 
+    `trouble`: what the last attempt failed of; "" when it worked, or failed for the delivery's own sake.
     `rate` in deliveries per second. Times are monotonic seconds. State of this process; the truth is the store.
     """
 
@@ -64,6 +65,7 @@ class Gate:
     filled_at: float = field(init=False)
     closed_until: float = 0.0
     failures: int = 0
+    trouble: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -90,6 +92,7 @@ class Gate:
         with self.lock:
             blames_itself = error is not None and not error.permanent
             self.failures = self.failures + 1 if blames_itself else 0
+            self.trouble = str(error) if blames_itself else ""
             over = self.failures - BREAKER_AFTER
             pause = min(BREAKER_MAX, 2.0 ** min(over, DOUBLINGS_MAX)) if over >= 0 else 0.0
             if error is not None and error.reason is Reason.RATE_LIMITED:
@@ -272,7 +275,7 @@ class Outbox:
             return None
         now = self._clock()
         if isinstance(outcome, Dead):
-            return rules.noted_in_timeline(head, Why.GAVE_UP, delivery.receiver, outcome.reason, now)
+            return rules.gave_up(delivery, head, outcome.reason, self.book, now)
         if isinstance(outcome, Rehearsed):
             return rules.rehearsed(head, delivery.receiver, outcome.text, self.book, now)
         if isinstance(outcome, Settled) and outcome.link is not None:

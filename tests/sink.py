@@ -56,6 +56,7 @@ class Unsearchable:
         self.after = False
         self.takes = 0.0
         self.told: list[tuple[Verb, str]] = []
+        self.notes: list[str] = []
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         self.clock.advance(self.takes)
@@ -72,6 +73,7 @@ class Unsearchable:
 
     def _do(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         self.told.append((delivery.verb, delivery.id))
+        self.notes.append(delivery.note)
         if delivery.verb is Verb.OPEN and not (link and link.external_id):
             return self._make(delivery, alert)
         assert link is not None

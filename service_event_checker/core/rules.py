@@ -135,9 +135,14 @@ def requested(alert: Alert, receiver: str, actor: str, book: Rulebook, now: date
     return Write(alert=wanted, transitions=(transition,), deliveries=(opening,))
 
 
-def noted_in_timeline(alert: Alert, why: Why, receiver: str, note: str, now: datetime) -> Write:
-    """Return the commit that records what became of a delivery; it owes nobody anything."""
-    return Write(alert=alert, transitions=(replace(_own(alert, why, now, receiver=receiver), note=note),))
+def gave_up(delivery: Delivery, alert: Alert, reason: str, book: Rulebook, now: datetime) -> Write:
+    """Return the commit that records a dead letter and tells the alert's chats of it, unless a chat is what died."""
+    name = delivery.receiver
+    note = f"{name}: {delivery.verb} was given up, {reason}"
+    transition = replace(_own(alert, Why.GAVE_UP, now, receiver=name), note=note)
+    if _family(book, name) is Family.CHAT:
+        return Write(alert=alert, transitions=(transition,))
+    return _shown_in_chats(alert, transition, book, now)
 
 
 def link_for(delivery: Delivery, alert: Alert, links: Iterable[Link], receiver: Receiver) -> Link | None:

@@ -119,13 +119,19 @@ def receivers(services: Services) -> tuple[ReceiverState, ...]:
             name=part.name,
             kind=part.kind,
             on=part.on,
-            state=logs.masked(part.state),
+            state=logs.masked(_failing(services, part.name) or part.state),
             waiting=services.store.waiting(part.name),
             dead=dead.get(part.name, 0),
         )
         for part in services.parts
         if part.section == "destination"
     )
+
+
+def _failing(services: Services, receiver: str) -> str:
+    """Return what this process last failed of there, "" while all is well."""
+    gate = services.outbox.gates.get(receiver)
+    return f"failing: {gate.trouble}" if gate is not None and gate.trouble else ""
 
 
 def _open_alerts(store: Store) -> tuple[tuple[Alert, ...], bool]:

@@ -394,11 +394,14 @@ class TestLinked:
         assert owed(write) == [("slack", Verb.UPDATE)]
 
 
-def test_a_note_in_the_timeline_owes_nobody_anything() -> None:
-    write = rules.noted_in_timeline(alert(), Why.GAVE_UP, "pager", "unauthorized", LATER)
+def test_a_chat_that_was_given_up_is_a_note_in_the_timeline_and_owes_nobody_anything() -> None:
+    book = Rulebook((), (), {"slack": receiver("slack")})
 
-    assert (write.deliveries, write.alert) == ((), alert())
-    assert [(row.why, row.receiver, row.note) for row in write.transitions] == [(Why.GAVE_UP, "pager", "unauthorized")]
+    write = rules.gave_up(delivery(alert()), alert(), "unauthorized", book, LATER)
+
+    (row,) = write.transitions
+    assert (row.why, row.receiver, row.note) == (Why.GAVE_UP, "slack", "slack: open was given up, unauthorized")
+    assert write.deliveries == ()
 
 
 class TestTheLinkOfADelivery:

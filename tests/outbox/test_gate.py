@@ -37,3 +37,13 @@ def test_a_breaker_bears_an_outage_of_days():
         gate.report(DeliveryError(Reason.TIMEOUT))
 
     assert gate.take(10) == 0
+
+
+def test_a_gate_knows_what_the_last_attempt_failed_of():
+    gate = Gate(1000, 1000, Clock().seconds)
+    gate.report(DeliveryError(Reason.UNAUTHORIZED, "the PAT is wrong"))
+    assert gate.trouble == "unauthorized (the PAT is wrong)"
+
+    gate.report(DeliveryError(Reason.REFUSED, permanent=True))  # that delivery's own fault
+
+    assert gate.trouble == ""

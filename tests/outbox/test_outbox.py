@@ -250,6 +250,29 @@ def test_a_dead_open_sent_again_after_the_end_opens_and_closes_the_ticket(fresh_
     assert world.store.dead_letters() == []
 
 
+def test_a_ticket_that_was_given_up_is_told_in_chat_with_the_reason(fresh_store, clock, tickets):
+    chat = Sink(clock, Family.CHAT)
+    world = world_of(fresh_store, clock, {"chat": chat, "tickets": tickets})
+    tickets.failures = deque([DeliveryError(Reason.REFUSED, "no such work item type", permanent=True)])
+
+    world.see(event())
+    world.settle_down()
+
+    assert [verb for verb, _ in chat.told] == [Verb.OPEN, Verb.UPDATE]
+    assert chat.notes[-1] == "tickets: open was given up, refused (no such work item type)"
+
+
+def test_a_chat_that_cannot_be_told_is_not_told_of_that(fresh_store, clock):
+    chat = Sink(clock, Family.CHAT)
+    world = world_of(fresh_store, clock, {"chat": chat})
+    chat.failures = deque([DeliveryError(Reason.REFUSED, permanent=True)] * 9)
+
+    world.see(event())
+    world.settle_down()
+
+    assert len(world.store.dead_letters()) == 1
+
+
 def test_what_waits_longer_than_a_day_is_given_up_with_its_reason(fresh_store, clock, tickets):
     world = world_of(fresh_store, clock, {"tickets": tickets})
     tickets.failures = deque([DeliveryError(Reason.UNAUTHORIZED, "the token is wrong")] * 10_000)
