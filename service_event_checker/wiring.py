@@ -243,7 +243,9 @@ def _parts(config: Config, notes: Mapping[str, str]) -> tuple[Part, ...]:
         for section, entries in (("checker", config.checkers), ("destination", config.destinations))
         for entry in entries
     ]
-    return tuple(replace(part, on=True, state=notes[part.name]) if part.name in notes else part for part in parts)
+    stands_in = (part.section == "destination" and part.name in notes for part in parts)
+    shown = zip(parts, stands_in, strict=True)
+    return tuple(replace(part, on=True, state=notes[part.name]) if noted else part for part, noted in shown)
 
 
 def _is_on(entry: Entry[CheckerConfig]) -> bool:

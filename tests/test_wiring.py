@@ -104,3 +104,17 @@ def test_a_folder_that_cannot_be_written_to_is_said_with_what_to_do(build: Build
 
     with pytest.raises(StoreError, match="set DATABASE_URL to a place to write to"):
         build({}, DATABASE_URL=f"sqlite:///{tmp_path}/file/store.db")
+
+
+def test_a_checker_is_not_mistaken_for_the_destination_of_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    checker = {"kind": "slack", "url": "https://slack-status.com"}
+    file.write_text(json.dumps({"checkers": {"slack": checker}, "destinations": {"slack": {"kind": "slack"}}}))
+
+    services = wiring.build({"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{tmp_path}/store.db"})
+
+    states = {part.section: part.state for part in services.parts}
+    assert states == {
+        "checker": "on",
+        "destination": "SLACK_BOT_TOKEN is not set; goes to the console instead",
+    }
