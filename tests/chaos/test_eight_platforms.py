@@ -170,14 +170,10 @@ def test_a_slack_that_hangs_delays_no_answer_to_a_command(world: World, product:
     wait_for(world.slack.roots, product)
     world.slack.hang(60)
 
-    begun = time.monotonic()
-    answers = [
-        command(product, name) for name in ("/BotStatus", "/ListEvents", "/Manual-Check github", "/test_mode_on")
-    ]
-    passed = time.monotonic() - begun
-
-    assert all(answers)
-    assert passed / len(answers) < 3  # Slack's own limit
+    for name in ("/BotStatus", "/ListEvents", "/Manual-Check github", "/test_mode_on"):
+        begun = time.monotonic()
+        assert command(product, name)
+        assert time.monotonic() - begun < 3, name  # Slack's own limit, for each of them
 
 
 def test_test_mode_tells_each_checker_in_chat_and_opens_nothing(world: World, product: Product) -> None:
