@@ -102,6 +102,7 @@ class DestinationConfig(Model):
     SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(0)
     RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # deliveries per second, burst
+    UPDATE_EVERY: ClassVar[timedelta] = timedelta(0)  # the shortest time between two updates of one object
     STAND_IN: ClassVar[str] = ""  # the kind that takes over while this one lacks what it needs
 
     kind: str
@@ -112,6 +113,8 @@ class DestinationConfig(Model):
     burst: Annotated[int, Field(ge=1)] | None = None
     on_resolve: Literal["close", "comment", "none"] = "close"
     on_ambiguous: Literal["repeat", "drop"] | None = None
+    update_every: Duration | None = None
+    shadow: bool = False
     fallback: str = ""
 
 

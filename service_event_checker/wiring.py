@@ -216,6 +216,8 @@ def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> R
         deadline=config.timeout,
         reopen_within=type(config).REOPEN_WITHIN if config.reopen_within is None else config.reopen_within,
         repeat_ambiguous=repeat.get(config.on_ambiguous or "", plain.repeat_ambiguous),
+        update_every=type(config).UPDATE_EVERY if config.update_every is None else config.update_every,
+        shadow=config.shadow,
     )
 
 

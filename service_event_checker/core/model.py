@@ -98,6 +98,7 @@ class Why(StrEnum):
     OVER_BEFORE_SENT = "over before it was sent"
     GAVE_UP = "delivery given up"
     DRY_RUN = "dry run"
+    COPY_RESOLVED = "resolved at a copy"
 
 
 class Family(StrEnum):
@@ -119,6 +120,7 @@ class Event:
     `at` is the source's own time of this change; None where it tells none. `intake` names the way in
     ("poll", "/alert", "api"); `via` the receiver it came back from, which is not told of it again.
     A label with several values holds one per line. `person`: one of us did this, not the source.
+    `origin`: the address of the system that vouches for it and can be asked whether it still is, "" if none.
     """
 
     source: str
@@ -142,6 +144,7 @@ class Event:
     affects_us: Affects = Affects.YES
     test: bool = False
     ref: tuple[str, str] | None = None
+    origin: str = ""
 
     @property
     def key(self) -> str:
@@ -171,8 +174,9 @@ class Alert:
     dropped from it. `withheld` maps a matched receiver to why it has not been told. `links` maps a receiver
     to the address of its object. `started_at` is when it began at the source, `opened_at` when we opened the
     episode, `starts_at` the latest start the source named in it, `seen_at` the source's time of the newest
-    change that we took. `note_ids` are those of the latest notes. `revision` is raised by every commit and
-    never restarts.
+    change that we took. `note_ids` are those of the latest notes. `origin` is its newest event's. `heard` maps
+    a receiver to its own time of the newest status that it told us; `mirrored` maps a pair "a|b" of receivers
+    to when a status was last carried between them. `revision` is raised by every commit and never restarts.
     """
 
     key: str
@@ -205,6 +209,9 @@ class Alert:
     receivers: tuple[str, ...] = ()
     withheld: Mapping[str, str] = field(default_factory=dict)
     explained_by: str = ""
+    origin: str = ""
+    heard: Mapping[str, datetime] = field(default_factory=dict)
+    mirrored: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
     affects_us: Affects = Affects.YES
     missing_polls: int = 0
     repeats: int = 0
@@ -241,7 +248,8 @@ class Receiver:
 
     `why_off` is empty when the receiver is on. `settle`: how long after an ambiguous create its search can
     be trusted. `deadline`: the longest that one call may take. `repeat_ambiguous`: send again where nobody
-    can tell whether the first one arrived (severities listed).
+    can tell whether the first one arrived (severities listed). `update_every`: the shortest time between two
+    updates of one object. `shadow`: render and record what would be sent, and send nothing.
     """
 
     name: str
@@ -253,6 +261,8 @@ class Receiver:
     deadline: timedelta = timedelta(seconds=15)
     reopen_within: timedelta = timedelta(0)
     repeat_ambiguous: frozenset[Severity] = frozenset({Severity.CRITICAL, Severity.ERROR})
+    update_every: timedelta = timedelta(0)
+    shadow: bool = False
 
     @property
     def cancels(self) -> bool:
@@ -265,8 +275,9 @@ class Link:
     """The remote object of one episode at one receiver: work item, issue, incident, message.
 
     `remote_key` is that of the episode which made the object. An empty `external_id` means that it is not
-    made yet and only `previous` (url or id of an earlier episode's object) is known. `sent` lists statuses
-    that we wrote there and have not seen come back.
+    made yet and only `previous` (url or id of an earlier episode's object) is known. `sent` maps a status that
+    we wrote there and have not seen come back to when we did. `closed`: it was ended there, by us or a person.
+    `updated_at`: when it last got an update.
     """
 
     key: str
@@ -276,8 +287,9 @@ class Link:
     external_id: str = ""
     url: str = ""
     previous: str = ""
-    sent: tuple[str, ...] = ()
+    sent: Mapping[Status, datetime] = field(default_factory=dict)
     closed: bool = False
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,15 +326,46 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteNote:
+    """A person's comment on a remote object. Our own are never listed."""
+
+    id: str
+    text: str
+    actor: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
-    """An open object as a destination lists it, for reconciliation."""
+    """A destination's object as it shows it, for reconciliation.
+
+    `actor`, `at`: who brought it into its status, and when, where the system tells. `notes`: where it lists them.
+    `event`: what the system would have told us of it by webhook, for objects that were born there.
+    """
 
     external_id: str
     remote_key: str
     status: Status
     created_at: datetime | None = None
     url: str = ""
-    note_ids: tuple[str, ...] = ()
+    actor: str = ""
+    at: datetime | None = None
+    notes: tuple[RemoteNote, ...] = ()
+    event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Something put aside durably: a body that was refused ("quarantine"), an event that waits ("parked").
+
+    `source`: who sent it, for the caps. `doc` is text (JSON) of the shelf's own shape.
+    """
+
+    shelf: str
+    id: str
+    source: str
+    at: datetime
+    doc: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from service_event_checker.core.model import (
     Alert,
     Delivery,
     Event,
     Family,
+    Kept,
     Kind,
     Link,
     Remote,
@@ -66,11 +67,34 @@ class Findable(Protocol):
 
 
 @runtime_checkable
+class Adoptive(Protocol):
+    """A destination whose objects also carry the alert's own key, so that they are known after a loss of data."""
+
+    def find_open(self, alert_key: str) -> Link | None:
+        """Return the oldest open object that any episode of this alert made, or None. Raises DeliveryError.
+
+        Only `external_id` and `url` of the answer count.
+        """
+        ...
+
+
+@runtime_checkable
 class Reconcilable(Protocol):
     """A destination that can list what it holds open."""
 
     def open_objects(self) -> list[Remote]:
         """Return all open objects that carry one of our keys; complete, or raises DeliveryError."""
+        ...
+
+    def look(self, external_id: str) -> Remote | None:
+        """Return one object by its id, open or not, with its status of now; None when it is gone for good.
+
+        Raises DeliveryError when nobody can tell.
+        """
+        ...
+
+    def retire(self, duplicate: Remote, kept: Remote) -> None:
+        """Close an object that was made twice, with a comment naming the other. Repeatable. Raises DeliveryError."""
         ...
 
 
@@ -92,11 +116,24 @@ class Outspoken(Protocol):
         ...
 
 
+@runtime_checkable
 class Inbound(Protocol):
-    """A system that talks back to us."""
+    """A system that talks back to us by webhook."""
 
-    def parse(self, headers: Mapping[str, str], body: bytes) -> list[Event]:
-        """Verify the signature over the raw body, then return the events. Raises InvalidInput."""
+    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+        """Whether the raw body is signed with our secret; None where none is set and the route's token decides.
+
+        Header names are compared without regard to case. Compares in constant time.
+        """
+        ...
+
+    def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
+        """Return what the parsed JSON body tells of our objects: events with `ref`, or with a source and fingerprint
+        of their own where the object was born there; `via` is the destination's name. Raises InvalidInput.
+
+        Empty for what is authentic and of no interest: other objects, other events, echoes of our own writes.
+        Unknown keys are ignored. It asks nobody and is quick: the sender waits.
+        """
         ...
 
 
@@ -183,6 +220,26 @@ class Page:
 
     alerts: tuple[Alert, ...]
     cursor: str = ""
+
+
+class Shelf(Protocol):
+    """Where things are put aside durably: refused bodies, events that wait for their object. Raises StoreError."""
+
+    def keep(self, items: Iterable[Kept]) -> None:
+        """Put aside durably; a repetition (same shelf and id) replaces."""
+        ...
+
+    def kept(self, shelf: str, *, source: str = "", limit: int = 200) -> list[Kept]:
+        """Return what lies on a shelf, the newest first; of one source if named."""
+        ...
+
+    def unkeep(self, shelf: str, id: str) -> bool:
+        """Take away one thing; False if it is not there."""
+        ...
+
+    def trim(self, shelf: str, *, before: datetime, per_source: int) -> int:
+        """Delete what is older than `before`, and all but the newest `per_source` of each source; return how many."""
+        ...
 
 
 class Store(Protocol):

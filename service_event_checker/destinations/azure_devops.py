@@ -58,6 +58,7 @@ class Config(DestinationConfig):
 
     SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
+    UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
     RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # 200 TSTU in 5 minutes are slower still; Retry-After tells
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
         "url": ("ADO_ORG_URL", "AZURE_DEVOPS_ORG"),

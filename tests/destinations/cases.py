@@ -1,15 +1,15 @@
-"""The destinations that the contract suite is held for: how each is set up, and how to read its double's truth."""
+"""How the contract suites set a destination up, and read its double's truth. A new adapter adds a `case_<kind>.py`."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from service_event_checker.core.ports import Destination
-from service_event_checker.destinations import azure_devops, slack
-from tests.doubles.azure_devops import AzureDevOps
-from tests.doubles.slack import Slack
 
 DEADLINE = 0.4  # seconds; of every call in these tests
 
@@ -31,36 +31,8 @@ class Case:
     shown: Callable[[Any], str]
 
 
-def _slack(double: Slack) -> Destination:
-    return slack.Adapter("slack", slack.Config(token=double.token, api_url=double.api_url, timeout=DEADLINE))
-
-
-def _azure_devops(double: AzureDevOps) -> Destination:
-    config = azure_devops.Config(url=double.org_url, project=double.project, token=double.pat, timeout=DEADLINE)
-    return azure_devops.Adapter("azure_devops", config)
-
-
-CASES = [
-    Case(
-        name="slack",
-        double=lambda: Slack(token="xoxb-canary-4711"),
-        adapter=_slack,
-        secret="canary-4711",
-        gone="C0OUTAGES1:1.000001",
-        objects=lambda double: len(double.roots()),
-        ended=lambda double: sum("✅ Resolved" in root.shown for root in double.roots()),
-        end_notes=lambda double: sum("Resolved after" in m.shown for m in double.messages if m.thread_ts),
-        shown=lambda double: "\n".join(message.shown for message in double.messages),
-    ),
-    Case(
-        name="azure_devops",
-        double=AzureDevOps,
-        adapter=_azure_devops,
-        secret="canary-pat",
-        gone="4711",
-        objects=lambda double: len(double.with_tag("platform-outage-checker")),
-        ended=lambda double: sum(each.state == "Closed" for each in double.items.values()),
-        end_notes=lambda double: sum("Resolved after" in c for each in double.items.values() for c in each.comments),
-        shown=lambda double: "\n".join(each.shown for each in double.items.values()),
-    ),
-]
+def all_cases() -> list[Case]:
+    """Return the `CASE` or `CASES` of each module beside this one that is named `case_<kind>`."""
+    names = sorted(found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    modules = [importlib.import_module(f"tests.destinations.{name}") for name in names if name.startswith("case_")]
+    return [case for module in modules for case in getattr(module, "CASES", [getattr(module, "CASE", None)])]

@@ -1,4 +1,4 @@
-"""What every destination that can be searched promises, by the truth of its double. A new adapter joins `CASES`."""
+"""What every destination that can be searched promises, by its double's truth. Each brings a `case_<kind>.py`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Link, ResolvedBy, Severity, Status, Verb, remote_key
-from tests.destinations.cases import CASES, DEADLINE, Case
+from tests.destinations.cases import DEADLINE, Case, all_cases
 from tests.doubles.base import Fault
 from tests.factories import NOW, alert, delivery
 
@@ -24,7 +24,7 @@ HOSTILE = (
 )
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
+@pytest.fixture(params=all_cases(), ids=lambda case: case.name)
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
