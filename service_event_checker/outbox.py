@@ -18,13 +18,16 @@ import structlog
 
 from service_event_checker.core import rules
 from service_event_checker.core.errors import DeliveryError, LeaseLost, Reason, StoreConflict, StoreError
-from service_event_checker.core.model import Alert, Delivery, Family, Link, Receiver, Verb, remote_key
+from service_event_checker.core.mirrors import PING_PONG
+from service_event_checker.core.model import Alert, Delivery, Family, Link, Receiver, Status, Verb, remote_key
 from service_event_checker.core.ports import (
+    Adoptive,
     Again,
     Claimed,
     Dead,
     Destination,
     Findable,
+    Inbound,
     Outcome,
     Rehearsing,
     Settled,
@@ -46,6 +49,7 @@ BREAKER_AFTER = 5  # failures in a row; then one probe at a time
 BREAKER_MAX = 60.0  # seconds between probes
 DOUBLINGS_MAX = 16  # of any pause; 2.0 ** 1024 is an error
 CONFLICTS_MAX = 20
+_WRITES = {Verb.ACK: Status.ACKNOWLEDGED, Verb.UNACK: Status.FIRING, Verb.CLOSE: Status.RESOLVED}
 
 log = structlog.get_logger()
 
@@ -152,17 +156,24 @@ class Outbox:
             crash = _Ambiguous(DeliveryError(Reason.CRASHED), self._clock())  # it may have come after the effect
             outcome = self._after_failure(claimed, crash)
         else:
-            self.gates[delivery.receiver].report(None)
+            if type(outcome) is Settled:  # nothing else proves that the destination works
+                self.gates[delivery.receiver].report(None)
         self._record(claimed, outcome)
 
     def _attempt(self, claimed: Claimed) -> Outcome:
         delivery, alert = claimed.delivery, claimed.alert
         receiver = self.book.receivers[delivery.receiver]
-        if alert.test and receiver.family is not Family.CHAT:
+        if delivery.reason == PING_PONG:
+            return Dead(reason=PING_PONG)
+        if receiver.shadow or (alert.test and receiver.family is not Family.CHAT):
             return _rehearse(self.destinations[delivery.receiver], delivery, alert)
         link = rules.link_for(delivery, alert, claimed.links, receiver)
         made = link is not None and bool(link.external_id)
         destination = self.destinations[delivery.receiver]
+        if delivery.verb is Verb.UPDATE and link and link.updated_at:
+            until = link.updated_at + receiver.update_every
+            if self._clock() < until:
+                return Again(due_at=until, reason="an update was sent a moment ago")
         if not receiver.findable:
             return self._send_unfindable(claimed, link, receiver, destination)
         if not made and (delivery.verb is Verb.OPEN or receiver.family is Family.CHAT):
@@ -173,11 +184,12 @@ class Outbox:
                 raise DeliveryError(Reason.NOT_FOUND, "there is no object to change", permanent=True)
             link = _own_link(delivery, link, found)
         try:
-            return Settled(link=destination.deliver(delivery, alert, link) or link)
+            changed = destination.deliver(delivery, alert, link) or link
         except DeliveryError as error:
             if error.reason.ambiguous and _makes_something(delivery, receiver):
                 raise _Ambiguous(error, self._clock()) from error
             raise
+        return Settled(link=_stamped(changed, delivery.verb, receiver, destination, self._clock()))
 
     def _create(self, claimed: Claimed, link: Link | None, receiver: Receiver, destination: Destination) -> Outcome:
         """Make the object unless it is there; never before an earlier try can no longer surprise us."""
@@ -188,6 +200,8 @@ class Outbox:
             return Again(due_at=until, reason="waits for an earlier try to show", intent_at=delivery.intent_at)
         delivery = self.store.intend(delivery, now)
         found = _find(destination, remote_key(delivery.key, delivery.episode))
+        if found is None and delivery.episode == 1 and not claimed.links and isinstance(destination, Adoptive):
+            found = destination.find_open(delivery.key)  # ours, from before our data were lost
         if found is not None:
             own = _own_link(delivery, link, found)
             return Settled(
@@ -306,6 +320,18 @@ class _Ambiguous(DeliveryError):
     def __init__(self, error: DeliveryError, intent_at: datetime) -> None:
         super().__init__(error.reason, error.detail, permanent=error.permanent, retry_after=error.retry_after)
         self.intent_at = intent_at
+
+
+def _stamped(link: Link | None, verb: Verb, receiver: Receiver, destination: Destination, now: datetime) -> Link | None:
+    """Return the link with what the next update, and an echo of this change, are judged by."""
+    if link is None:
+        return None
+    if verb is Verb.UPDATE and receiver.update_every:
+        return replace(link, updated_at=now)
+    status = _WRITES.get(verb)
+    if status is None or not isinstance(destination, Inbound):
+        return link
+    return replace(link, sent={**link.sent, status: now})
 
 
 def _makes_something(delivery: Delivery, receiver: Receiver) -> bool:

@@ -12,6 +12,8 @@ from datetime import datetime
 from service_event_checker.core.model import Alert, Delivery, Transition, Verb, Why
 from service_event_checker.core.ports import Again, Dead, Outcome
 
+LAST = 1000  # the place of an update that lets others pass, within one revision
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
@@ -56,7 +58,13 @@ def append(lane: Lane, waiting: Sequence[Delivery], new: Iterable[Delivery], now
             continue
         if delivery.verb is Verb.UPDATE:
             delivery, queue = _supersede(delivery, queue, now)
+        if delivery.verb is Verb.CLOSE and _is_ending(queue, delivery.episode):
+            continue
+        held = [other for other in queue if _is_held(other, delivery, now)]
+        queue = [other for other in queue if other not in held]
         queue.append(delivery)
+        if delivery.verb is not Verb.CLOSE:  # which says the state of now by itself
+            queue += [replace(other, revision=delivery.revision, seq=LAST, due_at=None) for other in held]
     return _change(lane, waiting, in_order(queue), now, cancelled=cancelled)
 
 
@@ -145,6 +153,16 @@ def _change(
         drop=tuple(id for id in known if id not in ids),
         cancelled=cancelled,
     )
+
+
+def _is_ending(queue: Sequence[Delivery], episode: int) -> bool:
+    return any(other.verb is Verb.CLOSE and other.episode == episode for other in queue)
+
+
+def _is_held(other: Delivery, newer: Delivery, now: datetime) -> bool:
+    """Whether an update waits for its time: nothing that comes later need wait behind it."""
+    waits = other.due_at is not None and other.due_at > now and not _leased(other, now)
+    return other.verb is Verb.UPDATE and newer.verb is not Verb.UPDATE and other.episode == newer.episode and waits
 
 
 def _leased(delivery: Delivery, now: datetime) -> bool:

@@ -99,6 +99,7 @@ class Why(StrEnum):
     GAVE_UP = "delivery given up"
     DRY_RUN = "dry run"
     COPY_RESOLVED = "resolved at a copy"
+    RECONCILED = "repaired by reconciliation"
 
 
 class Family(StrEnum):

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from service_event_checker.core import mirrors
 from service_event_checker.core.matchers import Matcher
+from service_event_checker.core.mirrors import Mirrors
 from service_event_checker.core.model import (
     DRY_RUN,
     Alert,
@@ -25,6 +27,7 @@ from service_event_checker.core.model import (
 )
 from service_event_checker.core.ports import Write
 
+STILL_FIRING = "The alert still fires at its source; it ends here when it ends there, or is resolved by a person."
 RECEIVERS_MAX = 24  # an alert, its deliveries and its lanes must fit one entity group transaction of Azure Tables
 _OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN})
 
@@ -48,11 +51,12 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """The rules in their order, the silences, and the receivers by name."""
+    """The rules in their order, the silences, the receivers by name, and who mirrors whom."""
 
     rules: tuple[Rule, ...] = ()
     silences: tuple[Silence, ...] = ()
     receivers: Mapping[str, Receiver] = field(default_factory=dict)
+    mirrors: Mirrors = field(default_factory=Mirrors)
 
 
 def names_of(alert: Alert) -> dict[str, str]:
@@ -89,8 +93,7 @@ def route(alert: Alert, transitions: Iterable[Transition], book: Rulebook, now: 
     for transition in transitions:
         for verb in transition.verbs:
             for name in alert.receivers:
-                if name != transition.via and verb in _verbs(book, name):
-                    _owe(owed, _delivery(alert, name, verb, transition, book, now))
+                alert = _tell(alert, name, verb, transition, book, now, owed)
     if alert.open and (transitions or alert.withheld):
         alert = _open_new(alert, transitions, book, now, owed)
     deliveries = (replace(delivery, seq=seq) for seq, delivery in enumerate(owed.values()))
@@ -107,6 +110,13 @@ def release(alert: Alert, book: Rulebook, now: datetime) -> Write | None:
     told = tuple(delivery.receiver for delivery in write.deliveries)
     why = (_own(alert, Why.RELEASED, now, receiver=", ".join(told)),) if told else ()
     return replace(write, transitions=why)
+
+
+def owed_again(alert: Alert, receiver: str, verb: Verb, note: str, book: Rulebook, now: datetime) -> Write:
+    """Return the commit by which a reconciliation has a receiver told once more of what it missed."""
+    transition = replace(_own(alert, Why.RECONCILED, now, receiver=receiver), note=note)
+    owed = _delivery(alert, receiver, verb, replace(transition, note=""), book, now)
+    return Write(alert=replace(alert, updated_at=now), transitions=(transition,), deliveries=(owed,))
 
 
 def linked(alert: Alert, receiver: str, url: str, book: Rulebook, now: datetime) -> Write | None:
@@ -169,6 +179,33 @@ def link_for(delivery: Delivery, alert: Alert, links: Iterable[Link], receiver: 
         remote_key=remote_key(delivery.key, delivery.episode),
         previous=earlier.url or earlier.external_id,
     )
+
+
+def _tell(
+    alert: Alert,
+    name: str,
+    verb: Verb,
+    transition: Transition,
+    book: Rulebook,
+    now: datetime,
+    owed: dict[tuple[str, Verb], Delivery],
+) -> Alert:
+    """Owe one receiver what a transition's verb means for it; return the alert, which remembers what was mirrored."""
+    if name == transition.via:
+        if transition.why is Why.COPY_RESOLVED and _family(book, name) is Family.TICKET:
+            answer = replace(transition, note=STILL_FIRING, actor="", note_id="")
+            _owe(owed, _delivery(alert, name, Verb.NOTE, answer, book, now))
+        return alert
+    for each in book.mirrors.verbs(transition, name, verb):
+        if each not in _verbs(book, name):
+            continue
+        cause = transition if each is verb else replace(transition, note=mirrors.said(transition, verb))
+        delivery = _delivery(alert, name, each, cause, book, now)
+        if _family(book, transition.via) not in (None, Family.CHAT) and each is not Verb.NOTE:
+            alert, allowed = mirrors.counted(alert, transition.via, name, now)
+            delivery = delivery if allowed else replace(delivery, reason=mirrors.PING_PONG)
+        _owe(owed, delivery)
+    return alert
 
 
 def _at_home(alert: Alert, transitions: Iterable[Transition], book: Rulebook) -> tuple[Alert, tuple[Link, ...]]:

@@ -28,6 +28,7 @@ REPEATS_COUNTED_EVERY = timedelta(hours=1)  # a re-sent alert costs at most one 
 SAME_START = timedelta(milliseconds=1)  # Alertmanager tells nanoseconds by webhook, milliseconds by its API
 NOTES_REMEMBERED = 50
 POLL = "poll"
+_STATUSES = frozenset({EventStatus.RESOLVED, EventStatus.ACKNOWLEDGED, EventStatus.UNACKNOWLEDGED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,16 @@ def track(alert: Alert | None, event: Event, now: datetime, *, first_good_at: da
     """
     if alert is None:
         return _first_seen(event, now, first_good_at)
+    if not event.via or event.person or event.status not in _STATUSES:
+        return _fold(alert, event, now)
+    if event.at is not None and event.at < alert.heard.get(event.via, event.at):
+        return Change(alert)  # overtaken: that receiver has told of a later status
+    change = _fold(alert, event, now)
+    heard = {**alert.heard, event.via: event.at} if event.at else alert.heard
+    return replace(change, alert=replace(change.alert or alert, heard=heard))
+
+
+def _fold(alert: Alert, event: Event, now: datetime) -> Change:
     match event.status:
         case EventStatus.FIRING:
             return _observe(alert, event, now) if alert.open else _after_the_end(alert, event, now)
@@ -114,6 +125,7 @@ def _opened(event: Event, now: datetime, previous: Alert | None = None) -> Alert
         annotations=event.annotations,
         starts_at=event.starts_at,
         seen_at=event.at,
+        origin=event.origin,
         intakes=(event.intake,),
         affects_us=event.affects_us,
         test=event.test,
@@ -158,6 +170,7 @@ def _content(alert: Alert, event: Event) -> Alert:
         url=event.url or alert.url,
         labels=event.labels or alert.labels,
         annotations=event.annotations or alert.annotations,
+        origin=event.origin or alert.origin,
         seen_at=_later(alert.seen_at, event.at),
         affects_us=alert.affects_us if event.affects_us is Affects.NO else event.affects_us,
     )
@@ -170,9 +183,9 @@ def _told(alert: Alert) -> tuple[object, ...]:
 
 
 def _end(alert: Alert, event: Event, now: datetime) -> Change:
-    if event.via and not event.person and event.source != alert.source:
+    if event.via and not event.person and event.via != alert.source:  # a copy does not end what its source owns
         text = event.note or f"resolved at {event.via}" + (f" by {event.actor}" if event.actor else "")
-        return _note(alert, replace(event, note=text), now)  # a copy does not end what its source owns
+        return _step(alert, Why.COPY_RESOLVED, event, now, Verb.CLOSE, note=text) if alert.open else Change(alert)
     if not alert.open:
         return _end_again(alert, event, now)
     if event.person:

@@ -312,7 +312,7 @@ class TestCopies:
     def test_its_resolved_becomes_a_note_that_names_who_and_where(self) -> None:
         change = track(alert(), self.copy(status=RESOLVED, actor="Ada"), LATER)
 
-        assert (whys(change), verbs(change)) == ([Why.NOTED], [Verb.NOTE])
+        assert (whys(change), verbs(change)) == ([Why.COPY_RESOLVED], [Verb.CLOSE])
         assert (after(change).status, after(change).note) == (Status.FIRING, "resolved at pagerduty by Ada")
         assert change.transitions[0].via == "pagerduty"
 

@@ -1,0 +1,63 @@
+"""Who mirrors whom: what happens on one side of an alert becomes which verbs on the other. Pure.
+
+Without a word in the configuration, an ack, an ack taken back and a note are carried as they are; a copy's own
+resolved becomes a note; and the end of the alert itself closes. A breaker ends what goes to and fro for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from service_event_checker.core.model import Alert, Event, EventStatus, Transition, Verb, Why
+
+ALERT = "alert"  # as the `to` of a mirror: the alert itself
+PING_PONG = "ping_pong"  # the reason of the dead letters that the breaker makes
+STATUSES_MAX = 10  # mirrored status changes per alert and pair of receivers ...
+STATUSES_WITHIN = timedelta(minutes=10)  # ... in this time; notes do not count
+_SAID = {Verb.ACK: "acknowledged", Verb.UNACK: "acknowledgement taken back", Verb.CLOSE: "resolved"}
+
+Table = Mapping[Verb, tuple[Verb, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    """`tables` maps (from, to) to what a verb on the one side owes to the other; a verb left out is as by default."""
+
+    tables: Mapping[tuple[str, str], Table] = field(default_factory=dict)
+
+    def verbs(self, transition: Transition, to: str, verb: Verb) -> tuple[Verb, ...]:
+        """Return what a receiver is owed for a transition that came via another one, or from nobody in particular."""
+        default = (Verb.NOTE,) if transition.why is Why.COPY_RESOLVED else (verb,)
+        if not transition.via:
+            return default
+        return self.tables.get((transition.via, to), {}).get(verb, default)
+
+    def judged(self, event: Event) -> Event:
+        """Return the event as what it is for the alert: a copy's resolved may be a person's end of the alert itself."""
+        if event.status is not EventStatus.RESOLVED or not event.via or event.person:
+            return event
+        ends = Verb.CLOSE in self.tables.get((event.via, ALERT), {}).get(Verb.CLOSE, ())
+        return replace(event, person=True) if ends else event
+
+    def closes(self, source: str, to: str) -> bool:
+        """Whether the end on one side closes the other."""
+        return Verb.CLOSE in self.tables.get((source, to), {}).get(Verb.CLOSE, ())
+
+
+def said(transition: Transition, verb: Verb) -> str:
+    """Return the words of a note that stands for another verb: what happened, where, and who did it."""
+    what = _SAID.get(verb, verb.value)
+    where = f" at {transition.via}" if transition.via else ""
+    who = f" by {transition.actor}" if transition.actor else ""
+    return f"{what}{where}{who}" + (f": {transition.note}" if transition.note else "")
+
+
+def counted(alert: Alert, one: str, other: str, now: datetime) -> tuple[Alert, bool]:
+    """Count a status that is carried between two receivers; return the alert, and whether it may still be carried."""
+    pair = "|".join(sorted((one, other)))
+    recent = tuple(at for at in alert.mirrored.get(pair, ()) if now - at < STATUSES_WITHIN)
+    if len(recent) >= STATUSES_MAX:
+        return alert, False
+    return replace(alert, mirrored={**alert.mirrored, pair: (*recent, now)}), True
