@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from tests.real.alertmanager import Alertmanager
 from tests.real.azurite import Azurite
-from tests.real.parts import AZURITE, Part, all_are_required
+from tests.real.parts import ALERTMANAGER, AZURITE, PROMETHEUS, REDMINE, Part, all_are_required
+from tests.real.prometheus import Prometheus
+from tests.real.redmine import Redmine
+from tests.real.redmine_folder import private_folder
+from tests.real.server import Server
 
 
 def require(part: Part) -> None:
@@ -18,6 +25,15 @@ def require(part: Part) -> None:
     if all_are_required():
         pytest.fail(part.reason())
     pytest.skip(part.reason())
+
+
+AnyServer = TypeVar("AnyServer", bound=Server)
+
+
+def _start(server: AnyServer, until: ExitStack) -> AnyServer:
+    until.callback(server.stop)
+    server.start()
+    return server
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +54,42 @@ def breakable_azurite(tmp_path: Path) -> Iterator[Azurite]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def start_alertmanager(
+    end_of_test: ExitStack, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Alertmanager]:
+    """Start an Alertmanager of the test's own, given the text of its configuration; it ends with the test."""
+    require(ALERTMANAGER)
+    return lambda config: _start(Alertmanager(tmp_path_factory.mktemp("alertmanager"), config), end_of_test)
+
+
+@pytest.fixture
+def start_prometheus(end_of_test: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Prometheus]:
+    """Start a Prometheus of the test's own, given the text of its configuration; it ends with the test."""
+    require(PROMETHEUS)
+    return lambda config: _start(Prometheus(tmp_path_factory.mktemp("prometheus"), config), end_of_test)
+
+
+@pytest.fixture
+def end_of_test() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def _the_redmine() -> Iterator[Redmine]:
+    require(REDMINE)
+    with private_folder() as folder:
+        server = Redmine(folder)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def redmine(_the_redmine: Redmine) -> Iterator[Redmine]:
+    """One Redmine for all tests; `redmine.new_project()` is the test's own. Break it freely: it is mended after."""
+    yield _the_redmine
+    _the_redmine.mend()

@@ -1,6 +1,7 @@
 """Gets the missing parts where this machine allows it; what cannot be had is said and left to the table.
 
-apt only as root on Debian; npm only below tests/tools. Nothing else on the machine is changed.
+apt only as root on Debian; npm only below tests/tools. Nothing else on the machine is changed. As with any apt
+install, Debian may start a package's own server too, on its usual port; tests use none of these.
 """
 
 from __future__ import annotations
@@ -18,29 +19,34 @@ _STAMP = parts.TOOLS / "node_modules" / "installed"
 
 
 def get_missing() -> None:
-    """Install what is missing; a second call costs a few milliseconds."""
-    _apt(_packages())
+    """Install what is missing; a second call costs half a second, for the parts are asked for their versions."""
+    _apt(_wanted())
     if not os.environ.get(parts.AZURITE.variable):
         _npm()
 
 
-def _packages() -> list[str]:
+def _wanted() -> list[parts.Part]:
     # A part whose variable is set was chosen by a person; if it is not there, another one is not what they want.
-    named = {part for part in parts.PARTS if os.environ.get(part.variable)}
-    wanted = [package for part in parts.missing() if part not in named for package in part.apt]
+    return [part for part in parts.missing() if not os.environ.get(part.variable)]
+
+
+def _packages(wanted: list[parts.Part]) -> list[str]:
+    packages = [package for part in wanted for package in part.apt]
     # npm is no part: it is asked for only where it has something to do. NodeSource's nodejs has it inside.
-    if shutil.which("npm") is None and parts.AZURITE not in named and parts.AZURITE.find() is None:
-        wanted.append("npm")
-    return wanted
+    if shutil.which("npm") is None and parts.AZURITE in wanted:
+        packages.append("npm")
+    return list(dict.fromkeys(packages))
 
 
-def _apt(packages: list[str]) -> None:
-    apt = shutil.which("apt-get")
+def _apt(wanted: list[parts.Part]) -> None:
+    packages, apt = _packages(wanted), shutil.which("apt-get")
     if not packages or not apt or os.geteuid() != 0:
         return
-    print(f"installing {' '.join(packages)} with apt", flush=True)
+    print(f"installing {' '.join(packages)} with apt (once; a minute or two)", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     _run([apt, "update", "-qq"], environment=environment)
+    if answers := "".join(f"{line}\n" for part in wanted for line in part.debconf):
+        _run(["debconf-set-selections"], said=answers)
     _run([apt, "install", "-y", "-qq", "--no-install-recommends", *packages], environment=environment)
 
 
@@ -55,10 +61,11 @@ def _npm() -> None:
         _STAMP.write_text(lock)
 
 
-def _run(command: list[str], *, folder: Path | None = None, environment: dict[str, str] | None = None) -> bool:
-    answer = subprocess.run(
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
+def _run(
+    command: list[str], *, folder: Path | None = None, environment: dict[str, str] | None = None, said: str = ""
+) -> bool:
+    """Run it with `said` as its input; print the end of what it said itself where it fails."""
+    answer = subprocess.run(command, cwd=folder, env=environment, input=said, capture_output=True, text=True)
     if answer.returncode:
         last = (answer.stderr or answer.stdout).strip().splitlines()[-5:]
         print(f"{Path(command[0]).name} failed: {' / '.join(last)}", flush=True)

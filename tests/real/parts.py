@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from pathlib import Path
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 #: daemons stand where an ordinary user's PATH does not look
 SYSTEM_FOLDERS = ("/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin")
+#: made by Debian's package: migrated, with the default trackers, statuses, roles and workflows, and nothing else
+REDMINE_DATABASE = Path("/var/lib/dbconfig-common/sqlite3/redmine/instances/default/redmine_default")
 
 
 def version_by_flag(program: Path) -> str:
@@ -27,6 +30,12 @@ def version_by_flag(program: Path) -> str:
     return answer.stdout.partition("\n")[0].strip() if answer.returncode == 0 else ""
 
 
+def version_in_words(program: Path) -> str:
+    """Return 2.42.0 where `program --version` says "prometheus, version 2.42.0 (branch: ...)"; "" without one."""
+    said = re.search(r"\bversion (\S+)", version_by_flag(program))
+    return said[1] if said else ""
+
+
 def version_of_package(script: Path) -> str:
     """Return the version of the npm package that this script belongs to; "" when it has none."""
     for folder in script.parents:
@@ -35,9 +44,21 @@ def version_of_package(script: Path) -> str:
     return ""
 
 
+def version_of_redmine(rack_file: Path) -> str:
+    """Return the version of the Redmine around this config.ru; "" where tests cannot copy its empty database."""
+    source = rack_file.parent / "lib/redmine/version.rb"
+    if not source.is_file() or not os.access(REDMINE_DATABASE, os.R_OK):
+        return ""
+    numbers = re.findall(r"^ +(?:MAJOR|MINOR|TINY) += (\d+)", source.read_text(), re.MULTILINE)
+    return ".".join(numbers)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One program. `places` are names on PATH or paths; `variable` names the environment variable that wins."""
+    """One program. `places` are names on PATH or paths; `variable` names the environment variable that wins.
+
+    `debconf`: the answers that its packages would otherwise ask a person for, as debconf-set-selections reads them.
+    """
 
     name: str
     variable: str
@@ -46,6 +67,7 @@ class Part:
     how: str
     apt: tuple[str, ...] = ()
     needs: tuple[Part, ...] = ()
+    debconf: tuple[str, ...] = ()
 
     def find(self) -> Path | None:
         """Return the program's path; None when it, or a part that it needs, is not here or does not run."""
@@ -78,8 +100,44 @@ AZURITE = Part(
     "npm ci --ignore-scripts in tests/tools, or AZURITE_JS=<.../azurite/dist/src/table/main.js>",
     needs=(NODE,),
 )
+PROMETHEUS = Part(
+    "prometheus", "PROMETHEUS", ("prometheus",), version_in_words, "apt install prometheus", apt=("prometheus",)
+)
+PROMTOOL = Part("promtool", "PROMTOOL", ("promtool",), version_in_words, "apt install prometheus", apt=("prometheus",))
+ALERTMANAGER = Part(
+    "alertmanager",
+    "ALERTMANAGER",
+    ("prometheus-alertmanager", "alertmanager"),  # Debian's name, the project's own
+    version_in_words,
+    "apt install prometheus-alertmanager",
+    apt=("prometheus-alertmanager",),
+)
+AMTOOL = Part(
+    "amtool",
+    "AMTOOL",
+    ("amtool",),
+    version_in_words,
+    "apt install prometheus-alertmanager",
+    apt=("prometheus-alertmanager",),
+)
+BUNDLE = Part("bundle", "BUNDLE", ("bundle",), version_by_flag, "apt install ruby-bundler")
+PUMA = Part("puma", "PUMA", ("puma",), version_by_flag, "apt install puma")
+REDMINE = Part(
+    "redmine",
+    "REDMINE_RU",
+    ("/usr/share/redmine/config.ru",),
+    version_of_redmine,
+    "apt install redmine redmine-sqlite puma, as root on Debian, with its default database in SQLite",
+    apt=("redmine", "redmine-sqlite", "puma"),
+    needs=(BUNDLE, PUMA),
+    debconf=(
+        "redmine redmine/instances/default/dbconfig-install boolean true",
+        "redmine redmine/instances/default/database-type select sqlite3",
+        "redmine redmine/default-language select en",
+    ),
+)
 
-PARTS = (NODE, AZURITE)
+PARTS = (NODE, AZURITE, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL, REDMINE)
 
 
 def table() -> str:
@@ -99,5 +157,5 @@ def all_are_required() -> bool:
 def _line(part: Part) -> str:
     found = part.find()
     if found is None:
-        return f"  {part.name:<10} missing  {part.how}"
-    return f"  {part.name:<10} found    {part.version(found)}"
+        return f"  {part.name:<12} missing  {part.how}"
+    return f"  {part.name:<12} found    {part.version(found)}"
