@@ -242,7 +242,7 @@ class Shelf(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(Shelf, Protocol):
     """Durable truth. Any method raises StoreError when the store is away or slow; all times are aware UTC.
 
     Safe to call from several threads and processes at once.
@@ -318,6 +318,10 @@ class Store(Protocol):
 
     def waiting(self, receiver: str = "") -> int:
         """Return how many deliveries are not settled (dead ones do not count)."""
+        ...
+
+    def owing(self, receiver: str) -> set[str]:
+        """Return the keys of the alerts that a receiver is still owed something for (dead letters do not count)."""
         ...
 
     def oldest_waiting(self) -> datetime | None:

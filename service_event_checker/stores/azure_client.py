@@ -25,6 +25,7 @@ CONNECT_SECONDS = 2
 READ_SECONDS = 3
 THREADS = 16
 _NO_LONGER_SO = frozenset({404, 409, 412})  # missing, already there, changed
+ANY = "*"  # as the ETag of a delete: whatever is there
 _PAGE = 1000  # rows of one answer; the service gives no more
 
 Argument = TypeVar("Argument")

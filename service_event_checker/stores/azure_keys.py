@@ -23,6 +23,7 @@ DEAD = "x"  # a dead letter
 PARTITIONS = tuple(f"{number:x}" for number in range(BUCKETS))
 RESOLVED = "resolved"  # partition of the resolved table that lists the newest episodes, latest first
 POINTERS = "pointers"
+KEPT = "kept"  # begins the partition of a shelf of things put aside
 SETTINGS = "settings"
 SLOTS = "slots"
 
@@ -46,6 +47,10 @@ def partition(key: str) -> str:
 
 def pointer_partition(receiver: str, external_id: str) -> str:
     return POINTERS + digest(receiver, external_id)[0]
+
+
+def shelf_partition(shelf: str) -> str:
+    return KEPT + digest(shelf)
 
 
 def after(prefix: str) -> str:

@@ -9,10 +9,12 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from service_event_checker.core.lanes import Lane, in_order
-from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
+from service_event_checker.core.mirrors import STATUSES_MAX
+from service_event_checker.core.model import Alert, Delivery, Kept, Link, Slot, Transition
 from service_event_checker.stores import azure_keys, codec
 
 SCHEMA = 1
@@ -142,6 +144,24 @@ def setting_entity(name: str, value: str, op: str) -> dict[str, Any]:
     return {**row, "name": name[:1000], **document_of(value)}
 
 
+def kept_entity(kept: Kept) -> dict[str, Any]:
+    """Return the row of a thing put aside; what does not fit is for the caller to hear of, it is never shortened."""
+    row = _row(azure_keys.shelf_partition(kept.shelf), azure_keys.digest(kept.id), "")
+    at = azure_keys.sortable(codec.micros(kept.at))
+    columns = {"shelf": kept.shelf, "id": kept.id, "source": kept.source, "at": at}
+    return {**row, **columns, **document_of(kept.doc)}
+
+
+def load_kept(entity: Entity) -> Kept:
+    return Kept(
+        shelf=entity["shelf"],
+        id=entity["id"],
+        source=entity["source"],
+        at=codec.from_micros(int(entity["at"])),
+        doc=text_of(entity),
+    )
+
+
 def document_of(text: str) -> dict[str, Any]:
     """Return the properties that hold a text: itself, or packed in pieces when it is long."""
     if len(text) <= PLAIN_MAX:
@@ -216,6 +236,9 @@ def _short_alert(alert: Alert, length: int) -> Alert:
         annotations=dict(_short_pairs(alert.annotations, length)),
         links={receiver: _short(url, length) for receiver, url in alert.links.items()},
         note_ids=tuple(_short(note_id, length) for note_id in alert.note_ids),
+        origin=_short(alert.origin, length),
+        heard=dict(islice(alert.heard.items(), length)),
+        mirrored={pair: times[-STATUSES_MAX:] for pair, times in islice(alert.mirrored.items(), length)},
     )
 
 

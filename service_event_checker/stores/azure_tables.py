@@ -19,6 +19,7 @@ from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.model import (
     Alert,
     Delivery,
+    Kept,
     Link,
     Slot,
     Transition,
@@ -40,6 +41,7 @@ from service_event_checker.stores import (
     azure_keys,
     azure_page,
     azure_rows,
+    azure_shelf,
     codec,
 )
 from service_event_checker.stores.azure_client import Change, Raced, Tables, etag_of
@@ -174,6 +176,11 @@ class AzureTablesStore:
         rows = self._scan(azure_keys.LANE, where, {"receiver": receiver}, columns=["waiting"])
         return sum(row["waiting"] for row in rows)
 
+    def owing(self, receiver: str) -> set[str]:
+        where = "waiting gt 0 and receiver eq @receiver"
+        rows = self._scan(azure_keys.LANE, where, {"receiver": receiver}, columns=["key"])
+        return {str(row["key"]) for row in rows}
+
     def oldest_waiting(self) -> datetime | None:
         made = [row["made_at"] for row in self._scan(azure_keys.LANE, "waiting gt 0", columns=["made_at"])]
         oldest = min(made, default=azure_keys.NEVER)
@@ -256,6 +263,18 @@ class AzureTablesStore:
         elif not self._written(azure_client.create(row)):
             return self.setting(name) or ""
         return value
+
+    def keep(self, items: Iterable[Kept]) -> None:
+        azure_shelf.keep(self.tables, self.active, items)
+
+    def kept(self, shelf: str, *, source: str = "", limit: int = 200) -> list[Kept]:
+        return azure_shelf.newest(self.active, shelf, source, limit)
+
+    def unkeep(self, shelf: str, id: str) -> bool:
+        return azure_shelf.remove(self.active, shelf, id)
+
+    def trim(self, shelf: str, *, before: datetime, per_source: int) -> int:
+        return azure_shelf.trim(self.active, shelf, before, per_source)
 
     def ping(self) -> None:
         self.set_setting("ping", "")

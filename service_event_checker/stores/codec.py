@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
@@ -12,6 +13,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALERT = TypeAdapter(Alert)
 _DELIVERY = TypeAdapter(Delivery)
 _LINK = TypeAdapter(Link)
+# As a link was written before `sent` told when. Inside a text the quotes would be escaped.
+_SENT_WITHOUT_TIMES = re.compile(r'"sent":\[[^\]]*\]')
 _SLOT = TypeAdapter(Slot)
 _TIMELINE = TypeAdapter(tuple[Transition, ...])
 _QUEUE = TypeAdapter(tuple[Delivery, ...])
@@ -46,7 +49,7 @@ def dump_link(link: Link) -> str:
 
 
 def load_link(text: str) -> Link:
-    return _LINK.validate_json(text)
+    return _LINK.validate_json(_SENT_WITHOUT_TIMES.sub('"sent":{}', text, count=1))
 
 
 def dump_slot(slot: Slot) -> str:

@@ -31,7 +31,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.errors import StoreConflict, StoreError
-from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
+from service_event_checker.core.model import Alert, Delivery, Kept, Link, Slot, Transition
 from service_event_checker.core.ports import (
     Claimed,
     Conflict,
@@ -43,7 +43,7 @@ from service_event_checker.core.ports import (
     Settled,
     Write,
 )
-from service_event_checker.stores import codec, sql_outbox, sql_page, sql_rows
+from service_event_checker.stores import codec, sql_outbox, sql_page, sql_rows, sql_shelf
 from service_event_checker.stores.sql_schema import upgrade
 from service_event_checker.stores.sql_tables import (
     alerts,
@@ -191,6 +191,11 @@ class SqlStore:
         with self._read() as connection:
             return connection.scalar(wanted.where(deliveries.c.receiver == receiver) if receiver else wanted) or 0
 
+    def owing(self, receiver: str) -> set[str]:
+        owed = select(deliveries.c.key).where(deliveries.c.receiver == receiver, deliveries.c.dead.is_(False))
+        with self._read() as connection:
+            return set(connection.scalars(owed.distinct()))
+
     def oldest_waiting(self) -> datetime | None:
         with self._read() as connection:
             oldest = connection.scalar(select(func.min(deliveries.c.created_at)).where(deliveries.c.dead.is_(False)))
@@ -278,6 +283,22 @@ class SqlStore:
                 return str(held)
             sql_rows.upsert(connection, settings, {"name": name}, {"value": value})
         return value
+
+    def keep(self, items: Iterable[Kept]) -> None:
+        with self._write() as connection:
+            sql_shelf.put(connection, items)
+
+    def kept(self, shelf: str, *, source: str = "", limit: int = 200) -> list[Kept]:
+        with self._read() as connection:
+            return sql_shelf.newest(connection, shelf, source, limit)
+
+    def unkeep(self, shelf: str, id: str) -> bool:
+        with self._write() as connection:
+            return sql_shelf.remove(connection, shelf, id)
+
+    def trim(self, shelf: str, *, before: datetime, per_source: int) -> int:
+        with self._write() as connection:
+            return sql_shelf.trim(connection, shelf, codec.micros(before), per_source)
 
     def ping(self) -> None:
         with self._write() as connection:

@@ -101,6 +101,19 @@ links = Table(
     Index("links_external", "receiver", "external_id"),
 )
 
+# What was put aside: refused bodies, events that wait for their object.
+kept = Table(
+    "kept",
+    metadata,
+    Column("shelf", String(60), primary_key=True),
+    Column("id", String(255), primary_key=True),
+    Column("source", String(255), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("kept_newest", "shelf", "at", "id"),
+    Index("kept_source", "shelf", "source", "at", "id"),
+)
+
 slots = Table(
     "slots",
     metadata,

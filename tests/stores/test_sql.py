@@ -12,18 +12,20 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from sqlalchemy import event, inspect, select, update
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, event, inspect, select, update
 
 from service_event_checker.core.errors import StoreError
-from service_event_checker.core.model import Verb
+from service_event_checker.core.model import Kept, Verb
 from service_event_checker.core.ports import Query, Settled
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import BUSY_SECONDS, SqlStore
-from service_event_checker.stores.sql_schema import upgrade
-from service_event_checker.stores.sql_tables import deliveries, metadata
+from service_event_checker.stores.sql_schema import MIGRATIONS, upgrade
+from service_event_checker.stores.sql_tables import deliveries, links, metadata
 from tests.factories import NOW
 from tests.stores.conftest import sqlite_store
-from tests.stores.steps import claim, claim_one, commit, ending, new_alert, opened, opening, pay
+from tests.stores.steps import at_once, claim, claim_one, commit, ending, link_of, new_alert, opened, opening, pay
 
 
 @pytest.fixture
@@ -93,6 +95,45 @@ def test_an_upgrade_makes_the_tables_that_the_statements_name_and_may_be_repeate
     for table in metadata.sorted_tables:
         assert {column["name"] for column in made.get_columns(table.name)} == set(table.columns.keys())
         assert {index["name"] for index in made.get_indexes(table.name)} >= {index.name for index in table.indexes}
+
+
+def test_a_database_of_the_first_schema_is_upgraded_with_all_that_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "checker.db"
+    first_schema(path)
+    store = SqlStore(f"sqlite:///{path}")
+    alert = opened(store)
+    delivery = claim_one(store)
+    store.settle(delivery, Settled(link=link_of(delivery)), NOW)
+    as_the_first_version_wrote_links(store)
+
+    at_once(lambda _: upgrade(store.engine), range(4))
+    store.keep([Kept(shelf="parked", id="one", source="pager", at=NOW, doc="{}")])
+
+    assert store.get([alert.key]) == {alert.key: alert}
+    assert store.link_by("slack", "T-1") == link_of(delivery)
+    assert len(store.kept("parked")) == 1
+    assert set(inspect(store.engine).get_table_names()) == {*metadata.tables, "alembic_version"}
+    store.close()
+
+
+def first_schema(path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+
+
+def as_the_first_version_wrote_links(store: SqlStore) -> None:
+    """Put `sent` back to the list of words without times that it was."""
+    with store.engine.begin() as connection:
+        (doc,) = connection.scalars(select(links.c.doc)).all()
+        old = doc.replace('"sent":{}', '"sent":[]').replace(',"updated_at":null', "")
+        assert '"sent":[]' in old
+        assert "updated_at" not in old
+        connection.execute(update(links).values(doc=old))
 
 
 def impatient(store: SqlStore) -> None:
