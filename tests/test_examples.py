@@ -61,17 +61,21 @@ def test_a_label_chooses_where_an_alert_goes(folder: Path, label: str, receivers
     assert said.strip() == receivers
 
 
-def test_its_messages_come_to_both_addresses_with_the_token(
+def test_its_messages_come_to_both_addresses_with_the_token_and_so_does_the_end(
     folder: Path, start_alertmanager: Callable[[str], Alertmanager]
 ) -> None:
-    config = (folder / "alertmanager.yml").read_text().replace("group_wait: 10s", "group_wait: 1s")
+    config = (folder / "alertmanager.yml").read_text()
+    fast = config.replace("group_wait: 10s", "group_wait: 1s").replace("group_interval: 1m", "group_interval: 1s")
     with Webhooks() as webhooks:
-        here = config.replace("https://outages.example.com", webhooks.url)
+        here = fast.replace("https://outages.example.com", webhooks.url)
         alertmanager = start_alertmanager(here.replace("webhook.token", str(folder / "webhook.token")))
         alertmanager.fire(alertname="DiskFull", ticket="both")
-        webhooks.next(), webhooks.next()
+        fired = [webhooks.next()["status"], webhooks.next()["status"]]
+        alertmanager.resolve(alertname="DiskFull", ticket="both")
+        over = [webhooks.next()["status"], webhooks.next()["status"]]
 
-    assert {request.path for request in webhooks.requests} == {"/alert", "/webhook"}
+    assert (fired, over) == (["firing", "firing"], ["resolved", "resolved"])
+    assert sorted(request.path for request in webhooks.requests) == ["/alert", "/alert", "/webhook", "/webhook"]
     assert {request.headers["Authorization"] for request in webhooks.requests} == {"Bearer canary-4711"}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from tests.real.http_server import CALL_SECONDS, HttpServer
+from tests.real.http_server import HttpServer
 from tests.real.parts import ALERTMANAGER
 
 
@@ -49,7 +49,7 @@ class Alertmanager(HttpServer):
 
     def post_alerts(self, *alerts: Mapping[str, Any]) -> None:
         """Post alerts as Prometheus does: labels, and if wanted annotations, startsAt, endsAt, generatorURL."""
-        self._call("POST", "/alerts", json=list(alerts))
+        self._ask("POST", "/alerts", json=list(alerts))
 
     def fire(self, **labels: str) -> None:
         """Post one firing alert; without a repetition it is over after resolve_timeout, five minutes."""
@@ -61,12 +61,12 @@ class Alertmanager(HttpServer):
 
     def alerts(self, **query: str) -> list[dict[str, Any]]:
         """Return what it holds as firing; silenced and inhibited ones too, as `suppressed`."""
-        found: list[dict[str, Any]] = self._call("GET", "/alerts", params=query).json()
+        found: list[dict[str, Any]] = self._ask("GET", "/alerts", params=query).json()
         return found
 
     def status(self) -> dict[str, Any]:
         """Return its own state; `uptime` is the time of its start."""
-        found: dict[str, Any] = self._call("GET", "/status").json()
+        found: dict[str, Any] = self._ask("GET", "/status").json()
         return found
 
     def silence(self, **labels: str) -> str:
@@ -75,9 +75,9 @@ class Alertmanager(HttpServer):
         now = datetime.now(UTC)
         times = {"startsAt": now.isoformat(), "endsAt": (now + timedelta(hours=1)).isoformat()}
         body = {"matchers": matchers, **times, "createdBy": "test", "comment": "test"}
-        return str(self._call("POST", "/silences", json=body).json()["silenceID"])
+        return str(self._ask("POST", "/silences", json=body).json()["silenceID"])
 
-    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
-        answer = requests.request(method, f"{self.url}/api/v2{path}", timeout=CALL_SECONDS, **options)
+    def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
+        answer = self.call(method, f"/api/v2{path}", **options)
         answer.raise_for_status()
         return answer

@@ -9,9 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import requests
-
-from tests.real.http_server import CALL_SECONDS, HttpServer
+from tests.real.http_server import HttpServer
 from tests.real.parts import PROMETHEUS
 
 #: the alert that `watching` has: a target that cannot be scraped
@@ -65,7 +63,7 @@ class Prometheus(HttpServer):
         return float(found[0]["value"][1]) if found else None
 
     def _data(self, path: str, **query: str) -> dict[str, Any]:
-        answer = requests.get(f"{self.url}/api/v1{path}", params=query, timeout=CALL_SECONDS)
+        answer = self.call("GET", f"/api/v1{path}", params=query)
         answer.raise_for_status()
         data: dict[str, Any] = answer.json()["data"]
         return data

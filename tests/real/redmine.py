@@ -14,7 +14,7 @@ from typing import Any
 import requests
 
 from tests.real import redmine_folder
-from tests.real.http_server import CALL_SECONDS, HttpServer
+from tests.real.http_server import HttpServer
 from tests.real.parts import REDMINE
 
 #: API keys, 40 hex digits as Redmine's own: of `alertbot` and Jane, both Developers, and of the administrator
@@ -27,7 +27,7 @@ _PAGE = 100
 
 
 class Redmine(HttpServer):
-    """Keeps its data over `kill` and `start`. `folder` must be reachable for www-data: `redmine_folder.private_folder`.
+    """Keeps its data over `kill` and `start`. `folder` is empty at first, and one of `redmine_folder.private_folder`.
 
     The project `ops` is everybody's; `new_project` gives a test one of its own.
     """
@@ -119,16 +119,12 @@ class Redmine(HttpServer):
         return int(self._get(f"/projects/{_PARENT}.json")["project"]["id"])
 
     def _get(self, path: str, **query: str | int) -> dict[str, Any]:
-        answer = requests.get(
-            self.url + path, params=query, headers={"X-Redmine-API-Key": ADMIN_KEY}, timeout=CALL_SECONDS
-        )
+        answer = self.call("GET", path, params=query, headers={"X-Redmine-API-Key": ADMIN_KEY})
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
 
     def _write(self, method: str, path: str, body: dict[str, Any], key: str) -> requests.Response:
-        answer = requests.request(
-            method, self.url + path, json=body, headers={"X-Redmine-API-Key": key}, timeout=CALL_SECONDS
-        )
+        answer = self.call(method, path, json=body, headers={"X-Redmine-API-Key": key})
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer
