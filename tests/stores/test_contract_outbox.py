@@ -340,6 +340,17 @@ def test_another_verb_that_dies_lets_the_lane_go_on(store: Store) -> None:
     assert pay(store, Settled()) == [Verb.CLOSE]
 
 
+def test_an_alert_is_owed_to_a_receiver_until_all_is_settled_or_given_up(store: Store) -> None:
+    one, two = opened(store, "one", ("slack", "jira")), opened(store, "two", ("slack",))
+    commit(store, noting(one))
+    assert (store.owing("slack"), store.owing("jira"), store.owing("sms")) == ({one.key, two.key}, {one.key}, set())
+
+    pay(store, Settled())
+    pay(store, GONE, "jira")
+
+    assert (store.owing("slack"), store.owing("jira")) == (set(), set())
+
+
 def test_dead_letters_are_told_newest_first(store: Store) -> None:
     for number in (3, 1, 2):
         alert = new_alert(f"n{number}")
