@@ -93,6 +93,13 @@ class CheckerConfig(Model):
     name: str = ""
 
 
+class SourceConfig(Model):
+    """What every source has that sends to us and can be asked as well. `every`: how often it is asked."""
+
+    kind: str
+    every: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=5)
+
+
 class DestinationConfig(Model):
     """What every destination has. An adapter's Config adds `kind: Literal["<module name>"]` and its own keys.
 

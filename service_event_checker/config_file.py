@@ -10,16 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 
-from service_event_checker.config import CheckerConfig, DestinationConfig, Model
+from service_event_checker.config import CheckerConfig, DestinationConfig, Model, SourceConfig
 from service_event_checker.config_problems import explain, nearest
 from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
+from service_event_checker.core.mirrors import ALERT, Mirrors
+from service_event_checker.core.model import Verb
 from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
 
+_Mirrored = Literal["update", "note", "ack", "unack", "close"]
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 ModelT = TypeVar("ModelT", bound=Model)
 
@@ -46,8 +49,10 @@ class Entry(Generic[ModelT]):
 class Config:
     checkers: tuple[Entry[CheckerConfig], ...]
     destinations: tuple[Entry[DestinationConfig], ...]
+    sources: tuple[Entry[SourceConfig], ...]
     rules: tuple[Rule, ...]
     silences: tuple[Silence, ...]
+    mirrors: Mirrors = Mirrors()
 
 
 class _RuleEntry(Model):
@@ -65,12 +70,20 @@ class _SilenceEntry(Model):
     reason: str
 
 
+class _MirrorEntry(Model):
+    from_: str = Field(alias="from")
+    to: str
+    verbs: dict[_Mirrored, tuple[_Mirrored, ...]]
+
+
 class File(Model):
     schema_: str = Field(default="", alias="$schema")
     checkers: dict[str, dict[str, Any]] = {}
     destinations: dict[str, dict[str, Any]] = {}
+    sources: dict[str, dict[str, Any]] = {"alertmanager": {"kind": "alertmanager"}}
     rules: tuple[_RuleEntry, ...] = ()
     silences: tuple[_SilenceEntry, ...] = ()
+    mirrors: tuple[_MirrorEntry, ...] = ()
 
 
 def load(
@@ -79,9 +92,10 @@ def load(
     *,
     checker_config: Callable[[str], type[CheckerConfig] | None],
     destination_config: Callable[[str], type[DestinationConfig] | None],
+    source_config: Callable[[str], type[SourceConfig] | None],
     kinds: Callable[[str], Sequence[str]],
 ) -> Config:
-    """Read and check the file. `kinds("checkers")` and `kinds("destinations")` list what there is, for hints.
+    """Read and check the file. `kinds("checkers")`, "destinations" and "sources" list what there is, for hints.
 
     Raises ConfigError with every mistake found.
     """
@@ -91,13 +105,15 @@ def load(
         raise ConfigError(path.name, problems)
     checkers = _entries("checkers", file.checkers, environ, checker_config, kinds, problems)
     destinations = _entries("destinations", file.destinations, environ, destination_config, kinds, problems)
+    sources = _entries("sources", file.sources, environ, source_config, kinds, problems)
     rules = tuple(_rule(number, rule, file.destinations, problems) for number, rule in enumerate(file.rules))
     silences = tuple(_silence(number, entry, problems) for number, entry in enumerate(file.silences))
+    mirrors = _mirrors(file.mirrors, file.destinations, problems)
     if len({name for rule in file.rules for name in rule.send}) > RECEIVERS_MAX:
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Join some of them in the remote systems")
     if problems:
         raise ConfigError(path.name, problems)
-    return Config(checkers, destinations, rules, silences)
+    return Config(checkers, destinations, sources, rules, silences, mirrors)
 
 
 def _read(path: Path) -> Any:
@@ -215,6 +231,21 @@ def _silence(number: int, entry: _SilenceEntry, problems: list[str]) -> Silence:
     if not parts and len(problems) == found:
         problems.append(f'{where}.match: would silence everything. Say what, like source="github"')
     return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason)
+
+
+def _mirrors(entries: Sequence[_MirrorEntry], destinations: Mapping[str, Any], problems: list[str]) -> Mirrors:
+    tables: dict[tuple[str, str], dict[Verb, tuple[Verb, ...]]] = {}
+    for number, entry in enumerate(entries):
+        where, pair = f"mirrors[{number}]", (entry.from_, entry.to)
+        for field, name in (("from", entry.from_), ("to", entry.to)):
+            if name not in destinations and (field, name) != ("to", ALERT):
+                problems.append(f'{where}.{field}: "{name}" is no destination.{nearest(name, list(destinations))}')
+        if pair in tables or entry.from_ == entry.to:
+            problems.append(f"{where}: names {entry.from_} -> {entry.to} again. Write each pair once")
+        tables[pair] = {Verb(verb): tuple(map(Verb, owed)) for verb, owed in entry.verbs.items()}
+        if entry.to == ALERT and tables[pair] not in ({Verb.CLOSE: (Verb.CLOSE,)}, {Verb.CLOSE: ()}):
+            problems.append(f'{where}.verbs: the alert itself can only end. Write {{"close": ["close"]}}')
+    return Mirrors(tables)
 
 
 def _matchers(texts: Sequence[str], where: str, problems: list[str]) -> tuple[matchers.Matcher, ...]:

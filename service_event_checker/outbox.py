@@ -189,7 +189,8 @@ class Outbox:
             if error.reason.ambiguous and _makes_something(delivery, receiver):
                 raise _Ambiguous(error, self._clock()) from error
             raise
-        return Settled(link=_stamped(changed, delivery.verb, receiver, destination, self._clock()))
+        stamped = _stamped(changed, delivery.verb, receiver, destination, self._clock())
+        return Settled(link=None if stamped in claimed.links else stamped)  # what others wrote meanwhile stays
 
     def _create(self, claimed: Claimed, link: Link | None, receiver: Receiver, destination: Destination) -> Outcome:
         """Make the object unless it is there; never before an earlier try can no longer surprise us."""
@@ -281,7 +282,8 @@ class Outbox:
         """Return what the alert itself is to be told of the outcome: a new link, a dead letter, a dry run."""
         delivery = claimed.delivery
         linked = isinstance(outcome, Settled) and outcome.link is not None and delivery.verb is Verb.OPEN
-        rehearsed = isinstance(outcome, Rehearsed) and delivery.verb is Verb.OPEN
+        shadow = self.book.receivers[delivery.receiver].shadow
+        rehearsed = isinstance(outcome, Rehearsed) and (shadow or delivery.verb is Verb.OPEN)
         if not (linked or rehearsed or isinstance(outcome, Dead)):
             return None
         head: Alert | None = self.store.get([delivery.key]).get(delivery.key)
@@ -290,6 +292,8 @@ class Outbox:
         now = self._clock()
         if isinstance(outcome, Dead):
             return rules.gave_up(delivery, head, outcome.reason, self.book, now)
+        if isinstance(outcome, Rehearsed) and shadow:
+            return rules.shadowed(head, delivery, outcome.text, now)
         if isinstance(outcome, Rehearsed):
             return rules.rehearsed(head, delivery.receiver, outcome.text, self.book, now)
         if isinstance(outcome, Settled) and outcome.link is not None:

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import structlog
 
+from service_event_checker import parked
 from service_event_checker.core import rules, tracker
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, StoreConflict
-from service_event_checker.core.model import Alert, Event, Kind, Snapshot, Why
+from service_event_checker.core.model import Alert, Event, EventStatus, Kind, Link, Snapshot, Status, Why
 from service_event_checker.core.ports import Conflict, Done, IdTaken, Store, Write
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.metrics import TRANSITIONS
 
 CONFLICTS_MAX = 20  # rounds; each round at least one writer of a contended alert wins
+RECEIPT_WITHIN = timedelta(minutes=1)  # clocks differ; what nobody did later than this is not our own doing
 _OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.MISSED})
+_STATUS_OF = {
+    EventStatus.ACKNOWLEDGED: Status.ACKNOWLEDGED,
+    EventStatus.UNACKNOWLEDGED: Status.FIRING,
+    EventStatus.RESOLVED: Status.RESOLVED,
+}
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An event whose alert is known, and the link of the object that it came from, if it came from one."""
+
+    event: Event
+    link: Link | None = None
 
 
 class Pipeline:
@@ -35,12 +51,26 @@ class Pipeline:
         """Commit what the events change and return the alerts that exist then, by key.
 
         When this returns, all of it is durable. Raises StoreError (what was not committed may be sent again;
-        a repetition changes nothing) and InvalidInput.
+        a repetition changes nothing) and InvalidInput. An event that names an object which nobody knows yet is
+        parked, and is taken up by `unpark`.
         """
+        known, unknown = self._recognised(events)
         found: dict[str, Alert] = {}
-        for group in _rounds(map(clean, events)):
+        for group in _rounds(known):
             found |= self._settle_round(group, now, first_good_at)
+        parked.park(self.store, unknown, now)
         return found
+
+    def unpark(self, now: datetime) -> int:
+        """Take up what waited for its object; return how many events found it."""
+        taken = 0
+        for kept, event in parked.waiting(self.store, self.book, now):
+            known, _ = self._recognised([event])
+            if known:
+                self._settle_round({known[0].event.key: known[0]}, now, None)
+                self.store.unkeep(parked.SHELF, kept.id)
+                taken += 1
+        return taken
 
     def request(self, key: str, receiver: str, *, actor: str, now: datetime) -> Alert:
         """Let a person add a receiver to an open alert, as `/CreateTicket` does; a repetition changes nothing.
@@ -69,6 +99,27 @@ class Pipeline:
         writes = [rules.release(alert, self.book, now) for alert in self.store.withheld_alerts()]
         return len(self._commit([write for write in writes if write], now))
 
+    def commit(self, write: Write, now: datetime) -> bool:
+        """Commit what somebody else has decided; False when the alert was changed meanwhile. Raises StoreError."""
+        (result,) = self._commit([write], now)
+        return isinstance(result, Done)
+
+    def _recognised(self, events: Iterable[Event]) -> tuple[list[_Seen], list[Event]]:
+        """Return the events with the alert that each speaks of, and those whose object is not known."""
+        known: list[_Seen] = []
+        unknown: list[Event] = []
+        for event in events:
+            link = self.store.link_by(*event.ref) if event.ref else None
+            alert = self.store.get([link.key]).get(link.key) if link else None
+            if event.ref and alert is None:
+                unknown.append(event)
+                continue
+            if alert:
+                event = replace(event, source=alert.source, fingerprint=alert.fingerprint)
+                event = replace(event, kind=alert.kind, test=alert.test)
+            known.append(_Seen(clean(event), link))
+        return known, unknown
+
     def _requestable(self, key: str, receiver: str) -> Alert:
         known = self.book.receivers.get(receiver)
         if known is None:
@@ -82,7 +133,7 @@ class Pipeline:
             raise InvalidInput("alert", f"{alert.internal_id} is over")
         return alert
 
-    def _settle_round(self, group: dict[str, Event], now: datetime, first_good_at: datetime | None) -> dict[str, Alert]:
+    def _settle_round(self, group: dict[str, _Seen], now: datetime, first_good_at: datetime | None) -> dict[str, Alert]:
         """Commit one event per key; a key that somebody else changed meanwhile is read and decided anew."""
         found: dict[str, Alert] = {}
         taken: dict[str, int] = {}
@@ -91,8 +142,8 @@ class Pipeline:
             known = self.store.get(waiting)
             found |= known
             writes = []
-            for key, event in waiting.items():
-                write = self._decide(known.get(key), event, now, first_good_at, taken.get(key, 0))
+            for key, seen in waiting.items():
+                write = self._decide(known.get(key), seen, now, first_good_at, taken.get(key, 0))
                 writes += [write] if write else []
             refused = self._commit_counting(writes, now, found, taken)
             waiting = {key: waiting[key] for key in refused}
@@ -101,8 +152,11 @@ class Pipeline:
         raise StoreConflict(f"{len(waiting)} alerts were changed by others {CONFLICTS_MAX} times in a row")
 
     def _decide(
-        self, known: Alert | None, event: Event, now: datetime, first_good_at: datetime | None, longer: int
+        self, known: Alert | None, seen: _Seen, now: datetime, first_good_at: datetime | None, longer: int
     ) -> Write | None:
+        if seen.link is not None and _says_nothing_new(seen.event, seen.link, known):
+            return None
+        event = self.book.mirrors.judged(seen.event)
         change = tracker.track(known, event, now, first_good_at=first_good_at)
         if change.alert is None or change.alert == known:
             return None
@@ -112,7 +166,8 @@ class Pipeline:
             return None  # maintenance is tracked only where a rule asks for it
         for _ in range(longer if opening else 0):
             alert = tracker.longer_id(alert)
-        return rules.route(alert, change.transitions, self.book, now)
+        write = rules.route(alert, change.transitions, self.book, now)
+        return replace(write, links=(*write.links, *_marked(seen)))
 
     def _commit_counting(
         self, writes: Sequence[Write], now: datetime, found: dict[str, Alert], taken: dict[str, int]
@@ -161,14 +216,35 @@ def tell(write: Write) -> None:
             TRANSITIONS.labels(alert.kind.value, transition.why.name.lower()).inc()
 
 
-def _rounds(events: Iterable[Event]) -> list[dict[str, Event]]:
+def _rounds(events: Iterable[_Seen]) -> list[dict[str, _Seen]]:
     """Split events so that each round has at most one per alert, in the order they came."""
-    rounds: list[dict[str, Event]] = []
+    rounds: list[dict[str, _Seen]] = []
     depth: dict[str, int] = {}
-    for event in events:
-        number = depth.get(event.key, 0)
-        depth[event.key] = number + 1
+    for seen in events:
+        key = seen.event.key
+        number = depth.get(key, 0)
+        depth[key] = number + 1
         if number == len(rounds):
             rounds.append({})
-        rounds[number][event.key] = event
+        rounds[number][key] = seen
     return rounds
+
+
+def _says_nothing_new(event: Event, link: Link, alert: Alert | None) -> bool:
+    """Whether a copy tells of an episode that is past, of its known end, or of nothing but what we did there."""
+    if alert is not None and link.episode != alert.episode:
+        return True
+    if event.status is EventStatus.RESOLVED and link.closed:
+        return True
+    sent_at = link.sent.get(_STATUS_OF[event.status]) if event.status in _STATUS_OF else None
+    return sent_at is not None and not event.actor and (event.at is None or event.at <= sent_at + RECEIPT_WITHIN)
+
+
+def _marked(seen: _Seen) -> tuple[Link, ...]:
+    """Return the link of a copy that was ended by its own system, or has come back to life there."""
+    if seen.link is None or seen.event.person:
+        return ()
+    if seen.event.status is EventStatus.RESOLVED:
+        return (replace(seen.link, closed=True),)
+    alive = seen.event.status in (EventStatus.ACKNOWLEDGED, EventStatus.UNACKNOWLEDGED)
+    return (replace(seen.link, closed=False),) if alive and seen.link.closed else ()

@@ -15,8 +15,10 @@ import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from service_event_checker import parked
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Slot
+from service_event_checker.core.ports import Store
 from service_event_checker.wiring import Services
 
 POLL_TICK = timedelta(seconds=1)  # the shortest interval that a checker may have
@@ -28,6 +30,10 @@ IDLE_SECONDS = 15.0  # a worker looks by itself this often; the tick wakes it wh
 STOP_SECONDS = 3.5  # App Service kills five seconds after SIGTERM
 ARCHIVE_SECONDS = 30.0
 START_RETRY_SECONDS = 2.0
+RECONCILE_TICK = timedelta(seconds=5)
+SHELVES = ("quarantine", parked.SHELF)
+KEPT_FOR = timedelta(days=30)
+KEPT_PER_SOURCE = 1000
 
 log = structlog.get_logger()
 
@@ -94,13 +100,16 @@ class Engine:
         ticks: dict[Callable[[], object], timedelta] = {
             self._poll_due: POLL_TICK,
             self._wake_due: services.look_every,
+            self._reconcile_due: RECONCILE_TICK,
             self._beat: HEARTBEAT,
             lambda: services.pipeline.release(_now()): timedelta(seconds=10),
+            lambda: services.pipeline.unpark(_now()): services.look_every * 2,
             lambda: services.test_mode.expire(_now()): timedelta(seconds=30),
             lambda: services.store.sweep(_now()): timedelta(seconds=15),
             self._archive: timedelta(seconds=60),
             services.tell_what_ends: timedelta(days=7),
             lambda: services.store.retain(_now() - services.retention): timedelta(hours=6),
+            lambda: _trim(services.store, _now()): timedelta(hours=1),
         }
         return {partial(self._unless_away, run): every for run, every in ticks.items()}
 
@@ -123,6 +132,19 @@ class Engine:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         for slot in self.services.poller.take_due():
             self._spawn(f"poll-{slot.name}", self._poll, slot)
+
+    def _reconcile_due(self) -> None:
+        slot = None if self._stopping.is_set() else self.services.reconciler.take_due()
+        if slot:
+            self._spawn("reconcile", self._reconcile, slot)
+
+    def _reconcile(self, slot: Slot) -> None:
+        try:
+            self.services.reconciler.run_taken(slot)
+        except StoreError as error:
+            log.warning("store_away", during="reconciliation", reason=str(error))
+        except Exception:  # noqa: BLE001  # the loop's one net; the next pass begins anew
+            log.exception("reconcile_failed")
 
     def _wake_due(self) -> None:
         """Wake the workers of what has become due by itself: one look for all of them."""
@@ -164,6 +186,12 @@ class Engine:
         thread = threading.Thread(target=run, args=args, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+
+def _trim(store: Store, now: datetime) -> None:
+    """Keep the shelves from growing: what was refused, and what waits for its object."""
+    for shelf in SHELVES:
+        store.trim(shelf, before=now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
 
 
 def last_heartbeat(services: Services) -> datetime | None:

@@ -17,8 +17,9 @@ import structlog
 from pydantic import SecretStr
 
 from service_checkers.selection import affects_us
-from service_event_checker import config_file, logs, plugins, sunset
-from service_event_checker.config import CheckerConfig, DestinationConfig
+from service_event_checker import alertmanager_api, config_file, logs, plugins, sunset
+from service_event_checker.alertmanager_api import Alertmanager
+from service_event_checker.config import CheckerConfig, DestinationConfig, SourceConfig
 from service_event_checker.config_file import Config, ConfigError, Entry
 from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.model import Receiver, Severity
@@ -28,11 +29,14 @@ from service_event_checker.mounts import refuses_network_mount
 from service_event_checker.outbox import Gate, Outbox
 from service_event_checker.pipeline import Pipeline
 from service_event_checker.polling import Poller, Watch
+from service_event_checker.reconciler import Reconciler
 from service_event_checker.test_mode import TestMode
 
 DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"
 MOUNTS = Path("/proc/mounts")
 DEFAULT_RETENTION_DAYS = 400
+RECONCILE_EVERY = timedelta(minutes=5)
+SOURCES: Mapping[str, type[SourceConfig]] = {"alertmanager": alertmanager_api.Config}
 AZURE_STORE = "AZURE_STORAGE_CONNECTION_STRING"
 LOOK_EVERY = timedelta(seconds=1)  # how soon what becomes due by itself is seen
 LOOK_AT_AZURE_EVERY = timedelta(seconds=3)  # there a look is sixteen billed reads
@@ -78,6 +82,7 @@ class Services:
     pipeline: Pipeline
     outbox: Outbox
     poller: Poller
+    reconciler: Reconciler
     test_mode: TestMode
     wakes: Wakes
     parts: tuple[Part, ...]
@@ -89,6 +94,10 @@ class Services:
         """Log one line per configured part."""
         for part in self.parts:
             log.info("part", section=part.section, name=part.name, kind=part.kind, state=part.state)
+
+    def reconcile_soon(self) -> None:
+        """Have sources and destinations compared with what we know at the next tick. Raises StoreError."""
+        self.reconciler.soon()
 
     def tell_what_ends(self) -> None:
         """Log what is in use here and is retired, or soon will be, with the date and the remedy."""
@@ -110,13 +119,14 @@ class Services:
 
 def load_config(environ: Mapping[str, str]) -> Config:
     """Read the file that CONFIG_FILE names. Raises ConfigError."""
-    packages = {"checkers": plugins.CHECKERS, "destinations": plugins.DESTINATIONS}
+    packages = {"checkers": plugins.CHECKERS, "destinations": plugins.DESTINATIONS, "sources": ""}
     return config_file.load(
         Path(environ.get("CONFIG_FILE") or "config.json"),
         environ,
         checker_config=plugins.checker_config,
         destination_config=plugins.destination_config,
-        kinds=lambda section: plugins.kinds(packages[section]),
+        source_config=SOURCES.get,
+        kinds=lambda section: plugins.kinds(packages[section]) if packages[section] else list(SOURCES),
     )
 
 
@@ -127,7 +137,7 @@ def build(environ: Mapping[str, str]) -> Services:
     store = make_store(environ)
     adapters, notes = _adapters(config)
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
-    book = Rulebook(config.rules, config.silences, receivers)
+    book = Rulebook(config.rules, config.silences, receivers, config.mirrors)
     wakes = Wakes(adapters)
     pipeline = Pipeline(store, book, wakes.set_all)
     gates = {
@@ -142,6 +152,7 @@ def build(environ: Mapping[str, str]) -> Services:
         pipeline=pipeline,
         outbox=outbox,
         poller=Poller(store, pipeline, watches, clock=_now),
+        reconciler=_reconciler(config, pipeline, adapters),
         test_mode=TestMode(store, pipeline, watches),
         wakes=wakes,
         parts=_parts(config, notes),
@@ -149,6 +160,17 @@ def build(environ: Mapping[str, str]) -> Services:
         look_every=LOOK_AT_AZURE_EVERY if environ.get(AZURE_STORE) else LOOK_EVERY,
         retention=timedelta(days=_number(environ, "RETENTION_DAYS", DEFAULT_RETENTION_DAYS)),
     )
+
+
+def _reconciler(config: Config, pipeline: Pipeline, adapters: Mapping[str, Destination]) -> Reconciler:
+    entries = [entry for entry in config.sources if not entry.why_off]
+    managers = {
+        entry.name: Alertmanager(entry.name, entry.config)
+        for entry in entries
+        if isinstance(entry.config, alertmanager_api.Config)
+    }
+    every = min((entry.config.every for entry in entries if entry.config), default=RECONCILE_EVERY)
+    return Reconciler(pipeline, adapters, managers, clock=_now, every=every)
 
 
 def make_store(environ: Mapping[str, str]) -> Store:
@@ -218,6 +240,7 @@ def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> R
         repeat_ambiguous=repeat.get(config.on_ambiguous or "", plain.repeat_ambiguous),
         update_every=type(config).UPDATE_EVERY if config.update_every is None else config.update_every,
         shadow=config.shadow,
+        ends=config.on_resolve == "close",
     )
 
 
@@ -242,7 +265,11 @@ def _watch(name: str, config: CheckerConfig | None) -> Watch:
 def _parts(config: Config, notes: Mapping[str, str]) -> tuple[Part, ...]:
     parts = [
         Part(section=section, name=entry.name, kind=entry.kind, on=not entry.why_off, state=entry.why_off or "on")
-        for section, entries in (("checker", config.checkers), ("destination", config.destinations))
+        for section, entries in (
+            ("checker", config.checkers),
+            ("destination", config.destinations),
+            ("source", config.sources),
+        )
         for entry in entries
     ]
     stands_in = (part.section == "destination" and part.name in notes for part in parts)
@@ -256,7 +283,11 @@ def _is_on(entry: Entry[CheckerConfig]) -> bool:
 
 def _secrets(config: Config, environ: Mapping[str, str]) -> set[str]:
     """Return every secret that we were given, so that the logs can mask it."""
-    entries: list[Entry[CheckerConfig] | Entry[DestinationConfig]] = [*config.checkers, *config.destinations]
+    entries: list[Entry[CheckerConfig] | Entry[DestinationConfig] | Entry[SourceConfig]] = [
+        *config.checkers,
+        *config.destinations,
+        *config.sources,
+    ]
     models = [entry.config for entry in entries if entry.config]
     values = [getattr(model, field) for model in models for field in type(model).model_fields]
     found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}

@@ -6,7 +6,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from service_event_checker import wiring
 from service_event_checker.config import parse_duration, secret
 from service_event_checker.config_file import Config, ConfigError
-from service_event_checker.core.model import Severity
+from service_event_checker.core.model import Severity, Verb
 from service_event_checker.core.rules import RECEIVERS_MAX
 from tests.strategies import REPEATABLE
 
@@ -325,7 +325,12 @@ class TestWhatIsRead:
         assert entry.config.only.severities == (Severity.ERROR,)
 
     def test_an_empty_file_is_a_quiet_start(self, file: Path) -> None:
-        assert load(file, {}) == Config((), (), (), ())
+        config = load(file, {})
+
+        assert (config.checkers, config.destinations, config.rules, config.silences) == ((), (), (), ())
+        assert [(entry.name, entry.why_off) for entry in config.sources] == [
+            ("alertmanager", "ALERTMANAGER_URL is not set")
+        ]
 
     @pytest.mark.parametrize(
         ("text", "seconds"),
@@ -383,3 +388,40 @@ class TestTheFileAsShipped:
 
     def test_holds_no_secret(self) -> None:
         assert not re.search(r"xox[a-z]-|://[^/\s]*:[^/\s]*@|Bearer ", self.FILE.read_text())
+
+
+class TestMirrors:
+    """`mirrors`: who mirrors whom, and which verbs."""
+
+    PAGERS: ClassVar[dict[str, Any]] = {"a": {"kind": "console"}, "b": {"kind": "console"}}
+
+    def test_they_are_read_by_pair(self, file: Path) -> None:
+        mirrors = [
+            {"from": "a", "to": "b", "verbs": {"ack": ["note", "ack"], "close": []}},
+            {"from": "b", "to": "alert", "verbs": {"close": ["close"]}},
+        ]
+
+        config = load(file, {"destinations": self.PAGERS, "mirrors": mirrors})
+
+        assert config.mirrors.tables == {
+            ("a", "b"): {Verb.ACK: (Verb.NOTE, Verb.ACK), Verb.CLOSE: ()},
+            ("b", "alert"): {Verb.CLOSE: (Verb.CLOSE,)},
+        }
+
+    @pytest.mark.parametrize(
+        ("mirror", "problem"),
+        [
+            ({"from": "c", "to": "b", "verbs": {}}, 'mirrors[0].from: "c" is no destination'),
+            ({"from": "alert", "to": "b", "verbs": {}}, 'mirrors[0].from: "alert" is no destination'),
+            ({"from": "a", "to": "a", "verbs": {}}, "mirrors[0]: names a -> a again"),
+            (
+                {"from": "a", "to": "alert", "verbs": {"ack": ["ack"]}},
+                "mirrors[0].verbs: the alert itself can only end",
+            ),
+            ({"from": "a", "to": "b", "verbs": {"page": ["ack"]}}, "mirrors[0].verbs"),
+        ],
+    )
+    def test_a_mistake_is_named(self, file: Path, mirror: dict[str, Any], problem: str) -> None:
+        (found,) = mistakes(file, {"destinations": self.PAGERS, "mirrors": [mirror]})
+
+        assert found.startswith(problem)

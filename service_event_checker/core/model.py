@@ -250,7 +250,8 @@ class Receiver:
     `why_off` is empty when the receiver is on. `settle`: how long after an ambiguous create its search can
     be trusted. `deadline`: the longest that one call may take. `repeat_ambiguous`: send again where nobody
     can tell whether the first one arrived (severities listed). `update_every`: the shortest time between two
-    updates of one object. `shadow`: render and record what would be sent, and send nothing.
+    updates of one object. `shadow`: render and record what would be sent, and send nothing. `ends`: the end of
+    an alert closes its object here, rather than being a comment on it.
     """
 
     name: str
@@ -264,6 +265,7 @@ class Receiver:
     repeat_ambiguous: frozenset[Severity] = frozenset({Severity.CRITICAL, Severity.ERROR})
     update_every: timedelta = timedelta(0)
     shadow: bool = False
+    ends: bool = True
 
     @property
     def cancels(self) -> bool:

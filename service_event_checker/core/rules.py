@@ -134,6 +134,12 @@ def rehearsed(alert: Alert, receiver: str, text: str, book: Rulebook, now: datet
     return _shown_in_chats(seen, transition, book, now)
 
 
+def shadowed(alert: Alert, delivery: Delivery, text: str, now: datetime) -> Write:
+    """Return the commit that records what a receiver in shadow would have been sent."""
+    transition = replace(_own(alert, Why.DRY_RUN, now, receiver=delivery.receiver), note=f"{delivery.verb}: {text}")
+    return Write(alert=replace(alert, updated_at=now), transitions=(transition,))
+
+
 def requested(alert: Alert, receiver: str, actor: str, book: Rulebook, now: datetime) -> Write | None:
     """Return the commit by which a person adds a receiver to an open alert; None when it was opened already."""
     if receiver in alert.receivers:
