@@ -1,0 +1,139 @@
+"""Ends the alerts that their Alertmanager no longer lists, and takes in those that it lists and never sent us.
+
+An empty answer after a restart means nothing: alerts live in its memory only. A silenced alert is still open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from service_event_checker.alertmanager_api import Alertmanager, is_suppressed, receivers_of, same
+from service_event_checker.core.model import Alert, Event, ResolvedBy, Snapshot, alert_key
+from service_event_checker.core.ports import Store
+from service_event_checker.pipeline import Pipeline
+from service_event_checker.sources import alertmanager
+
+SOURCE = "alertmanager"
+TRUNCATED = "alertmanager:truncated"  # setting: {intake: [receivers]} whose messages did not hold all alerts
+SHARE_FROM = 4  # alerts; a share of fewer says nothing
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one look at an Alertmanager has to do: alerts to count as missing, to close, to leave for the next pass."""
+
+    missing: tuple[Alert, ...] = ()
+    over: tuple[Alert, ...] = ()
+    held: tuple[Alert, ...] = ()
+    take_in: tuple[Event, ...] = ()
+    why_not: str = ""
+
+    def lines(self, name: str) -> list[str]:
+        """Return the report of the pass, a line per change."""
+        said = [f"{name}: {self.why_not}"] if self.why_not else []
+        said += [f"{name}: {alert.internal_id}: no longer listed, closed" for alert in self.over]
+        said += [f"{name}: {alert.internal_id}: not listed this time, waits for another look" for alert in self.missing]
+        said += [f"{name}: {event.title}: listed there, taken in" for event in self.take_in]
+        if self.held:
+            said.append(f"{name}: {len(self.held)} more are no longer listed: too many at once, left for the next pass")
+        return said
+
+
+def look(manager: Alertmanager, store: Store, *, alone: bool, now: datetime) -> Pass:
+    """Ask an Alertmanager and decide; changes nothing. `alone`: no other one is configured.
+
+    Raises SourceError and StoreError.
+    """
+    started_at = manager.started_at()
+    listed = manager.alerts()
+    open_alerts = [alert for alert in store.open_alerts(SOURCE) if not alert.test]
+    fingerprints = {str(each["fingerprint"]) for each in listed}
+    take_in = _take_in(manager, store, listed, {alert.fingerprint: alert for alert in open_alerts})
+    if now - started_at < manager.config.grace:
+        return Pass(take_in=take_in, why_not="was started a moment ago and may not list all yet: nothing is closed")
+    vouched = [alert for alert in open_alerts if _vouches(manager, alert, open_alerts, alone=alone)]
+    gone = [alert for alert in vouched if alert.fingerprint not in fingerprints]
+    over = [alert for alert in gone if alert.missing_polls + 1 >= manager.config.resolve_after]
+    allowed = len(over) if len(vouched) < SHARE_FROM else max(1, int(len(vouched) * manager.config.max_share))
+    return Pass(
+        missing=tuple(alert for alert in gone if alert not in over),
+        over=tuple(over[:allowed]),
+        held=tuple(over[allowed:]),
+        take_in=take_in,
+    )
+
+
+def apply(found: Pass, manager: Alertmanager, pipeline: Pipeline, now: datetime) -> None:
+    """Commit what a look has decided. Raises StoreError; repeatable."""
+    pipeline.ingest(found.take_in, now)
+    listed = Snapshot(source=SOURCE, complete=True)
+    pipeline.absent([*found.missing, *found.over], listed, manager.config.resolve_after, now)
+    if found.held:
+        log.warning("reconcile_held_back", source=manager.name, closed=len(found.over), held=len(found.held))
+
+
+def remember_truncated(store: Store, intake: str, receiver: str) -> None:
+    """Note durably that this receiver's messages do not hold all alerts; its alerts are taken from the API from now on.
+
+    Raises StoreError.
+    """
+    known = _truncated(store)
+    if receiver not in known.get(intake, ()):
+        known[intake] = sorted({*known.get(intake, ()), receiver})
+        store.set_setting(TRUNCATED, json.dumps(known))
+
+
+def _truncated(store: Store) -> dict[str, Sequence[str]]:
+    return dict(json.loads(store.setting(TRUNCATED) or "{}"))
+
+
+def _vouches(manager: Alertmanager, alert: Alert, others: Sequence[Alert], *, alone: bool) -> bool:
+    """Whether this Alertmanager's silence about an alert means something: it sent it, or its API once listed it."""
+    if not alert.origin:
+        return False
+    senders = {same(other.origin) for other in others if other.origin}
+    return same(alert.origin) == manager.origin or (alone and len(senders) == 1)
+
+
+def _take_in(
+    manager: Alertmanager, store: Store, listed: Sequence[dict[str, Any]], known: Mapping[str, Alert]
+) -> tuple[Event, ...]:
+    """Return as events what is listed and has to be told: alerts never sent, closed too early, or missing lately."""
+    truncated = _truncated(store)
+    strangers = [each for each in listed if each["fingerprint"] not in known and not is_suppressed(each)]
+    past = store.get(alert_key(SOURCE, str(each["fingerprint"])) for each in strangers)
+    found: list[Event] = []
+    for each in strangers:
+        alert = past.get(alert_key(SOURCE, str(each["fingerprint"])))
+        too_early = alert is not None and alert.resolved_by is ResolvedBy.ABSENCE
+        intakes = alert.intakes if alert and too_early else _intakes(truncated, each)
+        found += [event for intake in intakes for event in _events(manager, each, intake)]
+    for each in listed:
+        alert = known.get(str(each["fingerprint"]))
+        if alert and (alert.missing_polls or not alert.origin) and alert.intakes:
+            found += [_unchanged(event, alert) for event in _events(manager, each, alert.intakes[0])]
+    return tuple(found)
+
+
+def _intakes(truncated: Mapping[str, Sequence[str]], listed: dict[str, Any]) -> list[str]:
+    routed = receivers_of(listed)
+    return [intake for intake, receivers in truncated.items() if routed.intersection(receivers)]
+
+
+def _events(manager: Alertmanager, listed: dict[str, Any], intake: str) -> tuple[Event, ...]:
+    """Read a listed alert as the webhook would have told it."""
+    told = {"alerts": [{**listed, "status": "firing"}], "groupKey": "api", "externalURL": manager.origin}
+    return tuple(replace(event, origin=manager.origin) for event in alertmanager.parse(told, intake).events)
+
+
+def _unchanged(event: Event, alert: Alert) -> Event:
+    """Keep the sender that the alert's own messages named."""
+    return replace(event, origin=alert.origin or event.origin)

@@ -1,0 +1,130 @@
+"""Compares what each destination holds open with our links, and has mended what differs. It decides nothing itself.
+
+What is mended goes the usual way: an event into the pipeline, or a delivery into the outbox. Only an object that was
+made twice is closed from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from service_event_checker.core import reconcile, rules
+from service_event_checker.core.errors import DeliveryError
+from service_event_checker.core.model import Alert, Link, Remote, Why
+from service_event_checker.core.ports import Destination, Reconcilable, Store, Write
+from service_event_checker.core.reconcile import Books, Fix, Repair
+from service_event_checker.core.rules import Rulebook
+from service_event_checker.pipeline import Pipeline
+
+LOOKS_MAX = 200  # objects looked at one by one in a pass; the rest waits for the next
+
+
+def look(receiver: str, destination: Destination, store: Store, book: Rulebook, now: datetime) -> list[Repair]:
+    """Ask a destination and return what differs; changes nothing. Raises DeliveryError and StoreError."""
+    if not isinstance(destination, Reconcilable):
+        return []
+    remotes = destination.open_objects()
+    books = _books(receiver, remotes, store, book)
+    found = reconcile.repairs(remotes, books, now)
+    for alert, link in reconcile.unlisted(books, remotes)[:LOOKS_MAX]:
+        found += reconcile.ended(alert, link, destination.look(link.external_id), books)
+    return found
+
+
+def apply(
+    found: Sequence[Repair], destination: Destination, store: Store, pipeline: Pipeline, now: datetime
+) -> list[str]:
+    """Have the differences mended; return what could not be, a line each. Raises StoreError; repeatable."""
+    failed = []
+    for repair in found:
+        try:
+            _mend(repair, destination, store, pipeline, now)
+        except DeliveryError as error:
+            failed.append(f"{repair.receiver}: {repair.remote.external_id}: {error}")
+    return failed
+
+
+def line(repair: Repair) -> str:
+    """Return a difference as a line of the report."""
+    name = repair.internal_id or repair.remote.remote_key or "?"
+    other = f" (stays: {repair.kept.external_id})" if repair.kept else ""
+    since = f", since {repair.since:%Y-%m-%d %H:%M} UTC" if repair.since else ""
+    return f"{repair.receiver}: {name}: {repair.remote.external_id}: {repair.fix}{other}{since}"
+
+
+def _books(receiver: str, remotes: Sequence[Remote], store: Store, book: Rulebook) -> Books:
+    """Read what we know of the listed objects, and of the open alerts that should have one there."""
+    links = {remote.external_id: store.link_by(receiver, remote.external_id) for remote in remotes}
+    known = {id: link for id, link in links.items() if link is not None}
+    alerts = {alert.key: alert for alert in store.open_alerts() if receiver in alert.receivers and not alert.test}
+    for found in store.links(alerts).values():
+        for link in found:  # the oldest episode first
+            if link.receiver == receiver and link.external_id and link.external_id not in known:
+                known[link.external_id] = link
+    missing = {link.key for link in known.values()} - alerts.keys()
+    books = Books(
+        receiver=book.receivers[receiver],
+        mirrors=book.mirrors,
+        links=known,
+        alerts=alerts | store.get(missing),
+        owing=frozenset(store.owing(receiver)),
+    )
+    disputed = [key for key in {link.key for link in known.values()} if _is_disputed(books, key, remotes)]
+    acked, unacked = _acks(store, disputed)
+    return replace(books, acked_at=acked, unacked_at=unacked)
+
+
+def _is_disputed(books: Books, key: str, remotes: Sequence[Remote]) -> bool:
+    alert = books.alerts.get(key)
+    shown = [remote for remote in remotes if (link := books.links.get(remote.external_id)) and link.key == key]
+    return alert is not None and alert.open and any(remote.status is not alert.status for remote in shown)
+
+
+def _acks(store: Store, keys: Sequence[str]) -> tuple[dict[str, datetime], dict[str, datetime]]:
+    """Return when each alert was last acknowledged, and when that was last taken back."""
+    acked: dict[str, datetime] = {}
+    unacked: dict[str, datetime] = {}
+    for key in keys:
+        for transition in store.timeline(key):  # the oldest first
+            if transition.why is Why.ACKNOWLEDGED:
+                acked[key] = transition.at
+            elif transition.why in (Why.UNACKNOWLEDGED, Why.WORSENED):
+                unacked[key] = transition.at
+    return acked, unacked
+
+
+def _mend(repair: Repair, destination: Destination, store: Store, pipeline: Pipeline, now: datetime) -> None:
+    if repair.left:
+        return
+    if repair.event is not None:
+        pipeline.ingest([repair.event], now)
+    elif repair.kept is not None:
+        if isinstance(destination, Reconcilable):
+            destination.retire(repair.remote, repair.kept)
+        _follow(repair, repair.kept, store, now)
+    elif repair.verb is not None:
+        alert = store.get([repair.key]).get(repair.key)
+        if alert is not None:
+            pipeline.commit(_owed(repair, alert, pipeline.book, now), now)
+
+
+def _owed(repair: Repair, alert: Alert, book: Rulebook, now: datetime) -> Write:
+    """Return the commit that owes the verb, to the object of the episode that it belongs to."""
+    if repair.verb is None:
+        raise ValueError(repair.fix)
+    write = rules.owed_again(alert, repair.receiver, repair.verb, repair.fix.value, book, now)
+    return replace(write, deliveries=tuple(replace(each, episode=repair.episode) for each in write.deliveries))
+
+
+def _follow(repair: Repair, kept: Remote, store: Store, now: datetime) -> None:
+    """Let our link lead to the object that stays, where it led to the other."""
+    link: Link | None = store.link_by(repair.receiver, repair.remote.external_id)
+    if link is None or repair.fix is not Fix.TWICE:
+        return
+    alert = store.get([link.key]).get(link.key)
+    if alert is not None:
+        moved = replace(link, external_id=kept.external_id, url=kept.url or link.url)
+        links = {**alert.links, repair.receiver: moved.url} if alert.episode == link.episode else alert.links
+        store.commit([Write(alert=replace(alert, links=links), links=(moved,))], now)

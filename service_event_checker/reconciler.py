@@ -1,0 +1,129 @@
+"""Every few minutes, in one process at a time: our open alerts against their sources, our links against their systems.
+
+The report says each repair. Asking changes nothing; a dry run only asks.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from service_event_checker import reconcile_alerts, reconcile_objects
+from service_event_checker.alertmanager_api import Alertmanager
+from service_event_checker.core.errors import DeliveryError, SourceError
+from service_event_checker.core.model import Slot
+from service_event_checker.core.ports import Destination, Reconcilable, Store
+from service_event_checker.core.reconcile import Repair
+from service_event_checker.metrics import REPAIRS
+from service_event_checker.pipeline import Pipeline
+
+SLOT = "reconcile"
+LEASE = timedelta(minutes=10)  # a pass that takes longer may run twice; its repairs are repeatable
+CONFLICTS_MAX = 5
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Report:
+    """What a pass saw: `lines` for people, one per difference; `failed`: what could not be asked or mended."""
+
+    lines: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    repairs: list[Repair] = field(default_factory=list)
+
+
+class Reconciler:
+    """Safe to call from several threads; passes of one process follow each other."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        destinations: Mapping[str, Destination],
+        managers: Mapping[str, Alertmanager],
+        *,
+        clock: Callable[[], datetime],
+        every: timedelta = timedelta(minutes=5),
+    ) -> None:
+        self.pipeline = pipeline
+        self.destinations = {name: each for name, each in destinations.items() if isinstance(each, Reconcilable)}
+        self.managers = managers
+        self.every = every
+        self._clock = clock
+        self._alone = threading.Lock()
+
+    @property
+    def store(self) -> Store:
+        return self.pipeline.store
+
+    def run(self, *, dry_run: bool = False, only: Iterable[str] = ()) -> Report:
+        """Make one pass over all sources and destinations, or those named; return what was found. Raises StoreError."""
+        report, wanted = Report(), frozenset(only)
+        with self._alone:
+            for name, manager in self.managers.items():
+                if not wanted or name in wanted:
+                    self._ask_manager(name, manager, report, dry_run=dry_run)
+            for name, destination in self.destinations.items():
+                if not wanted or name in wanted:
+                    self._ask_destination(name, destination, report, dry_run=dry_run)
+        return report
+
+    def soon(self) -> None:
+        """Make a pass due now: something says that we were not told all. Raises StoreError."""
+        for _ in range(CONFLICTS_MAX):
+            slot = self.store.slots().get(SLOT)
+            due = replace(slot, due_at=self._clock()) if slot else Slot(name=SLOT, due_at=self._clock())
+            if self.store.put_slot(due) is not None:
+                return
+
+    def take_due(self) -> Slot | None:
+        """Take the pass that is due, for this process; None when none is, or another process has it."""
+        now = self._clock()
+        slot = self.store.slots().get(SLOT) or Slot(name=SLOT, due_at=now)
+        running = slot.lease_until is not None and slot.lease_until > now
+        if slot.due_at > now or running:
+            return None
+        return self.store.put_slot(
+            replace(slot, owner=uuid.uuid4().hex, lease_until=now + LEASE, due_at=now + self.every)
+        )
+
+    def run_taken(self, slot: Slot) -> None:
+        """Make a pass that was taken, and say when it is over. Raises StoreError: then the lease ends it."""
+        report = self.run()
+        for line in (*report.lines, *report.failed):
+            log.info("reconciled", found=line)
+        now = self._clock()
+        told = tuple(report.failed[:10])
+        self.store.put_slot(replace(slot, lease_until=None, last_run_at=now, last_success_at=now, warnings=told))
+
+    def _ask_manager(self, name: str, manager: Alertmanager, report: Report, *, dry_run: bool) -> None:
+        now = self._clock()
+        try:
+            found = reconcile_alerts.look(manager, self.store, alone=len(self.managers) == 1, now=now)
+        except SourceError as error:
+            report.failed.append(f"{error}; nothing is closed for that")
+            return
+        report.lines += found.lines(name)
+        if not dry_run:
+            reconcile_alerts.apply(found, manager, self.pipeline, now)
+            REPAIRS.labels(name, "closed").inc(len(found.over))
+            REPAIRS.labels(name, "taken_in").inc(len(found.take_in))
+
+    def _ask_destination(self, name: str, destination: Destination, report: Report, *, dry_run: bool) -> None:
+        now = self._clock()
+        try:
+            found = reconcile_objects.look(name, destination, self.store, self.pipeline.book, now)
+        except DeliveryError as error:
+            report.failed.append(f"{name}: could not be asked: {error}")
+            return
+        report.repairs += found
+        report.lines += [reconcile_objects.line(repair) for repair in found]
+        if not dry_run:
+            report.failed += reconcile_objects.apply(found, destination, self.store, self.pipeline, now)
+            for repair in found:
+                REPAIRS.labels(name, repair.fix.name.lower()).inc()
