@@ -1,14 +1,14 @@
 """One Azure DevOps work item per episode: created, commented on while it lasts, closed when it is over.
 
-A work item is found again by a tag made of our remote key. Comments are written as System.History in a change that
-holds for the revision we saw only, so that a repeated delivery cannot say a thing twice.
+A work item is found again by two tags, made of our remote key and of the alert's own. Comments are written as
+System.History in a change that holds for the revision we saw only, so that a repeated delivery cannot say a thing
+twice. What people do there comes back by a service hook.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +17,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from service_event_checker.azure_devops_api import (
+from service_event_checker.azure_devops_api import document
+from service_event_checker.azure_devops_api.hook import Change, read
+from service_event_checker.azure_devops_api.work_items import (
+    BATCH,
     COMPLETED,
     IN_PROGRESS,
     PROPOSED,
@@ -28,24 +31,45 @@ from service_event_checker.azure_devops_api import (
     Operation,
     WorkItem,
     WorkItems,
+    moment,
 )
 from service_event_checker.config import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Delivery, Family, Link, Remote, Severity, Status, Verb, remote_key
-from service_event_checker.text import Notice, cut, notice, platform_name, render
+from service_event_checker.core.model import (
+    Alert,
+    Delivery,
+    Event,
+    EventStatus,
+    Family,
+    Kind,
+    Link,
+    Remote,
+    Severity,
+    Status,
+    Verb,
+    remote_key,
+)
+from service_event_checker.text import Notice, notice
 
-TITLE_MAX = 255
-TAG = "platform-outage-checker"  # on all that we make: what `open_objects` lists
-KEY_TAG = "poc-"  # + remote key
+INTAKE = "/hooks/azure-devops"
 TRIES = 3  # against people who change the same work item at the same moment
-_KEY = re.compile(r"[0-9a-f]{1,64}")
+CALLS_AT_THEIR_SLOWEST = 3  # of a delivery; with a search and a look for an older one it stays within its lease
 _PAT = re.compile(r":?(?P<pat>[A-Za-z0-9_-]{3,})")
 _ENDED = frozenset({COMPLETED, REMOVED})
-_NAMED_SEVERITY = {
-    Severity.CRITICAL: "1 - Critical",
-    Severity.ERROR: "2 - High",
-    Severity.WARNING: "3 - Medium",
-    Severity.INFO: "4 - Low",
+_STATUS = {
+    PROPOSED: Status.FIRING,
+    IN_PROGRESS: Status.ACKNOWLEDGED,
+    **dict.fromkeys((RESOLVED, COMPLETED, REMOVED), Status.RESOLVED),
+}
+_TOLD = {
+    Status.FIRING: EventStatus.UNACKNOWLEDGED,
+    Status.ACKNOWLEDGED: EventStatus.ACKNOWLEDGED,
+    Status.RESOLVED: EventStatus.RESOLVED,
+}
+_CHANGED_AT = "Microsoft.VSTS.Common.StateChangeDate"
+_WHO = {
+    Status.ACKNOWLEDGED: ("Microsoft.VSTS.Common.ActivatedBy",),
+    Status.RESOLVED: ("Microsoft.VSTS.Common.ClosedBy", "Microsoft.VSTS.Common.ResolvedBy"),
 }
 
 
@@ -116,13 +140,17 @@ class Adapter:
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         self.config = config
-        timeout = config.timeout.total_seconds()
-        self._items = WorkItems(config.url, config.project, secret(config.token), timeout)
+        self._timeout = config.timeout.total_seconds()
+        self._items = WorkItems(config.url, config.project, secret(config.token), self._timeout)
         self._type = config.work_item_type
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Create, reopen, comment on or close the episode's work item; see `core.ports.Destination`."""
         self._items.wait_if_told()
+        with self._items.within(self._timeout * CALLS_AT_THEIR_SLOWEST):
+            return self._deliver(delivery, alert, link)
+
+    def _deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
         if link is None or not link.external_id:
@@ -138,27 +166,113 @@ class Adapter:
         """Return the oldest work item with the key's tag."""
         self._items.wait_if_told()
         id = self._found(remote_key)
-        if not id:
+        return self._seen(id, remote_key) if id else None
+
+    def find_open(self, alert_key: str) -> Link | None:
+        """Return the oldest work item of the alert that is in no Completed or Removed state."""
+        self._items.wait_if_told()
+        with self._items.within(self._timeout * 2):
+            ids = self._items.query([document.tagged(alert_key), *self._not_ended()], BATCH)
+            items = self._items.batch(ids, ["System.State", "System.WorkItemType"])
+            open_ones = [item.id for item in items if self._items.category(item) not in _ENDED]
+        return self._seen(min(open_ones, key=int), "") if open_ones else None
+
+    def look(self, external_id: str) -> Remote | None:
+        """Return the work item as it is now; None when it was deleted."""
+        self._items.wait_if_told()
+        try:
+            return self._remote(self._items.get(external_id))
+        except DeliveryError as error:
+            if error.reason is not Reason.NOT_FOUND:
+                raise
             return None
-        address = self._items.address(id)
-        return Link(key="", episode=0, receiver=self.name, remote_key=remote_key, external_id=id, url=address)
+
+    def retire(self, duplicate: Remote, kept: Remote) -> None:
+        """Close a work item that was made twice, with a comment naming the other."""
+        self._items.wait_if_told()
+        address = kept.url or self._items.address(kept.external_id)
+        told = document.retirement(duplicate.external_id, kept.external_id, address)
+        try:
+            self._move(duplicate.external_id, _ENDED, (COMPLETED,), self.config.close_state, told)
+        except DeliveryError as error:
+            if error.reason is not Reason.NOT_FOUND:
+                raise
+
+    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+        """Azure DevOps cannot sign; the route's token decides."""
+        return None
+
+    def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
+        """Return what a person did to a work item of ours: a change of its state's category, a comment."""
+        change = read(payload)
+        if change is None or document.is_ours(change.comment):
+            return []
+        if change.tags is not None and document.TAG not in change.tags:
+            return []
+        events = []
+        before, after = (_STATUS.get(self._items.known_category(change.kind, s)) for s in (change.before, change.after))
+        if after and after is not before:
+            events.append(self._event(change, _TOLD[after]))
+        if change.said:
+            note_id = f"{change.id}:{change.rev}"  # the same in both events that one comment causes
+            events.append(self._event(change, EventStatus.NOTED, change.said, note_id))
+        return events
+
+    def warnings(self) -> list[str]:
+        """Ask for the states of what we make, which `parse` then knows; return which of the configuration are none."""
+        wanted = [state for state in (self.config.close_state, self.config.reopen_state) if state]
+        states = self._listable_states()
+        if not states and self._type == "Bug":
+            states = self._items.states("Issue")
+        if not states:
+            return [f"{self.config.project} has no work item type {self._type}: name one of its own in work_item_type"]
+        known = [name for name, _ in states]
+        return [
+            f"no state {state!r} in {self.config.project}: name one of {', '.join(known)}"
+            for state in wanted
+            if state not in known
+        ]
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
         """Render the work item that `deliver` would make."""
         told = self._notice(delivery, alert)
-        document = self._document(alert, told, remote_key(alert.key, delivery.episode), "")
-        return f"{self.config.work_item_type} in {self.config.project}: {document['System.Title']}"
+        fields = self._fields(alert, told, remote_key(alert.key, delivery.episode), "")
+        return f"{self.config.work_item_type} in {self.config.project}: {fields['System.Title']}"
 
     def open_objects(self) -> list[Remote]:
-        """Return our work items that are in no Completed or Removed state."""
+        """Return our work items that are in no Resolved, Completed or Removed state."""
         self._items.wait_if_told()
-        ended = [name for name, category in self._listable_states() if category in _ENDED]
-        listed = ", ".join("'" + name.replace("'", "''") + "'" for name in ended)
-        conditions = [f"[System.Tags] CONTAINS '{TAG}'"] + ([f"[System.State] NOT IN ({listed})"] if ended else [])
-        ids = self._items.query(conditions, QUERY_MAX)
-        names = ["System.Tags", "System.State", "System.CreatedDate", "System.WorkItemType"]
-        items = [item for item in self._items.batch(ids, names) if self._items.category(item) not in _ENDED]
-        return [remote for remote in map(self._remote, items) if remote.remote_key]
+        ids = self._items.query([f"[System.Tags] CONTAINS '{document.TAG}'", *self._not_ended()], QUERY_MAX)
+        names = [
+            "System.Tags",
+            "System.State",
+            "System.CreatedDate",
+            "System.WorkItemType",
+            _CHANGED_AT,
+            *_WHO[Status.ACKNOWLEDGED],
+        ]
+        remotes = map(self._remote, self._items.batch(ids, names))
+        return [remote for remote in remotes if remote.remote_key and remote.status is not Status.RESOLVED]
+
+    def _seen(self, id: str, key: str) -> Link:
+        """Return what a search found; the caller knows whose it is."""
+        address = self._items.address(id)
+        return Link(key="", episode=0, receiver=self.name, remote_key=key, external_id=id, url=address)
+
+    def _event(self, change: Change, status: EventStatus, note: str = "", note_id: str = "") -> Event:
+        return Event(
+            source="",
+            fingerprint="",
+            kind=Kind.ALERT,
+            status=status,
+            ref=(self.name, change.id),
+            via=self.name,
+            intake=INTAKE,
+            actor=change.actor,
+            at=change.at,
+            note=note,
+            note_id=note_id,
+        )
 
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if link and link.external_id:
@@ -181,18 +295,19 @@ class Adapter:
         return replace(link, closed=False)
 
     def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
-        document = self._document(alert, self._notice(delivery, alert), key, previous)
-        return self._link(delivery, key, self._created(document), previous)
+        told = self._notice(delivery, alert)
+        addresses = {previous: "The time before", told.link: "What the source says"}
+        return self._link(delivery, key, self._created(self._fields(alert, told, key, previous), addresses), previous)
 
-    def _created(self, document: Mapping[str, Any]) -> str:
+    def _created(self, fields: Mapping[str, Any], addresses: Mapping[str, str]) -> str:
         """Create the work item and return its id; an Issue where the process (Basic) has no Bug."""
         try:
-            return self._items.create(self._type, _operations(self._type, document)).id
+            return self._items.create(self._type, document.patch(self._type, fields, addresses)).id
         except DeliveryError as error:
             if error.reason is not Reason.NOT_FOUND or self._type != "Bug":
                 raise
             try:
-                made = self._items.create("Issue", _operations("Issue", document)).id
+                made = self._items.create("Issue", document.patch("Issue", fields, addresses)).id
             except DeliveryError as second:
                 raise (error if second.reason is Reason.NOT_FOUND else second) from None
         self._type = "Issue"
@@ -209,29 +324,19 @@ class Adapter:
             previous=previous,
         )
 
-    def _document(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
-        html = render("ticket.html.j2", told, previous=previous)
+    def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
         area = {"System.AreaPath": self.config.area_path} if self.config.area_path else {}
-        return {
-            "System.Title": _title(alert, told),
-            "System.Description": html,
-            "Microsoft.VSTS.TCM.ReproSteps": html,  # what the form of a Bug shows in place of the description
-            "System.Tags": f"{TAG}; {KEY_TAG}{_checked(key)}",
-            "Microsoft.VSTS.Common.Priority": self.config.priorities.get(alert.severity, 2),
-            "Microsoft.VSTS.Common.Severity": _NAMED_SEVERITY[alert.severity],
-            **area,
-            **self.config.fields,
-            "hyperlink": told.link,
-        }
+        priority = {"Microsoft.VSTS.Common.Priority": self.config.priorities.get(alert.severity, 2)}
+        return {**document.fields(alert, told, key, previous), **priority, **area, **self.config.fields}
 
     def _comment(self, delivery: Delivery, told: Notice, link: Link) -> None:
-        marker = _marker(delivery)
+        marker = document.marker(delivery.id)
         for attempt in range(TRIES):
             item = self._items.get(link.external_id)
             if self._items.told(item, marker):
                 return
             try:
-                self._items.change(item, [_history(told, marker, full=delivery.verb is Verb.UPDATE)])
+                self._items.change(item, [document.comment(told, marker, full=delivery.verb is Verb.UPDATE)])
             except ChangedMeanwhile:
                 if attempt == TRIES - 1:
                     raise
@@ -239,12 +344,18 @@ class Adapter:
                 return
 
     def _close(self, delivery: Delivery, told: Notice, link: Link) -> Link:
-        self._move(link.external_id, _ENDED, (COMPLETED,), self.config.close_state, _history(told, _marker(delivery)))
+        self._move(
+            link.external_id,
+            _ENDED,
+            (COMPLETED,),
+            self.config.close_state,
+            document.comment(told, document.marker(delivery.id)),
+        )
         return replace(link, closed=True)
 
     def _move_to_open(self, delivery: Delivery, told: Notice, id: str) -> None:
         told = told if told.change else replace(told, change="Opened again")
-        history = _history(told, _marker(delivery), full=True)
+        history = document.comment(told, document.marker(delivery.id), full=True)
         self._move(
             id, frozenset({PROPOSED, IN_PROGRESS, ""}), (PROPOSED, IN_PROGRESS), self.config.reopen_state, history
         )
@@ -255,7 +366,7 @@ class Adapter:
         """Bring the work item into a state of one of `categories`, unless it is `there` already."""
         for attempt in range(TRIES):
             item = self._items.get(id)
-            if self._items.category(item) in there:
+            if self._items.category(item) in there or item.state == state:
                 return
             target = state or self._state_of(item, categories)
             try:
@@ -265,6 +376,12 @@ class Adapter:
                     raise
             else:
                 return
+
+    def _not_ended(self) -> list[str]:
+        """Return the condition that spares a query what is over, none where the type's states are not known."""
+        ended = [name for name, category in self._listable_states() if category in _ENDED]
+        listed = ", ".join("'" + name.replace("'", "''") + "'" for name in ended)
+        return [f"[System.State] NOT IN ({listed})"] if ended else []
 
     def _listable_states(self) -> tuple[tuple[str, str], ...]:
         """Return the states of the type that we make; it narrows a query, so a process without it is no error."""
@@ -285,65 +402,26 @@ class Adapter:
 
     def _found(self, key: str) -> str:
         """Return the id of the oldest work item with the key's tag, "" if there is none."""
-        ids = self._items.query([f"[System.Tags] CONTAINS '{KEY_TAG}{_checked(key)}'"], 5)
+        ids = self._items.query([document.tagged(key)], 5)
         return ids[0] if ids else ""
 
     def _remote(self, item: WorkItem) -> Remote:
-        tags = [tag.strip() for tag in str(item.fields.get("System.Tags", "")).split(";")]
-        keys = [tag.removeprefix(KEY_TAG) for tag in tags if tag.startswith(KEY_TAG)]
+        status = _STATUS.get(self._items.category(item), Status.FIRING)
+        who = [_name(item.fields.get(field)) for field in _WHO.get(status, ())]
         return Remote(
             external_id=item.id,
-            remote_key=keys[0] if keys and _KEY.fullmatch(keys[0]) else "",
-            status=Status.RESOLVED if self._items.category(item) == RESOLVED else Status.FIRING,
-            created_at=_moment(item.fields.get("System.CreatedDate")),
+            remote_key=document.key_of(str(item.fields.get("System.Tags", ""))),
+            status=status,
+            created_at=moment(item.fields.get("System.CreatedDate")),
             url=self._items.address(item.id),
+            actor=next(filter(None, who), ""),
+            at=moment(item.fields.get(_CHANGED_AT)),
         )
 
     def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
         return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
 
 
-def _operations(kind: str, document: Mapping[str, Any]) -> list[Operation]:
-    """Turn the document into a JSON patch, without what only a Bug has where it is none."""
-    bug_only = ("Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.Common.Severity")
-    operations: list[Operation] = [
-        {"op": "add", "path": f"/fields/{name}", "value": value}
-        for name, value in document.items()
-        if name != "hyperlink" and (kind == "Bug" or name not in bug_only)
-    ]
-    if document["hyperlink"]:
-        place = {"rel": "Hyperlink", "url": document["hyperlink"], "attributes": {"comment": "What the source says"}}
-        operations.append({"op": "add", "path": "/relations/-", "value": place})
-    return operations
-
-
-def _title(alert: Alert, told: Notice) -> str:
-    """Return a title that need not change while the severity and the status do."""
-    platform = platform_name(alert.source)
-    named = told.title.lower().startswith(platform.lower())
-    return cut(told.title if named else f"{platform}: {told.title}", TITLE_MAX)
-
-
-def _history(told: Notice, marker: str, *, full: bool = False) -> Operation:
-    text = render("comment.html.j2", told, marker=f"Platform Outage Checker {marker}", full=full)
-    return {"op": "add", "path": "/fields/System.History", "value": text}
-
-
-def _marker(delivery: Delivery) -> str:
-    """Return what tells this delivery's comment from all others."""
-    return hashlib.sha256(delivery.id.encode()).hexdigest()[:16]
-
-
-def _checked(key: str) -> str:
-    """Return a key that may stand in a query: hexadecimal only."""
-    if not _KEY.fullmatch(key):
-        raise DeliveryError(Reason.REFUSED, "a remote key is hexadecimal", permanent=True)
-    return key
-
-
-def _moment(text: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+def _name(person: object) -> str:
+    """Return how an identity of Azure DevOps is called."""
+    return str(person.get("displayName") or "") if isinstance(person, dict) else ""

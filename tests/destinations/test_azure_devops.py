@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -58,19 +59,35 @@ def test_a_work_item_says_what_a_person_needs(boards):
     assert bug.fields["Microsoft.VSTS.Common.Priority"] == 1
     assert bug.fields["System.AreaPath"] == "Outages\\Web"
     assert bug.fields["Custom.Team"] == "web"
-    assert bug.tags == {"platform-outage-checker", f"poc-{remote_key(outage.key, 1)}"}
+    assert bug.tags == {"platform-outage-checker", f"poc-{remote_key(outage.key, 1)}", f"poc-{outage.key}"}
     assert bug.relations[0]["url"] == outage.url
     for text in ("GitHub", "Firing", outage.description, outage.internal_id, outage.url):
         assert text in bug.fields["Microsoft.VSTS.TCM.ReproSteps"]
     assert link.url == f"{boards.org_url}/Outages/_workitems/edit/1"
 
 
-def test_the_labels_and_annotations_of_an_alert_are_in_its_bug(boards):
-    changes = {"labels": {"alertname": "DiskFull", "pod": "shop-1"}, "annotations": {"summary": "disk of shop-1"}}
-    opened(boards, alert(source="alertmanager", kind=Kind.ALERT, **changes))
+@pytest.mark.parametrize(
+    ("process", "field"), [("agile", "Microsoft.VSTS.TCM.ReproSteps"), ("basic", "System.Description")]
+)
+def test_the_labels_and_annotations_of_an_alert_are_in_its_ticket(process, field):
+    labels = {"alertname": "DiskFull", "namespace": "shop", "pod": "shop-1"}
+    annotations = {"summary": "disk of shop-1", "runbook_url": "https://wiki.example/disk?a=1&b=2"}
+    full = alert(
+        source="alertmanager", kind=Kind.ALERT, labels=labels, annotations=annotations, url="https://prom.example/g"
+    )
+    with AzureDevOps(process=process) as boards:
+        opened(boards, full)
 
-    for text in ("alertname", "DiskFull", "shop-1", "disk of shop-1", "2026-11-20 03:00 UTC"):
-        assert text in boards.items[1].fields["System.Description"]
+    shown = boards.items[1].fields[field]
+    for text in (
+        *labels,
+        *labels.values(),
+        "disk of shop-1",
+        "2026-11-20 03:00 UTC",
+        '<a href="https://prom.example/g">',
+    ):
+        assert text in shown
+    assert '<a href="https://wiki.example/disk?a=1&amp;b=2">' in shown
 
 
 @pytest.mark.parametrize(
@@ -139,6 +156,7 @@ def test_a_later_episode_names_the_work_item_of_the_one_before(boards):
     opened(boards, alert(episode=2), link)
 
     assert f'<a href="{old}">' in boards.items[1].fields["System.Description"]
+    assert boards.items[1].relations[0]["url"] == old
     assert boards.with_tag(f"poc-{key}")
 
 
@@ -150,6 +168,15 @@ def test_the_end_does_what_is_configured(boards, how, state, comments):
         closed(boards, outage, link, on_resolve=how)
 
     assert (boards.items[1].state, len(boards.items[1].comments)) == (state, comments)
+
+
+def test_an_end_in_a_state_that_is_not_the_last_is_told_once(boards):
+    outage = alert()
+    link = opened(boards, outage)
+    for _ in range(2):
+        closed(boards, outage, link, close_state="Resolved")
+
+    assert (boards.items[1].state, len(boards.items[1].comments)) == ("Resolved", 1)
 
 
 def test_two_different_notes_are_both_told(boards):
@@ -263,15 +290,154 @@ def test_what_is_open_is_listed_whole_and_what_is_over_is_not(boards):
         opened(boards, alert(fingerprint=str(number)))
     boards.change(3, State="Closed")
     boards.change(4, Tags="platform-outage-checker; somebody's")
+    boards.change(5, State="Active")
+    boards.change(6, State="Resolved")
 
     listed = adapter(boards).open_objects()
 
-    assert len(listed) == 203
-    assert {remote.external_id for remote in listed} == {str(id) for id in range(1, 206)} - {"3", "4"}
+    assert len(listed) == 202
+    assert {remote.external_id for remote in listed} == {str(id) for id in range(1, 206)} - {"3", "4", "6"}
     assert listed[0].remote_key == remote_key(alert(fingerprint="0").key, 1)
     assert listed[0].status is Status.FIRING
     assert listed[0].created_at
+    assert [(each.external_id, each.actor) for each in listed if each.status is Status.ACKNOWLEDGED] == [
+        ("5", "Outage Checker")
+    ]
     assert boards.refused == []
+
+
+@pytest.mark.parametrize("episode", [1, 2, 977])
+def test_of_two_keys_the_one_of_the_episode_is_listed(boards, episode):
+    outage = alert(episode=episode)
+    opened(boards, outage)
+
+    assert [each.remote_key for each in adapter(boards).open_objects()] == [remote_key(outage.key, episode)]
+
+
+def test_what_is_deleted_while_it_is_listed_harms_no_other(boards):
+    for number in range(3):
+        opened(boards, alert(fingerprint=str(number)))
+    listing = adapter(boards)
+    boards.deleted_after_query = 2
+
+    assert [each.external_id for each in listing.open_objects()] == ["1", "3"]
+
+
+def test_the_oldest_open_one_of_any_episode_is_adopted(boards):
+    outage = alert()
+    for episode in (1, 2, 3):
+        opened(boards, replace(outage, episode=episode))
+    opened(boards, alert(fingerprint="another"))
+    boards.change(1, State="Closed")
+    boards.change(2, State="Active")
+
+    found = adapter(boards).find_open(outage.key)
+
+    assert found
+    assert (found.external_id, found.url) == ("2", f"{boards.org_url}/Outages/_workitems/edit/2")
+
+
+@pytest.mark.parametrize("process", ["agile", "scrum", "cmmi", "basic"])
+def test_what_is_over_is_not_adopted_whatever_its_process_calls_it(process):
+    outage = alert()
+    with AzureDevOps(process=process) as boards:
+        link = opened(boards, outage)
+        was_open = adapter(boards).find_open(outage.key)
+        closed(boards, outage, link)
+        is_open = adapter(boards).find_open(outage.key)
+
+    assert was_open
+    assert (was_open.external_id, is_open) == ("1", None)
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "actor"),
+    [("New", Status.FIRING, ""), ("Active", Status.ACKNOWLEDGED, "Outage Checker"), ("Resolved", Status.RESOLVED, "")],
+)
+def test_a_look_tells_how_it_stands(boards, state, status, actor):
+    outage = alert()
+    opened(boards, outage)
+    boards.change(1, State=state)
+
+    seen = adapter(boards).look("1")
+
+    assert seen
+    assert (seen.status, seen.actor, seen.remote_key) == (status, actor, remote_key(outage.key, 1))
+    assert seen.at
+
+
+def test_a_look_at_what_is_gone_is_none(boards):
+    assert adapter(boards).look("4711") is None
+
+
+def test_a_look_that_fails_tells_nothing(boards):
+    with pytest.raises(DeliveryError):
+        adapter(boards, token="expired").look("1")
+
+
+def test_what_was_made_twice_is_closed_once_and_names_the_one_that_goes_on(boards):
+    outage = alert()
+    opened(boards, outage)
+    opened(boards, outage)
+    destination = adapter(boards)
+    kept, duplicate = destination.open_objects()
+
+    for _ in range(2):
+        destination.retire(duplicate, kept)
+
+    assert (boards.items[1].state, boards.items[2].state) == ("New", "Closed")
+    assert boards.items[1].comments == []
+    assert [f'<a href="{kept.url}">' in comment for comment in boards.items[2].comments] == [True]
+
+
+def test_a_duplicate_that_is_gone_needs_no_retirement(boards):
+    outage = alert()
+    opened(boards, outage)
+    destination = adapter(boards)
+    kept = destination.open_objects()[0]
+
+    destination.retire(replace(kept, external_id="4711"), kept)
+
+    assert boards.items[1].state == "New"
+
+
+def test_a_delivery_of_many_slow_calls_ends_in_time(boards):
+    outage = alert()
+    link = opened(boards, outage)
+    boards.changes_behind_our_back, boards.slowness = 100, 0.3
+    started = time.monotonic()
+
+    with pytest.raises(DeliveryError) as raised:
+        adapter(boards, timeout=0.4).deliver(delivery(outage, Verb.ACK, receiver="azure_devops"), outage, link)
+
+    assert raised.value.reason is Reason.TIMEOUT
+    assert time.monotonic() - started < 0.4 * 3
+
+
+def test_a_slow_delivery_of_no_more_calls_than_it_needs_is_paid(boards):
+    outage = alert()
+    link = opened(boards, outage)
+    boards.slowness = 0.3
+
+    adapter(boards, timeout=0.4).deliver(delivery(outage, Verb.ACK, receiver="azure_devops"), outage, link)
+
+    assert len(boards.items[1].comments) == 1
+
+
+@pytest.mark.parametrize(
+    ("process", "changes", "warned"),
+    [
+        ("agile", {}, []),
+        ("basic", {}, []),
+        ("agile", {"close_state": "Done"}, ["no state 'Done' in Outages: name one of New, Active, Resolved, Closed"]),
+        ("agile", {"work_item_type": "Outage"}, ["Outages has no work item type Outage"]),
+    ],
+)
+def test_a_state_or_a_type_that_is_not_there_is_told_at_the_start(process, changes, warned):
+    with AzureDevOps(process=process) as boards:
+        told = adapter(boards, **changes).warnings()
+
+    assert [text[: len(start)] for text, start in zip(told, warned, strict=True)] == warned
 
 
 def test_nothing_open_is_an_empty_list(boards):

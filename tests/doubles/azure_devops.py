@@ -1,12 +1,14 @@
 """A stateful Azure DevOps work item tracking API (7.1) on loopback: one project, one of the four stock processes.
 
 Its truth is `items`; `refused` names every request that the published contract (MicrosoftDocs/vsts-rest-api-specs,
-specification/wit/7.1) does not allow.
+specification/wit/7.1) does not allow. `hook_of_*` give what a service hook would send of a change, resourceVersion 1.0
+(https://learn.microsoft.com/azure/devops/service-hooks/events; its sample of workitem.updated is one of git.push).
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import re
 import time
 from collections.abc import Callable
@@ -47,6 +49,10 @@ _FIELDS = frozenset(
     | {"System.Reason", "System.History", "System.AssignedTo", "Microsoft.VSTS.Common.Priority"}
 )
 _BUG_FIELDS = frozenset({"Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.Common.Severity", "Custom.Team"})
+_READABLE = _FIELDS | frozenset(
+    {"System.CreatedDate", "System.WorkItemType"}
+    | {f"Microsoft.VSTS.Common.{name}" for name in ("StateChangeDate", "ActivatedBy", "ResolvedBy", "ClosedBy")}
+)
 _ROUTE = re.compile(r"/(?P<org>[^/]+)/(?:(?P<project>[^/]+)/)?_apis/wit/(?P<rest>.+)", re.IGNORECASE)
 _QUERY = re.compile(
     r"SELECT \[System\.Id\] FROM WorkItems WHERE (?P<where>.+?)(?: ORDER BY \[System\.Id\](?: ASC)?)?", re.IGNORECASE
@@ -100,9 +106,11 @@ class AzureDevOps(Double):
         self.items: dict[int, WorkItem] = {}
         self.sign_in = 203
         self.pause = ""
+        self.slowness = 0.0  # seconds that every answer takes
         self.search_lag = 0.0
         self.clock: Callable[[], float] = time.monotonic
         self.changes_behind_our_back = 0  # so many PATCHes meet a revision that has just moved on
+        self.deleted_after_query = 0  # id of a work item that somebody deletes right after the next query
         self.echo_credentials = False
         self._made = 0
 
@@ -118,7 +126,45 @@ class AzureDevOps(Double):
         with self.lock:
             self._apply(self.items[id], {f"System.{name}": value for name, value in fields.items()}, [])
 
+    def hook_of_change(self, id: int, by: str = "Example User", **fields: Any) -> tuple[dict[str, str], bytes]:
+        """A person changes a work item; return the headers and the body of `workitem.updated`."""
+        with self.lock:
+            self._apply(self.items[id], {f"System.{name}": value for name, value in fields.items()}, [], by)
+            return self.hook_of_update(id)
+
+    def hook_of_comment(self, id: int, text: str, by: str = "Example User") -> tuple[dict[str, str], bytes]:
+        """A person comments (HTML) on a work item; return the headers and the body of `workitem.commented`."""
+        with self.lock:
+            item = self.items[id]
+            self._apply(item, {"System.History": text}, [], by)
+            fields = {**item.fields, "System.History": text, "System.ChangedBy": f"{by} <user@example.com>"}
+            resource = {"id": id, "rev": item.rev, "fields": fields, "commentVersionRef": {"commentId": 2743814}}
+            return self._hook("workitem.commented", resource)
+
+    def hook_of_update(self, id: int) -> tuple[dict[str, str], bytes]:
+        """Return the headers and the body of `workitem.updated` for the newest update, ours too."""
+        with self.lock:
+            item = self.items[id]
+            revision = {"id": id, "rev": item.rev, "fields": item.fields}
+            resource = {**item.updates[-1], "revisedDate": "9999-01-01T00:00:00Z", "revision": revision}
+            return self._hook("workitem.updated", resource)
+
+    def _hook(self, event: str, resource: dict[str, Any]) -> tuple[dict[str, str], bytes]:
+        body = {
+            "subscriptionId": "ea7bd3d2-94e8-4dd7-9703-d7524beea45d",
+            "notificationId": 1,
+            "id": "4c19e2ca-d27c-4ed4-a69f-37ab2f2a95c7",
+            "eventType": event,
+            "publisherId": "tfs",
+            "resource": resource,
+            "resourceVersion": "1.0",
+            "resourceContainers": {"project": {"id": "66776c68-10ec-4679-9652-d001a718d37f"}},
+            "createdDate": _now(),
+        }
+        return {"Content-Type": "application/json; charset=utf-8"}, json.dumps(body).encode()
+
     def handle(self, request: Request) -> Answer:
+        self.stopping.wait(self.slowness)
         if not self._known(request):
             return self._sign_in_page()
         try:
@@ -241,16 +287,24 @@ class AzureDevOps(Double):
             return "; ".join(sorted({tag.strip() for tag in value.split(";")}))
         return value
 
-    def _apply(self, item: WorkItem, fields: dict[str, Any], relations: list[Any]) -> None:
+    def _apply(self, item: WorkItem, fields: dict[str, Any], relations: list[Any], by: str = "Outage Checker") -> None:
         told = fields.pop("System.History", "")
         item.rev += 1
-        deltas = {name: {"newValue": value} for name, value in fields.items() if item.fields.get(name) != value}
+        changed = {name: value for name, value in fields.items() if item.fields.get(name) != value}
+        if "System.State" in changed:
+            changed["Microsoft.VSTS.Common.StateChangeDate"] = _now()
+            if dict(self.types[item.type])[changed["System.State"]] == "InProgress":
+                changed["Microsoft.VSTS.Common.ActivatedBy"] = {"displayName": by, "uniqueName": "user@example.com"}
+        changed["System.ChangedDate"] = _now()
+        deltas = {name: {"oldValue": item.fields.get(name), "newValue": value} for name, value in changed.items()}
         if told:
             item.comments.append(told)
-            deltas["System.History"] = {"newValue": told}
-        item.fields.update(fields)
+            deltas["System.History"] = {"oldValue": "", "newValue": told}
+        item.fields.update(changed)
         item.relations += relations
-        item.updates.append({"id": len(item.updates) + 1, "workItemId": item.id, "rev": item.rev, "fields": deltas})
+        person = {"displayName": by, "name": f"{by} <user@example.com>", "uniqueName": "user@example.com"}
+        update = {"id": len(item.updates) + 1, "workItemId": item.id, "rev": item.rev, "revisedBy": person}
+        item.updates.append({**update, "fields": deltas})
 
     def _updates(self, request: Request, item: WorkItem) -> Any:
         skip, top = int(request.query.get("$skip", 0)), int(request.query.get("$top", BATCH_MAX))
@@ -274,6 +328,7 @@ class AzureDevOps(Double):
         seen = [item for item in self.items.values() if item.created_at <= until]
         ids = sorted(item.id for item in seen if all(test(item) for test in tests))
         top = int(request.query.get("$top", 20_000))
+        self.items.pop(self.deleted_after_query, None)
         listed = [{"id": id, "url": f"{self.org_url}/_apis/wit/workItems/{id}"} for id in ids[:top]]
         return {"queryType": "flat", "queryResultType": "workItem", "asOf": _now(), "workItems": listed}
 
@@ -293,8 +348,13 @@ class AzureDevOps(Double):
         asked = request.json()
         if not 1 <= len(asked["ids"]) <= BATCH_MAX:
             raise Refusal(400, f"VS403474: {len(asked['ids'])} ids, {BATCH_MAX} allowed")
-        found = [self._as_json(self._item(str(id)), asked.get("fields")) for id in asked["ids"]]
-        return {"count": len(found), "value": found}
+        unknown = set(asked.get("fields", ())) - _READABLE
+        if unknown:
+            raise Refusal(400, f"TF51535: Cannot find field {unknown}.")
+        if asked.get("errorPolicy") != "omit":
+            return {"value": [self._as_json(self._item(str(id)), asked.get("fields")) for id in asked["ids"]]}
+        items = map(self.items.get, asked["ids"])
+        return {"value": [item and self._as_json(item, asked.get("fields")) for item in items]}
 
     def _as_json(self, item: WorkItem, fields: list[str] | None = None) -> dict[str, Any]:
         shown = {name: value for name, value in item.fields.items() if fields is None or name in fields}

@@ -7,10 +7,14 @@ specification/wit/7.1/workItemTracking.json.
 from __future__ import annotations
 
 import base64
+import math
 import re
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -23,6 +27,14 @@ UPDATE_PAGES = 10
 QUERY_MAX = 20_000  # WIQL refuses to return more (VS402337)
 JSON_PATCH = "application/json-patch+json"
 PROPOSED, IN_PROGRESS, RESOLVED, COMPLETED, REMOVED = "Proposed", "InProgress", "Resolved", "Completed", "Removed"
+# Agile, Scrum, CMMI, Basic: https://learn.microsoft.com/azure/devops/boards/work-items/workflow-and-state-categories
+STOCK_STATES: Mapping[str, str] = {
+    **dict.fromkeys(("New", "Approved", "Proposed", "To Do"), PROPOSED),
+    **dict.fromkeys(("Active", "Committed", "In Progress", "Doing"), IN_PROGRESS),
+    "Resolved": RESOLVED,
+    **dict.fromkeys(("Closed", "Done"), COMPLETED),
+    "Removed": REMOVED,
+}
 _PERMANENT = frozenset({Reason.NOT_FOUND, Reason.REFUSED, Reason.TOO_LARGE})
 _NEXT_STEP = "the PAT is wrong or expired, or lacks the scope Work Items (read & write)"
 
@@ -62,6 +74,8 @@ class WorkItems:
         self._project = quote(project, safe="")
         self._states: dict[str, tuple[tuple[str, str], ...]] = {}
         self._paused_until = 0.0
+        self._timeout = timeout
+        self._conversation = threading.local()
 
     def address(self, id: str) -> str:
         """Return where a person opens the work item."""
@@ -72,6 +86,15 @@ class WorkItems:
         left = self._paused_until - time.monotonic()
         if left > 0:
             raise DeliveryError(Reason.RATE_LIMITED, "Azure DevOps asked for a pause", retry_after=left)
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Bound all that this thread asks meanwhile: a call that might end too late raises TIMEOUT and is not begun."""
+        self._conversation.last_start = time.monotonic() + seconds - self._timeout
+        try:
+            yield
+        finally:
+            self._conversation.last_start = math.inf
 
     def create(self, kind: str, operations: list[Operation]) -> WorkItem:
         """Create a work item of type `kind`."""
@@ -110,10 +133,10 @@ class WorkItems:
         return [str(each["id"]) for each in found if isinstance(each, dict) and "id" in each]
 
     def batch(self, ids: list[str], fields: list[str]) -> list[WorkItem]:
-        """Return some fields of any number of work items."""
+        """Return some fields of any number of work items; without those that are gone by now."""
         items: list[WorkItem] = []
         for start in range(0, len(ids), BATCH):
-            body = {"ids": [int(id) for id in ids[start : start + BATCH]], "fields": fields}
+            body = {"ids": [int(id) for id in ids[start : start + BATCH]], "fields": fields, "errorPolicy": "omit"}
             items += [_work_item(each) for each in _listed(self._call("POST", "workitemsbatch", json=body))]
         return items
 
@@ -128,6 +151,11 @@ class WorkItems:
         """Return the category of the state that the work item is in, "" if its type no longer has that state."""
         return dict(self.states(item.type)).get(item.state, "")
 
+    def known_category(self, kind: str, state: str) -> str:
+        """Return the category of a state without asking: as asked before, else that of the stock processes, else ""."""
+        asked = dict(self._states.get(kind, ()))
+        return asked.get(state) or STOCK_STATES.get(state, "")
+
     def _call(
         self,
         method: str,
@@ -137,6 +165,8 @@ class WorkItems:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
+        if time.monotonic() > getattr(self._conversation, "last_start", math.inf):
+            raise DeliveryError(Reason.TIMEOUT, "Azure DevOps is too slow for one more call")
         asked = {"api-version": VERSION, **(params or {})}
         try:
             # `send` even to read: it follows no redirect, and a redirect is how a bad PAT is answered
@@ -175,6 +205,15 @@ class WorkItems:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text[:300]
+
+
+def moment(value: object) -> datetime | None:
+    """Return a time of Azure DevOps (ISO 8601) in aware UTC, None for what is none."""
+    try:
+        at = datetime.fromisoformat(str(value)[:40])
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _object(answer: Response, value: Any) -> dict[str, Any]:
