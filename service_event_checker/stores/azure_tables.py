@@ -181,10 +181,6 @@ class AzureTablesStore:
         rows = self._scan(azure_keys.LANE, where, {"receiver": receiver}, columns=["key"])
         return {str(row["key"]) for row in rows}
 
-    def owing(self, receiver: str) -> set[str]:
-        where = "waiting gt 0 and receiver eq @receiver"
-        return {row["key"] for row in self._scan(azure_keys.LANE, where, {"receiver": receiver}, columns=["key"])}
-
     def oldest_waiting(self) -> datetime | None:
         made = [row["made_at"] for row in self._scan(azure_keys.LANE, "waiting gt 0", columns=["made_at"])]
         oldest = min(made, default=azure_keys.NEVER)

@@ -196,11 +196,6 @@ class SqlStore:
         with self._read() as connection:
             return set(connection.scalars(owed.distinct()))
 
-    def owing(self, receiver: str) -> set[str]:
-        wanted = select(deliveries.c.key).where(deliveries.c.receiver == receiver, deliveries.c.dead.is_(False))
-        with self._read() as connection:
-            return set(connection.scalars(wanted.distinct()))
-
     def oldest_waiting(self) -> datetime | None:
         with self._read() as connection:
             oldest = connection.scalar(select(func.min(deliveries.c.created_at)).where(deliveries.c.dead.is_(False)))
