@@ -1,0 +1,448 @@
+"""One Jira issue per episode, in Jira Cloud or in Jira Server and Data Center.
+
+An issue is found again by labels made of our keys. Jira Cloud's search shows an issue only after a while: what this
+process made it knows by id, and after a doubt the outbox waits the settle time. A comment carries a marker that is
+looked for before it is written, so that a repeated delivery cannot say a thing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+import structlog
+from pydantic import Field, SecretStr, field_validator
+
+from service_event_checker import jira_hook, jira_text
+from service_event_checker.config import DestinationConfig, secret
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.model import (
+    Alert,
+    Delivery,
+    Event,
+    Family,
+    Link,
+    Remote,
+    Severity,
+    Status,
+    Verb,
+    remote_key,
+)
+from service_event_checker.jira_api import DONE, IN_PROGRESS, NEW, Api, Issue, Jira, Refused, Step
+from service_event_checker.text import Notice, notice
+
+TAG = "platform-outage-checker"  # on all that we make: what `open_objects` lists
+KEY_LABEL = "poc-"  # + remote key
+ALERT_LABEL = "poc-alert-"  # + the alert's own key
+ADAPTATIONS = 3  # creates of one issue: without a priority, or of another type, where Jira does not know ours
+REMEMBERED = 200  # issues that this process made
+_KEY = re.compile(r"[0-9a-f]{1,64}")
+_SIGNATURE = re.compile(rf"{jira_text.SIGNATURE} [0-9a-f]{{16}}\W*$")
+_RESOLUTIONS = ("Done", "Fixed", "Resolved")  # of those that a screen allows, before its first
+_OWN_FIELDS = frozenset({"project", "issuetype", "summary", "description", "labels"})
+
+log = structlog.get_logger()
+
+
+class Config(DestinationConfig):
+    """`url` is the site's address; `token` an API token, or without `email` a personal access token (Server).
+
+    `api` is cloud for *.atlassian.net and server elsewhere. Where the project has no Bug, a Task is made. `priorities`
+    are names by severity, `labels` are put beside ours, `fields` are set on creation, by id. `close_transition` names
+    a transition, or the status it leads to, where several end an issue; `resolution` is given where its screen asks.
+    `webhook_secret` is that of Jira's webhook. `settle`: how long Cloud's search may lag.
+    """
+
+    SETTLE: ClassVar[timedelta] = timedelta(seconds=180)
+    REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
+    UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
+    RATE: ClassVar[tuple[float, int]] = (2.0, 5)
+    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
+        "url": ("JIRA_URL",),
+        "project": ("JIRA_PROJECT",),
+        "email": ("JIRA_EMAIL",),
+        "token": ("JIRA_API_TOKEN",),
+        "webhook_secret": ("JIRA_WEBHOOK_SECRET",),
+    }
+    NEEDS: ClassVar[tuple[str, ...]] = ("url", "project", "token")
+
+    kind: Literal["jira"] = "jira"
+    url: str = ""
+    project: str = ""
+    email: str = ""
+    token: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
+    api: Api | None = None
+    issue_type: str = "Bug"
+    priorities: Mapping[Severity, str] = Field(
+        default={
+            Severity.CRITICAL: "Highest",
+            Severity.ERROR: "High",
+            Severity.WARNING: "Medium",
+            Severity.INFO: "Low",
+        }
+    )
+    labels: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = Field(default={})
+    close_transition: str = ""
+    resolution: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        url = url.strip().rstrip("/")
+        if url and not url.startswith(("https://", "http://")):
+            raise ValueError('write "https://<site>.atlassian.net", or the whole address of your own Jira')
+        return url
+
+    @field_validator("project")
+    @classmethod
+    def _project_key(cls, project: str) -> str:
+        project = project.strip().upper()
+        if project and not re.fullmatch(r"[A-Z][A-Z0-9_]{0,254}", project, re.ASCII):
+            raise ValueError('write the project\'s key, like "OPS": what stands before the number of an issue')
+        return project
+
+    @field_validator("labels")
+    @classmethod
+    def _labels(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not re.fullmatch(r"\S{1,255}", label) for label in labels):
+            raise ValueError("a label of Jira has no spaces and at most 255 characters")
+        return labels
+
+    @field_validator("fields")
+    @classmethod
+    def _foreign_fields(cls, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        if taken := sorted(_OWN_FIELDS & fields.keys()):
+            raise ValueError(f"{', '.join(taken)}: set by the product itself or by a key of its own")
+        return fields
+
+    def lacks(self) -> str:
+        """Jira Cloud takes an API token together with the e-mail address of its account only."""
+        alone = self.which_api() == "cloud" and bool(self.url) and not self.email
+        return "JIRA_EMAIL is not set: Jira Cloud takes an API token with its account's e-mail address" if alone else ""
+
+    def which_api(self) -> Api:
+        host = urlsplit(self.url).hostname or ""
+        return self.api or ("cloud" if host.endswith((".atlassian.net", ".jira.com")) else "server")
+
+
+class Adapter:
+    """Safe for several threads: what they share is one HTTP session, and notes of what this Jira takes."""
+
+    family = Family.TICKET
+    verbs = frozenset({Verb.OPEN, Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE})
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self.config = config
+        api = config.which_api()
+        self._jira = Jira(config.url, api, config.email, secret(config.token), config.timeout.total_seconds())
+        self._write: jira_text.Writer = jira_text.adf if api == "cloud" else jira_text.wiki
+        self._type = config.issue_type
+        self._unknown_priorities: frozenset[str] = frozenset()
+        self._made: OrderedDict[str, str] = OrderedDict()  # remote key -> id
+
+    def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
+        """Create, reopen, comment on or close the episode's issue; see `core.ports.Destination`."""
+        if delivery.verb is Verb.OPEN:
+            return self._open(delivery, alert, link)
+        if link is None or not link.external_id:
+            raise DeliveryError(Reason.NOT_FOUND, "no issue of this episode is known", permanent=True)
+        if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
+            self._say(delivery, alert, link.external_id, full=delivery.verb is Verb.UPDATE)
+        elif self.config.on_resolve == "close":
+            return self._close(delivery, alert, link)
+        return link
+
+    def find(self, remote_key: str) -> Link | None:
+        """Return the oldest issue with the key's label."""
+        issue = self._found(remote_key)
+        return self._as_found(issue, remote_key) if issue else None
+
+    def find_open(self, alert_key: str) -> Link | None:
+        """Return the oldest open issue with the alert's label."""
+        label = ALERT_LABEL + _checked(alert_key)
+        found = self._jira.search(self._jql(label, still_open=True), self._made_lately())
+        issue = next((each for each in found if label in each.labels and each.category != DONE), None)
+        return self._as_found(issue, _key_of(issue)) if issue else None
+
+    def open_objects(self) -> list[Remote]:
+        """Return our issues that are in no status of the category Done."""
+        found = self._jira.search(self._jql(TAG, still_open=True), self._made_lately())
+        if not found:
+            self._jira.sign_in()  # a stranger is shown an empty list
+        issues = {issue.id: issue for issue in found if TAG in issue.labels and issue.category != DONE}
+        return [remote for remote in map(self._remote, issues.values()) if remote.remote_key]
+
+    def look(self, external_id: str) -> Remote | None:
+        """Return the issue; None when it was deleted, or moved to where we may not look."""
+        try:
+            return self._remote(self._jira.get(external_id))
+        except DeliveryError as error:
+            if error.reason is Reason.NOT_FOUND and error.permanent:
+                return None
+            raise
+
+    def retire(self, duplicate: Remote, kept: Remote) -> None:
+        """Close the duplicate, with a comment that names the other."""
+        issue = self._jira.get(duplicate.external_id)
+        if issue.category == DONE:
+            return
+        marker = _marked(f"{duplicate.external_id}:{kept.external_id}")
+        text = f"This was made twice. The same outage goes on in {kept.url or kept.external_id}"
+        self._comment(issue.id, marker, lambda: jira_text.plain(text, marker, self._write))
+        self._finish(issue)
+
+    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+        """Verify `X-Hub-Signature`, which Jira sends where its webhook has a secret."""
+        key = secret(self.config.webhook_secret)
+        return jira_hook.authentic(headers, body, key) if key else None
+
+    def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:  # noqa: ARG002
+        """Return what people did to our issues; see `jira_hook`."""
+        ours = jira_hook.Ours(receiver=self.name, label=TAG, signature=_SIGNATURE, account=self._jira.me)
+        return jira_hook.read(payload, ours)
+
+    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+        """Render the issue that `deliver` would make."""
+        fields = self._fields(alert, self._notice(delivery, alert), remote_key(alert.key, delivery.episode), "")
+        return f"{self._type} in {self.config.project}: {fields['summary']}"
+
+    def warnings(self) -> list[str]:
+        """Sign in, and compare what the project offers with what we need."""
+        self._jira.sign_in()
+        types = self._jira.types(self.config.project)
+        kind = self._type if self._type in types or "Task" not in types or self._type != "Bug" else "Task"
+        if kind not in types:
+            return [self._no_such_type(types)]
+        return list(self._wanting(kind, self._jira.screen(self.config.project, types[kind])))
+
+    def _wanting(self, kind: str, screen: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        place = f"the create screen of {kind} in {self.config.project}"
+        if "labels" not in screen:
+            yield f"Labels is not on {place}: no issue can be made. Put the field on the screen"
+        ours = _OWN_FIELDS | {"priority", "reporter"} | self.config.fields.keys()
+        for id, field in screen.items():
+            if field.get("required") is True and field.get("hasDefaultValue") is not True and id not in ours:
+                yield f"{field.get('name', id)} ({id}) is required on {place}. Give it a value in `fields`"
+        known = Step("", "", "", "", screen).choices("priority")
+        unknown = sorted(set(self.config.priorities.values()) - set(known))
+        if unknown:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            yield f"Priority on {place} has no {', '.join(unknown)} ({has}): issues get no priority. Set `priorities`"
+
+    def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
+        if link and link.external_id:
+            return self._reopen(delivery, alert, link)
+        key = link.remote_key if link else remote_key(alert.key, delivery.episode)
+        return self._create(delivery, alert, key, link.previous if link else "")
+
+    def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
+        """Open it again; where Jira refuses, make a new one that names the old."""
+        try:
+            issue = self._jira.get(link.external_id)
+            ended = issue.category == DONE
+            if ended:
+                self._move(issue, self._reopening(issue), lambda category: category != DONE, {})
+        except DeliveryError as refusal:
+            if not refusal.permanent:
+                raise
+            key, previous = remote_key(alert.key, delivery.episode), link.url or link.external_id
+            found = self._found(key)  # the outbox did not search: it took the old one for good
+            if found:
+                return self._link(delivery, key, found, previous)
+            return self._create(delivery, alert, key, previous)
+        if ended or alert.episode > 1:
+            self._say(delivery, alert, link.external_id, full=True)
+        return replace(link, closed=False)
+
+    def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
+        made = self._created(alert, self._fields(alert, self._notice(delivery, alert), key, previous))
+        self._made[key] = made.id
+        if len(self._made) > REMEMBERED:
+            self._made.popitem(last=False)
+        return self._link(delivery, key, made, previous)
+
+    def _created(self, alert: Alert, fields: Mapping[str, Any]) -> Issue:
+        for _ in range(ADAPTATIONS):
+            name = self.config.priorities.get(alert.severity, "")
+            usable = name and name not in self._unknown_priorities and "priority" not in fields
+            priority = {"priority": {"name": name}} if usable else {}
+            try:
+                return self._jira.create({**fields, **priority, "issuetype": {"name": self._type}})
+            except Refused as refusal:
+                self._adapt(refusal, name if usable else "")
+        raise DeliveryError(Reason.REFUSED, "Jira refuses the issue in all its forms", permanent=True)
+
+    def _adapt(self, refusal: Refused, priority: str) -> None:
+        """Take note of what this Jira does not know; raise where that is no way out."""
+        if priority and "priority" in refusal.fields:
+            log.warning("jira_without_priority", receiver=self.name, priority=priority, said=str(refusal))
+            self._unknown_priorities |= {priority}
+        elif "issuetype" in refusal.fields:
+            types = self._jira.types(self.config.project)
+            if self._type != "Bug" or "Task" not in types:
+                raise DeliveryError(Reason.REFUSED, self._no_such_type(types), permanent=True) from None
+            self._type = "Task"
+        elif "labels" in refusal.fields:
+            hint = f"{refusal.detail}. Put the field Labels on the create screen: without it no issue is found again"
+            raise DeliveryError(Reason.REFUSED, hint, permanent=True) from None
+        else:
+            raise refusal
+
+    def _no_such_type(self, types: Mapping[str, str]) -> str:
+        offered = ", ".join(sorted(types)) or "none that this account may make"
+        return f"{self.config.project} has no issue type {self._type}. It has: {offered}. Set `issue_type`"
+
+    def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
+        ours = {TAG, KEY_LABEL + _checked(key), ALERT_LABEL + _checked(alert.key)}
+        return {
+            **self.config.fields,
+            "project": {"key": self.config.project},
+            "summary": jira_text.summary(alert, told),
+            "description": jira_text.description(told, previous, self._write),
+            "labels": sorted(ours | set(self.config.labels)),
+        }
+
+    def _say(self, delivery: Delivery, alert: Alert, id: str, *, full: bool = False) -> None:
+        marker = _marked(delivery.id)
+        told = self._notice(delivery, alert)
+        self._comment(id, marker, lambda: jira_text.comment(told, marker, self._write, full=full))
+
+    def _comment(self, id: str, marker: str, body: Callable[[], jira_text.Body]) -> None:
+        if not self._jira.told(id, marker):
+            self._jira.comment(id, body())
+
+    def _close(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
+        """Say first, then close: many workflows let nobody comment on what is closed."""
+        issue = self._jira.get(link.external_id)
+        if issue.category != DONE:
+            self._say(delivery, alert, issue.id)
+            self._finish(issue)
+        return replace(link, closed=True)
+
+    def _finish(self, issue: Issue) -> None:
+        step = self._ending(issue)
+        self._move(issue, step, lambda category: category == DONE, self._answers(step))
+
+    def _ending(self, issue: Issue) -> Step:
+        """Return the transition to take: the configured one, else that which demands least, the first of them."""
+        ends = [step for step in self._jira.steps(issue.id) if step.category == DONE]
+        wanted = self.config.close_transition.casefold()
+        chosen = [step for step in ends if not wanted or wanted in (step.name.casefold(), step.status.casefold())]
+        if chosen:
+            return min(chosen, key=lambda step: len(set(step.demands) - {"resolution"}))
+        offered = ", ".join(step.name for step in ends)
+        why = f"not {self.config.close_transition}, but {offered}. Set `close_transition`" if ends else "none"
+        hint = "" if ends else '. Add a transition to the workflow, or set `on_resolve` to "comment"'
+        detail = f"transitions of {issue.key} from {issue.status} to a status of the category Done: {why}{hint}"
+        raise DeliveryError(Reason.REFUSED, detail, permanent=True)
+
+    def _reopening(self, issue: Issue) -> Step:
+        steps = self._jira.steps(issue.id)
+        for category in (NEW, IN_PROGRESS):
+            for step in steps:
+                if step.category == category:
+                    return step
+        raise DeliveryError(Reason.REFUSED, f"no transition opens {issue.key} again", permanent=True)
+
+    def _answers(self, step: Step) -> dict[str, Any]:
+        """Return what a closing transition's screen is given: a resolution where it demands one, or we have one."""
+        wanted = self.config.resolution
+        choices = step.choices("resolution")
+        if "resolution" not in step.screen or not (wanted or "resolution" in step.demands):
+            return {}
+        usual = [name for name in _RESOLUTIONS if name in choices] + choices
+        name = wanted or (usual[0] if usual else _RESOLUTIONS[0])
+        return {"resolution": {"name": name}}
+
+    def _move(self, issue: Issue, step: Step, there: Callable[[str], bool], fields: Mapping[str, Any]) -> None:
+        """Take a transition and look what came of it: a person may be faster, the workflow may do more than it says."""
+        refusal = None
+        try:
+            self._jira.take(issue.id, step, fields)
+        except Refused as error:
+            refusal = error
+        now = self._jira.get(issue.id)
+        if there(now.category):
+            return
+        if refusal:
+            detail = f"transition {step.name} of {issue.key}: {refusal.detail}"
+            raise DeliveryError(refusal.reason, detail, permanent=True)
+        detail = f"{issue.key} is in {now.status} after the transition {step.name}"
+        raise DeliveryError(Reason.REFUSED, detail, permanent=True)
+
+    def _found(self, key: str) -> Issue | None:
+        """Return the oldest issue with the key's label; one that we made lately by its id, for no search shows it."""
+        label = KEY_LABEL + _checked(key)
+        made = self._made.get(key)
+        if made:
+            try:
+                return self._jira.get(made)
+            except DeliveryError as error:
+                if error.reason is not Reason.NOT_FOUND:
+                    raise
+                self._made.pop(key, None)
+        return next((issue for issue in self._jira.search(self._jql(label)) if label in issue.labels), None)
+
+    def _jql(self, label: str, *, still_open: bool = False) -> str:
+        restriction = " AND statusCategory != Done" if still_open else ""
+        return f'project = "{self.config.project}" AND labels = "{label}"{restriction} ORDER BY created ASC'
+
+    def _made_lately(self) -> list[str]:
+        return list(self._made.values())
+
+    def _remote(self, issue: Issue) -> Remote:
+        status = {DONE: Status.RESOLVED, IN_PROGRESS: Status.ACKNOWLEDGED}.get(issue.category, Status.FIRING)
+        changed = issue.fields.get("statuscategorychangedate") or issue.fields.get("resolutiondate")
+        return Remote(
+            external_id=issue.id,
+            remote_key=_key_of(issue),
+            status=status,
+            created_at=jira_hook.moment(issue.fields.get("created")),
+            url=self._jira.address(issue.key),
+            at=jira_hook.moment(changed),
+        )
+
+    def _as_found(self, issue: Issue, key: str) -> Link:
+        url = self._jira.address(issue.key)
+        return Link(key="", episode=0, receiver=self.name, remote_key=key, external_id=issue.id, url=url)
+
+    def _link(self, delivery: Delivery, key: str, issue: Issue, previous: str) -> Link:
+        return Link(
+            key=delivery.key,
+            episode=delivery.episode,
+            receiver=delivery.receiver,
+            remote_key=key,
+            external_id=issue.id,
+            url=self._jira.address(issue.key),
+            previous=previous,
+        )
+
+    def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
+        return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+
+
+def _key_of(issue: Issue) -> str:
+    """Return the remote key that an issue's labels name, "" if none."""
+    keys = (label.removeprefix(KEY_LABEL) for label in sorted(issue.labels) if label.startswith(KEY_LABEL))
+    return next((key for key in keys if _KEY.fullmatch(key)), "")
+
+
+def _marked(what: str) -> str:
+    """Return what tells one comment of ours from all others."""
+    return hashlib.sha256(what.encode()).hexdigest()[:16]
+
+
+def _checked(key: str) -> str:
+    """Return a key that may stand in a query: hexadecimal only."""
+    if not _KEY.fullmatch(key):
+        raise DeliveryError(Reason.REFUSED, "a key is hexadecimal", permanent=True)
+    return key
