@@ -19,7 +19,7 @@ from service_event_checker.core.rules import Rulebook
 
 SHELF = "parked"
 ASKED_AT_ONCE = 1000  # also the most that lie here per receiver
-PATIENCE = timedelta(seconds=60)  # on top of the settle time: the create itself, and what waits before it
+PATIENCE = timedelta(minutes=2)  # on top of the settle time: the create itself, and what waits before it
 PATIENCE_MAX = timedelta(hours=1)  # while the receiver still owes something
 
 _EVENT = TypeAdapter(Event)

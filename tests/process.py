@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from service_event_checker.core.model import Alert, Delivery, Event, Link
-from service_event_checker.core.ports import Destination, Findable, Store
+from service_event_checker.core.ports import Destination, Findable, Inbound, Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.outbox import Gate, Outbox
 from service_event_checker.pipeline import Pipeline
@@ -69,6 +69,13 @@ class MortalFindable(MortalDestination):
         return found
 
 
+class MortalTalking(MortalFindable):
+    """One that talks back, and knows what it holds."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._destination, name)
+
+
 class World:
     """A store and destinations that outlive the processes working on them."""
 
@@ -122,6 +129,8 @@ class World:
 
 
 def _mortal(destination: Destination, death: Death) -> Destination:
+    if isinstance(destination, Inbound):
+        return MortalTalking(destination, death)
     return (
         MortalFindable(destination, death)
         if isinstance(destination, Findable)

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
+from service_event_checker.core.model import (
+    Alert,
+    Delivery,
+    Event,
+    EventStatus,
+    Family,
+    Kind,
+    Link,
+    Remote,
+    RemoteNote,
+    Status,
+    Verb,
+    remote_key,
+)
 from tests.factories import NOW
 
 
@@ -123,3 +138,73 @@ class Sink(Unsearchable):
                     url=f"http://sink.test/{thing.id}",
                 )
         return None
+
+
+class Talker(Sink):
+    """A sink that lists what it holds and tells of what people do there: the events that its webhooks would bring.
+
+    `gone`: ids of objects that somebody deleted.
+    """
+
+    def __init__(self, clock: Clock, family: Family | None = None, *, name: str = "tickets", lag: float = 0.0) -> None:
+        super().__init__(clock, family, lag=lag)
+        self.name = name
+        self.statuses: dict[str, tuple[Status, str, datetime]] = {}
+        self.comments: dict[str, list[RemoteNote]] = {}
+        self.gone: set[str] = set()
+        self.retired: list[tuple[str, str]] = []
+
+    def says(self, id: str, status: EventStatus, actor: str = "Ada", **changes: Any) -> Event:
+        """Return what its webhook tells of a change that a person made just now."""
+        base = Event(
+            source="",
+            fingerprint="",
+            kind=Kind.ALERT,
+            status=status,
+            ref=(self.name, id),
+            via=self.name,
+            intake=f"/hooks/{self.name}",
+            actor=actor,
+            at=self.clock(),
+        )
+        return replace(base, **changes)
+
+    def person(self, id: str, status: Status, actor: str = "Ada") -> None:
+        """A person brings an object into a status; no webhook comes."""
+        self.statuses[id] = (status, actor, self.clock())
+        self.thing(id).open = status is not Status.RESOLVED
+
+    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+        return None
+
+    def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
+        return []
+
+    def find_open(self, alert_key: str) -> Link | None:
+        keys = {remote_key(alert_key, episode) for episode in range(1, 10)}
+        found = next((thing for thing in self.things if thing.open and thing.key in keys), None)
+        return self.find(found.key) if found else None
+
+    def open_objects(self) -> list[Remote]:
+        return [self._remote(thing) for thing in self.things if thing.open and thing.id not in self.gone]
+
+    def look(self, external_id: str) -> Remote | None:
+        return None if external_id in self.gone else self._remote(self.thing(external_id))
+
+    def retire(self, duplicate: Remote, kept: Remote) -> None:
+        self.thing(duplicate.external_id).open = False
+        self.retired.append((duplicate.external_id, kept.external_id))
+
+    def _remote(self, thing: Thing) -> Remote:
+        plain = Status.FIRING if thing.open else Status.RESOLVED
+        status, actor, at = self.statuses.get(thing.id, (plain, "", thing.created_at))
+        return Remote(
+            external_id=thing.id,
+            remote_key=thing.key,
+            status=status if thing.open else Status.RESOLVED,
+            created_at=thing.created_at,
+            url=f"http://sink.test/{thing.id}",
+            actor=actor,
+            at=at,
+            notes=tuple(self.comments.get(thing.id, ())),
+        )

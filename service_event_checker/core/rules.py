@@ -29,6 +29,7 @@ from service_event_checker.core.ports import Write
 
 STILL_FIRING = "The alert still fires at its source; it ends here when it ends there, or is resolved by a person."
 RECEIVERS_MAX = 24  # an alert, its deliveries and its lanes must fit one entity group transaction of Azure Tables
+_HEARERS = frozenset({None, Family.CHAT})  # people read there, nothing echoes
 _OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN})
 
 
@@ -207,7 +208,7 @@ def _tell(
             continue
         cause = transition if each is verb else replace(transition, note=mirrors.said(transition, verb))
         delivery = _delivery(alert, name, each, cause, book, now)
-        if _family(book, transition.via) not in (None, Family.CHAT) and each is not Verb.NOTE:
+        if each is not Verb.NOTE and not {_family(book, transition.via), _family(book, name)} & _HEARERS:
             alert, allowed = mirrors.counted(alert, transition.via, name, now)
             delivery = delivery if allowed else replace(delivery, reason=mirrors.PING_PONG)
         _owe(owed, delivery)
