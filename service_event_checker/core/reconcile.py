@@ -94,8 +94,7 @@ def repairs(remotes: Sequence[Remote], books: Books, now: datetime) -> list[Repa
     found: list[Repair] = []
     for same in _by_key(remotes):
         kept, *younger = sorted(same, key=_age)
-        found += [_twice(each, kept, books) for each in younger]
-        found += _judge(kept, books, now)
+        found += [_twice(each, kept, books) for each in younger] or _judge(kept, books, now)
     return found
 
 
