@@ -1,0 +1,432 @@
+"""One Opsgenie alert per episode, kept in step both ways; the same for Jira Service Management (JSM) Operations.
+
+An alert of ours is known by its alias and its tags, one that was born there by its id. What the calls look like is
+opsgenie_api.py's affair, what a webhook means opsgenie_hook.py's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from service_event_checker import opsgenie_hook
+from service_event_checker.config import DestinationConfig, Model, as_mapping, secret
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.model import (
+    Alert,
+    Delivery,
+    Event,
+    Family,
+    Link,
+    Remote,
+    RemoteNote,
+    Severity,
+    Status,
+    Verb,
+    remote_key,
+)
+from service_event_checker.opsgenie_api import DIALECTS, OpsAlert, OpsAlerts, Undone
+from service_event_checker.opsgenie_hook import OUR_ALIAS, OUR_NOTE, Here, moment, note_id
+from service_event_checker.text import Notice, clean, cut, notice, platform_name, render
+
+# https://support.atlassian.com/opsgenie/docs/alerts-and-alert-fields
+MESSAGE_MAX = 130
+DESCRIPTION_MAX = 15_000
+NOTE_MAX = 25_000
+DETAILS_MAX = 8_000  # characters of all names and values
+TAG = "platform-outage-checker"  # on all that we make
+KEY_TAG = "poc-"  # + alert key, and + remote key
+UPDATE_MAX = 2_000  # characters of the description that a note of an update repeats
+NOTES_OF = 50  # alerts whose notes one reconciliation reads, the latest changed first
+NOTES_MAX = 20  # of one alert
+_KEY = re.compile(r"[0-9a-f]{1,64}")
+_TAG_START = re.compile(r"<(?=[A-Za-z!/?@#])")  # the message and the description may be HTML
+_HOMES = {"opsgenie": "https://api.opsgenie.com", "jsm-integration": "https://api.atlassian.com/jsm/ops/integration"}
+_SITES = {"api.opsgenie.com": "https://app.opsgenie.com", "api.eu.opsgenie.com": "https://app.eu.opsgenie.com"}
+_ACTIONS = {Verb.ACK: "acknowledge", Verb.UNACK: "unacknowledge", Verb.CLOSE: "close"}
+_LACKS: Mapping[Verb, Callable[[OpsAlert], bool]] = {
+    Verb.ACK: lambda seen: seen.open and not seen.acknowledged,
+    Verb.UNACK: lambda seen: seen.open and seen.acknowledged,
+    Verb.CLOSE: lambda seen: seen.open,
+}
+
+
+class Responder(Model):
+    """Who is called: `type` and an `id`, or, in Opsgenie, the `name` of a team or the `username` of a user."""
+
+    type: Literal["team", "user", "escalation", "schedule"]
+    id: str = ""
+    name: str = ""
+    username: str = ""
+
+
+class Config(DestinationConfig):
+    """`api`: which of the three addresses `url` is; by the address itself if left out. `token`: an API integration's
+    key; for `jsm` an Atlassian API token, with `email` its account and `url` ending with the site's cloud id.
+
+    `integration_id`: what webhooks must name. `user` signs what we do. `site`: where people open alerts. `query`: which
+    alerts born there are ours to mirror, in Opsgenie's search language. `responders` are set on creation.
+    """
+
+    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
+    UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
+    RATE: ClassVar[tuple[float, int]] = (1.0, 5)  # deliveries of four or five calls; the limits depend on the plan
+    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
+        "url": ("OPSGENIE_API_URL",),
+        "token": ("OPSGENIE_API_KEY",),
+        "integration_id": ("OPSGENIE_INTEGRATION_ID",),
+        "email": ("JIRA_EMAIL",),
+    }
+    NEEDS: ClassVar[tuple[str, ...]] = ("token",)
+
+    kind: Literal["opsgenie"] = "opsgenie"
+    url: str = _HOMES["opsgenie"]
+    api: Literal["", "opsgenie", "jsm-integration", "jsm"] = ""
+    token: SecretStr | None = None
+    email: str = ""
+    integration_id: str = ""
+    user: str = Field(default=TAG, min_length=1, max_length=100)
+    site: str = ""
+    query: str = ""
+    priorities: Mapping[Severity, Literal["P1", "P2", "P3", "P4", "P5"]] = Field(
+        default={Severity.CRITICAL: "P1", Severity.ERROR: "P2", Severity.WARNING: "P3", Severity.INFO: "P5"}
+    )
+    responders: tuple[Responder, ...] = ()
+
+    @field_validator("url")
+    @classmethod
+    def _base(cls, url: str) -> str:
+        """Return the address that all calls have in common: the documentation shows those of single calls."""
+        return re.sub(r"(/v[12](/alerts)?)?/*$", "", url.strip())
+
+    @property
+    def spoken(self) -> Literal["opsgenie", "jsm-integration", "jsm"]:
+        if self.api:
+            return self.api
+        path = urlsplit(self.url).path
+        return "jsm-integration" if "/ops/integration" in path else "jsm" if "/ops/api" in path else "opsgenie"
+
+    def lacks(self) -> str:
+        if self.spoken != "jsm":
+            return ""
+        if not re.search(r"/ops/api/[^/]+$", self.url):
+            return "url must end with the cloud id: https://api.atlassian.com/jsm/ops/api/<cloud id>"
+        return "" if self.email else "JIRA_EMAIL is not set"
+
+
+class Adapter:
+    """Safe for several threads: what they share is one HTTP session."""
+
+    family = Family.PAGER
+    verbs = frozenset({Verb.OPEN, Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE})
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self.config = config
+        self._dialect = DIALECTS[config.spoken]
+        self._alerts = OpsAlerts(
+            self._dialect,
+            config.url,
+            secret(config.token),
+            email=config.email,
+            user=config.user,
+            timeout=config.timeout.total_seconds(),
+        )
+        if not self._dialect.unacknowledges:
+            self.verbs = type(self).verbs - {Verb.UNACK}
+        account = {config.email.casefold()} if config.spoken == "jsm" else set()
+        users = frozenset({config.user.casefold()} | account) - {""}
+        self._here = Here(name, users, self._address, by_alias=not self._dialect.readable)
+
+    def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
+        """Create, note on, acknowledge, unacknowledge or close the episode's alert; see `core.ports.Destination`."""
+        if delivery.verb is Verb.OPEN:
+            return self._open(delivery, alert, link)
+        if link is None or not link.external_id:
+            raise DeliveryError(Reason.NOT_FOUND, "no alert of this episode is known", permanent=True)
+        if delivery.verb not in self.verbs:
+            raise DeliveryError(Reason.REFUSED, f"{self.config.spoken} cannot {delivery.verb}", permanent=True)
+        verb = delivery.verb
+        if verb is Verb.CLOSE and self.config.on_resolve != "close":
+            if self.config.on_resolve == "none":
+                return link
+            verb = Verb.NOTE
+        self._tell(verb, link.external_id, self._text(delivery, alert), _marker(delivery.id))
+        return replace(link, closed=True) if verb is Verb.CLOSE else link
+
+    def find(self, remote_key: str) -> Link | None:
+        """Return the alert of an episode: the open one with its alias, else the oldest with its tag.
+
+        Where alerts cannot be read, None: an alias makes no second open alert.
+        """
+        alias = KEY_TAG + _checked(remote_key)
+        if not self._dialect.readable:
+            return None
+        found = self._alerts.with_alias(alias) or self._oldest(f'tag: "{alias}"', alias)
+        return self._found(found, remote_key)
+
+    def find_open(self, alert_key: str) -> Link | None:
+        """Return the oldest open alert with the tag of `alert_key`."""
+        tag = KEY_TAG + _checked(alert_key)
+        if not self._dialect.readable:
+            return None
+        return self._found(self._oldest(f'status: open AND tag: "{tag}"', tag, still_open=True), "")
+
+    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+        """Render the alert that `deliver` would make."""
+        document, _ = self._document(alert, delivery, remote_key(alert.key, delivery.episode), "")
+        return f"{document['priority']} alert: {document['message']}"
+
+    def open_objects(self) -> list[Remote]:
+        """Return all open alerts that we may see, those born there with the event that their webhook would bring."""
+        self._must_read()
+        ours = f'({self.config.query}) OR tag: "{TAG}"'
+        query = f"status: open AND ({ours})" if self.config.query else "status: open"
+        found = [alert for alert in self._alerts.search(query) if alert.open]
+        latest = sorted(found, key=lambda alert: str(alert.raw.get("updatedAt", "")), reverse=True)[:NOTES_OF]
+        notes = {alert.id: self._notes(alert.id) for alert in latest}
+        return [replace(self._remote(alert), notes=notes.get(alert.id, ())) for alert in found]
+
+    def look(self, external_id: str) -> Remote | None:
+        self._must_read()
+        try:
+            return self._remote(self._alerts.get(external_id))
+        except DeliveryError as error:
+            if error.reason is not Reason.NOT_FOUND:
+                raise
+            return None
+
+    def retire(self, duplicate: Remote, kept: Remote) -> None:
+        marker = _marker(f"{duplicate.external_id}:{kept.external_id}")
+        where = kept.url or kept.external_id
+        self._tell(Verb.CLOSE, duplicate.external_id, _signed(f"Made twice; it goes on at {where}", marker), marker)
+
+    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+        """Return None: Opsgenie signs nothing, so the route's token decides. See `admits` too."""
+        return None
+
+    def admits(self, payload: Any) -> bool:
+        """Whether a webhook's parsed body names our integration, or none is configured."""
+        given = as_mapping(payload).get("integrationId")
+        wanted = self.config.integration_id.strip()
+        text = given if isinstance(given, str) else ""
+        return not wanted or hmac.compare_digest(text.encode("utf-8", "replace"), wanted.encode())
+
+    def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
+        """Return what a webhook's body tells of an alert; see `core.ports.Inbound`."""
+        return opsgenie_hook.events(payload, self._here)
+
+    def warnings(self) -> list[str]:
+        """Say what this address and key cannot do; one call, for the start."""
+        return [f"{self.name}: {warning}" for warning in self._warnings()]
+
+    def _warnings(self) -> list[str]:
+        found = []
+        if not self._dialect.readable:
+            found.append(
+                "JSM's integration API can neither take back an acknowledgement nor be asked what it holds: nothing is "
+                "reconciled, and a note may appear twice after a time-out. For these use its REST API (api: jsm)"
+            )
+        else:
+            try:
+                self._alerts.search(f'status: open AND tag: "{TAG}"')
+            except DeliveryError as error:
+                found.append(f"alerts cannot be read: {error}")
+        if self.config.spoken == "jsm" and not self.config.responders:
+            found.append("no responders are set: alerts made through JSM's REST API call nobody by themselves")
+        if not self.config.integration_id:
+            found.append("OPSGENIE_INTEGRATION_ID is not set: webhooks of any integration are taken")
+        return found
+
+    def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
+        """Create the alert; an earlier one that is closed stays so, as there is no reopening."""
+        key = remote_key(alert.key, delivery.episode)
+        if link is None or not link.external_id:
+            return self._create(delivery, alert, key, link.previous if link else "")
+        if self._dialect.readable and self._is_open(link.external_id):
+            return replace(link, closed=False)
+        previous = link.url or link.external_id
+        found = self.find(key)  # the outbox did not search: it took the old one for good
+        if found and self._is_open(found.external_id):
+            return self._link(delivery, key, found.external_id, previous)
+        return self._create(delivery, alert, key, previous)
+
+    def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
+        document, details = self._document(alert, delivery, key, previous)
+        return self._link(delivery, key, self._alerts.create(document, details), previous)
+
+    def _is_open(self, id: str) -> bool:
+        seen = self.look(id)
+        return seen is not None and seen.status is not Status.RESOLVED
+
+    def _tell(self, verb: Verb, id: str, text: str, marker: str) -> None:
+        """Do what `verb` says, with a note, or only note it where the alert is that far already; once per marker."""
+        action, lacks = _ACTIONS.get(verb), _LACKS.get(verb)
+        if not self._dialect.readable:
+            self._alerts.act(action, id, text) if action else self._alerts.note(id, text)
+            return
+        seen = self._alerts.get(id)
+        if any(marker in note.text for note in self._alerts.notes(id)):
+            return
+        if action is None or lacks is None or not lacks(seen):
+            self._alerts.note(id, text)
+            return
+        try:
+            self._alerts.act(action, id, text)
+        except Undone:
+            if lacks(self._alerts.get(id)):
+                raise
+            self._alerts.note(id, text)  # somebody was faster
+
+    def _document(
+        self, alert: Alert, delivery: Delivery, key: str, previous: str
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the new alert, and its own properties, which the dialects name differently."""
+        told = self._notice(delivery, alert)
+        body = render("alert.txt.j2", told) + (f"\n\nEarlier alert: {previous}" if previous else "")
+        document: dict[str, Any] = {
+            "message": cut(_plain(_title(alert, told)), MESSAGE_MAX),
+            "alias": KEY_TAG + _checked(key),
+            "description": cut(_plain(body), DESCRIPTION_MAX),
+            "tags": [TAG, KEY_TAG + key, KEY_TAG + alert.key],
+            "priority": self.config.priorities.get(alert.severity, "P3"),
+        }
+        if self.config.responders:
+            document["responders"] = [each.model_dump(exclude_defaults=True) for each in self.config.responders]
+        return document, _details(alert, told)
+
+    def _text(self, delivery: Delivery, alert: Alert) -> str:
+        told = self._notice(delivery, alert)
+        state = f"\n{told.headline}\n{cut(told.body, UPDATE_MAX)}" if delivery.verb is Verb.UPDATE else ""
+        return _signed(f"{told.change}{state}", _marker(delivery.id))
+
+    def _remote(self, alert: OpsAlert) -> Remote:
+        ours = OUR_ALIAS.fullmatch(alert.alias)
+        status = Status.ACKNOWLEDGED if alert.acknowledged else Status.FIRING
+        status = status if alert.open else Status.RESOLVED
+        created_at = moment(alert.raw.get("createdAt"))
+        actor, at = _last_change(alert, status, created_at)
+        return Remote(
+            external_id=alert.id,
+            remote_key=ours["key"] if ours else "",
+            status=status,
+            created_at=created_at,
+            url=self._address(alert.id),
+            actor=actor,
+            at=at,
+            event=None if ours else opsgenie_hook.born(alert.raw, self._here),
+        )
+
+    def _notes(self, id: str) -> tuple[RemoteNote, ...]:
+        """Return people's newest notes on an alert, the oldest first."""
+        found = []
+        for note in self._alerts.notes(id):
+            at = moment(note.created_at)
+            ours = OUR_NOTE.search(note.text) or note.owner.casefold() in self._here.users
+            if note.text and at and not ours:
+                found.append(RemoteNote(id=note_id(id, at, note.text), text=note.text, actor=note.owner, at=at))
+        return tuple(reversed(found[:NOTES_MAX]))
+
+    def _oldest(self, query: str, tag: str, *, still_open: bool = False) -> OpsAlert | None:
+        found = (alert for alert in self._alerts.search(query) if tag in alert.tags)
+        return next((alert for alert in found if alert.open or not still_open), None)
+
+    def _found(self, alert: OpsAlert | None, remote_key: str) -> Link | None:
+        if alert is None:
+            return None
+        address = self._address(alert.id)
+        return Link(key="", episode=0, receiver=self.name, remote_key=remote_key, external_id=alert.id, url=address)
+
+    def _link(self, delivery: Delivery, key: str, id: str, previous: str) -> Link:
+        return Link(
+            key=delivery.key,
+            episode=delivery.episode,
+            receiver=delivery.receiver,
+            remote_key=key,
+            external_id=id,
+            url=self._address(id),
+            previous=previous,
+        )
+
+    def _address(self, id: str) -> str:
+        """Return where a person opens an alert, "" where the configuration does not tell."""
+        site = self.config.site.rstrip("/") or _SITES.get(urlsplit(self.config.url).hostname or "", "")
+        if not site or OUR_ALIAS.fullmatch(id) or not re.fullmatch(r"[\w-]+", id, re.ASCII):
+            return ""
+        return (
+            f"{site}/alert/detail/{id}/details" if self.config.spoken == "opsgenie" else f"{site}/jira/ops/alerts/{id}"
+        )
+
+    def _must_read(self) -> None:
+        if not self._dialect.readable:
+            detail = "JSM's integration API lists nothing; its REST API does (api: jsm)"
+            raise DeliveryError(Reason.NOT_CONFIGURED, detail, permanent=True)
+
+    def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
+        return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+
+
+def _title(alert: Alert, told: Notice) -> str:
+    platform = platform_name(alert.source)
+    named = told.title.lower().startswith(platform.lower())
+    return told.title if named else f"{platform}: {told.title}"
+
+
+def _details(alert: Alert, told: Notice) -> dict[str, str]:
+    """Return the labels and our own id, as many as there is room for."""
+    details = {"internal_id": alert.internal_id, "source": platform_name(alert.source)}
+    room = DETAILS_MAX - sum(map(len, (*details, *details.values())))
+    for name, value in told.labels:
+        room -= len(name) + len(value)
+        if room < 0:
+            break
+        details.setdefault(_plain(name), _plain(value))
+    return details
+
+
+def _last_change(alert: OpsAlert, status: Status, created_at: datetime | None) -> tuple[str, datetime | None]:
+    """Return who brought an alert into its status, and when. Opsgenie reports milliseconds since it was created.
+
+    When an acknowledgement was taken back is not told; it was no later than the last change.
+    """
+    report = as_mapping(alert.raw.get("report"))
+    names = {Status.ACKNOWLEDGED: ("acknowledgedBy", "ackTime"), Status.RESOLVED: ("closedBy", "closeTime")}
+    if status not in names:
+        taken_back = bool(report.get("ackTime") or alert.raw.get("ackTime"))
+        return "", moment(alert.raw.get("updatedAt")) if taken_back else None
+    who, when = names[status]
+    value = report.get(when, alert.raw.get(when))
+    actor = str(report.get(who) or alert.raw.get("owner") or "")
+    if isinstance(value, int) and created_at and 0 <= value < 10**11:
+        return actor, created_at + timedelta(milliseconds=value)
+    return actor, moment(value)
+
+
+def _signed(text: str, marker: str) -> str:
+    """Return a note that is known as ours, and this very one, wherever it turns up."""
+    signature = f"\n(Platform Outage Checker {marker})"
+    return cut(_plain(clean(text, NOTE_MAX)), NOTE_MAX - len(signature)) + signature
+
+
+def _plain(text: str) -> str:
+    """Return text in which no HTML begins."""
+    return _TAG_START.sub("‹", text)
+
+
+def _marker(of: str) -> str:
+    return hashlib.sha256(of.encode()).hexdigest()[:16]
+
+
+def _checked(key: str) -> str:
+    """Return a key that may stand in a query: hexadecimal only."""
+    if not _KEY.fullmatch(key):
+        raise DeliveryError(Reason.REFUSED, "a remote key is hexadecimal", permanent=True)
+    return key
