@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from flask import Flask, current_app, request
 from jinja2 import StrictUndefined
 
-from service_event_checker import cli, config_schema, wiring
+from service_event_checker import cli, cli_quarantine, config_schema, wiring
 from service_event_checker.tasks import Engine
 from service_event_checker.web import (
     access,
+    alertmanager,
     alerts,
     auth,
     dashboard,
@@ -20,11 +21,14 @@ from service_event_checker.web import (
     health,
     hooks,
     metrics,
+    quarantined,
     slack,
+    standing,
+    talkback,
 )
 from service_event_checker.web.probes import StoreProbe
 
-BODY_MAX = 4 * 1024 * 1024  # bytes; what any route may take, most take less
+BODY_MAX = 8 * 1024 * 1024  # bytes; what any route may take, most take less
 
 
 def create_app(environ: Mapping[str, str]) -> Flask:
@@ -43,9 +47,12 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     access.install(app, keys)
     errors.install(app)
     headers.install(app)
-    for resource in (health, metrics, alerts, dead_letters, dashboard, slack, hooks):
+    resources = (health, metrics, alerts, dead_letters, quarantined, dashboard, slack, hooks, alertmanager, talkback)
+    for resource in resources:
         app.register_blueprint(resource.blueprint)
     cli.register(app, services)
+    cli_quarantine.register(app, services)
+    standing.tell(services)
     hooks.register(app)
     config_schema.register(app)
     return app

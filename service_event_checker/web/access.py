@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app, g, request
 
-from service_event_checker.web import auth, hooks, slack
+from service_event_checker.web import auth, hooks, slack, talkback
 from service_event_checker.web.auth import Caller, Keys, Scope
 from service_event_checker.web.errors import Refused
 
@@ -49,6 +49,15 @@ RULES: Mapping[str, Need] = {
     "slack.commands": Signed(slack.admit),
     "slack.interactions": Signed(slack.admit),
     "hooks.status_page": Signed(hooks.admit),
+    "alertmanager.alert": Webhook("ALERTMANAGER"),
+    "alertmanager.webhook": Webhook("ALERTMANAGER"),
+    "talkback.ticket": Signed(talkback.admit),
+    "talkback.pagerduty": Signed(talkback.admit_pagerduty),
+    "talkback.opsgenie": Signed(talkback.admit_opsgenie),
+    "quarantined.many": Scope.READ,
+    "quarantined.one": Scope.READ,
+    "quarantined.replay": Scope.ACT,
+    "quarantined.discard": Scope.ACT,
     "static": Scope.READ,
 }
 

@@ -1,105 +1,65 @@
-"""Reads a JSON body that nobody can trust: its type, size, depth, and what JSON itself does not forbid."""
+"""Reads the body of a request: its type, its size, and by strict_json what it holds."""
 
 from __future__ import annotations
 
-import json
-import math
+import sys
 from typing import Any
 
 from flask import Request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from service_event_checker import strict_json
+from service_event_checker.core.errors import InvalidInput
 from service_event_checker.web.errors import Refused
 
 BODY_MAX = 1024 * 1024  # bytes
-DEPTH_MAX = 32
 
 
 def json_body(request: Request, *, limit: int = BODY_MAX) -> Any:
     """Return the parsed body. Raises Refused: 415 no JSON type, 413 over `limit` bytes, 400 no JSON that we take.
 
-    Refused as well: NaN and infinities, names given twice, nesting over 32 levels. Lone surrogates are replaced.
+    What is refused as JSON: see `strict_json.read`.
     """
+    demand_json(request)
+    return parse(raw_body(request, limit))
+
+
+def demand_json(request: Request) -> None:
+    """Raise Refused (415) unless the headers promise plain JSON."""
     if request.mimetype != "application/json":
         raise Refused(415, "Send JSON, with Content-Type: application/json.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refused(415, "Send the body as it is, without Content-Encoding.")
-    text = _text(_read(request, limit))
-    value = _parse(text)
-    if _depth_over(value, DEPTH_MAX):
-        raise _malformed(f"is nested deeper than {DEPTH_MAX} levels")
-    return _without_surrogates(value) if "\\u" in text else value
 
 
-def _read(request: Request, limit: int) -> bytes:
-    """Read one byte more than is taken: a chunked body is cut at Werkzeug's limit without a word."""
+def raw_body(request: Request, limit: int) -> bytes:
+    """Return the bytes as they came, the same each time it is asked. Raises RequestEntityTooLarge (413).
+
+    Reads one byte more than is taken: a chunked body is cut at Werkzeug's limit without a word.
+    """
     request.max_content_length = limit + 1
-    body = request.get_data(cache=False)
+    body = request.get_data()
     if len(body) > limit:
         raise RequestEntityTooLarge
     return body
 
 
-def _text(body: bytes) -> str:
+def parse(body: bytes) -> Any:
+    """Return what the JSON holds. Raises Refused (400)."""
     try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise _malformed("is not UTF-8") from None
+        return strict_json.read(body)
+    except InvalidInput as error:
+        raise Refused(400, f"The body {error.problem}.") from None
 
 
-def _parse(text: str) -> Any:
+def beginning(request: Request, length: int) -> bytes:
+    """Return the first bytes of a body, also of one that is too large to be read; b"" where the sender is gone."""
     try:
-        return json.loads(text, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_unique)
-    except RecursionError:
-        raise _malformed(f"is nested deeper than {DEPTH_MAX} levels") from None
-    except ValueError:  # no JSON, or a number of thousands of digits
-        raise _malformed("is no JSON") from None
+        request.max_content_length = sys.maxsize
+        return request.get_data()[:length] if _was_read(request) else request.stream.read(length)
+    except (HTTPException, OSError):
+        return b""
 
 
-def _no_number(name: str) -> Any:
-    raise _malformed(f"holds {name}, which JSON does not know")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise _malformed("holds a number that is too large")
-    return number
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a name that is given twice: two readers could each take another of the values."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _malformed("gives a name twice in one object")
-    return found
-
-
-def _depth_over(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit + 1):
-        below: list[Any] = []
-        for part in level:
-            if isinstance(part, dict):
-                below.extend(part.values())
-            elif isinstance(part, list):
-                below.extend(part)
-        if not below:
-            return False
-        level = below
-    return True
-
-
-def _without_surrogates(value: Any) -> Any:
-    """Replace halves of surrogate pairs, which no UTF-8 can carry further; `value` is not deep."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, list):
-        return [_without_surrogates(part) for part in value]
-    if isinstance(value, dict):
-        return {_without_surrogates(name): _without_surrogates(part) for name, part in value.items()}
-    return value
-
-
-def _malformed(problem: str) -> Refused:
-    return Refused(400, f"The body {problem}.")
+def _was_read(request: Request) -> bool:
+    return getattr(request, "_cached_data", None) is not None

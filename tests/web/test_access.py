@@ -13,7 +13,7 @@ from werkzeug.routing import Rule
 
 from service_event_checker.config_file import ConfigError
 from service_event_checker.web import access, auth
-from service_event_checker.web.access import Open, Signed
+from service_event_checker.web.access import Open, Signed, Webhook
 from service_event_checker.web.auth import Scope
 from service_event_checker.web.errors import Refused
 from tests.web.conftest import MakeApp, bearer
@@ -67,12 +67,13 @@ def test_without_tokens_every_route_but_the_probes_is_closed_to(stranger: str, a
         if not isinstance(need, Open):
             assert answer.status_code == 403, (method, path)
             if not isinstance(need, Signed) and method != "HEAD":
-                assert answer.json["error"]["details"] == {"set": "API_TOKENS"}
+                variable = "WEBHOOK_TOKEN" if isinstance(need, Webhook) else "API_TOKENS"
+                assert answer.json["error"]["details"] == {"set": variable}
 
 
 @pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", "Basic !", "Basic eDp5", "Digest x", f"bearer{TOKEN}"])
 def test_with_tokens_every_route_but_the_probes_asks_for_one(given: str, make_app: MakeApp) -> None:
-    app = make_app(API_TOKENS=f"ops:admin:{TOKEN}")
+    app = make_app(API_TOKENS=f"ops:admin:{TOKEN}", WEBHOOK_TOKEN="another-canary")
 
     for path, rule, method in routes(app):
         answer = app.test_client().open(path, method=method, headers={"Authorization": given} if given else {})

@@ -1,0 +1,41 @@
+"""What a person should mend though nothing breaks of it: on the page as long as it is so, in the log at the start."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from service_event_checker import intake
+from service_event_checker.text import line
+from service_event_checker.web.talkback import is_open_door
+from service_event_checker.wiring import Services
+
+log = structlog.get_logger()
+
+
+def warnings(services: Services, now: datetime) -> tuple[str, ...]:
+    """Return the standing warnings. Raises StoreError."""
+    return (*open_doors(services), *_unknown_severities(services, now))
+
+
+def open_doors(services: Services) -> list[str]:
+    """Return what is wrong with how our senders prove who they are."""
+    kinds = {part.name: part.kind for part in services.parts if part.section == "destination"}
+    return [
+        f"{name}: who knows its integration id may change alerts through our webhook, as no token is asked for. "
+        f"Set WEBHOOK_TOKEN_{kinds[name].upper()}, and have the sender send it"
+        for name, destination in services.outbox.destinations.items()
+        if is_open_door(services, destination, kinds.get(name, ""))
+    ]
+
+
+def tell(services: Services) -> None:
+    """Log the warnings that the configuration alone tells."""
+    for text in open_doors(services):
+        log.warning("open_door", text=text)
+
+
+def _unknown_severities(services: Services, now: datetime) -> list[str]:
+    words = intake.unknown_severities(services, now)
+    return [f'alertmanager: the severity "{line(word, 40)}" is in no table and counts as warning' for word in words]
