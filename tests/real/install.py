@@ -16,6 +16,8 @@ from tests.real import parts
 
 #: stands in node_modules when all of the lock file is there; npm removes it with the folder when it begins
 _STAMP = parts.TOOLS / "node_modules" / "installed"
+#: a Redmine that was set up has them, whatever its database
+_REDMINE_SETTINGS = Path("/etc/redmine/default/database.yml")
 
 
 def get_missing() -> None:
@@ -27,7 +29,12 @@ def get_missing() -> None:
 
 def _wanted() -> list[parts.Part]:
     # A part whose variable is set was chosen by a person; if it is not there, another one is not what they want.
-    return [part for part in parts.missing() if not os.environ.get(part.variable)]
+    return [part for part in parts.missing() if not os.environ.get(part.variable) and not _is_somebodys(part)]
+
+
+def _is_somebodys(part: parts.Part) -> bool:
+    # Our answers to debconf would set it up anew.
+    return part is parts.REDMINE and _REDMINE_SETTINGS.exists() and not os.access(parts.REDMINE_DATABASE, os.F_OK)
 
 
 def _packages(wanted: list[parts.Part]) -> list[str]:
