@@ -18,8 +18,8 @@ from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.http import Http, HttpError, json_body, parse_json
 from service_event_checker.http_address import without_credentials
+from service_event_checker.jira_workflow import Step, category
 
-NEW, IN_PROGRESS, DONE = "new", "indeterminate", "done"  # status categories; their keys are the same in every language
 PAGE = 100  # issues or comments a call
 SEARCH_PAGES = 100
 COMMENT_PAGES = 10
@@ -50,29 +50,7 @@ class Issue:
 
     @property
     def category(self) -> str:
-        return _category(self.fields.get("status"))
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A transition that can be taken from where the issue stands. `screen`: what is known of its fields, by id."""
-
-    id: str
-    name: str
-    status: str
-    category: str
-    screen: Mapping[str, Mapping[str, Any]]
-
-    @property
-    def demands(self) -> tuple[str, ...]:
-        """Return the ids of the fields that have to be given and have no default."""
-        required = (name for name, field in self.screen.items() if field.get("required") is True)
-        return tuple(name for name in required if self.screen[name].get("hasDefaultValue") is not True)
-
-    def choices(self, field: str) -> list[str]:
-        """Return the names that a field of the screen allows."""
-        allowed = _listed(self.screen.get(field, {}).get("allowedValues"))
-        return [str(each["name"]) for each in allowed if "name" in as_mapping(each)]
+        return category(self.fields.get("status"))
 
 
 class Refused(DeliveryError):
@@ -283,11 +261,7 @@ def _issue(value: Mapping[str, Any]) -> Issue:
 def _step(value: Mapping[str, Any]) -> Step:
     to = as_mapping(value.get("to"))
     screen = {name: as_mapping(field) for name, field in as_mapping(value.get("fields")).items()}
-    return Step(str(value.get("id", "")), str(value.get("name", "")), str(to.get("name", "")), _category(to), screen)
-
-
-def _category(status: Any) -> str:
-    return str(as_mapping(as_mapping(status).get("statusCategory")).get("key", ""))
+    return Step(str(value.get("id", "")), str(value.get("name", "")), str(to.get("name", "")), category(to), screen)
 
 
 def _objects(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:

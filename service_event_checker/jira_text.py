@@ -22,7 +22,7 @@ SIGNATURE = "Platform Outage Checker"
 _ROOMS = ((100, 8000), (40, 8000), (20, 4000), (10, 2000), (0, 300))
 _WORD_JOINER = "\u2060"
 # https://jira.atlassian.com/secure/WikiRendererHelpAction.jspa?section=all; what stands within a word is no markup.
-_WIKI = re.compile(r"[{}\[\]()|!\\]|&(?=#?\w+;)|(?<!\w)[*_+^~-]|[*_+^~-](?!\w)|\?(?=\?)|(?<=\?)\?")
+_WIKI = re.compile(r"[{}\[\]()|!\\]|&(?=#?\w+;)|(?<![^\W_])[*_+^~-]|[*_+^~-](?![^\W_])|\?(?=\?)|(?<=\?)\?")
 _LINE_START = re.compile(r"^(?=\s*(?:#|h[1-6]\.|bq\.))", re.MULTILINE)
 _UNSAFE_IN_LINK = re.compile(r"[\[\]{}!^|\\]")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import Field, SecretStr, field_validator
 
-from service_event_checker import jira_hook, jira_text
+from service_event_checker import jira_hook, jira_text, jira_workflow
 from service_event_checker.config import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
@@ -34,7 +34,8 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
-from service_event_checker.jira_api import DONE, IN_PROGRESS, NEW, Api, Issue, Jira, Refused, Step
+from service_event_checker.jira_api import Api, Issue, Jira, Refused
+from service_event_checker.jira_workflow import DONE, IN_PROGRESS, Step
 from service_event_checker.text import Notice, notice
 
 TAG = "platform-outage-checker"  # on all that we make: what `open_objects` lists
@@ -44,7 +45,6 @@ ADAPTATIONS = 3  # creates of one issue: without a priority, or of another type,
 REMEMBERED = 200  # issues that this process made
 _KEY = re.compile(r"[0-9a-f]{1,64}")
 _SIGNATURE = re.compile(rf"{jira_text.SIGNATURE} [0-9a-f]{{16}}\W*$")
-_RESOLUTIONS = ("Done", "Fixed", "Resolved")  # of those that a screen allows, before its first
 _OWN_FIELDS = frozenset({"project", "issuetype", "summary", "description", "labels"})
 
 log = structlog.get_logger()
@@ -222,21 +222,13 @@ class Adapter:
         kind = self._type if self._type in types or "Task" not in types or self._type != "Bug" else "Task"
         if kind not in types:
             return [self._no_such_type(types)]
-        return list(self._wanting(kind, self._jira.screen(self.config.project, types[kind])))
-
-    def _wanting(self, kind: str, screen: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        screen = self._jira.screen(self.config.project, types[kind])
+        given = {*_OWN_FIELDS, "priority", "reporter", *self.config.fields}
         place = f"the create screen of {kind} in {self.config.project}"
-        if "labels" not in screen:
-            yield f"Labels is not on {place}: no issue can be made. Put the field on the screen"
-        ours = _OWN_FIELDS | {"priority", "reporter"} | self.config.fields.keys()
-        for id, field in screen.items():
-            if field.get("required") is True and field.get("hasDefaultValue") is not True and id not in ours:
-                yield f"{field.get('name', id)} ({id}) is required on {place}. Give it a value in `fields`"
-        known = Step("", "", "", "", screen).choices("priority")
-        unknown = sorted(set(self.config.priorities.values()) - set(known))
-        if unknown:
-            has = f"it has {', '.join(known)}" if known else "it has none"
-            yield f"Priority on {place} has no {', '.join(unknown)} ({has}): issues get no priority. Set `priorities`"
+        return list(jira_workflow.wanting(screen, place, given, self._named_priorities()))
+
+    def _named_priorities(self) -> set[str]:
+        return set() if "priority" in self.config.fields else {name for name in self.config.priorities.values() if name}
 
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if link and link.external_id:
@@ -250,7 +242,8 @@ class Adapter:
             issue = self._jira.get(link.external_id)
             ended = issue.category == DONE
             if ended:
-                self._move(issue, self._reopening(issue), lambda category: category != DONE, {})
+                step = jira_workflow.reopening(self._jira.steps(issue.id), _where(issue))
+                self._move(issue, step, lambda category: category != DONE, {})
         except DeliveryError as refusal:
             if not refusal.permanent:
                 raise
@@ -329,39 +322,8 @@ class Adapter:
         return replace(link, closed=True)
 
     def _finish(self, issue: Issue) -> None:
-        step = self._ending(issue)
-        self._move(issue, step, lambda category: category == DONE, self._answers(step))
-
-    def _ending(self, issue: Issue) -> Step:
-        """Return the transition to take: the configured one, else that which demands least, the first of them."""
-        ends = [step for step in self._jira.steps(issue.id) if step.category == DONE]
-        wanted = self.config.close_transition.casefold()
-        chosen = [step for step in ends if not wanted or wanted in (step.name.casefold(), step.status.casefold())]
-        if chosen:
-            return min(chosen, key=lambda step: len(set(step.demands) - {"resolution"}))
-        offered = ", ".join(step.name for step in ends)
-        why = f"not {self.config.close_transition}, but {offered}. Set `close_transition`" if ends else "none"
-        hint = "" if ends else '. Add a transition to the workflow, or set `on_resolve` to "comment"'
-        detail = f"transitions of {issue.key} from {issue.status} to a status of the category Done: {why}{hint}"
-        raise DeliveryError(Reason.REFUSED, detail, permanent=True)
-
-    def _reopening(self, issue: Issue) -> Step:
-        steps = self._jira.steps(issue.id)
-        for category in (NEW, IN_PROGRESS):
-            for step in steps:
-                if step.category == category:
-                    return step
-        raise DeliveryError(Reason.REFUSED, f"no transition opens {issue.key} again", permanent=True)
-
-    def _answers(self, step: Step) -> dict[str, Any]:
-        """Return what a closing transition's screen is given: a resolution where it demands one, or we have one."""
-        wanted = self.config.resolution
-        choices = step.choices("resolution")
-        if "resolution" not in step.screen or not (wanted or "resolution" in step.demands):
-            return {}
-        usual = [name for name in _RESOLUTIONS if name in choices] + choices
-        name = wanted or (usual[0] if usual else _RESOLUTIONS[0])
-        return {"resolution": {"name": name}}
+        step = jira_workflow.ending(self._jira.steps(issue.id), self.config.close_transition, _where(issue))
+        self._move(issue, step, lambda category: category == DONE, jira_workflow.answers(step, self.config.resolution))
 
     def _move(self, issue: Issue, step: Step, there: Callable[[str], bool], fields: Mapping[str, Any]) -> None:
         """Take a transition and look what came of it: a person may be faster, the workflow may do more than it says."""
@@ -428,6 +390,10 @@ class Adapter:
 
     def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
         return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+
+
+def _where(issue: Issue) -> str:
+    return f"for {issue.key} in {issue.status}"
 
 
 def _key_of(issue: Issue) -> str:
