@@ -1,0 +1,238 @@
+"""Alerts that their Alertmanager no longer lists: when that means that they are over, and when it means nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service_event_checker import alertmanager_api
+from service_event_checker.core.model import Family, Status
+from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.pipeline import Pipeline
+from service_event_checker.reconcile_alerts import remember_truncated
+from service_event_checker.reconciler import Reconciler
+from service_event_checker.sources.alertmanager import parse
+from service_event_checker.stores.sql import SqlStore
+from tests.doubles.alertmanager import Alertmanager
+from tests.doubles.base import Fault
+from tests.factories import receiver
+
+
+class Shop:
+    """Our books, and an Alertmanager that can be asked."""
+
+    def __init__(self, path: Path, *managers: Alertmanager, **config: Any) -> None:
+        store = SqlStore(f"sqlite:///{path}/store.db")
+        store.prepare()
+        book = Rulebook((Rule("all", (), ("tickets",)),), (), {"tickets": receiver("tickets", Family.TICKET)})
+        self.store, self.pipeline = store, Pipeline(store, book)
+        named = {f"am{number}": manager for number, manager in enumerate(managers)}
+        asked = {
+            name: alertmanager_api.Alertmanager(name, alertmanager_api.Config(url=each.url, **config))
+            for name, each in named.items()
+        }
+        self.reconciler = Reconciler(self.pipeline, {}, asked, clock=lambda: datetime.now(UTC))
+
+    def take(self, message: dict[str, Any], intake: str = "/webhook") -> None:
+        self.pipeline.ingest(parse(message, intake).events, datetime.now(UTC))
+
+    def passes(self, number: int = 1) -> list[str]:
+        """Make passes and return what the last one said."""
+        for _ in range(number):
+            report = self.reconciler.run()
+        return [*report.lines, *report.failed]
+
+    def open(self) -> set[str]:
+        return {alert.labels["alertname"] for alert in self.store.open_alerts()}
+
+
+@pytest.fixture
+def manager() -> Iterator[Alertmanager]:
+    with Alertmanager() as running:
+        assert isinstance(running, Alertmanager)
+        yield running
+        assert running.refused == []
+
+
+@pytest.fixture
+def shop(tmp_path: Path, manager: Alertmanager) -> Iterator[Shop]:
+    made = Shop(tmp_path, manager)
+    yield made
+    made.store.close()
+
+
+def test_an_alert_that_is_listed_stays_open(shop, manager):
+    shop.take(manager.message(manager.fire("DiskFull")))
+
+    assert shop.passes(5) == []
+    assert shop.open() == {"DiskFull"}
+
+
+def test_one_that_is_listed_no_more_is_closed_at_the_second_look(shop, manager):
+    shop.take(manager.message(manager.fire("DiskFull"), manager.fire("Slow")))
+    manager.listed.popitem()
+
+    assert "waits for another look" in shop.passes()[0]
+    assert shop.open() == {"DiskFull", "Slow"}
+    assert "no longer listed, closed" in shop.passes()[0]
+    assert shop.open() == {"DiskFull"}
+
+
+def test_an_empty_answer_closes_nothing_until_it_is_repeated(shop, manager):
+    shop.take(manager.message(manager.fire("DiskFull")))
+    listed, manager.listed = manager.listed, {}
+    shop.passes()
+    manager.listed = listed
+    shop.passes()
+    manager.listed = {}
+
+    shop.passes()
+
+    assert shop.open() == {"DiskFull"}
+
+
+def test_after_a_restart_nothing_is_closed_until_all_can_have_been_sent_again(shop, manager):
+    shop.take(manager.message(manager.fire("DiskFull")))
+    manager.listed, manager.started_at = {}, datetime.now(UTC) - timedelta(minutes=4)
+
+    said = shop.passes(5)
+
+    assert said == ["am0: was started a moment ago and may not list all yet: nothing is closed"]
+    assert shop.open() == {"DiskFull"}
+
+
+def test_a_silenced_alert_is_not_over(shop, manager):
+    told = manager.fire("DiskFull")
+    shop.take(manager.message(told))
+    manager.silence(told["fingerprint"])
+
+    shop.passes(5)
+
+    assert shop.open() == {"DiskFull"}
+
+
+def test_what_no_alertmanager_sent_is_not_its_to_end(shop, manager):
+    by_hand = {"status": "firing", "labels": {"alertname": "ByHand"}}
+    shop.take({"alerts": [by_hand]})
+
+    shop.passes(5)
+
+    assert shop.open() == {"ByHand"}
+
+
+def test_unless_its_api_listed_it_once(shop, manager):
+    told = manager.fire("DiskFull")
+    shop.take({"alerts": [told]})
+    shop.passes()
+    manager.listed.clear()
+
+    shop.passes(2)
+
+    assert shop.open() == set()
+
+
+def test_of_several_senders_each_ends_its_own_only(tmp_path):
+    with Alertmanager() as one, Alertmanager() as other:
+        assert isinstance(one, Alertmanager)
+        assert isinstance(other, Alertmanager)
+        shop = Shop(tmp_path, one, other)
+        shop.take(one.message(one.fire("One")))
+        shop.take(other.message(other.fire("Other")))
+        one.listed.clear()
+
+        shop.passes(2)
+
+        assert shop.open() == {"Other"}
+
+
+def test_another_senders_alerts_are_left_though_only_one_can_be_asked(shop, manager):
+    shop.take(manager.message(manager.fire("Ours")))
+    shop.take(manager.message(manager.fire("Theirs"), externalURL="http://elsewhere.test:9093"))
+    manager.listed.clear()
+
+    shop.passes(3)
+
+    assert shop.open() == {"Theirs"}
+
+
+def test_a_lone_sender_may_call_itself_something_else(shop, manager):
+    shop.take(manager.message(manager.fire("DiskFull"), externalURL="http://a1b2c3:9093"))
+    manager.listed.clear()
+
+    shop.passes(2)
+
+    assert shop.open() == set()
+
+
+def test_no_pass_closes_more_than_its_share_without_saying_so(shop, manager):
+    shop.take(manager.message(*(manager.fire("Disk", host=f"h{number}") for number in range(20))))
+    manager.listed.clear()
+
+    said = shop.passes(2)
+
+    assert said[-1] == "am0: 10 more are no longer listed: too many at once, left for the next pass"
+    assert len(shop.store.open_alerts()) == 10
+    shop.passes(5)
+    assert shop.store.open_alerts() == []
+
+
+def test_what_comes_back_after_it_was_closed_too_early_is_opened_again(shop, manager):
+    told = manager.fire("DiskFull")
+    shop.take(manager.message(told))
+    listed, manager.listed = manager.listed, {}
+    shop.passes(2)
+    manager.listed = listed
+
+    assert "listed there, taken in" in shop.passes()[0]
+    (alert,) = shop.store.open_alerts()
+    assert (alert.episode, alert.status, alert.intakes) == (2, Status.FIRING, ("/webhook",))
+
+
+def test_alerts_that_a_truncated_message_left_out_are_taken_in(shop, manager):
+    sent, left_out = manager.fire("Sent"), manager.fire("LeftOut")
+    manager.fire("Elsewhere", receivers=("other",))
+    manager.silence(manager.fire("Silenced")["fingerprint"])
+    shop.take(manager.message(sent, truncatedAlerts=1))
+    remember_truncated(shop.store, "/webhook", "tickets")
+
+    shop.passes()
+
+    assert shop.open() == {"Sent", "LeftOut"}
+    assert shop.store.by_fingerprint(left_out["fingerprint"])[0].intakes == ("/webhook",)
+    assert shop.passes() == []
+
+
+def test_what_is_listed_and_was_never_sent_is_not_ours_to_tell(shop, manager):
+    manager.fire("Unrouted")
+
+    assert shop.passes() == []
+    assert shop.open() == set()
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR, Fault.RESET, Fault.GARBAGE, Fault.HTML, Fault.TRUNCATED])
+@pytest.mark.parametrize("good_calls", [0, 1])
+def test_an_answer_that_cannot_be_read_closes_nothing_and_is_said(shop, manager, fault, good_calls):
+    shop.take(manager.message(manager.fire("DiskFull")))
+    manager.listed.clear()
+    shop.passes()
+    manager.script.extend([*[None] * good_calls, fault])
+
+    (said,) = shop.passes()
+
+    assert said.endswith("nothing is closed for that")
+    assert shop.open() == {"DiskFull"}
+
+
+def test_a_dry_run_counts_nothing(shop, manager):
+    shop.take(manager.message(manager.fire("DiskFull")))
+    manager.listed.clear()
+    shop.passes()
+
+    report = shop.reconciler.run(dry_run=True)
+
+    assert "no longer listed, closed" in report.lines[0]
+    assert shop.open() == {"DiskFull"}
