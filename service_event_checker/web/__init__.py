@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Flask, current_app, request
 from jinja2 import StrictUndefined
 
-from service_event_checker import cli, cli_quarantine, config_schema, wiring
+from service_event_checker import cli, cli_quarantine, cli_reconcile, config_schema, wiring
 from service_event_checker.tasks import Engine
 from service_event_checker.web import (
     access,
@@ -52,6 +52,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         app.register_blueprint(resource.blueprint)
     cli.register(app, services)
     cli_quarantine.register(app, services)
+    cli_reconcile.register(app, services)
     standing.tell(services)
     hooks.register(app)
     config_schema.register(app)
