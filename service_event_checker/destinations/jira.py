@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import Field, SecretStr, field_validator
 
-from service_event_checker import jira_hook, jira_text, jira_workflow
 from service_event_checker.config import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
@@ -34,8 +33,9 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
-from service_event_checker.jira_api import Api, Issue, Jira, Refused
-from service_event_checker.jira_workflow import DONE, IN_PROGRESS, Step
+from service_event_checker.jira_api import document, hook, workflow
+from service_event_checker.jira_api.calls import Api, Issue, Jira, Refused
+from service_event_checker.jira_api.workflow import DONE, IN_PROGRESS, Step
 from service_event_checker.text import Notice, notice
 
 TAG = "platform-outage-checker"  # on all that we make: what `open_objects` lists
@@ -44,7 +44,7 @@ ALERT_LABEL = "poc-alert-"  # + the alert's own key
 ADAPTATIONS = 3  # creates of one issue: without a priority, or of another type, where Jira does not know ours
 REMEMBERED = 200  # issues that this process made
 _KEY = re.compile(r"[0-9a-f]{1,64}")
-_SIGNATURE = re.compile(rf"{jira_text.SIGNATURE} [0-9a-f]{{16}}\W*$")
+_SIGNATURE = re.compile(rf"{document.SIGNATURE} [0-9a-f]{{16}}\W*$")
 _OWN_FIELDS = frozenset({"project", "issuetype", "summary", "description", "labels"})
 
 log = structlog.get_logger()
@@ -144,7 +144,7 @@ class Adapter:
         self.config = config
         api = config.which_api()
         self._jira = Jira(config.url, api, config.email, secret(config.token), config.timeout.total_seconds())
-        self._write: jira_text.Writer = jira_text.adf if api == "cloud" else jira_text.wiki
+        self._write: document.Writer = document.adf if api == "cloud" else document.wiki
         self._type = config.issue_type
         self._unknown_priorities: frozenset[str] = frozenset()
         self._made: OrderedDict[str, str] = OrderedDict()  # remote key -> id
@@ -197,18 +197,18 @@ class Adapter:
             return
         marker = _marked(f"{duplicate.external_id}:{kept.external_id}")
         text = f"This was made twice. The same outage goes on in {kept.url or kept.external_id}"
-        self._comment(issue.id, marker, lambda: jira_text.plain(text, marker, self._write))
+        self._comment(issue.id, marker, lambda: document.plain(text, marker, self._write))
         self._finish(issue)
 
     def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Verify `X-Hub-Signature`, which Jira sends where its webhook has a secret."""
         key = secret(self.config.webhook_secret)
-        return jira_hook.authentic(headers, body, key) if key else None
+        return hook.authentic(headers, body, key) if key else None
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:  # noqa: ARG002
         """Return what people did to our issues; see `jira_hook`."""
-        ours = jira_hook.Ours(receiver=self.name, label=TAG, signature=_SIGNATURE, account=self._jira.me)
-        return jira_hook.read(payload, ours)
+        ours = hook.Ours(receiver=self.name, label=TAG, signature=_SIGNATURE, account=self._jira.me)
+        return hook.read(payload, ours)
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
         """Render the issue that `deliver` would make."""
@@ -225,7 +225,7 @@ class Adapter:
         screen = self._jira.screen(self.config.project, types[kind])
         given = {*_OWN_FIELDS, "priority", "reporter", *self.config.fields}
         place = f"the create screen of {kind} in {self.config.project}"
-        return list(jira_workflow.wanting(screen, place, given, self._named_priorities()))
+        return list(workflow.wanting(screen, place, given, self._named_priorities()))
 
     def _named_priorities(self) -> set[str]:
         return set() if "priority" in self.config.fields else {name for name in self.config.priorities.values() if name}
@@ -242,7 +242,7 @@ class Adapter:
             issue = self._jira.get(link.external_id)
             ended = issue.category == DONE
             if ended:
-                step = jira_workflow.reopening(self._jira.steps(issue.id), _where(issue))
+                step = workflow.reopening(self._jira.steps(issue.id), _where(issue))
                 self._move(issue, step, lambda category: category != DONE, {})
         except DeliveryError as refusal:
             if not refusal.permanent:
@@ -299,17 +299,17 @@ class Adapter:
         return {
             **self.config.fields,
             "project": {"key": self.config.project},
-            "summary": jira_text.summary(alert, told),
-            "description": jira_text.description(told, previous, self._write),
+            "summary": document.summary(alert, told),
+            "description": document.description(told, previous, self._write),
             "labels": sorted(ours | set(self.config.labels)),
         }
 
     def _say(self, delivery: Delivery, alert: Alert, id: str, *, full: bool = False) -> None:
         marker = _marked(delivery.id)
         told = self._notice(delivery, alert)
-        self._comment(id, marker, lambda: jira_text.comment(told, marker, self._write, full=full))
+        self._comment(id, marker, lambda: document.comment(told, marker, self._write, full=full))
 
-    def _comment(self, id: str, marker: str, body: Callable[[], jira_text.Body]) -> None:
+    def _comment(self, id: str, marker: str, body: Callable[[], document.Body]) -> None:
         if not self._jira.told(id, marker):
             self._jira.comment(id, body())
 
@@ -322,8 +322,8 @@ class Adapter:
         return replace(link, closed=True)
 
     def _finish(self, issue: Issue) -> None:
-        step = jira_workflow.ending(self._jira.steps(issue.id), self.config.close_transition, _where(issue))
-        self._move(issue, step, lambda category: category == DONE, jira_workflow.answers(step, self.config.resolution))
+        step = workflow.ending(self._jira.steps(issue.id), self.config.close_transition, _where(issue))
+        self._move(issue, step, lambda category: category == DONE, workflow.answers(step, self.config.resolution))
 
     def _move(self, issue: Issue, step: Step, there: Callable[[str], bool], fields: Mapping[str, Any]) -> None:
         """Take a transition and look what came of it: a person may be faster, the workflow may do more than it says."""
@@ -368,9 +368,9 @@ class Adapter:
             external_id=issue.id,
             remote_key=_key_of(issue),
             status=status,
-            created_at=jira_hook.moment(issue.fields.get("created")),
+            created_at=hook.moment(issue.fields.get("created")),
             url=self._jira.address(issue.key),
-            at=jira_hook.moment(changed),
+            at=hook.moment(changed),
         )
 
     def _as_found(self, issue: Issue, key: str) -> Link:

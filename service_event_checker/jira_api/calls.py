@@ -18,7 +18,7 @@ from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.http import Http, HttpError, json_body, parse_json
 from service_event_checker.http_address import without_credentials
-from service_event_checker.jira_workflow import Step, category
+from service_event_checker.jira_api.workflow import Step, category
 
 PAGE = 100  # issues or comments a call
 SEARCH_PAGES = 100
