@@ -6,7 +6,7 @@ The same for a request and for a replay from quarantine. When a function here re
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -63,7 +63,7 @@ def take_alerts(services: Services, payload: Any, intake: str, now: datetime) ->
         remember_truncated(services.store, intake, parsed.receiver)
     if parsed.rejected and not parsed.events:
         raise NoneUsable(parsed.rejected)
-    found = services.pipeline.ingest(parsed.events, now)
+    found = services.pipeline.ingest(_without_echoes(parsed.events), now)
     if parsed.truncated:
         log.warning("alerts_truncated", intake=intake, receiver=parsed.receiver, left_out=parsed.truncated)
         services.reconcile_soon()
@@ -144,6 +144,15 @@ def _tell(parsed: Parsed, found: Mapping[str, Alert], intake: str, now: datetime
         unchanged=len(quiet),
         rejected=len(parsed.rejected),
     )
+
+
+def _without_echoes(events: Iterable[Event]) -> Iterator[Event]:
+    """Leave out what says the same of an alert as the event before: each costs a round of commits of its own."""
+    last: dict[str, Event] = {}
+    for event in events:
+        if last.get(event.key) != event:
+            last[event.key] = event
+            yield event
 
 
 def _tell_quiet(event: Event, alert: Alert | None) -> None:

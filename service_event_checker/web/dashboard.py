@@ -9,11 +9,12 @@ from flask import Blueprint, render_template, request
 from service_event_checker.core.ports import Query
 from service_event_checker.web import state
 from service_event_checker.web.context import services
-from service_event_checker.web.rows import alert_row, by_urgency, checker_row, letter_row
+from service_event_checker.web.rows import alert_row, by_urgency, checker_row, letter_row, refused_row
 from service_event_checker.web.verdict import judge
 
 REFRESH_SECONDS = 30
 OVER_SHOWN = 5
+REFUSED_SHOWN = 5
 
 blueprint = Blueprint("dashboard", __name__)
 
@@ -35,5 +36,8 @@ def page() -> str:
         checkers=[checker_row(checker, now) for checker in seen.checkers],
         receivers=seen.receivers,
         letters=[letter_row(letter, known) for letter in seen.dead_letters],
+        refused=[refused_row(held, now) for held in seen.refused[:REFUSED_SHOWN]],
+        refused_count=f"{len(seen.refused)}{'+' if len(seen.refused) == state.REFUSED_MAX else ''}",
+        warnings=seen.warnings,
         refresh=REFRESH_SECONDS if request.args.get("refresh") != "off" else 0,
     )

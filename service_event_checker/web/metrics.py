@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from service_event_checker import intake, quarantine
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Severity
 from service_event_checker.metrics import REGISTRY
@@ -52,6 +53,7 @@ class StateCollector(Collector):
         yield self._open_alerts()
         yield from self._deliveries(now)
         yield from self._checkers(now)
+        yield self._quarantined()
         heartbeat_at = last_heartbeat(self._services)
         if heartbeat_at:
             age = (now - heartbeat_at).total_seconds()
@@ -84,6 +86,14 @@ class StateCollector(Collector):
         yield waiting
         yield dead
         yield GaugeMetricFamily("poc_undelivered_oldest_seconds", "Age of the oldest delivery not made yet", value=age)
+
+    def _quarantined(self) -> Metric:
+        """Count what lies in quarantine, as far as it is read; sources there are names of destinations or ours."""
+        held = quarantine.held(intake.shelf(self._services), limit=state.REFUSED_MAX)
+        found = GaugeMetricFamily("poc_quarantined", "Refused bodies, at most 50 are counted", labels=["source"])
+        for source, count in sorted(Counter(one.source for one in held).items()):
+            found.add_metric([source], count)
+        return found
 
     def _checkers(self, now: datetime) -> Iterator[Metric]:
         age = GaugeMetricFamily("poc_checker_last_success_seconds", "Since it could last be read", labels=["checker"])

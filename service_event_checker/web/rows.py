@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from service_event_checker import logs
 from service_event_checker.core.model import Affects, Alert, Delivery, Kind, Severity, Status, Verb
+from service_event_checker.quarantine import Held
 from service_event_checker.text import duration, line, moment, platform_name, web_address
 from service_event_checker.web.state import CheckerState, Reading
 
@@ -53,6 +54,16 @@ class LetterRow:
     receiver: str
     verb: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedRow:
+    """A body in quarantine."""
+
+    id: str
+    route: str
+    when: str
+    error: str
 
 
 def by_urgency(alerts: Iterable[Alert]) -> list[Alert]:
@@ -107,6 +118,11 @@ def letter_row(letter: Delivery, alerts: Mapping[str, Alert]) -> LetterRow:
         verb=letter.verb.value,
         reason=line(logs.masked(letter.reason), TEXT_MAX),
     )
+
+
+def refused_row(held: Held, now: datetime) -> RefusedRow:
+    refused = held.refusal
+    return RefusedRow(id=held.id, route=refused.route, when=_when(held.at, now), error=line(refused.error, TEXT_MAX))
 
 
 def _urgency(alert: Alert) -> tuple[bool, bool, int, bool]:

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from service_event_checker import logs
+from service_event_checker import intake, logs, quarantine
 from service_event_checker.core.model import Alert, Delivery, Severity, Slot
 from service_event_checker.core.ports import Query, Store
 from service_event_checker.polling import BACK_OFF_MAX, Watch
+from service_event_checker.quarantine import Held
 from service_event_checker.tasks import HEARTBEAT_MAX_AGE, last_heartbeat
+from service_event_checker.web import standing
 from service_event_checker.wiring import Part, Services
 
 SHOWN_MAX = 200  # open alerts, most severe first
 LETTERS_MAX = 200
+REFUSED_MAX = 50  # bodies in quarantine that are read, 64 KiB each at most
 _MISSED_POLLS = 3  # so many intervals without a report, and what was seen last is no longer the state of now
 
 
@@ -61,7 +64,10 @@ class ReceiverState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """`more_open`: there are open alerts beyond the ones read. `heartbeat_at`: when any process last ran the engine."""
+    """`more_open`: there are open alerts beyond the ones read. `heartbeat_at`: when any process last ran the engine.
+
+    `refused` are the newest bodies in quarantine, at most REFUSED_MAX. `warnings`: what a person should mend.
+    """
 
     now: datetime
     heartbeat_at: datetime | None
@@ -71,6 +77,8 @@ class State:
     receivers: tuple[ReceiverState, ...]
     dead_letters: tuple[Delivery, ...]
     oldest_waiting_at: datetime | None
+    refused: tuple[Held, ...]
+    warnings: tuple[str, ...]
 
     @property
     def beats(self) -> bool:
@@ -91,6 +99,8 @@ def read(services: Services, now: datetime) -> State:
         receivers=receivers(services),
         dead_letters=letters,
         oldest_waiting_at=store.oldest_waiting(),
+        refused=tuple(quarantine.held(intake.shelf(services), limit=REFUSED_MAX)),
+        warnings=standing.warnings(services, now),
     )
 
 
