@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 
 class Fault(StrEnum):
@@ -44,6 +44,7 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    pairs: tuple[tuple[str, str], ...] = ()  # the query as it was sent, for names that are given several times
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -142,7 +143,8 @@ def _handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-            request = Request(self.command, parts.path, query, dict(self.headers.items()), body)
+            pairs = tuple(parse_qsl(parts.query, keep_blank_values=True))
+            request = Request(self.command, parts.path, query, dict(self.headers.items()), body, pairs)
             with double.lock:
                 double.requests.append(request)
                 fault = double.next_fault()
