@@ -1,0 +1,249 @@
+"""Calls to PagerDuty's REST API v2 with mapped errors: values in, values out.
+
+What is written into an incident, and when, is the destination's affair. https://developer.pagerduty.com/api-reference
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+from urllib.parse import quote, urlencode
+
+from service_event_checker.config import as_mapping
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.http import Http, HttpError, json_body, parse_json
+
+TRIGGERED, ACKNOWLEDGED, RESOLVED = "triggered", "acknowledged", "resolved"
+PAGE = 100  # the most that one call lists
+LISTED_MAX = 10_000  # offset + limit; https://developer.pagerduty.com/docs/pagination
+LIST_TRIES = 3  # against a list that changes while we page through it
+PAUSE = 10.0  # seconds; a 429 may come without a header, and the limits are counted per minute
+_ACCEPT = "application/vnd.pagerduty+json;version=2"
+_PERMANENT = frozenset({Reason.NOT_FOUND, Reason.REFUSED, Reason.TOO_LARGE})
+_DUPLICATE = "matching dedup key"  # "Open incident with matching dedup key already exists on this service"
+_NO_SENDER = "requester user not found"
+
+Pairs = Iterable[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Who did something: a user, or a service, a bot, an integration (`type` tells)."""
+
+    id: str
+    name: str
+    type: str
+
+    @property
+    def person(self) -> str:
+        """The name, "" if it is no user's."""
+        return self.name if self.type.removesuffix("_reference") == "user" else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """`key` is the incident_key; `acks` are (who, when), `changed_*` the last change of its status."""
+
+    id: str
+    key: str
+    status: str
+    title: str
+    urgency: str
+    url: str
+    created_at: datetime | None
+    changed_at: datetime | None
+    changed_by: Reference | None
+    acks: tuple[tuple[Reference, datetime | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    id: str
+    text: str
+    by: Reference | None
+    at: datetime | None
+
+
+class AlreadyOpen(DeliveryError):
+    """An open incident of the service has this incident_key already; nothing was made."""
+
+
+class Incidents:
+    """The incidents of one service. Every method raises DeliveryError. `sender`: the e-mail in `From`."""
+
+    def __init__(self, url: str, token: str, service_id: str, sender: str, timeout: float) -> None:
+        self._token = token
+        self._service = service_id
+        self._sender = sender
+        self._http = Http(url, headers={"Authorization": f"Token token={token}", "Accept": _ACCEPT}, timeout=timeout)
+
+    def create(self, fields: Mapping[str, Any]) -> Incident:
+        """Create an incident on the service. Raises AlreadyOpen where one with the same incident_key is open."""
+        service = {"id": self._service, "type": "service_reference"}
+        body = {"incident": {"type": "incident", "service": service, **fields}}
+        return _incident(self._call("POST", "incidents", json=body).get("incident"))
+
+    def get(self, id: str) -> Incident:
+        return _incident(self._call("GET", f"incidents/{quote(id, safe='')}").get("incident"))
+
+    def change(self, id: str, fields: Mapping[str, Any]) -> Incident:
+        """Set some fields of an incident. From resolved, any other status opens it again."""
+        body = {"incident": {"type": "incident_reference", **fields}}
+        return _incident(self._call("PUT", f"incidents/{quote(id, safe='')}", json=body).get("incident"))
+
+    def notes(self, id: str) -> list[Note]:
+        return [_note(each) for each in _listed(self._call("GET", f"incidents/{quote(id, safe='')}/notes"), "notes")]
+
+    def add_note(self, id: str, content: str) -> None:
+        self._call("POST", f"incidents/{quote(id, safe='')}/notes", json={"note": {"content": content}})
+
+    def with_key(self, key: str) -> list[Incident]:
+        """Return the service's incidents with this incident_key in any state, the newest first; at most a page.
+
+        One whose alerts were merged into it has no key of its own any more, and is found by theirs.
+        """
+        asked = [("incident_key", key), ("sort_by", "created_at:desc"), ("limit", str(PAGE)), *self._everything]
+        found = map(_incident, _listed(self._call("GET", "incidents", asked), "incidents"))
+        return [each for each in found if each.key in (key, "")]
+
+    def all_open(self) -> list[Incident]:
+        """Return all open incidents of the service, the oldest first; complete, or raises."""
+        asked = [("statuses[]", TRIGGERED), ("statuses[]", ACKNOWLEDGED), ("sort_by", "created_at:asc")]
+        return [_incident(each) for each in self._pages("incidents", [*asked, *self._everything])]
+
+    def users(self, query: str) -> list[dict[str, Any]]:
+        """Return the users whose name or e-mail contains `query`: `{id, name, email}`."""
+        return self._pages("users", [("query", query)])
+
+    def service(self) -> dict[str, Any]:
+        """Return the service: `{name, status, …}`."""
+        return as_mapping(self._call("GET", f"services/{quote(self._service, safe='')}").get("service"))
+
+    def subscriptions(self) -> list[dict[str, Any]]:
+        """Return the account's webhook subscriptions: `{active, delivery_method: {url, temporarily_disabled}, …}`."""
+        return self._pages("webhook_subscriptions", [])
+
+    @property
+    def _everything(self) -> list[tuple[str, str]]:
+        """Of this service, whenever it was: without `date_range` the last month only is looked at."""
+        return [("service_ids[]", self._service), ("date_range", "all")]
+
+    def _pages(self, name: str, asked: Pairs) -> list[dict[str, Any]]:
+        """Return a whole list. Each page overlaps the one before: what moved meanwhile must hide nothing."""
+        for _ in range(LIST_TRIES):
+            found = self._pass(name, list(asked))
+            if found is not None:
+                return found
+        raise DeliveryError(Reason.REFUSED, f"the list of {name} changes faster than it can be read")
+
+    def _pass(self, name: str, asked: list[tuple[str, str]]) -> list[dict[str, Any]] | None:
+        """Page through a list once; None when it changed on the way."""
+        found: list[dict[str, Any]] = []
+        while True:
+            offset = max(0, len(found) - 1)
+            if offset + PAGE > LISTED_MAX:
+                raise DeliveryError(Reason.TOO_LARGE, f"more than {LISTED_MAX} {name}")
+            answer = self._call("GET", name, [*asked, ("limit", str(PAGE)), ("offset", str(offset))])
+            page = _listed(answer, name)
+            if found and (not page or page[0].get("id") != found[-1].get("id")):
+                return None
+            found += page[1:] if found else page
+            if not answer.get("more"):
+                return found
+            if len(page) < 2:
+                return None
+
+    def _call(self, method: str, path: str, asked: Pairs = (), *, json: Any = None) -> dict[str, Any]:
+        query = urlencode(list(asked))
+        headers = {"From": self._sender} if method != "GET" else {}
+        try:
+            # `send` even to read: it follows no redirect, and the API has none
+            answer = self._http.send(method, f"{path}?{query}" if query else path, json=json, headers=headers)
+            value = json_body(answer)
+        except HttpError as error:
+            self._raise_mapped(error)
+        if not isinstance(value, dict):
+            raise DeliveryError(Reason.GARBAGE, "the answer is no JSON object")
+        return value
+
+    def _raise_mapped(self, error: HttpError) -> NoReturn:
+        said = self._said(error)
+        detail = f"{error.detail}: {said}" if said else error.detail
+        if _DUPLICATE in said.lower():
+            raise AlreadyOpen(Reason.REFUSED, detail) from None
+        if _NO_SENDER in said.lower():
+            next_step = "PAGERDUTY_EMAIL must be the e-mail of a user of this account"
+            raise DeliveryError(Reason.UNAUTHORIZED, f"{detail}; {next_step}") from None
+        if error.reason is Reason.UNAUTHORIZED:
+            raise DeliveryError(Reason.UNAUTHORIZED, f"{detail}; check PAGERDUTY_API_KEY and its rights") from None
+        permanent = error.reason in _PERMANENT and error.status is not None and error.status < 500
+        pause = (error.retry_after or PAUSE) if error.reason is Reason.RATE_LIMITED else error.retry_after
+        raise DeliveryError(error.reason, detail, permanent=permanent, retry_after=pause) from None
+
+    def _said(self, error: HttpError) -> str:
+        """Return PagerDuty's own words, `{"error": {"message", "code", "errors": []}}`, without our key."""
+        try:
+            told = as_mapping(as_mapping(parse_json(error.body)).get("error")) if error.body else {}
+        except HttpError:
+            return ""
+        errors = told.get("errors")
+        words = [told.get("message"), *(errors if isinstance(errors, list) else [errors])]
+        text = re.sub(r"\s+", " ", ": ".join(word for word in words if isinstance(word, str)))
+        return (text.replace(self._token, "***") if self._token else text)[:300]
+
+
+def moment(text: object) -> datetime | None:
+    """Return a time of PagerDuty's (ISO 8601, often with milliseconds or an offset) in UTC; None if it is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def reference(value: object) -> Reference | None:
+    """Return who a reference `{id, type, summary}` names; None for null and for what is no reference."""
+    told = as_mapping(value)
+    id, name, kind = told.get("id"), told.get("summary"), told.get("type")
+    if not isinstance(id, str):
+        return None
+    return Reference(id, name if isinstance(name, str) else "", kind if isinstance(kind, str) else "")
+
+
+def _incident(value: object) -> Incident:
+    told = as_mapping(value)
+    if not isinstance(told.get("id"), str) or not isinstance(told.get("status"), str):
+        raise DeliveryError(Reason.GARBAGE, "the answer is no incident")
+    listed = told.get("acknowledgements")
+    acks = [as_mapping(each) for each in listed] if isinstance(listed, list) else []
+    who = [(reference(each.get("acknowledger")), moment(each.get("at"))) for each in acks]
+    return Incident(
+        id=told["id"],
+        key=str(told.get("incident_key") or ""),
+        status=told["status"],
+        title=str(told.get("title") or ""),
+        urgency=str(told.get("urgency") or ""),
+        url=str(told.get("html_url") or ""),
+        created_at=moment(told.get("created_at")),
+        changed_at=moment(told.get("last_status_change_at")),
+        changed_by=reference(told.get("last_status_change_by")),
+        acks=tuple((by, at) for by, at in who if by is not None),
+    )
+
+
+def _note(told: Mapping[str, Any]) -> Note:
+    text = told.get("content")
+    by, at = reference(told.get("user")), moment(told.get("created_at"))
+    return Note(str(told.get("id") or ""), text if isinstance(text, str) else "", by, at)
+
+
+def _listed(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    listed = answer.get(name)
+    if not isinstance(listed, list):
+        raise DeliveryError(Reason.GARBAGE, f"the answer lists no {name}")
+    return [each for each in listed if isinstance(each, dict)]
