@@ -1,0 +1,140 @@
+"""PagerDuty's Events API v2: triggers, acknowledges and resolves by dedup key, with a routing key alone.
+
+For whoever may not have a key of the REST API. Nothing can be read there, and nothing comes back; PagerDuty itself
+takes a repetition for the same, so that what may have arrived is sent again. A 202 says that an event was accepted,
+not that anybody was paged. https://developer.pagerduty.com/docs/events-api-v2-overview
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Literal, NoReturn
+
+from pydantic import SecretStr
+
+from service_event_checker.config import DestinationConfig, as_mapping, secret
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
+from service_event_checker.http import Http, HttpError, json_body, parse_json
+from service_event_checker.pagerduty_api.document import incident_key, title
+from service_event_checker.text import Notice, line, notice
+
+SUMMARY_MAX = 1024  # characters
+CUSTOM_MAX = 200_000  # bytes; 512 KB are refused
+PAUSE = 30.0  # seconds; what PagerDuty asks for after a 429
+_ACTIONS = {Verb.OPEN: "trigger", Verb.ACK: "acknowledge", Verb.CLOSE: "resolve"}
+
+
+class Config(DestinationConfig):
+    """`routing_key`: the integration key of a service or of an event orchestration. Nothing is worth a note there, so
+    `on_resolve` is `close`, or nothing is sent at the end. `url`: https://events.eu.pagerduty.com in the EU.
+    """
+
+    SETTLE: ClassVar[timedelta] = timedelta(0)  # a repetition is taken for the same at once
+    RATE: ClassVar[tuple[float, int]] = (1.5, 5)  # about 120 a minute and routing key
+    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
+        "url": ("PAGERDUTY_EVENTS_URL",),
+        "routing_key": ("PAGERDUTY_ROUTING_KEY",),
+    }
+    NEEDS: ClassVar[tuple[str, ...]] = ("routing_key",)
+
+    kind: Literal["pagerduty_events"] = "pagerduty_events"
+    url: str = "https://events.pagerduty.com"
+    routing_key: SecretStr | None = None
+    on_ambiguous: Literal["repeat", "drop"] | None = "repeat"
+
+
+class Adapter:
+    """Keeps no state but one HTTP session; safe for several threads."""
+
+    family = Family.PAGER
+    verbs = frozenset(_ACTIONS)
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self.config = config
+        self._http = Http(config.url, timeout=config.timeout.total_seconds())
+
+    def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
+        """Send one event; the dedup key is the episode's, whatever `link` says of earlier ones."""
+        key = link.remote_key if link else remote_key(alert.key, delivery.episode)
+        if delivery.verb not in _ACTIONS or (delivery.verb is Verb.CLOSE and self.config.on_resolve != "close"):
+            return link
+        self._send(self._event(delivery, alert, key))
+        made = Link(key=delivery.key, episode=delivery.episode, receiver=delivery.receiver, remote_key=key)
+        known = link or made
+        return replace(known, external_id=incident_key(key), closed=delivery.verb is Verb.CLOSE)
+
+    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+        """Render the event that `deliver` would send."""
+        event = self._event(delivery, alert, remote_key(alert.key, delivery.episode))
+        what = event.get("payload", {}).get("summary", event["dedup_key"])
+        return f"{event['event_action']} at PagerDuty: {what}"
+
+    def _event(self, delivery: Delivery, alert: Alert, key: str) -> dict[str, Any]:
+        event = {
+            "routing_key": secret(self.config.routing_key),
+            "event_action": _ACTIONS.get(delivery.verb, "trigger"),
+            "dedup_key": incident_key(key),
+        }
+        if delivery.verb is not Verb.OPEN:
+            return event
+        told = notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+        payload = {
+            "summary": line(title(alert, told), SUMMARY_MAX),
+            "source": line(alert.source, 255) or "unknown",
+            "severity": alert.severity.value,  # their four words are ours
+            "timestamp": alert.started_at.isoformat(),
+            "class": alert.kind.value,
+            "custom_details": _custom(told),
+        }
+        component = line(alert.labels.get("component", ""), 255)
+        return {**event, "payload": payload | ({"component": component} if component else {})}
+
+    def _send(self, event: dict[str, Any]) -> None:
+        try:
+            answer = self._http.send("POST", "v2/enqueue", json=event)
+            told = as_mapping(json_body(answer))
+        except HttpError as error:
+            self._raise_mapped(error)
+        if told.get("status") != "success":
+            raise DeliveryError(Reason.GARBAGE, "the answer does not say that the event was taken")
+
+    def _raise_mapped(self, error: HttpError) -> NoReturn:
+        said = self._said(error)
+        detail = f"{error.detail}: {said}" if said else error.detail
+        if "routing" in said.lower() or error.reason is Reason.UNAUTHORIZED:
+            raise DeliveryError(Reason.UNAUTHORIZED, f"{detail}; check PAGERDUTY_ROUTING_KEY") from None
+        permanent = error.reason in (Reason.REFUSED, Reason.TOO_LARGE) and error.status is not None
+        pause = (error.retry_after or PAUSE) if error.reason is Reason.RATE_LIMITED else error.retry_after
+        raise DeliveryError(error.reason, detail, permanent=permanent, retry_after=pause) from None
+
+    def _said(self, error: HttpError) -> str:
+        """Return PagerDuty's own words, `{"status", "message", "errors": []}`, without our key."""
+        try:
+            told = as_mapping(parse_json(error.body)) if error.body else {}
+        except HttpError:
+            return ""
+        errors = told.get("errors")
+        words = [told.get("status"), told.get("message"), *(errors if isinstance(errors, list) else [])]
+        text, key = (
+            line(": ".join(word for word in words if isinstance(word, str)), 300),
+            secret(self.config.routing_key),
+        )
+        return text.replace(key, "***") if key else text
+
+
+def _custom(told: Notice) -> dict[str, str]:
+    """Return what the incident shows as details: fields, link, text, labels and annotations, as far as they fit."""
+    pairs = [*told.fields, ("Link", told.link), ("Text", told.body), *told.labels, *told.annotations]
+    details: dict[str, str] = {}
+    left = CUSTOM_MAX
+    for name, value in pairs:
+        left -= len(json.dumps({name: value}).encode())
+        if left < 0:
+            break
+        if value:
+            details.setdefault(name, value)
+    return details
