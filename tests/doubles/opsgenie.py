@@ -98,8 +98,9 @@ class OpsAlert:
 
 class Opsgenie(Double):
     """`pending_looks`: how many times a request is not found before its outcome shows. `processing_seconds`: how long
-    it takes to have its effect. `fail_next`: words with which the next requests that were taken fail. `search_lag`:
-    seconds until a search finds a new alert. `webhook_sends_description`: as ticked in the outgoing integration.
+    it takes to have its effect. `fail_next`: words with which the next requests that were taken fail. `meanwhile`: what
+    happens before the next of them has its effect. `search_lag`: seconds until a search finds a new alert.
+    `webhook_sends_description`: as ticked in the outgoing integration.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -115,6 +116,7 @@ class Opsgenie(Double):
         self.pending_looks = 1
         self.processing_seconds = 0.0
         self.fail_next: deque[str] = deque()
+        self.meanwhile: deque[Callable[[], None]] = deque()
         self.search_lag = 0.0
         self.readable = True
         self.page_max = PAGE_MAX
@@ -304,7 +306,11 @@ class Opsgenie(Double):
         if self.fail_next:
             effect = _failing(self.fail_next.popleft())
 
+        before = self.meanwhile.popleft() if self.meanwhile else None
+
         def work() -> None:
+            if before:
+                before()
             status = {"action": action, "integrationId": self.integration_id, "alertId": "", "alias": ""}
             try:
                 alert = effect()
