@@ -1,0 +1,377 @@
+"""One ServiceNow incident per episode: created, noted on while it lasts, resolved when it is over.
+
+An incident is found again by `correlation_id` (our remote key) and `correlation_display` (the alert's own). ServiceNow
+ignores in silence what it does not take, so that what matters is read back. What people do there comes back by a
+business rule.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal
+
+import structlog
+from pydantic import Field, SecretStr, field_validator
+
+from service_event_checker.config import DestinationConfig, secret
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.model import (
+    Alert,
+    Delivery,
+    Event,
+    EventStatus,
+    Family,
+    Kind,
+    Link,
+    Remote,
+    Severity,
+    Status,
+    Verb,
+    remote_key,
+)
+from service_event_checker.servicenow_api import document
+from service_event_checker.servicenow_api.hook import Change, moment, read
+from service_event_checker.servicenow_api.incidents import Incident, Incidents
+from service_event_checker.text import Notice, notice
+
+INTAKE = "/hooks/servicenow"
+CALLS_AT_THEIR_SLOWEST = 3  # of a delivery; with a search and a look for an older one it stays within its lease
+NEW, RESOLVED, CLOSED, CANCELED = "1", "6", "7", "8"
+WORKED_ON = frozenset({"2", "3", "4", "5"})  # in progress and on hold, which older releases divide into three
+_LOCKED = frozenset({CLOSED, CANCELED})  # nobody but an admin may change these
+_ENDED = _LOCKED | {RESOLVED}
+_TOLD = {
+    Status.FIRING: EventStatus.UNACKNOWLEDGED,
+    Status.ACKNOWLEDGED: EventStatus.ACKNOWLEDGED,
+    Status.RESOLVED: EventStatus.RESOLVED,
+}
+_OWN_FIELDS = frozenset({"sys_id", "number", "state", "correlation_id", "correlation_display", "impact", "urgency"})
+
+log = structlog.get_logger()
+
+Level = Annotated[int, Field(ge=1, le=3)]
+
+
+class Config(DestinationConfig):
+    """`url` is the instance's address or its name. `impact` and `urgency` (1 high to 3 low) go by severity; ServiceNow
+    makes the priority of them.
+
+    `assignment_group` is the group's sys_id. `fields` are set on creation, by the names of columns. `close_code` is one
+    of the instance's choices; `close_notes` replaces what we would say of the end. `reopen_state`: what a resolved
+    incident goes back to.
+    """
+
+    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
+    REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
+    UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
+    RATE: ClassVar[tuple[float, int]] = (1.0, 5)  # an instance's own limit is per hour and unknown; its 429 tells
+    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
+        "url": ("SERVICENOW_URL",),
+        "username": ("SERVICENOW_USERNAME",),
+        "password": ("SERVICENOW_PASSWORD",),
+    }
+    NEEDS: ClassVar[tuple[str, ...]] = ("url", "username", "password")
+
+    kind: Literal["servicenow"] = "servicenow"
+    url: str = ""
+    username: str = ""
+    password: SecretStr | None = None
+    impact: Mapping[Severity, Level] = Field(
+        default={Severity.CRITICAL: 1, Severity.ERROR: 2, Severity.WARNING: 2, Severity.INFO: 3}
+    )
+    urgency: Mapping[Severity, Level] = Field(
+        default={Severity.CRITICAL: 1, Severity.ERROR: 1, Severity.WARNING: 2, Severity.INFO: 3}
+    )
+    assignment_group: str = ""
+    fields: Mapping[str, str | int | float | bool] = Field(default={})
+    close_code: str = "Solution provided"
+    close_notes: str = ""
+    reopen_state: str = NEW
+
+    @field_validator("url")
+    @classmethod
+    def _whole_address(cls, url: str) -> str:
+        url = url.strip().rstrip("/")
+        if not url or url.startswith(("https://", "http://")):
+            return url
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", url):
+            raise ValueError('write "https://<instance>.service-now.com", or the instance\'s name')
+        return f"https://{url}.service-now.com"
+
+    @field_validator("assignment_group")
+    @classmethod
+    def _is_a_sys_id(cls, group: str) -> str:
+        if group and not re.fullmatch(r"[0-9a-f]{32}", group):
+            raise ValueError("is no sys_id. Open the group in ServiceNow, right-click its header, Copy sys_id")
+        return group
+
+    @field_validator("fields")
+    @classmethod
+    def _may_be_set(cls, fields: Mapping[str, str | int | float | bool]) -> Mapping[str, str | int | float | bool]:
+        if "priority" in fields:
+            raise ValueError("priority is made of impact and urgency by ServiceNow. Set those")
+        wrong = [name for name in fields if name in _OWN_FIELDS or not re.fullmatch(r"[a-z][a-z0-9_]*", name)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is none that can be set here. Use names of columns, like category")
+        return fields
+
+
+class Adapter:
+    """Safe for several threads: what they share is one HTTP session."""
+
+    family = Family.TICKET
+    verbs = frozenset({Verb.OPEN, Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE})
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self.config = config
+        self._timeout = config.timeout.total_seconds()
+        self._incidents = Incidents(config.url, config.username, secret(config.password), self._timeout)
+
+    def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
+        """Create, reopen, note on or resolve the episode's incident; see `core.ports.Destination`."""
+        self._incidents.wait_if_told()
+        with self._incidents.within(self._timeout * CALLS_AT_THEIR_SLOWEST):
+            if delivery.verb is Verb.OPEN:
+                return self._open(delivery, alert, link)
+            if link is None or not link.external_id:
+                raise DeliveryError(Reason.NOT_FOUND, "no incident of this episode is known", permanent=True)
+            if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
+                self._note(delivery, alert, link)
+            elif self.config.on_resolve == "close":
+                return self._resolve(delivery, alert, link)
+            return link
+
+    def find(self, remote_key: str) -> Link | None:
+        """Return the oldest incident with the key."""
+        self._incidents.wait_if_told()
+        sys_id = self._found(remote_key)
+        return self._seen(sys_id, remote_key) if sys_id else None
+
+    def find_open(self, alert_key: str) -> Link | None:
+        """Return the oldest incident of the alert that is neither resolved, closed nor canceled."""
+        self._incidents.wait_if_told()
+        found = self._incidents.search(*_open_with(document.display(alert_key)))
+        return self._seen(found[0].sys_id, found[0].get("correlation_id")) if found else None
+
+    def open_objects(self) -> list[Remote]:
+        """Return our incidents that are neither resolved, closed nor canceled."""
+        self._incidents.wait_if_told()
+        return [self._remote(incident) for incident in self._incidents.search_all(*_open_with(document.KEY_MARK))]
+
+    def look(self, external_id: str) -> Remote | None:
+        """Return the incident as it is now; None when it is gone."""
+        self._incidents.wait_if_told()
+        try:
+            return self._remote(self._incidents.get(external_id))
+        except DeliveryError as error:
+            if error.reason is not Reason.NOT_FOUND:
+                raise
+            return None
+
+    def retire(self, duplicate: Remote, kept: Remote) -> None:
+        """Resolve an incident that was made twice, with a note naming the other."""
+        self._incidents.wait_if_told()
+        address = kept.url or self._incidents.address(kept.external_id)
+        text = f"Made twice: {address} is the one that goes on."
+        mark = document.mark_of(f"{duplicate.external_id}:{kept.external_id}")
+        try:
+            self._end(duplicate.external_id, text, {"work_notes": document.signed(text, mark)})
+        except DeliveryError as error:
+            if error.reason is not Reason.NOT_FOUND:
+                raise
+
+    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+        """Render the incident that `deliver` would make."""
+        fields = self._fields(alert, self._notice(delivery, alert), remote_key(alert.key, delivery.episode), "")
+        return f"incident, impact {fields['impact']}, urgency {fields['urgency']}: {fields['short_description']}"
+
+    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+        """A business rule does not sign; the route's token decides."""
+        return None
+
+    def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
+        """Return what a person did to an incident of ours: another state, a work note, a comment."""
+        change = read(payload)
+        if change is None or not change.ours or change.user.lower() == self.config.username.lower():
+            return []
+        if any(document.is_ours(text) for _, text in change.notes):
+            return []
+        before, after = _status(change.before), _status(change.after)
+        events = [self._event(change, _TOLD[after])] if after and after is not before else []
+        return events + [self._event(change, EventStatus.NOTED, note, id) for id, note in change.notes]
+
+    def warnings(self) -> list[str]:
+        """Ask whether incidents can be searched and whether the close code is one."""
+        try:
+            self._found("0" * 20)
+            codes = self._incidents.choices("close_code")
+        except DeliveryError as error:
+            if error.reason not in (Reason.NOT_CONFIGURED, Reason.UNAUTHORIZED, Reason.NOT_FOUND, Reason.REFUSED):
+                raise
+            return [f"{self.name}: {error.detail}"]
+        if self.config.on_resolve == "close" and codes and self.config.close_code not in codes:
+            return [f"{self.name}: close_code {self.config.close_code!r} is none of {', '.join(codes)}"]
+        return []
+
+    def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
+        if link and link.external_id:
+            return self._reopen(delivery, alert, link)
+        key = link.remote_key if link else remote_key(alert.key, delivery.episode)
+        return self._create(delivery, alert, key, link.previous if link else "")
+
+    def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
+        """Open it again; where ServiceNow refuses, make a new one that names the old."""
+        try:
+            self._move_to_open(delivery, alert, link.external_id)
+        except DeliveryError as refusal:
+            if not refusal.permanent:
+                raise
+            key, previous = remote_key(alert.key, delivery.episode), link.url or link.external_id
+            found = self._found(key)  # the outbox did not search: it took the old one for good
+            return self._link(delivery, key, found, previous) if found else self._create(delivery, alert, key, previous)
+        return replace(link, closed=False)
+
+    def _move_to_open(self, delivery: Delivery, alert: Alert, sys_id: str) -> None:
+        incident = self._incidents.get(sys_id)
+        if incident.get("state") not in _ENDED:
+            return
+        if incident.get("state") not in _LOCKED:
+            told = self._notice(delivery, alert)
+            told = told if told.change else replace(told, change="Opened again")
+            changes = {"state": self.config.reopen_state, **self._said(delivery, alert, told, full=True)}
+            self._incidents.change(sys_id, changes)
+            incident = self._incidents.get(sys_id)
+        if incident.get("state") in _ENDED:
+            raise DeliveryError(Reason.REFUSED, "the incident cannot be opened again", permanent=True)
+
+    def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
+        fields = self._fields(alert, self._notice(delivery, alert), key, previous)
+        incident = self._incidents.create(fields)
+        ignored = sorted(name for name in fields if name not in incident.fields)
+        if ignored or incident.get("correlation_id") != key:
+            log.warning("servicenow_fields_ignored", receiver=self.name, fields=ignored or ["correlation_id"])
+        return self._link(delivery, key, incident.sys_id, previous)
+
+    def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, str]:
+        group = {"assignment_group": self.config.assignment_group} if self.config.assignment_group else {}
+        return {
+            "short_description": document.title(alert, told),
+            "description": document.description(told, previous),
+            "impact": str(self.config.impact.get(alert.severity, 2)),
+            "urgency": str(self.config.urgency.get(alert.severity, 2)),
+            "correlation_id": document.checked(key),
+            "correlation_display": document.display(alert.key),
+            **group,
+            **{name: _text(value) for name, value in self.config.fields.items()},
+        }
+
+    def _note(self, delivery: Delivery, alert: Alert, link: Link) -> None:
+        incident = self._incidents.get(link.external_id)
+        if not document.has_mark(incident, document.mark_of(delivery.id)):
+            told = self._notice(delivery, alert)
+            said = self._said(delivery, alert, told, full=delivery.verb is Verb.UPDATE)
+            self._incidents.change(link.external_id, said)
+
+    def _resolve(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
+        told = self._notice(delivery, alert)
+        self._end(link.external_id, told.change, self._said(delivery, alert, told))
+        return replace(link, closed=True)
+
+    def _end(self, sys_id: str, text: str, said: Mapping[str, str]) -> None:
+        """Bring an incident into the state Resolved, unless it is over already."""
+        if self._incidents.get(sys_id).get("state") in _ENDED:
+            return
+        notes = document.plain(self.config.close_notes or text)[: document.TEXT_MAX]
+        ending = {"state": RESOLVED, "close_code": self.config.close_code, "close_notes": notes}
+        try:
+            self._incidents.change(sys_id, {**ending, **said})
+        except DeliveryError as error:
+            if error.reason is Reason.REFUSED and error.permanent:
+                raise _not_resolved(error.detail) from None
+            raise
+        state = self._incidents.get(sys_id).get("state")  # a rule of the instance may have put it back
+        if state not in _ENDED:
+            raise _not_resolved(f"it went back to state {state}")
+
+    def _said(self, delivery: Delivery, alert: Alert, told: Notice, *, full: bool = False) -> dict[str, str]:
+        mark = document.mark_of(delivery.id)
+        return {
+            "work_notes": document.note(told, mark, full=full),
+            "correlation_display": document.display(alert.key, mark),
+        }
+
+    def _found(self, key: str) -> str:
+        """Return the sys_id of the oldest incident with the key, "" if there is none."""
+        condition = f"correlation_id={document.checked(key)}"
+        found = self._incidents.search(condition, lambda incident: incident.get("correlation_id") == key)
+        return found[0].sys_id if found else ""
+
+    def _seen(self, sys_id: str, key: str) -> Link:
+        """Return what a search found; the caller knows whose it is."""
+        address = self._incidents.address(sys_id)
+        return Link(key="", episode=0, receiver=self.name, remote_key=key, external_id=sys_id, url=address)
+
+    def _link(self, delivery: Delivery, key: str, sys_id: str, previous: str) -> Link:
+        made = replace(self._seen(sys_id, key), key=delivery.key, episode=delivery.episode, previous=previous)
+        return replace(made, receiver=delivery.receiver)
+
+    def _remote(self, incident: Incident) -> Remote:
+        by = incident.get("sys_updated_by")
+        theirs = by and by.lower() != self.config.username.lower()
+        return Remote(
+            external_id=incident.sys_id,
+            remote_key=incident.get("correlation_id"),
+            status=_status(incident.get("state")) or Status.FIRING,
+            created_at=moment(incident.get("sys_created_on")),
+            url=self._incidents.address(incident.sys_id),
+            actor=by if theirs else "",
+            at=moment(incident.get("sys_updated_on")) if theirs else None,
+        )
+
+    def _event(self, change: Change, status: EventStatus, note: str = "", note_id: str = "") -> Event:
+        return Event(
+            source="",
+            fingerprint="",
+            kind=Kind.ALERT,
+            status=status,
+            ref=(self.name, change.sys_id),
+            via=self.name,
+            intake=INTAKE,
+            actor=change.actor,
+            at=change.at,
+            note=note,
+            note_id=note_id,
+        )
+
+    def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
+        return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+
+
+def _open_with(display: str) -> tuple[str, Callable[[Incident], bool]]:
+    """Return the encoded query for what is not over and carries our keys, and the same as a test."""
+
+    def meets(incident: Incident) -> bool:
+        return incident.get("correlation_display").startswith(display) and incident.get("state") not in _ENDED
+
+    return f"correlation_displaySTARTSWITH{display}^stateNOT IN{','.join(sorted(_ENDED))}", meets
+
+
+def _status(state: str) -> Status | None:
+    """Return what a state means for an alert, None for one of the instance's own."""
+    if state in _ENDED:
+        return Status.RESOLVED
+    return Status.ACKNOWLEDGED if state in WORKED_ON else {NEW: Status.FIRING}.get(state)
+
+
+def _text(value: str | int | float | bool) -> str:
+    """Return a value as ServiceNow writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _not_resolved(why: str) -> DeliveryError:
+    hint = "set close_code to one of the instance's choices, or let the rule allow it for our user"
+    return DeliveryError(Reason.REFUSED, f"ServiceNow does not resolve it: {why}; {hint}", permanent=True)

@@ -1,0 +1,81 @@
+"""What our incidents say: their texts, cut to what ServiceNow keeps, and the two fields that carry our keys.
+
+`correlation_id` is the remote key. `correlation_display` is `poc-<the alert's key> <mark>`, where the mark is that of
+the newest work note of ours: journals read back as empty texts, and this is written in the same change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.model import Alert
+from service_event_checker.servicenow_api.incidents import Incident
+from service_event_checker.text import Notice, cut, platform_name, render
+
+TITLE_MAX = 160  # characters that the field `short_description` keeps
+TEXT_MAX = 4000  # of `description` and `close_notes`; what is longer is cut in silence
+BODY_MAX = 1500  # of that for what the source wrote
+KEY_MARK = "poc-"  # + the alert's key
+_KEY = re.compile(r"[0-9a-f]{1,64}")
+_SIGNATURE = "Platform Outage Checker"
+_OURS = re.compile(rf"{_SIGNATURE} [0-9a-f]{{16}}")
+_CODE_TAG = re.compile(r"\[(?=/?code\])", re.IGNORECASE)
+_WORD_JOINER = "\u2060"
+
+
+def title(alert: Alert, told: Notice) -> str:
+    """Return a title that need not change while the severity and the status do."""
+    platform = platform_name(alert.source)
+    named = told.title.lower().startswith(platform.lower())
+    return cut(told.title if named else f"{platform}: {told.title}", TITLE_MAX)
+
+
+def description(told: Notice, previous: str) -> str:
+    """Return what a new incident says. `previous`: address or id of the one before, or ""."""
+    short = replace(told, body=cut(told.body, BODY_MAX))
+    return cut(plain(render("servicenow_incident.txt.j2", short, previous=previous)), TEXT_MAX)
+
+
+def note(told: Notice, mark: str, *, full: bool = False) -> str:
+    short = replace(told, body=cut(told.body, BODY_MAX))
+    return signed(plain(render("servicenow_note.txt.j2", short, full=full)), mark)
+
+
+def signed(text: str, mark: str) -> str:
+    """Return a work note with what shows that it is ours beneath."""
+    signature = f"\n\n{_SIGNATURE} {mark}"
+    return cut(text, TEXT_MAX - len(signature)) + signature
+
+
+def plain(text: str) -> str:
+    """Return text in which no [code] turns HTML on, as it does in journals."""
+    return _CODE_TAG.sub(f"[{_WORD_JOINER}", text)
+
+
+def is_ours(text: str) -> bool:
+    """Whether we wrote a work note."""
+    return _OURS.search(text) is not None
+
+
+def mark_of(what: str) -> str:
+    """Return what tells one note of ours from all others, made of what it is for (a delivery's id)."""
+    return hashlib.sha256(what.encode()).hexdigest()[:16]
+
+
+def display(alert_key: str, mark: str = "") -> str:
+    return f"{KEY_MARK}{checked(alert_key)} {mark}".rstrip()
+
+
+def has_mark(incident: Incident, mark: str) -> bool:
+    """Whether the newest note of ours is the one with this mark."""
+    return incident.get("correlation_display").endswith(f" {mark}")
+
+
+def checked(key: str) -> str:
+    """Return a key that may stand in a query: hexadecimal only. Raises DeliveryError."""
+    if not _KEY.fullmatch(key):
+        raise DeliveryError(Reason.REFUSED, "a remote key is hexadecimal", permanent=True)
+    return key
