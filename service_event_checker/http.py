@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from urllib.parse import urljoin
 
 import requests
 from urllib3.exceptions import HTTPError as TransportError
+from urllib3.util.ssl_ import create_urllib3_context
 
 from service_event_checker.core.errors import OutageCheckerError, Reason
 from service_event_checker.http_address import join, origin, redact, split_credentials, without_credentials
@@ -84,7 +86,8 @@ class Http:
     `base_url` may carry a path, which relative addresses are joined to, a query, which is sent only when the
     address asked for is "", and `user:password@`, which becomes a header. `headers` (credentials) go to the
     base's own scheme, host and port only. `timeout`: seconds that a call may take as a whole. `max_bytes`: of
-    a body after decompression. Raises HttpError(NOT_CONFIGURED) when `base_url` is no http(s) address.
+    a body after decompression. `ca_file`: the PEM file of the authority that servers are checked with, instead of
+    the public ones. Raises HttpError(NOT_CONFIGURED) when `base_url` is no http(s) address.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Http:
         max_bytes: int = 4 * 1024 * 1024,
         allow_loopback: bool = False,
         resolve: Resolve = system_addresses,
+        ca_file: str = "",
     ) -> None:
         try:
             self._base, credentials = split_credentials(base_url)
@@ -107,7 +111,7 @@ class Http:
         self._max_bytes = max_bytes
         self._kept = KeptBodies()
         trusted = frozenset({self._origin[1:]} if self._base else ())
-        self._session = _session(Guard(trusted, allow_loopback, resolve))
+        self._session = _session(Guard(trusted, allow_loopback, resolve), ca_file)
 
     def get(self, url: str, *, params: Mapping[str, str] | None = None, cached: bool = False) -> Response:
         """Get `url`: relative to the base, or absolute. Follows redirects, each to a checked address.
@@ -226,15 +230,28 @@ class _Session(requests.Session):
         """Know of no redirect: requests would read its whole body first."""
 
 
-def _session(guard: Guard) -> _Session:
+def _session(guard: Guard, ca_file: str) -> _Session:
     session = _Session()
     session.trust_env = False  # no proxies and no .netrc by surprise
-    session.verify = next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), True)
+    session.verify = ca_file or next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), True)
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"User-Agent": _user_agent(), "Accept-Encoding": "gzip, deflate"})
     for scheme in ("http://", "https://"):
-        session.mount(scheme, GuardedAdapter(guard))
+        adapter = GuardedAdapter(guard)
+        if ca_file:
+            adapter.poolmanager.connection_pool_kw["ssl_context"] = _forgiving_tls()
+        session.mount(scheme, adapter)
     return session
+
+
+def _forgiving_tls() -> ssl.SSLContext:
+    """Return a context that checks names and certificates, but not their form as strictly as Python 3.13 does.
+
+    Private authorities lack what it asks for: https://github.com/kubernetes-client/python/issues/2394.
+    """
+    context = create_urllib3_context()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
 
 
 def _user_agent() -> str:

@@ -465,8 +465,13 @@ class Tls:
                 time.sleep(0.05)
                 connection.sendall(b"x")
 
-    def get(self) -> Response:
-        http = Http(f"https://vendor.example:{self.port}", timeout=0.6, resolve=lambda _host, _port: ["127.0.0.1"])
+    def get(self, ca_file: str = "") -> Response:
+        http = Http(
+            f"https://vendor.example:{self.port}",
+            timeout=0.6,
+            resolve=lambda _host, _port: ["127.0.0.1"],
+            ca_file=ca_file,
+        )
         return http.get("/")
 
 
@@ -490,6 +495,18 @@ def test_a_certificate_is_checked_against_the_name_and_an_own_authority_can_be_n
 
     assert server.get().body == b"ok"
     assert server.names == ["vendor.example"]
+
+
+@needs_openssl
+def test_one_client_may_have_an_authority_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other").mkdir()
+    server, other = (
+        Tls(folder, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") for folder in (tmp_path, tmp_path / "other")
+    )
+    trust(monkeypatch, other)
+
+    assert server.get(str(server.certificate)).body == b"ok"
+    assert failure(lambda: other.get(str(server.certificate))).reason is Reason.UNREACHABLE
 
 
 @needs_openssl
