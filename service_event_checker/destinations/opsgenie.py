@@ -178,7 +178,7 @@ class Adapter:
         tag = KEY_TAG + _checked(alert_key)
         if not self._dialect.readable:
             return None
-        return self._found(self._oldest(f'status: open AND tag: "{tag}"', tag, still_open=True), "")
+        return self._found(self._oldest(f'status: open AND tag: "{tag}"', tag), "")
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
         """Render the alert that `deliver` would make."""
@@ -247,17 +247,16 @@ class Adapter:
         return found
 
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
-        """Create the alert; an earlier one that is closed stays so, as there is no reopening."""
+        """Create the alert; an earlier one that is closed stays so, as there is no reopening.
+
+        The alias keeps an open alert of this episode from being made twice.
+        """
         key = remote_key(alert.key, delivery.episode)
         if link is None or not link.external_id:
             return self._create(delivery, alert, key, link.previous if link else "")
         if self._dialect.readable and self._is_open(link.external_id):
             return replace(link, closed=False)
-        previous = link.url or link.external_id
-        found = self.find(key)  # the outbox did not search: it took the old one for good
-        if found and self._is_open(found.external_id):
-            return self._link(delivery, key, found.external_id, previous)
-        return self._create(delivery, alert, key, previous)
+        return self._create(delivery, alert, key, link.url or link.external_id)
 
     def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
         document, details = self._document(alert, delivery, key, previous)
@@ -335,9 +334,8 @@ class Adapter:
                 found.append(RemoteNote(id=note_id(id, at, note.text), text=note.text, actor=note.owner, at=at))
         return tuple(reversed(found[:NOTES_MAX]))
 
-    def _oldest(self, query: str, tag: str, *, still_open: bool = False) -> OpsAlert | None:
-        found = (alert for alert in self._alerts.search(query) if tag in alert.tags)
-        return next((alert for alert in found if alert.open or not still_open), None)
+    def _oldest(self, query: str, tag: str) -> OpsAlert | None:
+        return next((alert for alert in self._alerts.search(query) if tag in alert.tags), None)
 
     def _found(self, alert: OpsAlert | None, remote_key: str) -> Link | None:
         if alert is None:

@@ -272,6 +272,17 @@ def test_a_closed_alert_is_found_by_its_tag(pager, api):
 
 
 @pytest.mark.parametrize("api", APIS)
+def test_an_open_alert_is_found_before_the_search_knows_it(pager, api):
+    pager.search_lag = 60
+    link = told(pager, alert(), api=api)
+
+    found = adapter(pager, api).find(remote_key(alert().key, 1))
+
+    assert found
+    assert (found.external_id, found.url) == (link.external_id, link.url)
+
+
+@pytest.mark.parametrize("api", APIS)
 def test_an_open_alert_of_any_episode_is_adopted_the_oldest_first(pager, api):
     assert adapter(pager, api).find_open(alert().key) is None
     closed = told(pager, alert(), api=api)
