@@ -21,6 +21,7 @@ from service_event_checker.text import clean, line
 
 INTAKE = "/hooks/jira"
 NOTE_MAX = 8000  # characters
+_TAIL = 200  # characters, at the end of which our signature is looked for
 _SCHEME = "sha256="  # the only one that Atlassian names: https://developer.atlassian.com/cloud/jira/platform/webhooks/
 _STATUSES = {
     "new": EventStatus.UNACKNOWLEDGED,
@@ -75,8 +76,9 @@ def _notes(whole: Mapping[str, Any], id: str, ours: Ours) -> Iterator[Event]:
     comment = _object(whole.get("comment"), "comment")
     note_id = _id(comment, "comment")
     author = _optional(comment, "updateAuthor", "comment.") or _optional(comment, "author", "comment.")
-    text = clean(_text(comment.get("body"))[: NOTE_MAX * 4], NOTE_MAX)
-    if not text or comment.get("visibility") or ours.signature.search(text) or _us(author, ours):
+    said = _text(comment.get("body"))
+    text = clean(said[: NOTE_MAX * 4], NOTE_MAX)
+    if not text or comment.get("visibility") or ours.signature.search(said[-_TAIL:]) or _us(author, ours):
         return
     at = moment(comment.get("updated")) or moment(comment.get("created")) or _stamp(whole.get("timestamp"))
     yield _event(EventStatus.NOTED, id, author, at, ours, note=text, note_id=note_id)

@@ -98,7 +98,8 @@ class Jira(Double):
     """`search_lag`: seconds on `clock` until a search shows a change. `demands_resolution`: closing needs one.
 
     `strangers`: a wrong key is no 401 but makes a stranger, who is shown nothing, as in Cloud. `page`: how many issues
-    a page of a search holds. `post_function`: the status that any transition to Done ends in after all.
+    a page of a search holds. `post_function`: the status that any transition to Done ends in after all. `meanwhile`:
+    the status that a person sets just before a transition of ours. `busy`: so many changes are answered with 409.
     """
 
     def __init__(self, port: int = 0, *, api: str = "cloud", project: str = "OPS") -> None:
@@ -115,6 +116,8 @@ class Jira(Double):
         self.workflow = copy.deepcopy(WORKFLOW)
         self.demands_resolution = False
         self.post_function = ""
+        self.meanwhile = ""
+        self.busy = 0
         self.issues: dict[str, Issue] = {}
         self.search_lag = 0.0
         self.clock: Callable[[], float] = time.monotonic
@@ -390,6 +393,11 @@ class Jira(Double):
 
     def _transition(self, issue: Issue, body: Any) -> None:
         self._only(body, {"transition", "fields", "update"})
+        if self.busy:
+            self.busy -= 1
+            raise Refusal(409, "The issue is being updated by somebody else.", counts=False)
+        if self.meanwhile:
+            self._set_status(issue, self.meanwhile)
         way = next((way for way in self._ways(issue) if way["id"] == body["transition"]["id"]), None)
         if way is None:
             text = f"Transition id '{body['transition']['id']}' is not valid for this issue."
