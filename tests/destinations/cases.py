@@ -18,10 +18,12 @@ DEADLINE = 0.4  # seconds; of every call in these tests
 class Case:
     """`objects`, `ended`, `end_notes`, `shown` read the double: how many objects it holds for us, how many of them are
     over, how many times the end was told, and all that a reader is shown. `gone`: an id that names nothing there.
+
+    `real`: the fixture of a real server, which `double` is then given. `deadline`: seconds of the adapter's calls.
     """
 
     name: str
-    double: Callable[[], Any]
+    double: Callable[..., Any]
     adapter: Callable[[Any], Destination]
     secret: str
     gone: str
@@ -29,6 +31,8 @@ class Case:
     ended: Callable[[Any], int]
     end_notes: Callable[[Any], int]
     shown: Callable[[Any], str]
+    real: str = ""
+    deadline: float = DEADLINE
 
 
 def all_cases() -> list[Case]:
