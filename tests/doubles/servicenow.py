@@ -131,7 +131,7 @@ class ServiceNow(Double):
             **{name: incident.fields[name] for name in shown},
             "previous_state": before,
             **{name: written.get(name, "") for name in JOURNALS},
-            "comment_id": f"{incident.fields['sys_id']}:{incident.fields['sys_mod_count']}",
+            "comment_id": f"{incident.fields['sys_mod_count']}:{incident.fields['sys_updated_on']}",
             "user": by,
             "user_name": by.title(),
             "at": incident.fields["sys_updated_on"],
