@@ -33,6 +33,7 @@ from service_event_checker.core.model import (
     remote_key,
 )
 from service_event_checker.pagerduty_api import hook, wanting
+from service_event_checker.pagerduty_api.address import Address
 from service_event_checker.pagerduty_api.document import (
     KEY,
     details,
@@ -87,7 +88,7 @@ class Config(DestinationConfig):
     NEEDS: ClassVar[tuple[str, ...]] = ("token", "service_id")
 
     kind: Literal["pagerduty"] = "pagerduty"
-    url: str = "https://api.pagerduty.com"
+    url: Address = "https://api.pagerduty.com"
     token: SecretStr | None = None
     service_id: str = ""
     email: str = ""
@@ -165,9 +166,11 @@ class Adapter:
 
     def find_open(self, alert_key: str) -> Link | None:
         """Return the oldest open incident that one of the alert's first thousand episodes made."""
-        keys = {KEY + remote_key(alert_key, episode) for episode in range(1, EPISODES + 1)}
-        found = (each for each in self._incidents.all_open() if each.key in keys)
-        return next((self._found(each, each.key.removeprefix(KEY)) for each in found), None)
+        keys = {incident_key(remote_key(alert_key, episode)) for episode in range(1, EPISODES + 1)}
+        for each in self._incidents.open_lately():
+            if each.key in keys and self._is_open(each.id):
+                return self._found(each, remote_key_of(each.key))
+        return None
 
     def open_objects(self) -> list[Remote]:
         """Return the service's open incidents that carry one of our keys, with the notes that people wrote."""
@@ -203,7 +206,9 @@ class Adapter:
         return [
             *wanting.at_service(self._incidents, self.config.service_id),
             *wanting.of_user(self._incidents, self._we, self.config.sender),
-            *wanting.of_webhook(self._incidents, INTAKE, signed=bool(secret(self.config.webhook_secret))),
+            *wanting.of_webhook(
+                self._incidents, (INTAKE, f"{INTAKE}/{self.name}"), signed=bool(secret(self.config.webhook_secret))
+            ),
         ]
 
     def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
@@ -219,7 +224,7 @@ class Adapter:
             return []
         if told.key and not told.key.startswith(KEY):
             return []
-        if told.agent is not None and not self._we.known:
+        if told.agent is not None and self._we.worth_asking:
             self._background(self._we.learn)
         if self._we.did(told.agent) or is_marked(told.note):
             return []
@@ -253,7 +258,7 @@ class Adapter:
                 self._tell(delivery, alert, link.external_id)
                 self._incidents.change(link.external_id, {"status": TRIGGERED})
         except DeliveryError as refusal:
-            if not refusal.permanent:
+            if not refusal.permanent and not isinstance(refusal, AlreadyOpen):
                 raise
             key = remote_key(alert.key, delivery.episode)
             return self._create(delivery, alert, key, link.url or link.external_id)
@@ -300,6 +305,14 @@ class Adapter:
             self._tell(delivery, alert, link.external_id)
             self._set(link.external_id, RESOLVED)
         return replace(link, closed=True)
+
+    def _is_open(self, id: str) -> bool:
+        try:
+            return self._incidents.get(id).status != RESOLVED
+        except DeliveryError as error:
+            if error.reason is Reason.NOT_FOUND:
+                return False
+            raise
 
     def _set(self, id: str, status: str) -> None:
         """Set a status; a refusal does not count where somebody else has brought it about, or the end."""

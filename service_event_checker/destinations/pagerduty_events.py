@@ -18,6 +18,7 @@ from service_event_checker.config import DestinationConfig, as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
 from service_event_checker.http import Http, HttpError, json_body, parse_json
+from service_event_checker.pagerduty_api.address import Address
 from service_event_checker.pagerduty_api.document import incident_key, title
 from service_event_checker.text import Notice, line, notice
 
@@ -41,7 +42,7 @@ class Config(DestinationConfig):
     NEEDS: ClassVar[tuple[str, ...]] = ("routing_key",)
 
     kind: Literal["pagerduty_events"] = "pagerduty_events"
-    url: str = "https://events.pagerduty.com"
+    url: Address = "https://events.pagerduty.com"
     routing_key: SecretStr | None = None
     on_ambiguous: Literal["repeat", "drop"] | None = "repeat"
 

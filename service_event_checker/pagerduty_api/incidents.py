@@ -5,7 +5,9 @@ What is written into an incident, and when, is the destination's affair. https:/
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +22,7 @@ TRIGGERED, ACKNOWLEDGED, RESOLVED = "triggered", "acknowledged", "resolved"
 PAGE = 100  # the most that one call lists
 LISTED_MAX = 10_000  # offset + limit; https://developer.pagerduty.com/docs/pagination
 LIST_TRIES = 3  # against a list that changes while we page through it
+SEEN_FOR = 60.0  # seconds
 PAUSE = 10.0  # seconds; a 429 may come without a header, and the limits are counted per minute
 _ACCEPT = "application/vnd.pagerduty+json;version=2"
 _PERMANENT = frozenset({Reason.NOT_FOUND, Reason.REFUSED, Reason.TOO_LARGE})
@@ -78,13 +81,16 @@ class Incidents:
         self._token = token
         self._service = service_id
         self._sender = sender
+        self._seen: tuple[float, list[Incident]] = (-math.inf, [])
         self._http = Http(url, headers={"Authorization": f"Token token={token}", "Accept": _ACCEPT}, timeout=timeout)
 
     def create(self, fields: Mapping[str, Any]) -> Incident:
         """Create an incident on the service. Raises AlreadyOpen where one with the same incident_key is open."""
         service = {"id": self._service, "type": "service_reference"}
         body = {"incident": {"type": "incident", "service": service, **fields}}
-        return _incident(self._call("POST", "incidents", json=body).get("incident"))
+        made = _incident(self._call("POST", "incidents", json=body).get("incident"))
+        self._seen[1].append(made)
+        return made
 
     def get(self, id: str) -> Incident:
         return _incident(self._call("GET", f"incidents/{quote(id, safe='')}").get("incident"))
@@ -112,7 +118,14 @@ class Incidents:
     def all_open(self) -> list[Incident]:
         """Return all open incidents of the service, the oldest first; complete, or raises."""
         asked = [("statuses[]", TRIGGERED), ("statuses[]", ACKNOWLEDGED), ("sort_by", "created_at:asc")]
-        return [_incident(each) for each in self._pages("incidents", [*asked, *self._everything])]
+        found = [_incident(each) for each in self._pages("incidents", [*asked, *self._everything])]
+        self._seen = (time.monotonic(), list(found))
+        return found
+
+    def open_lately(self) -> list[Incident]:
+        """Like `all_open`, as it was within the last minute, with what we have made since: cheap in a storm."""
+        seen_at, seen = self._seen
+        return list(seen) if time.monotonic() - seen_at < SEEN_FOR else self.all_open()
 
     def users(self, query: str) -> list[dict[str, Any]]:
         """Return the users whose name or e-mail contains `query`: `{id, name, email}`."""

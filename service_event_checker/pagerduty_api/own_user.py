@@ -37,6 +37,12 @@ class OwnUser:
     def known(self) -> bool:
         return bool(self.id) or not self.named
 
+    @property
+    def worth_asking(self) -> bool:
+        """Whether it is unknown, and was not asked for within the last minute."""
+        lately = self._asked_at is not None and time.monotonic() - self._asked_at < LOOK_AGAIN
+        return not self.known and not lately
+
     def did(self, agent: Reference | None) -> bool:
         """Whether it was us. Nobody (an automation, a time-out) is not us."""
         if agent is None or not self.named:
@@ -48,8 +54,7 @@ class OwnUser:
     def learn(self) -> None:
         """Ask who we are while that is unknown, at most once a minute. Never raises: it is asked again."""
         with self._lock:
-            lately = self._asked_at is not None and time.monotonic() - self._asked_at < LOOK_AGAIN
-            if self.known or lately:
+            if not self.worth_asking:
                 return
             self._asked_at = time.monotonic()
         try:

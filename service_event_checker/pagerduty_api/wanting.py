@@ -35,18 +35,19 @@ def of_user(incidents: Incidents, user: OwnUser, sender: str) -> list[str]:
     return found
 
 
-def of_webhook(incidents: Incidents, path: str, *, signed: bool) -> list[str]:
+def of_webhook(incidents: Incidents, paths: tuple[str, ...], *, signed: bool) -> list[str]:
     """Say whether a subscription tells us what people do there. Raises DeliveryError."""
-    found = [] if signed else ["PAGERDUTY_WEBHOOK_SECRET is not set: nothing proves that webhooks come from PagerDuty"]
+    proof = "until then a token (WEBHOOK_TOKEN_PAGERDUTY) must prove that a webhook comes from PagerDuty"
+    found = [] if signed else [f"PAGERDUTY_WEBHOOK_SECRET is not set: {proof}"]
     try:
         methods = [as_mapping(each.get("delivery_method")) for each in incidents.subscriptions()]
     except DeliveryError as error:
         if error.reason in (Reason.UNAUTHORIZED, Reason.NOT_FOUND):
             return found  # a key need not be able to see them
         raise
-    ours = [each for each in methods if str(each.get("url") or "").rstrip("/").endswith(path)]
+    ours = [each for each in methods if str(each.get("url") or "").rstrip("/").endswith(paths)]
     if not ours:
-        found.append(f"no webhook subscription sends to {path}: what people do in PagerDuty is seen late")
+        found.append(f"no webhook subscription sends to {paths[0]}: what people do in PagerDuty is seen late")
     if any(each.get("temporarily_disabled") is True for each in ours):
         found.append("PagerDuty has disabled the webhook subscription for a while: enable it again")
     return found

@@ -175,6 +175,18 @@ def test_where_the_old_one_is_gone_a_reopening_makes_one_new(pager):
     assert link.url in the_incident(pager).details
 
 
+def test_where_pagerduty_refuses_to_reopen_beside_another_that_one_is_taken(pager):
+    link = pay(pager, alert())
+    pager.person_resolves(link.external_id)
+    other = pay(pager, alert())
+    again = alert(episode=2, revision=3)
+
+    made = pay(pager, again, link=replace(link, episode=2))
+
+    assert made.external_id not in (link.external_id, other.external_id)
+    assert pager.incidents[link.external_id].status == "resolved"
+
+
 @pytest.mark.parametrize(
     ("sender", "reason"), [("nobody@example.com", Reason.UNAUTHORIZED), ("bot@example.com", Reason.REFUSED)]
 )
@@ -320,6 +332,30 @@ def test_an_incident_of_any_episode_is_adopted_after_a_loss_of_data_unless_it_is
     assert adopted
     assert (adopted.external_id, adopted.remote_key) == (link.external_id, remote_key(alert().key, 17))
     assert adapter(pager).find_open(alert().key) is None
+
+
+def test_many_new_alerts_do_not_list_all_that_is_open_each_time(pager):
+    by = adapter(pager)
+    for number in range(20):
+        assert by.find_open(alert(fingerprint=str(number)).key) is None
+        pay(pager, alert(fingerprint=str(number)), by=by)
+    found = by.find_open(alert(fingerprint="7").key)
+
+    assert found
+    assert sum(request.path == "/incidents" and request.method == "GET" for request in pager.requests) == 1
+
+
+@pytest.mark.parametrize("how", ["resolved", "gone"])
+def test_what_was_open_a_moment_ago_is_looked_at_before_it_is_adopted(pager, how):
+    by = adapter(pager)
+    link = pay(pager, alert(), by=by)
+    assert by.find_open(alert().key)
+    if how == "resolved":
+        pager.person_resolves(link.external_id)
+    else:
+        pager.incidents.clear()
+
+    assert by.find_open(alert().key) is None
 
 
 @pytest.mark.parametrize("key", ["", "ab' OR 1=1", "AB", "../x"])
@@ -532,21 +568,22 @@ def test_the_first_event_of_somebody_makes_us_look_up_who_we_are(pager):
 
 
 def test_a_lookup_that_fails_harms_nothing_and_is_made_again_a_minute_later(pager, monkeypatch):
-    late: list[Any] = []
+    asked: list[Any] = []
     by = adapter(pager, user="bot@example.com")
-    by._background = late.append
+    by._background = asked.append
     pager.script.append(Fault.ERROR)
     link = pay(pager, alert(), by=by)
     pager.webhooks.clear()
-    pager.person_acknowledges(link.external_id, ALICE)
-    asked = len(pager.requests)
+    pager.person_acknowledges(link.external_id, BOT)
 
-    assert len(heard(pager, by)) == 1
-    late.pop()()
-    assert len(pager.requests) == asked  # not so soon
+    assert len(heard(pager, by)) == 1  # nobody can tell yet
+    assert asked == []  # not so soon
     monkeypatch.setattr(own_user, "LOOK_AGAIN", 0.0)
-    by._we.learn()
-    assert by._we.id == BOT
+    pager.person_reopens(link.external_id)
+    heard(pager, by)
+    asked.pop()()
+    pager.person_resolves(link.external_id, BOT)
+    assert heard(pager, by) == []
 
 
 def test_two_users_of_one_name_are_told_apart_by_nobody(pager):
@@ -718,6 +755,13 @@ def test_what_is_set_wrongly_is_named(pager, changes, words):
     assert words in warning
 
 
+@pytest.mark.parametrize(("url", "warnings"), [(f"{HOOK}/pagerduty", 0), (f"{HOOK}/", 0), (f"{HOOK}/another", 1)])
+def test_a_subscription_may_name_the_receiver(pager, url, warnings):
+    pager.subscriptions.append({"delivery_method": {"url": url}})
+
+    assert len(adapter(pager).warnings()) == warnings
+
+
 def test_a_subscription_that_is_missing_or_disabled_is_named(pager):
     missing = adapter(pager).warnings()
     pager.subscriptions.append({"delivery_method": {"url": HOOK, "temporarily_disabled": True}})
@@ -761,6 +805,12 @@ def test_without_an_address_to_write_as_it_is_off(pager):
 def test_an_address_that_cannot_be_a_header_is_refused_at_the_start(email):
     with pytest.raises(ValidationError):
         Config(email=email)
+
+
+@pytest.mark.parametrize("url", ["", "api.pagerduty.com", "ftp://api.pagerduty.com", "https://", "https://x:99999"])
+def test_an_address_that_is_none_is_refused_at_the_start(url):
+    with pytest.raises(ValidationError):
+        Config(url=url)
 
 
 # Recorded payloads and our own examples

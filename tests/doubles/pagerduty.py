@@ -196,12 +196,15 @@ class PagerDuty(Double):
         if not asked.get("title"):
             raise Refusal(400, "Title is required")
         key = asked.get("incident_key") or uuid.uuid4().hex
-        if any(each.key == key for each in self.open_incidents()):
-            raise Refusal(400, "Open incident with matching dedup key already exists on this service", counts=False)
+        self._check_key(key)
         made = self._make(key, asked["title"], asked.get("urgency", "high"), asked.get("body", {}).get("details", ""))
         made.priority = asked.get("priority", {}).get("id", "")
         self._tell("incident.triggered", self._incident_data(made), who)
         return made
+
+    def _check_key(self, key: str) -> None:
+        if any(each.key == key for each in self.open_incidents()):
+            raise Refusal(400, "Open incident with matching dedup key already exists on this service", counts=False)
 
     def _make(self, key: str, title: str, urgency: str, details: str) -> Incident:
         number = len(self.incidents) + 1
@@ -216,6 +219,8 @@ class PagerDuty(Double):
             raise Refusal(400, f"cannot set {sorted(set(asked) - _CHANGED)}")
         self._check(asked)
         incident.title, incident.urgency = asked.get("title", incident.title), asked.get("urgency", incident.urgency)
+        if asked.get("status", "resolved") != "resolved" and incident.status == "resolved":
+            self._check_key(incident.key)
         if "status" in asked:
             self._set(incident, asked["status"], who)
         return incident
