@@ -35,7 +35,7 @@ from service_event_checker.core.model import (
 )
 from service_event_checker.opsgenie_api import DIALECTS, OpsAlert, OpsAlerts, Undone
 from service_event_checker.opsgenie_hook import OUR_ALIAS, OUR_NOTE, Here, moment, note_id
-from service_event_checker.text import Notice, clean, cut, notice, platform_name, render
+from service_event_checker.text import Notice, clean, cut, line, notice, platform_name, render
 
 # https://support.atlassian.com/opsgenie/docs/alerts-and-alert-fields
 MESSAGE_MAX = 130
@@ -181,7 +181,9 @@ class Adapter:
         return self._found(self._oldest(f'status: open AND tag: "{tag}"', tag), "")
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
-        """Render the alert that `deliver` would make."""
+        """Render the alert that `deliver` would make, or what it would do to it."""
+        if delivery.verb is not Verb.OPEN:
+            return f"{_ACTIONS.get(delivery.verb, 'note')}: {line(self._notice(delivery, alert).change, MESSAGE_MAX)}"
         document, _ = self._document(alert, delivery, remote_key(alert.key, delivery.episode), "")
         return f"{document['priority']} alert: {document['message']}"
 

@@ -104,6 +104,13 @@ def test_a_write_of_which_nobody_tells_in_time_may_have_worked(pager):
     assert raised.value.reason.ambiguous
 
 
+@pytest.mark.parametrize("fault", [Fault.ERROR, Fault.RESET, Fault.GARBAGE])
+def test_one_fault_while_asking_what_became_of_a_write_is_asked_again(pager, fault):
+    pager.script.extend([None, fault])
+
+    assert told(pager, alert()).external_id == only(pager).id
+
+
 @pytest.mark.parametrize("fault", [Fault.RATE_LIMIT, Fault.ERROR, Fault.RESET, Fault.GARBAGE])
 def test_a_fault_while_asking_what_became_of_a_write_never_proves_that_it_did_not_happen(pager, fault):
     pager.script.extend([None, *[fault] * 100])
@@ -539,10 +546,18 @@ def test_what_a_person_should_mend_is_told_at_start(pager):
     assert any("cannot be read" in warning for warning in adapter(pager).warnings())
 
 
-def test_a_rehearsal_sends_nothing(pager):
-    line = adapter(pager).rehearse(delivery(alert(), receiver="opsgenie"), alert())
+@pytest.mark.parametrize(
+    ("verb", "expected"),
+    [
+        (Verb.OPEN, "P2 alert: GitHub: Disruption with some GitHub services"),
+        (Verb.ACK, "acknowledge: Acknowledged by bob"),
+        (Verb.NOTE, "note: Note from bob"),
+    ],
+)
+def test_a_rehearsal_says_what_would_be_done_and_sends_nothing(pager, verb, expected):
+    line = adapter(pager).rehearse(delivery(alert(), verb, receiver="opsgenie", actor="bob"), alert())
 
-    assert line == "P2 alert: GitHub: Disruption with some GitHub services"
+    assert line == expected
     assert pager.requests == []
 
 
