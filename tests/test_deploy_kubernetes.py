@@ -42,15 +42,16 @@ VERSIONS = {
 FIELDS = frozenset(
     re.findall(
         r"\w+",
-        """accessModes allowPrivilegeEscalation apiGroup apiGroups apiVersion automountServiceAccountToken capabilities
-    claimName command configMap configMapRef containerPort containers data drop egress emptyDir enableServiceLinks env
-    envFrom exec failureThreshold from fsGroup fsGroupChangePolicy httpGet image ingress key kind labels lifecycle
-    limits livenessProbe matchLabels medium metadata mountPath name namespace namespaceSelector optional path
-    periodSeconds persistentVolumeClaim podSelector policyTypes port ports preStop protocol readOnly readOnlyRootFilesystem
-    readinessProbe replicas requests resourceNames resources roleRef rules runAsGroup runAsNonRoot runAsUser
-    seccompProfile secretKeyRef secretRef securityContext selector serviceAccountName sizeLimit spec startupProbe
-    strategy stringData subjects targetPort template terminationGracePeriodSeconds timeoutSeconds to type value
-    valueFrom verbs volumeMounts volumes""",
+        """accessModes allowPrivilegeEscalation apiGroup apiGroups apiVersion automountServiceAccountToken
+        capabilities claimName command configMap configMapRef containerPort containers data drop egress
+        emptyDir enableServiceLinks env envFrom exec failureThreshold from fsGroup fsGroupChangePolicy
+        httpGet image ingress key kind labels lifecycle limits livenessProbe matchLabels medium metadata
+        mountPath name namespace namespaceSelector optional path periodSeconds persistentVolumeClaim
+        podSelector policyTypes port ports preStop protocol readOnly readOnlyRootFilesystem readinessProbe
+        replicas requests resourceNames resources roleRef rules runAsGroup runAsNonRoot runAsUser
+        seccompProfile secretKeyRef secretRef securityContext selector serviceAccountName sizeLimit spec
+        startupProbe strategy stringData subjects targetPort template terminationGracePeriodSeconds
+        timeoutSeconds to type value valueFrom verbs volumeMounts volumes""",
     )
 )
 FREE = {"labels", "matchLabels", "data", "stringData", "requests", "limits"}  # their keys are ours to choose
