@@ -151,6 +151,13 @@ class WorkItems:
         """Return the category of the state that the work item is in, "" if its type no longer has that state."""
         return dict(self.states(item.type)).get(item.state, "")
 
+    def is_untouched(self, kind: str, state: str) -> bool:
+        """Whether a state is the one that a type begins in, as far as its states were asked for.
+
+        It may be of any category: an Issue of the Agile process begins Active, which is InProgress.
+        """
+        return state in [name for name, _ in self._states.get(kind, ())[:1]]
+
     def known_category(self, kind: str, state: str) -> str:
         """Return the category of a state without asking: as asked before, else that of the stock processes, else ""."""
         asked = dict(self._states.get(kind, ()))

@@ -210,7 +210,7 @@ class Adapter:
         if change.tags is not None and document.TAG not in change.tags:
             return []
         events = []
-        before, after = (_STATUS.get(self._items.known_category(change.kind, s)) for s in (change.before, change.after))
+        before, after = (self._known_status(change.kind, state) for state in (change.before, change.after))
         if after and after is not before:
             events.append(self._event(change, _TOLD[after]))
         if change.said:
@@ -406,7 +406,8 @@ class Adapter:
         return ids[0] if ids else ""
 
     def _remote(self, item: WorkItem) -> Remote:
-        status = _STATUS.get(self._items.category(item), Status.FIRING)
+        self._items.states(item.type)
+        status = self._known_status(item.type, item.state) or Status.FIRING
         who = [_name(item.fields.get(field)) for field in _WHO.get(status, ())]
         return Remote(
             external_id=item.id,
@@ -417,6 +418,12 @@ class Adapter:
             actor=next(filter(None, who), ""),
             at=moment(item.fields.get(_CHANGED_AT)),
         )
+
+    def _known_status(self, kind: str, state: str) -> Status | None:
+        """Return what a state means for an alert, None for one that is not known. Asks nobody."""
+        if self._items.is_untouched(kind, state):
+            return Status.FIRING
+        return _STATUS.get(self._items.known_category(kind, state))
 
     def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
         return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)

@@ -366,6 +366,20 @@ def test_a_look_tells_how_it_stands(boards, state, status, actor):
     assert seen.at
 
 
+def test_a_type_that_begins_active_is_not_taken_into_work_by_being_made(boards):
+    opened(boards, alert(), work_item_type="Issue")
+    opened(boards, alert(fingerprint="another"))
+    boards.change(2, State="Active")
+
+    listed = adapter(boards).open_objects()
+
+    assert [(boards.items[int(each.external_id)].type, each.status) for each in listed] == [
+        ("Issue", Status.FIRING),
+        ("Bug", Status.ACKNOWLEDGED),
+    ]
+    assert boards.items[1].state == "Active"
+
+
 def test_a_look_at_what_is_gone_is_none(boards):
     assert adapter(boards).look("4711") is None
 
