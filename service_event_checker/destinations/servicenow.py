@@ -324,12 +324,14 @@ class Adapter:
         theirs = by and by.lower() != self.config.username.lower()
         return Remote(
             external_id=incident.sys_id,
-            remote_key=incident.get("correlation_id"),
+            remote_key=document.key_of(incident),
             status=_status(incident.get("state")) or Status.FIRING,
             created_at=moment(incident.get("sys_created_on")),
             url=self._incidents.address(incident.sys_id),
             actor=by if theirs else "",
-            at=moment(incident.get("sys_updated_on")) if theirs else None,
+            at=moment(
+                incident.get("sys_updated_on" if theirs else "sys_created_on")
+            ),  # at the earliest, if we wrote last
         )
 
     def _event(self, change: Change, status: EventStatus, note: str = "", note_id: str = "") -> Event:

@@ -74,6 +74,12 @@ def has_mark(incident: Incident, mark: str) -> bool:
     return incident.get("correlation_display").endswith(f" {mark}")
 
 
+def key_of(incident: Incident) -> str:
+    """Return the remote key of an incident, "" where somebody wrote another thing there."""
+    found = incident.get("correlation_id")
+    return found if _KEY.fullmatch(found) else ""
+
+
 def checked(key: str) -> str:
     """Return a key that may stand in a query: hexadecimal only. Raises DeliveryError."""
     if not _KEY.fullmatch(key):

@@ -359,6 +359,24 @@ def test_a_look_tells_how_it_stands_and_who_did_it(desk, state, status):
     assert (before.status, before.actor) == (Status.FIRING, "")
     assert (seen.status, seen.actor, seen.remote_key) == (status, "ada", remote_key(outage.key, 1))
     assert seen.created_at == datetime(2026, 11, 20, 3, 0, 1, tzinfo=UTC)
+    assert seen.at == datetime(2026, 11, 20, 3, 0, 2, tzinfo=UTC)
+
+
+def test_what_we_wrote_last_is_nobodys_change_of_state_and_no_later_than_it_can_be(desk):
+    outage = alert()
+    link = opened(desk, outage)
+    desk.change(link.external_id, by="ada", state="2")
+    pay(desk, outage, Verb.UPDATE, link)
+
+    (seen,) = adapter(desk).open_objects()
+
+    assert (seen.status, seen.actor, seen.at) == (Status.ACKNOWLEDGED, "", seen.created_at)
+
+
+def test_an_incident_whose_key_somebody_overwrote_has_none(desk):
+    desk.add(correlation_display=f"poc-{alert().key}", correlation_id="JIRA-7")
+
+    assert [each.remote_key for each in adapter(desk).open_objects()] == [""]
 
 
 def test_a_look_at_what_is_gone_is_none(desk):

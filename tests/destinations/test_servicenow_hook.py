@@ -57,7 +57,7 @@ def test_a_person_who_takes_it_is_told_by_name_with_the_time_of_servicenow(desk)
 
     assert (event.status, event.actor) == (ACKNOWLEDGED, "Ada")
     assert (event.ref, event.via, event.intake) == (("servicenow", sys_id), "servicenow", "/hooks/servicenow")
-    assert event.at == datetime(2026, 11, 20, 3, 0, 1, tzinfo=UTC)
+    assert event.at == datetime(2026, 11, 20, 3, 0, 2, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

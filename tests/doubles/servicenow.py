@@ -215,6 +215,9 @@ class ServiceNow(Double):
         now["priority"] = str(min(5, max(1, int(now["impact"]) + int(now["urgency"]) - 1)))
         now["sys_mod_count"] = str(int(now["sys_mod_count"]) + 1)
         now["sys_updated_by"] = by
+        if incident.fields["sys_mod_count"] != "1":  # 1: it is being made
+            self._now += timedelta(seconds=1)
+            now["sys_updated_on"] = f"{self._now:%Y-%m-%d %H:%M:%S}"
 
     def _record(self, request: Request, incident: Incident) -> Answer:
         return Answer.json({"result": self._seen(request, incident)})
