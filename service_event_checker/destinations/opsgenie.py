@@ -1,12 +1,11 @@
 """One Opsgenie alert per episode, kept in step both ways; the same for Jira Service Management (JSM) Operations.
 
 An alert of ours is known by its alias and its tags, one that was born there by its id. What the calls look like is
-opsgenie_api.py's affair, what a webhook means opsgenie_hook.py's.
+opsgenie_api's affair, and so is what a webhook means.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
@@ -17,7 +16,6 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from service_event_checker import opsgenie_hook
 from service_event_checker.config import DestinationConfig, Model, as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
@@ -27,28 +25,29 @@ from service_event_checker.core.model import (
     Family,
     Link,
     Remote,
-    RemoteNote,
     Severity,
     Status,
     Verb,
     remote_key,
 )
-from service_event_checker.opsgenie_api import DIALECTS, OpsAlert, OpsAlerts, Undone
-from service_event_checker.opsgenie_hook import OUR_ALIAS, OUR_NOTE, Here, moment, note_id
-from service_event_checker.text import Notice, clean, cut, line, notice, platform_name, render
+from service_event_checker.opsgenie_api import hook
+from service_event_checker.opsgenie_api.alerts import DIALECTS, OpsAlerts
+from service_event_checker.opsgenie_api.document import (
+    KEY_TAG,
+    MESSAGE_MAX,
+    TAG,
+    details,
+    document,
+    marker,
+    note,
+    signed,
+)
+from service_event_checker.opsgenie_api.remote import remote
+from service_event_checker.opsgenie_api.values import OpsAlert, Undone
+from service_event_checker.text import Notice, line, notice
 
-# https://support.atlassian.com/opsgenie/docs/alerts-and-alert-fields
-MESSAGE_MAX = 130
-DESCRIPTION_MAX = 15_000
-NOTE_MAX = 25_000
-DETAILS_MAX = 8_000  # characters of all names and values
-TAG = "platform-outage-checker"  # on all that we make
-KEY_TAG = "poc-"  # + alert key, and + remote key
-UPDATE_MAX = 2_000  # characters of the description that a note of an update repeats
 NOTES_OF = 50  # alerts whose notes one reconciliation reads, the latest changed first
-NOTES_MAX = 20  # of one alert
 _KEY = re.compile(r"[0-9a-f]{1,64}")
-_TAG_START = re.compile(r"<(?=[A-Za-z!/?@#])")  # the message and the description may be HTML
 _HOMES = {"opsgenie": "https://api.opsgenie.com", "jsm-integration": "https://api.atlassian.com/jsm/ops/integration"}
 _SITES = {"api.opsgenie.com": "https://app.opsgenie.com", "api.eu.opsgenie.com": "https://app.eu.opsgenie.com"}
 _ACTIONS = {Verb.ACK: "acknowledge", Verb.UNACK: "unacknowledge", Verb.CLOSE: "close"}
@@ -144,7 +143,7 @@ class Adapter:
             self.verbs = type(self).verbs - {Verb.UNACK}
         account = {config.email.casefold()} if config.spoken == "jsm" else set()
         users = frozenset({config.user.casefold()} | account) - {""}
-        self._here = Here(name, users, self._address, by_alias=not self._dialect.readable)
+        self._here = hook.Here(name, users, self._address, by_alias=not self._dialect.readable)
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Create, note on, acknowledge, unacknowledge or close the episode's alert; see `core.ports.Destination`."""
@@ -159,7 +158,8 @@ class Adapter:
             if self.config.on_resolve == "none":
                 return link
             verb = Verb.NOTE
-        self._tell(verb, link.external_id, self._text(delivery, alert), _marker(delivery.id))
+        mark = marker(delivery.id)
+        self._tell(verb, link.external_id, note(self._notice(delivery, alert), delivery.verb, mark), mark)
         return replace(link, closed=True) if verb is Verb.CLOSE else link
 
     def find(self, remote_key: str) -> Link | None:
@@ -184,8 +184,8 @@ class Adapter:
         """Render the alert that `deliver` would make, or what it would do to it."""
         if delivery.verb is not Verb.OPEN:
             return f"{_ACTIONS.get(delivery.verb, 'note')}: {line(self._notice(delivery, alert).change, MESSAGE_MAX)}"
-        document, _ = self._document(alert, delivery, remote_key(alert.key, delivery.episode), "")
-        return f"{document['priority']} alert: {document['message']}"
+        made = document(alert, self._notice(delivery, alert), remote_key(alert.key, delivery.episode), "")
+        return f"{self._priority(alert)} alert: {made['message']}"
 
     def open_objects(self) -> list[Remote]:
         """Return all open alerts that we may see, those born there with the event that their webhook would bring."""
@@ -194,22 +194,22 @@ class Adapter:
         query = f"status: open AND ({ours})" if self.config.query else "status: open"
         found = [alert for alert in self._alerts.search(query) if alert.open]
         latest = sorted(found, key=lambda alert: str(alert.raw.get("updatedAt", "")), reverse=True)[:NOTES_OF]
-        notes = {alert.id: self._notes(alert.id) for alert in latest}
-        return [replace(self._remote(alert), notes=notes.get(alert.id, ())) for alert in found]
+        notes = {alert.id: self._alerts.notes(alert.id) for alert in latest}
+        return [remote(alert, self._here, notes.get(alert.id, ())) for alert in found]
 
     def look(self, external_id: str) -> Remote | None:
         self._must_read()
         try:
-            return self._remote(self._alerts.get(external_id))
+            return remote(self._alerts.get(external_id), self._here)
         except DeliveryError as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise
             return None
 
     def retire(self, duplicate: Remote, kept: Remote) -> None:
-        marker = _marker(f"{duplicate.external_id}:{kept.external_id}")
+        mark = marker(f"{duplicate.external_id}:{kept.external_id}")
         where = kept.url or kept.external_id
-        self._tell(Verb.CLOSE, duplicate.external_id, _signed(f"Made twice; it goes on at {where}", marker), marker)
+        self._tell(Verb.CLOSE, duplicate.external_id, signed(f"Made twice; it goes on at {where}", mark), mark)
 
     def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Return None: Opsgenie signs nothing, so the route's token decides. See `admits` too."""
@@ -224,7 +224,7 @@ class Adapter:
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         """Return what a webhook's body tells of an alert; see `core.ports.Inbound`."""
-        return opsgenie_hook.events(payload, self._here)
+        return hook.events(payload, self._here)
 
     def warnings(self) -> list[str]:
         """Say what this address and key cannot do; one call, for the start."""
@@ -261,21 +261,27 @@ class Adapter:
         return self._create(delivery, alert, key, link.url or link.external_id)
 
     def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
-        document, details = self._document(alert, delivery, key, previous)
-        return self._link(delivery, key, self._alerts.create(document, details), previous)
+        told = self._notice(delivery, alert)
+        made = {**document(alert, told, _checked(key), previous), "priority": self._priority(alert)}
+        if self.config.responders:
+            made["responders"] = [each.model_dump(exclude_defaults=True) for each in self.config.responders]
+        return self._link(delivery, key, self._alerts.create(made, details(alert, told)), previous)
+
+    def _priority(self, alert: Alert) -> str:
+        return self.config.priorities.get(alert.severity, "P3")
 
     def _is_open(self, id: str) -> bool:
         seen = self.look(id)
         return seen is not None and seen.status is not Status.RESOLVED
 
-    def _tell(self, verb: Verb, id: str, text: str, marker: str) -> None:
-        """Do what `verb` says, with a note, or only note it where the alert is that far already; once per marker."""
+    def _tell(self, verb: Verb, id: str, text: str, mark: str) -> None:
+        """Do what `verb` says, with a note, or only note it where the alert is that far already; once per mark."""
         action, lacks = _ACTIONS.get(verb), _LACKS.get(verb)
         if not self._dialect.readable:
             self._alerts.act(action, id, text) if action else self._alerts.note(id, text)
             return
         seen = self._alerts.get(id)
-        if any(marker in note.text for note in self._alerts.notes(id)):
+        if any(mark in each.text for each in self._alerts.notes(id)):
             return
         if action is None or lacks is None or not lacks(seen):
             self._alerts.note(id, text)
@@ -286,55 +292,6 @@ class Adapter:
             if lacks(self._alerts.get(id)):
                 raise
             self._alerts.note(id, text)  # somebody was faster
-
-    def _document(
-        self, alert: Alert, delivery: Delivery, key: str, previous: str
-    ) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return the new alert, and its own properties, which the dialects name differently."""
-        told = self._notice(delivery, alert)
-        body = render("alert.txt.j2", told) + (f"\n\nEarlier alert: {previous}" if previous else "")
-        document: dict[str, Any] = {
-            "message": cut(_plain(_title(alert, told)), MESSAGE_MAX),
-            "alias": KEY_TAG + _checked(key),
-            "description": cut(_plain(body), DESCRIPTION_MAX),
-            "tags": [TAG, KEY_TAG + key, KEY_TAG + alert.key],
-            "priority": self.config.priorities.get(alert.severity, "P3"),
-        }
-        if self.config.responders:
-            document["responders"] = [each.model_dump(exclude_defaults=True) for each in self.config.responders]
-        return document, _details(alert, told)
-
-    def _text(self, delivery: Delivery, alert: Alert) -> str:
-        told = self._notice(delivery, alert)
-        state = f"\n{told.headline}\n{cut(told.body, UPDATE_MAX)}" if delivery.verb is Verb.UPDATE else ""
-        return _signed(f"{told.change}{state}", _marker(delivery.id))
-
-    def _remote(self, alert: OpsAlert) -> Remote:
-        ours = OUR_ALIAS.fullmatch(alert.alias)
-        status = Status.ACKNOWLEDGED if alert.acknowledged else Status.FIRING
-        status = status if alert.open else Status.RESOLVED
-        created_at = moment(alert.raw.get("createdAt"))
-        actor, at = _last_change(alert, status, created_at)
-        return Remote(
-            external_id=alert.id,
-            remote_key=ours["key"] if ours else "",
-            status=status,
-            created_at=created_at,
-            url=self._address(alert.id),
-            actor=actor,
-            at=at,
-            event=None if ours else opsgenie_hook.born(alert.raw, self._here),
-        )
-
-    def _notes(self, id: str) -> tuple[RemoteNote, ...]:
-        """Return people's newest notes on an alert, the oldest first."""
-        found = []
-        for note in self._alerts.notes(id):
-            at = moment(note.created_at)
-            ours = OUR_NOTE.search(note.text) or note.owner.casefold() in self._here.users
-            if note.text and at and not ours:
-                found.append(RemoteNote(id=note_id(id, at, note.text), text=note.text, actor=note.owner, at=at))
-        return tuple(reversed(found[:NOTES_MAX]))
 
     def _oldest(self, query: str, tag: str) -> OpsAlert | None:
         return next((alert for alert in self._alerts.search(query) if tag in alert.tags), None)
@@ -359,7 +316,7 @@ class Adapter:
     def _address(self, id: str) -> str:
         """Return where a person opens an alert, "" where the configuration does not tell."""
         site = self.config.site.rstrip("/") or _SITES.get(urlsplit(self.config.url).hostname or "", "")
-        if not site or OUR_ALIAS.fullmatch(id) or not re.fullmatch(r"[\w-]+", id, re.ASCII):
+        if not site or hook.OUR_ALIAS.fullmatch(id) or not re.fullmatch(r"[\w-]+", id, re.ASCII):
             return ""
         return (
             f"{site}/alert/detail/{id}/details" if self.config.spoken == "opsgenie" else f"{site}/jira/ops/alerts/{id}"
@@ -372,57 +329,6 @@ class Adapter:
 
     def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
         return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
-
-
-def _title(alert: Alert, told: Notice) -> str:
-    platform = platform_name(alert.source)
-    named = told.title.lower().startswith(platform.lower())
-    return told.title if named else f"{platform}: {told.title}"
-
-
-def _details(alert: Alert, told: Notice) -> dict[str, str]:
-    """Return the labels and our own id, as many as there is room for."""
-    details = {"internal_id": alert.internal_id, "source": platform_name(alert.source)}
-    room = DETAILS_MAX - sum(map(len, (*details, *details.values())))
-    for name, value in told.labels:
-        room -= len(name) + len(value)
-        if room < 0:
-            break
-        details.setdefault(_plain(name), _plain(value))
-    return details
-
-
-def _last_change(alert: OpsAlert, status: Status, created_at: datetime | None) -> tuple[str, datetime | None]:
-    """Return who brought an alert into its status, and when. Opsgenie reports milliseconds since it was created.
-
-    When an acknowledgement was taken back is not told; it was no later than the last change.
-    """
-    report = as_mapping(alert.raw.get("report"))
-    names = {Status.ACKNOWLEDGED: ("acknowledgedBy", "ackTime"), Status.RESOLVED: ("closedBy", "closeTime")}
-    if status not in names:
-        taken_back = bool(report.get("ackTime") or alert.raw.get("ackTime"))
-        return "", moment(alert.raw.get("updatedAt")) if taken_back else None
-    who, when = names[status]
-    value = report.get(when, alert.raw.get(when))
-    actor = str(report.get(who) or alert.raw.get("owner") or "")
-    if isinstance(value, int) and created_at and 0 <= value < 10**11:
-        return actor, created_at + timedelta(milliseconds=value)
-    return actor, moment(value)
-
-
-def _signed(text: str, marker: str) -> str:
-    """Return a note that is known as ours, and this very one, wherever it turns up."""
-    signature = f"\n(Platform Outage Checker {marker})"
-    return cut(_plain(clean(text, NOTE_MAX)), NOTE_MAX - len(signature)) + signature
-
-
-def _plain(text: str) -> str:
-    """Return text in which no HTML begins."""
-    return _TAG_START.sub("‹", text)
-
-
-def _marker(of: str) -> str:
-    return hashlib.sha256(of.encode()).hexdigest()[:16]
 
 
 def _checked(key: str) -> str:

@@ -163,7 +163,16 @@ def test_an_alert_that_is_gone_when_its_request_is_done_is_not_found(pager):
     assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
 
 
-def test_a_plan_or_a_key_that_does_not_allow_it_waits_for_a_person(pager):
+def test_a_plan_that_does_not_include_it_waits_for_a_person(pager):
+    pager.suspended = True
+
+    with pytest.raises(DeliveryError, match="is suspended") as raised:
+        told(pager, alert())
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.UNAUTHORIZED, False)
+
+
+def test_a_key_that_may_not_do_it_waits_for_a_person(pager):
     pager.readable = False
 
     with pytest.raises(DeliveryError, match="API integration's key") as raised:

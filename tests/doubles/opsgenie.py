@@ -119,6 +119,7 @@ class Opsgenie(Double):
         self.meanwhile: deque[Callable[[], None]] = deque()
         self.search_lag = 0.0
         self.readable = True
+        self.suspended = False  # the account has not paid
         self.page_max = PAGE_MAX
         self.echo_credentials = False
         self.clock: Callable[[], float] = time.time
@@ -200,6 +201,8 @@ class Opsgenie(Double):
             raise Refusal(404, "no such address")
         rest, path = bool(found["cloud"]), (found["rest"] or "").strip("/")
         self._authenticate(request, rest)
+        if self.suspended:
+            raise Refusal(402, "Your account is suspended", counts=False)
         parts = path.split("/") if path else []
         signed, reads = not rest, rest or not found["api"].startswith("/jsm")
         if request.method == "GET":

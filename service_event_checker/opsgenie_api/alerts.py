@@ -14,11 +14,20 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
 from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.http import Http, HttpError, json_body, parse_json
+from service_event_checker.opsgenie_api.values import (
+    OpsAlert,
+    OpsNote,
+    listed_under,
+    next_page,
+    ops_alert,
+    ops_note,
+    outcome,
+)
 
 PAGE = 100  # alerts or notes a call, the most that Opsgenie gives
 OVERLAP = 10  # alerts that may close while we turn a page, without one of the others being missed
@@ -26,7 +35,6 @@ LISTED_MAX = 19_000  # both refuse to page beyond 20,000
 NOTE_PAGES = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two looks at what became of a request
 _PERMANENT = frozenset({Reason.NOT_FOUND, Reason.REFUSED, Reason.TOO_LARGE})
-_OVER = frozenset({"closed", "resolved"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,42 +59,6 @@ DIALECTS: Mapping[str, Dialect] = {
     "jsm-integration": Dialect("v2/alerts", readable=False, unacknowledges=False),
     "jsm": Dialect("v1/alerts", properties="extraProperties", size="size", listed="values", signed=False),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class OpsAlert:
-    """An alert as it is listed or read."""
-
-    id: str
-    raw: Mapping[str, Any]
-
-    @property
-    def alias(self) -> str:
-        return str(self.raw.get("alias") or "")
-
-    @property
-    def tags(self) -> list[str]:
-        tags = self.raw.get("tags")
-        return [str(tag) for tag in tags] if isinstance(tags, list) else []
-
-    @property
-    def open(self) -> bool:
-        return self.raw.get("status") not in _OVER
-
-    @property
-    def acknowledged(self) -> bool:
-        return self.raw.get("acknowledged") is True or self.raw.get("status") == "acked"
-
-
-@dataclass(frozen=True, slots=True)
-class OpsNote:
-    text: str
-    owner: str
-    created_at: object  # as it is written there
-
-
-class Undone(DeliveryError):
-    """A request was taken and could not be carried out."""
 
 
 class OpsAlerts:
@@ -143,9 +115,9 @@ class OpsAlerts:
         params = {self.dialect.size: str(PAGE), **({"order": "desc"} if self.dialect.signed else {})}
         for _ in range(NOTE_PAGES):
             answer = self._call("GET", f"{quote(id, safe='')}/notes", params=params)
-            page = _listed(answer, self.dialect.listed)
-            notes += [_note(each) for each in page]
-            following = _following(answer)
+            page = listed_under(answer, self.dialect.listed)
+            notes += [ops_note(each) for each in page]
+            following = next_page(answer)
             if not page or not following:
                 break
             params |= following
@@ -171,10 +143,10 @@ class OpsAlerts:
     def _page(self, query: str, offset: int) -> list[OpsAlert]:
         size = {self.dialect.size: str(PAGE), "offset": str(offset)}
         answer = self._call("GET", "", params={"query": query, "sort": "createdAt", "order": "asc", **size})
-        return [_ops_alert(each) for each in _listed(answer, self.dialect.listed)]
+        return [ops_alert(each) for each in listed_under(answer, self.dialect.listed)]
 
     def _alert(self, answer: Mapping[str, Any]) -> OpsAlert:
-        return _ops_alert(self._inner(answer))
+        return ops_alert(self._inner(answer))
 
     def _inner(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an answer is about: Opsgenie wraps it, JSM does not."""
@@ -194,7 +166,7 @@ class OpsAlerts:
         while True:
             done = self._look(request)
             if isinstance(done.get("isSuccess"), bool):
-                return _alert_id(done)
+                return outcome(done)
             if time.monotonic() + pause > until:
                 raise DeliveryError(Reason.TIMEOUT, "the request was taken, what became of it is not known yet")
             time.sleep(pause)
@@ -244,40 +216,3 @@ class OpsAlerts:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text[:300]
-
-
-def _alert_id(done: Mapping[str, Any]) -> str:
-    said, id = str(done.get("status") or "no reason given")[:300], done.get("alertId")
-    if done["isSuccess"] is not True:
-        reason = Reason.NOT_FOUND if "not exist" in said.lower() else Reason.REFUSED
-        raise Undone(reason, said, permanent=True)
-    if not isinstance(id, str) or not id:
-        raise DeliveryError(Reason.GARBAGE, "the outcome names no alert")
-    return id
-
-
-def _ops_alert(value: Mapping[str, Any]) -> OpsAlert:
-    id = value.get("id")
-    if not isinstance(id, str) or not id:
-        raise DeliveryError(Reason.GARBAGE, "the answer is no alert")
-    return OpsAlert(id, value)
-
-
-def _note(value: Mapping[str, Any]) -> OpsNote:
-    return OpsNote(str(value.get("note") or ""), str(value.get("owner") or ""), value.get("createdAt"))
-
-
-def _listed(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    listed = answer.get(name)
-    if not isinstance(listed, list):
-        raise DeliveryError(Reason.GARBAGE, "the answer is no list")
-    return [each for each in listed if isinstance(each, dict)]
-
-
-def _following(answer: Mapping[str, Any]) -> dict[str, str]:
-    """Return the parameters that ask for the next page; only these are taken of the address that is offered."""
-    address = as_mapping(answer.get("paging") or answer.get("links")).get("next")
-    try:
-        return dict(parse_qsl(urlsplit(address).query)) if isinstance(address, str) else {}
-    except ValueError:
-        return {}

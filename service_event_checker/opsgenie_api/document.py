@@ -1,0 +1,73 @@
+"""What we write about an alert: its fields, within Opsgenie's limits, and the notes that are known as ours. Pure.
+
+Limits: https://support.atlassian.com/opsgenie/docs/alerts-and-alert-fields
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from service_event_checker.core.model import Alert, Verb
+from service_event_checker.text import Notice, clean, cut, platform_name, render
+
+MESSAGE_MAX = 130
+DESCRIPTION_MAX = 15_000
+NOTE_MAX = 25_000
+DETAILS_MAX = 8_000  # characters of all names and values
+UPDATE_MAX = 2_000  # characters of the description that a note of an update repeats
+TAG = "platform-outage-checker"  # on all that we make
+KEY_TAG = "poc-"  # + alert key, and + remote key
+_TAG_START = re.compile(r"<(?=[A-Za-z!/?@#])")  # the message and the description may be HTML
+
+
+def document(alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
+    """Return the fields of a new alert, of the episode with the remote key `key`; `previous` names an earlier one."""
+    body = render("alert.txt.j2", told) + (f"\n\nEarlier alert: {previous}" if previous else "")
+    return {
+        "message": cut(_plain(_title(alert, told)), MESSAGE_MAX),
+        "alias": KEY_TAG + key,
+        "description": cut(_plain(body), DESCRIPTION_MAX),
+        "tags": [TAG, KEY_TAG + key, KEY_TAG + alert.key],
+    }
+
+
+def details(alert: Alert, told: Notice) -> dict[str, str]:
+    """Return the alert's own properties: the labels and our own id, as many as there is room for."""
+    found = {"internal_id": alert.internal_id, "source": platform_name(alert.source)}
+    room = DETAILS_MAX - sum(map(len, (*found, *found.values())))
+    for name, value in told.labels:
+        room -= len(name) + len(value)
+        if room < 0:
+            break
+        found.setdefault(_plain(name), _plain(value))
+    return found
+
+
+def note(told: Notice, verb: Verb, mark: str) -> str:
+    """Return the note that tells a change; an update tells the state too."""
+    state = f"\n{told.headline}\n{cut(told.body, UPDATE_MAX)}" if verb is Verb.UPDATE else ""
+    return signed(f"{told.change}{state}", mark)
+
+
+def signed(text: str, mark: str) -> str:
+    """Return a note that is known as ours, and as this very one, wherever it turns up (`hook.OUR_NOTE`)."""
+    signature = f"\n(Platform Outage Checker {mark})"
+    return cut(_plain(clean(text, NOTE_MAX)), NOTE_MAX - len(signature)) + signature
+
+
+def marker(of: str) -> str:
+    """Return 16 hex characters that stand for a delivery's id, or another text."""
+    return hashlib.sha256(of.encode()).hexdigest()[:16]
+
+
+def _title(alert: Alert, told: Notice) -> str:
+    platform = platform_name(alert.source)
+    named = told.title.lower().startswith(platform.lower())
+    return told.title if named else f"{platform}: {told.title}"
+
+
+def _plain(text: str) -> str:
+    """Return text in which no HTML begins."""
+    return _TAG_START.sub("‹", text)
