@@ -75,7 +75,7 @@ def settle(lane: Lane, waiting: Sequence[Delivery], settled: Delivery, outcome: 
         case Again(due_at=due_at, reason=reason, intent_at=intent_at):
             released = replace(_released(settled), due_at=due_at, reason=reason, intent_at=intent_at)
             again = replace(released, attempts=settled.attempts + 1)
-            return _change(lane, waiting, in_order([again, *queue]), now)
+            return _change(lane, waiting, _behind(queue, again), now)
         case Dead(reason=reason):
             dead = replace(_released(settled), due_at=None, reason=reason)
             if settled.verb is Verb.OPEN:
@@ -153,6 +153,16 @@ def _change(
         drop=tuple(id for id in known if id not in ids),
         cancelled=cancelled,
     )
+
+
+def _behind(queue: Sequence[Delivery], again: Delivery) -> list[Delivery]:
+    """Queue what has to be tried again: in its place, but an update lets the rest of its episode pass."""
+    later = [other for other in queue if other.episode == again.episode]
+    if again.verb is not Verb.UPDATE or not later:
+        return in_order([again, *queue])
+    if _is_ending(later, again.episode):
+        return in_order(queue)  # the end says the state of now by itself
+    return in_order([replace(again, revision=later[-1].revision, seq=LAST, due_at=None), *queue])
 
 
 def _is_ending(queue: Sequence[Delivery], episode: int) -> bool:

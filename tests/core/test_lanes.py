@@ -295,3 +295,48 @@ def test_an_open_that_its_close_has_overtaken_is_told_in_the_timeline() -> None:
     row = lanes.over_before_sent(ALERT, "pager", NOW)
 
     assert (row.why, row.receiver, row.at, row.verbs) == (Why.OVER_BEFORE_SENT, "pager", NOW, ())
+
+
+class TestAnUpdateThatFails:
+    """It says the state of now, so whatever came later in its episode need not wait behind it."""
+
+    AGAIN = Again(due_at=NOW + LEASE, reason="timeout")
+
+    def test_it_lets_a_note_pass(self) -> None:
+        update = owed(Verb.UPDATE, 1, due_at=NOW)
+        note = owed(Verb.NOTE, 2)
+
+        change = lanes.settle(EMPTY, [update, note], update, self.AGAIN, NOW)
+
+        assert change.lane.head == note.id
+        assert change.drop == (update.id,)
+        assert {(put.verb, put.due_at) for put in change.put} == {(Verb.NOTE, NOW), (Verb.UPDATE, None)}
+
+    def test_it_falls_away_before_an_end(self) -> None:
+        update = owed(Verb.UPDATE, 1, due_at=NOW)
+        close = owed(Verb.CLOSE, 2)
+
+        change = lanes.settle(EMPTY, [update, close], update, self.AGAIN, NOW)
+
+        assert (change.lane.head, change.drop) == (close.id, (update.id,))
+
+    def test_alone_it_waits_for_its_time(self) -> None:
+        update = owed(Verb.UPDATE, 1, due_at=NOW)
+
+        change = lanes.settle(EMPTY, [update], update, self.AGAIN, NOW)
+
+        assert [(put.id, put.due_at) for put in change.put] == [(update.id, NOW + LEASE)]
+
+    def test_a_held_one_lets_a_note_pass_and_falls_away_before_an_end(self) -> None:
+        held = owed(Verb.UPDATE, 1, due_at=NOW + LEASE)
+
+        passed = lanes.append(EMPTY, [held], [owed(Verb.NOTE, 2)], NOW)
+        ended = lanes.append(EMPTY, [held], [owed(Verb.CLOSE, 2)], NOW)
+
+        assert passed.lane.head == owed(Verb.NOTE, 2).id
+        assert [put.verb for put in ended.put] == [Verb.CLOSE]
+
+    def test_an_end_is_owed_once(self) -> None:
+        change = lanes.append(EMPTY, [owed(Verb.CLOSE, 1, due_at=NOW)], [owed(Verb.CLOSE, 2)], NOW)
+
+        assert change.put == ()
