@@ -327,7 +327,9 @@ class Adapter:
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
         area = {"System.AreaPath": self.config.area_path} if self.config.area_path else {}
         priority = {"Microsoft.VSTS.Common.Priority": self.config.priorities.get(alert.severity, 2)}
-        return {**document.fields(alert, told, key, previous), **priority, **area, **self.config.fields}
+        fields = document.fields(alert, told, key, previous)
+        tags = "; ".join([fields["System.Tags"], *filter(None, [str(self.config.fields.get("System.Tags", ""))])])
+        return {**fields, **priority, **area, **self.config.fields, "System.Tags": tags}
 
     def _comment(self, delivery: Delivery, told: Notice, link: Link) -> None:
         marker = document.marker(delivery.id)

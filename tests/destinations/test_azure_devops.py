@@ -16,7 +16,7 @@ from service_event_checker.config import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
 from service_event_checker.destinations.azure_devops import Adapter, Config
-from tests.doubles.azure_devops import PAT, AzureDevOps
+from tests.doubles.azure_devops import BATCH_MAX, PAT, AzureDevOps
 from tests.factories import NOW, alert, delivery
 
 
@@ -51,7 +51,7 @@ def resolved(alert: Alert) -> Alert:
 
 def test_a_work_item_says_what_a_person_needs(boards):
     outage = alert(severity=Severity.CRITICAL)
-    link = opened(boards, outage, area_path="Outages\\Web", fields={"Custom.Team": "web"})
+    link = opened(boards, outage, area_path="Outages\\Web", fields={"Custom.Team": "web", "System.Tags": "shop; web"})
 
     bug = boards.items[1]
     assert bug.type == "Bug"
@@ -59,7 +59,8 @@ def test_a_work_item_says_what_a_person_needs(boards):
     assert bug.fields["Microsoft.VSTS.Common.Priority"] == 1
     assert bug.fields["System.AreaPath"] == "Outages\\Web"
     assert bug.fields["Custom.Team"] == "web"
-    assert bug.tags == {"platform-outage-checker", f"poc-{remote_key(outage.key, 1)}", f"poc-{outage.key}"}
+    keys = {f"poc-{remote_key(outage.key, 1)}", f"poc-{outage.key}"}
+    assert bug.tags == {"platform-outage-checker", *keys, "shop", "web"}
     assert bug.relations[0]["url"] == outage.url
     for text in ("GitHub", "Firing", outage.description, outage.internal_id, outage.url):
         assert text in bug.fields["Microsoft.VSTS.TCM.ReproSteps"]
@@ -335,6 +336,21 @@ def test_the_oldest_open_one_of_any_episode_is_adopted(boards):
 
     assert found
     assert (found.external_id, found.url) == ("2", f"{boards.org_url}/Outages/_workitems/edit/2")
+
+
+def test_the_open_one_is_found_behind_hundreds_that_are_over(boards):
+    outage = alert()
+    opened(boards, outage)
+    first = boards.items[1]
+    for number in range(2, BATCH_MAX + 2):
+        boards.items[number] = replace(first, id=number, fields={**first.fields})
+    for number in range(1, BATCH_MAX + 1):
+        boards.change(number, State="Closed")
+
+    found = adapter(boards).find_open(outage.key)
+
+    assert found
+    assert found.external_id == str(BATCH_MAX + 1)
 
 
 @pytest.mark.parametrize("process", ["agile", "scrum", "cmmi", "basic"])
