@@ -205,17 +205,17 @@ class Adapter:
         return events + [self._event(change, EventStatus.NOTED, note, id) for id, note in change.notes]
 
     def warnings(self) -> list[str]:
-        """Ask whether incidents can be searched and whether the close code is one."""
+        """Ask whether incidents can be searched, and whether the close code is one as far as our user may read that."""
+        self._found("0" * 20)
         try:
-            self._found("0" * 20)
             codes = self._incidents.choices("close_code")
         except DeliveryError as error:
-            if error.reason not in (Reason.NOT_CONFIGURED, Reason.UNAUTHORIZED, Reason.NOT_FOUND, Reason.REFUSED):
+            if error.reason is not Reason.UNAUTHORIZED:
                 raise
-            return [f"{self.name}: {error.detail}"]
-        if self.config.on_resolve == "close" and codes and self.config.close_code not in codes:
-            return [f"{self.name}: close_code {self.config.close_code!r} is none of {', '.join(codes)}"]
-        return []
+            return []
+        if self.config.on_resolve != "close" or not codes or self.config.close_code in codes:
+            return []
+        return [f"close_code {self.config.close_code!r} is none of this instance's: {', '.join(codes)}"]
 
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if link and link.external_id:

@@ -417,24 +417,42 @@ def test_fields_that_the_instance_does_not_have_are_named_in_the_log(desk, capsy
 
 
 @pytest.mark.parametrize(
-    ("trouble", "changes", "words"),
+    ("changes", "words"),
     [
-        ({}, {}, []),
-        ({}, {"close_code": "Solved"}, ["close_code 'Solved' is none of Solution provided, Duplicate"]),
-        ({}, {"close_code": "Solved", "on_resolve": "comment"}, []),
-        ({"choices_are_secret": True}, {"close_code": "Solved"}, []),
-        ({"columns": {"sys_id", "state", "sys_created_on"}}, {}, ["ignored the search"]),
-        ({"token": "another"}, {}, ["the user or the password is wrong"]),
+        ({}, []),
+        ({"close_code": "Solved"}, ["close_code 'Solved' is none of this instance's: Solution provided, Duplicate"]),
+        ({"close_code": "Solved", "on_resolve": "comment"}, []),
     ],
 )
-def test_what_will_not_work_is_told_at_the_start(desk, trouble, changes, words):
+def test_a_close_code_that_is_none_is_told_at_the_start(desk, changes, words):
+    told = adapter(desk, **changes).warnings()
+
+    assert [text[: len(word)] for word, text in zip(words, told, strict=True)] == words
+
+
+@pytest.mark.parametrize("answer", ["nothing", "forbidden"])
+def test_choices_that_we_may_not_read_are_no_reason_to_warn(desk, answer):
+    desk.choices_are = answer
+
+    assert adapter(desk, close_code="Solved").warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ({"columns": {"sys_id", "state", "sys_created_on"}}, Reason.NOT_CONFIGURED),
+        ({"token": "another"}, Reason.UNAUTHORIZED),
+    ],
+)
+def test_a_search_that_will_not_work_is_found_at_the_start(desk, trouble, reason):
     desk.add(short_description="somebody's")
     for name, value in trouble.items():
         setattr(desk, name, value)
 
-    told = adapter(desk, **changes).warnings()
+    with pytest.raises(DeliveryError) as raised:
+        adapter(desk).warnings()
 
-    assert [word in text for word, text in zip(words, told, strict=True)] == [True] * len(words)
+    assert raised.value.reason is reason
 
 
 def test_a_delivery_of_many_slow_calls_ends_in_time(desk):

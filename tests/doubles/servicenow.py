@@ -80,7 +80,7 @@ class ServiceNow(Double):
         self.columns = set(COLUMNS)
         self.rule = ""
         self.keeps_state = False
-        self.choices_are_secret = False
+        self.choices_are = "listed"  # or "nothing" (rows hidden in silence), "forbidden"
         self.cancelled = False
         self.resolved_while_listed = ""
         self.slowness = 0.0
@@ -256,7 +256,9 @@ class ServiceNow(Double):
         return lambda incident: incident.fields[name] == value
 
     def _choices(self) -> Answer:
-        rows = [] if self.choices_are_secret else CLOSE_CODES
+        if self.choices_are == "forbidden":
+            raise Refusal(403, "Operation Failed", "ACL Exception Read Failed due to security constraints")
+        rows = CLOSE_CODES if self.choices_are == "listed" else ()
         return Answer.json({"result": [{"name": "incident", "element": "close_code", "value": row} for row in rows]})
 
 
