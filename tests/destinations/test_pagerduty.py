@@ -305,6 +305,19 @@ def test_an_incident_that_was_resolved_while_we_wondered_is_found(pager):
     assert found.external_id == link.external_id
 
 
+def test_an_open_incident_goes_before_one_that_was_resolved_lately(pager):
+    first = pay(pager, alert())
+    pager.person_resolves(first.external_id)
+    second = pay(pager, alert())
+    pager.person_resolves(second.external_id)
+    pager.person_reopens(first.external_id)
+
+    found = adapter(pager).find(remote_key(alert().key, 1))
+
+    assert found
+    assert found.external_id == first.external_id
+
+
 def test_an_old_resolved_incident_does_not_keep_anybody_from_being_paged(pager):
     link = pay(pager, alert())
     pager.person_resolves(link.external_id)
