@@ -83,7 +83,8 @@ def take_talk(services: Services, receiver: str, headers: Mapping[str, str], pay
         raise InvalidInput("receiver", f"{receiver} is off, or does not talk back")
     events = _read(receiver, destination, headers, payload)
     services.pipeline.ingest(events, now)
-    log.info("talk_taken", receiver=receiver, events=len(events))
+    if events:
+        log.info("talk_taken", receiver=receiver, events=len(events))
     return len(events)
 
 

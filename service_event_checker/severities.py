@@ -13,8 +13,8 @@ _WORDS = {
     Severity.WARNING: "warning warn medium moderate average minor p3 sev3 s3",
     Severity.INFO: "info information informational notice low none debug p4 p5 sev4 sev5 s4 s5",
 }
-_TABLE = {word: severity for severity, words in _WORDS.items() for word in words.split()}
-_LONGEST = max(map(len, _TABLE))
+TABLE = {word: severity for severity, words in _WORDS.items() for word in words.split()}
+_LONGEST = max(map(len, TABLE))
 
 
 def severity_of(word: str) -> Severity | None:
@@ -25,4 +25,4 @@ def severity_of(word: str) -> Severity | None:
     stripped = word.strip()
     if not stripped:
         return Severity.WARNING
-    return _TABLE.get(stripped.lower()) if len(stripped) <= _LONGEST else None
+    return TABLE.get(stripped.lower()) if len(stripped) <= _LONGEST else None

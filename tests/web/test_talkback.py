@@ -19,6 +19,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
@@ -28,7 +29,7 @@ from service_event_checker.core.model import Alert, Event, EventStatus, Kind, Li
 from service_event_checker.core.ports import Query, Settled
 from service_event_checker.destinations.console import Adapter as Console
 from service_event_checker.intake import shelf
-from service_event_checker.web.talkback import BODY_MAX
+from service_event_checker.web.talkback import BODY_MAX, KINDS
 from service_event_checker.wiring import Services
 from tests.factories import event
 from tests.sources.test_alertmanager import ANY_JSON
@@ -196,6 +197,34 @@ def test_where_nothing_is_on_nobody_is_heard(path: str, client: FlaskClient, ser
     services.outbox.destinations.pop("pagerduty")
 
     assert post(client, path, {}, headers={"X-Webhook-Token": "canary-for-all"}).status_code == 403
+
+
+JIRA = {"kind": "jira", "url": NOBODY, "token": "env:PD", "project": "OPS"}
+SERVICENOW = {"kind": "servicenow", "url": NOBODY, "username": "bot", "password": "env:PD"}
+
+
+@pytest.fixture
+def everybody(make_app: MakeApp) -> FlaskClient:
+    """A local caller of an app where all that can talk back is on, and nothing is demanded of local callers."""
+    all_of_them = {"jira": JIRA, "redmine": REDMINE, "servicenow": SERVICENOW, "azure_devops": DEVOPS}
+    return make_app(config(**all_of_them, opsgenie=OPSGENIE), **KEYS).test_client()
+
+
+@REPEATABLE
+@given(
+    path=st.sampled_from([*(f"/hooks/{kind}" for kind in KINDS), "/ops-webhook"]),
+    body=ANY_JSON
+    | st.fixed_dictionaries(
+        {},
+        optional={name: ANY_JSON for name in ("eventType", "resource", "issue", "webhookEvent", "action", "alert")},
+    ),
+)
+def test_any_json_is_read_or_refused_by_every_destination(everybody: FlaskClient, path: str, body: Any) -> None:
+    with capture_logs() as lines:
+        answer = post(everybody, path, body)
+
+    assert answer.status_code in {200, 400}
+    assert "talk_not_read" not in {line["event"] for line in lines}
 
 
 def test_a_destination_that_is_off_says_what_to_set(make_app: MakeApp) -> None:
