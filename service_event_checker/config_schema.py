@@ -62,8 +62,9 @@ def build() -> dict[str, Any]:
     sections: dict[str, dict[str, type[Model]]] = {
         "checkers": _models(plugins.CHECKERS, plugins.checker_config),
         "destinations": _models(plugins.DESTINATIONS, plugins.destination_config),
+        "sources": dict(plugins.SOURCES),
     }
-    models: list[type[Model]] = [ConfigFile, *sections["checkers"].values(), *sections["destinations"].values()]
+    models: list[type[Model]] = [ConfigFile, *(model for kinds in sections.values() for model in kinds.values())]
     places, made = models_json_schema([(model, "validation") for model in models], schema_generator=_Generator)
     defs: dict[str, Any] = {"env": _ENV, **_untitled(made["$defs"])}
     names = {model: places[model, "validation"]["$ref"].removeprefix("#/$defs/") for model in models}

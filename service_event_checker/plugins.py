@@ -8,10 +8,12 @@ import re
 from types import ModuleType
 from typing import Any
 
-from service_event_checker.config import CheckerConfig, DestinationConfig
+from service_event_checker import alertmanager_api
+from service_event_checker.config import CheckerConfig, DestinationConfig, SourceConfig
 
 CHECKERS = "service_checkers"
 DESTINATIONS = "service_event_checker.destinations"
+SOURCES: dict[str, type[SourceConfig]] = {"alertmanager": alertmanager_api.Config}  # those that can be asked
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -25,6 +27,11 @@ def destination_config(kind: str) -> type[DestinationConfig] | None:
     """Return the config model of a kind of destination, None if there is no such kind."""
     module = _module(DESTINATIONS, kind, "Adapter")
     return module.Config if module else None
+
+
+def source_config(kind: str) -> type[SourceConfig] | None:
+    """Return the config model of a kind of source, None if there is no such kind."""
+    return SOURCES.get(kind)
 
 
 def make_checker(name: str, config: CheckerConfig) -> Any:

@@ -36,7 +36,6 @@ DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"
 MOUNTS = Path("/proc/mounts")
 DEFAULT_RETENTION_DAYS = 400
 RECONCILE_EVERY = timedelta(minutes=5)
-SOURCES: Mapping[str, type[SourceConfig]] = {"alertmanager": alertmanager_api.Config}
 AZURE_STORE = "AZURE_STORAGE_CONNECTION_STRING"
 LOOK_EVERY = timedelta(seconds=1)  # how soon what becomes due by itself is seen
 LOOK_AT_AZURE_EVERY = timedelta(seconds=3)  # there a look is sixteen billed reads
@@ -119,14 +118,14 @@ class Services:
 
 def load_config(environ: Mapping[str, str]) -> Config:
     """Read the file that CONFIG_FILE names. Raises ConfigError."""
-    packages = {"checkers": plugins.CHECKERS, "destinations": plugins.DESTINATIONS, "sources": ""}
+    packages = {"checkers": plugins.CHECKERS, "destinations": plugins.DESTINATIONS}
     return config_file.load(
         Path(environ.get("CONFIG_FILE") or "config.json"),
         environ,
         checker_config=plugins.checker_config,
         destination_config=plugins.destination_config,
-        source_config=SOURCES.get,
-        kinds=lambda section: plugins.kinds(packages[section]) if packages[section] else list(SOURCES),
+        source_config=plugins.source_config,
+        kinds=lambda section: plugins.kinds(packages[section]) if section in packages else list(plugins.SOURCES),
     )
 
 

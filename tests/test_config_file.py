@@ -376,7 +376,7 @@ class TestTheFileAsShipped:
         assert all(entry.why_off.endswith("not set") for entry in config.destinations)
 
     def test_is_on_with_all_variables_set(self) -> None:
-        like = {"URL": "https://dev.example.com", "MAIL": "ops@example.com"}
+        like = {"URL": "https://dev.example.com", "MAIL": "ops@example.com", "TRACKER_ID": "1", "STATUS_ID": "5"}
         environ = {
             name: next((value for part, value in like.items() if part in name), "value-of-it")
             for name in self.variables()
