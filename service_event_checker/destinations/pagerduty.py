@@ -346,7 +346,7 @@ class Adapter:
             status=status,
             created_at=incident.created_at,
             url=incident.url,
-            actor=actor if status is not Status.FIRING else "",
+            actor=actor,
             at=at,
             notes=tuple(self._notes(incident.id)) if key else (),
         )

@@ -260,6 +260,17 @@ def test_what_a_person_has_resolved_is_left_as_it_is(pager):
     assert the_incident(pager).contents == []
 
 
+@pytest.mark.parametrize(("verb", "status"), [(Verb.CLOSE, "resolved"), (Verb.ACK, "acknowledged")])
+def test_a_person_who_was_a_moment_faster_is_no_failure(pager, verb, status):
+    link = pay(pager, alert())
+    faster = {"resolved": pager.person_resolves, "acknowledged": pager.person_acknowledges}[status]
+    pager.before_change, pager.refuses_repeats = faster, True
+
+    pay(pager, over(alert()), verb, link)
+
+    assert the_incident(pager).status == status
+
+
 @pytest.mark.parametrize(("how", "notes"), [("comment", 1), ("none", 0)])
 def test_the_end_does_what_is_configured(pager, how, notes):
     link = pay(pager, alert())
@@ -280,6 +291,16 @@ def test_an_update_corrects_the_title_and_raises_the_urgency_but_never_lowers_it
     assert raised == ("GitHub is down", "high")
     assert the_incident(pager).urgency == "high"
     assert "Severity: critical" in the_incident(pager).contents[0]
+
+
+def test_an_update_of_what_a_person_has_resolved_is_only_noted(pager):
+    link = pay(pager, alert(severity=Severity.WARNING))
+    pager.person_resolves(link.external_id)
+
+    pay(pager, alert(severity=Severity.CRITICAL, title="GitHub is down", revision=2), Verb.UPDATE, link)
+
+    assert (the_incident(pager).urgency, len(the_incident(pager).notes)) == ("low", 1)
+    assert [request.method for request in pager.requests].count("PUT") == 0
 
 
 def test_two_different_notes_are_both_told(pager):
@@ -431,6 +452,16 @@ def test_the_status_says_who_and_when(pager):
     assert taken.at <= ended.at
 
 
+def test_who_took_an_acknowledgement_back_is_named(pager):
+    link = pay(pager, alert())
+    pager.person_acknowledges(link.external_id, ALICE)
+    pager.person_reopens(link.external_id, BOB)
+
+    freed = adapter(pager).look(link.external_id)
+
+    assert (freed.status, freed.actor) == (Status.FIRING, "Bob Builder")
+
+
 def test_an_acknowledgement_that_timed_out_shows_when_it_did(pager):
     link = pay(pager, alert())
     pager.person_acknowledges(link.external_id)
@@ -440,7 +471,7 @@ def test_an_acknowledgement_that_timed_out_shows_when_it_did(pager):
 
     freed = adapter(pager).look(link.external_id)
 
-    assert freed.status is Status.FIRING
+    assert (freed.status, freed.actor) == (Status.FIRING, "")
     assert freed.at - taken.at >= timedelta(minutes=29)
 
 

@@ -99,6 +99,8 @@ class PagerDuty(Double):
         self.search_lag = timedelta(0)
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.before_listing: Callable[[int], None] = lambda offset: None
+        self.before_change: Callable[[str], None] = lambda id: None
+        self.refuses_repeats = False  # of a status: answers 400 or 200, both are seen
 
     def open_incidents(self) -> list[Incident]:
         return [each for each in self.incidents.values() if each.status != "resolved"]
@@ -218,6 +220,9 @@ class PagerDuty(Double):
         if asked.get("type") not in ("incident", "incident_reference") or set(asked) - _CHANGED:
             raise Refusal(400, f"cannot set {sorted(set(asked) - _CHANGED)}")
         self._check(asked)
+        self.before_change(incident.id)
+        if self.refuses_repeats and asked.get("status") == incident.status:
+            raise Refusal(400, f"Incident Already {incident.status.capitalize()}", counts=False)
         incident.title, incident.urgency = asked.get("title", incident.title), asked.get("urgency", incident.urgency)
         if asked.get("status", "resolved") != "resolved" and incident.status == "resolved":
             self._check_key(incident.key)
