@@ -46,7 +46,7 @@ from service_event_checker.opsgenie_api.remote import remote
 from service_event_checker.opsgenie_api.values import OpsAlert, Undone
 from service_event_checker.text import Notice, line, notice
 
-NOTES_OF = 50  # alerts whose notes one reconciliation reads, the latest changed first
+NOTES_OF = 20  # alerts whose notes one reconciliation reads, the latest changed first
 _KEY = re.compile(r"[0-9a-f]{1,64}")
 _HOMES = {"opsgenie": "https://api.opsgenie.com", "jsm-integration": "https://api.atlassian.com/jsm/ops/integration"}
 _SITES = {"api.opsgenie.com": "https://app.opsgenie.com", "api.eu.opsgenie.com": "https://app.eu.opsgenie.com"}

@@ -151,12 +151,12 @@ def _change(id: str, alert: Mapping[str, Any], status: EventStatus, actor: str, 
 
 
 def _labels(alert: Mapping[str, Any]) -> dict[str, str]:
-    """Return the alert's own properties and its tags, entity, source and teams; several values are one per line."""
+    """Return the alert's own properties and its tags, teams, entity and source; several values are one per line."""
     details = as_mapping(alert.get("details")) or as_mapping(alert.get("extraProperties"))
     labels = {name: _text(value) for name, value in details.items()}
     lists = {"tag": alert.get("tags"), "team": alert.get("teams")}
     labels |= {name: "\n".join(map(_text, values)) for name, values in lists.items() if isinstance(values, list)}
-    labels |= {name: _text(alert.get(name)) for name in ("entity", "source")}
+    labels |= {"entity": _text(alert.get("entity")), "reported_by": _text(alert.get("source"))}
     return {name: value for name, value in labels.items() if value}
 
 

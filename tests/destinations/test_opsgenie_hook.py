@@ -70,7 +70,7 @@ def test_a_create_opens_an_alert_of_opsgenies_own():
     )
     assert (event.title, event.description, event.severity) == ("Disk full", "92 %", Severity.CRITICAL)
     assert event.at == event.starts_at == datetime(2015, 1, 5, 10, 3, 11, 104000, tzinfo=UTC)
-    assert event.labels == {"host": "db-1", "tag": "db\neu", "team": "web", "entity": "db-1", "source": "monitor"}
+    assert event.labels == {"host": "db-1", "tag": "db\neu", "team": "web", "entity": "db-1", "reported_by": "monitor"}
     assert event.url == f"https://app.opsgenie.com/alert/detail/{ALERT['alertId']}/details"
 
 
