@@ -214,6 +214,11 @@ class WorkItems:
         return text[:300]
 
 
+def is_gone(error: DeliveryError) -> bool:
+    """Whether an error says that there is no such work item; other 404s speak of the project or the address."""
+    return error.reason is Reason.NOT_FOUND and "TF401232" in error.detail
+
+
 def moment(value: object) -> datetime | None:
     """Return a time of Azure DevOps (ISO 8601) in aware UTC, None for what is none."""
     try:

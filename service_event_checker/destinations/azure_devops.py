@@ -31,6 +31,7 @@ from service_event_checker.azure_devops_api.work_items import (
     Operation,
     WorkItem,
     WorkItems,
+    is_gone,
     moment,
 )
 from service_event_checker.config import DestinationConfig, secret
@@ -183,7 +184,7 @@ class Adapter:
         try:
             return self._remote(self._items.get(external_id))
         except DeliveryError as error:
-            if error.reason is not Reason.NOT_FOUND:
+            if not is_gone(error):
                 raise
             return None
 
@@ -195,7 +196,7 @@ class Adapter:
         try:
             self._move(duplicate.external_id, _ENDED, (COMPLETED,), self.config.close_state, told)
         except DeliveryError as error:
-            if error.reason is not Reason.NOT_FOUND:
+            if not is_gone(error):
                 raise
 
     def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:

@@ -34,7 +34,7 @@ from service_event_checker.core.model import (
 )
 from service_event_checker.servicenow_api import document
 from service_event_checker.servicenow_api.hook import Change, moment, read
-from service_event_checker.servicenow_api.incidents import Incident, Incidents
+from service_event_checker.servicenow_api.incidents import Incident, Incidents, is_gone
 from service_event_checker.text import Notice, notice
 
 INTAKE = "/hooks/servicenow"
@@ -168,7 +168,7 @@ class Adapter:
         try:
             return self._remote(self._incidents.get(external_id))
         except DeliveryError as error:
-            if error.reason is not Reason.NOT_FOUND:
+            if not is_gone(error):
                 raise
             return None
 
@@ -181,7 +181,7 @@ class Adapter:
         try:
             self._end(duplicate.external_id, text, {"work_notes": document.signed(text, mark)})
         except DeliveryError as error:
-            if error.reason is not Reason.NOT_FOUND:
+            if not is_gone(error):
                 raise
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:

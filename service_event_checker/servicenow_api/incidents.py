@@ -39,6 +39,7 @@ _PERMANENT = frozenset({Reason.NOT_FOUND, Reason.REFUSED, Reason.TOO_LARGE})
 # What a 403 says when the instance's own rules, not the user's rights, are against it.
 _POLICY = re.compile(r"data policy|business rule|mandatory", re.IGNORECASE)
 _NEXT_STEP = "the user or the password is wrong, or the user lacks the rights to read and write incidents"
+_NO_RECORD = "No Record found"  # other answers with 404 speak of the address, not of the record
 _IGNORED = "ServiceNow ignored the search: the user cannot read a field of it, or the instance has no such field"
 
 
@@ -200,6 +201,11 @@ class Incidents:
         return text[:300]
 
 
+def is_gone(error: DeliveryError) -> bool:
+    """Whether an error says that there is no such incident, or none that our user may see."""
+    return error.reason is Reason.NOT_FOUND and _NO_RECORD in error.detail
+
+
 def _reading(names: tuple[str, ...]) -> dict[str, str]:
     fields = ",".join(dict.fromkeys(names))
     return {"sysparm_fields": fields, "sysparm_exclude_reference_link": "true", "sysparm_display_value": "false"}
@@ -207,7 +213,7 @@ def _reading(names: tuple[str, ...]) -> dict[str, str]:
 
 def _place(sys_id: str) -> str:
     if not SYS_ID.fullmatch(sys_id):
-        raise DeliveryError(Reason.NOT_FOUND, "no sys_id of an incident", permanent=True)
+        raise DeliveryError(Reason.NOT_FOUND, f"{_NO_RECORD}: this is no sys_id", permanent=True)
     return f"{TABLE}/{sys_id}"
 
 

@@ -403,6 +403,8 @@ def test_a_look_at_what_is_gone_is_none(boards):
 def test_a_look_that_fails_tells_nothing(boards):
     with pytest.raises(DeliveryError):
         adapter(boards, token="expired").look("1")
+    with pytest.raises(DeliveryError):
+        adapter(boards, project="Renamed").look("1")
 
 
 def test_what_was_made_twice_is_closed_once_and_names_the_one_that_goes_on(boards):

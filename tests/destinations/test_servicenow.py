@@ -387,6 +387,8 @@ def test_a_look_at_what_is_gone_is_none(desk):
 def test_a_look_that_fails_tells_nothing(desk):
     with pytest.raises(DeliveryError):
         adapter(desk, password="expired").look("f" * 32)
+    with pytest.raises(DeliveryError):
+        adapter(desk, url=f"{desk.url}/moved").look("f" * 32)
 
 
 def test_what_was_made_twice_is_resolved_once_and_names_the_one_that_goes_on(desk):

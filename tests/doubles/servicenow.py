@@ -153,8 +153,7 @@ class ServiceNow(Double):
             raise Refusal(401, "User Not Authenticated", "Required to provide Auth information")
         found = _PATH.fullmatch(request.path)
         if not found:
-            self.refused.append(f"{request.method} {request.path}")
-            raise Refusal(400, "Requested URI does not represent any resource")
+            raise Refusal(404, "Requested URI does not represent any resource", request.path)
         if found["table"] == "sys_choice":
             return self._choices()
         if found["table"] != "incident":
