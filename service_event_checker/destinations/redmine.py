@@ -30,7 +30,7 @@ from service_event_checker.text import Notice, cut, notice, platform_name
 
 SUBJECT_MAX = 255
 HOOK = "/hooks/redmine"
-UNCLOSED = "This issue could not be closed: Redmine's workflow allows our user no closing status. Please close it."
+UNCLOSED = "This issue could not be closed: Redmine allows our user no closing status here. Please close it."
 
 log = structlog.get_logger()
 
@@ -152,7 +152,7 @@ class Adapter:
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
         """Render the issue that `deliver` would make."""
-        document = self._document(delivery, alert, remote_key(alert.key, delivery.episode), "", marked=False)
+        document = self._document(delivery, alert, remote_key(alert.key, delivery.episode), "")
         return f"Redmine issue in {self.config.project}: {document['subject']}"
 
     def warnings(self) -> list[str]:
@@ -227,22 +227,22 @@ class Adapter:
                 log.warning("redmine_refused", receiver=self.name, why=error.detail)
                 refusal = error
             else:
-                self._keyed.learn(issue)
-                self._make_sure(issue, key, _subject(alert, self._notice(delivery, alert), key, marked=True))
+                self._make_sure(issue, attempt, key, alert)
                 return self._link(delivery, key, issue, previous)
         raise refusal
 
     def _attempts(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Iterator[dict[str, Any]]:
-        document = self._document(delivery, alert, key, previous, marked=not self._keyed.proven)
-        yield document
-        plain = {name: value for name, value in document.items() if name != "priority_id"}
-        if plain != document:
-            yield plain
+        document = self._document(delivery, alert, key, previous)
+        marked = {**document, "subject": _marked(document["subject"], key)}
+        first = document if self._keyed.proven else marked
+        yield first
+        if "priority_id" in document:
+            yield {name: value for name, value in first.items() if name != "priority_id"}
         if self._keyed.field:
-            told = self._notice(delivery, alert)
-            yield {**plain, "subject": _subject(alert, told, key, marked=True), "custom_fields": self._own_fields()}
+            marked.pop("priority_id", None)
+            yield {**marked, "custom_fields": self._own_fields()}
 
-    def _make_sure(self, issue: Issue, key: str, subject: str) -> None:
+    def _make_sure(self, issue: Issue, asked: Mapping[str, Any], key: str, alert: Alert) -> None:
         """See that what was just made carries its key, and is what was asked for."""
         for what, wanted, got in (
             ("tracker", self.config.tracker_id, issue.tracker_id),
@@ -250,16 +250,23 @@ class Adapter:
         ):
             if wanted != got:
                 log.warning("redmine_replaced", receiver=self.name, issue=issue.id, what=what, wanted=wanted, got=got)
-        if key in keys.keys(issue, described=False):
-            return
-        self._keyed.proven = False  # the field is not there any more, or not ours to fill
-        log.warning("redmine_field_dropped", receiver=self.name, issue=issue.id, field=self.config.custom_field)
+        known = self._keyed.field
+        self._keyed.learn(issue)
+        if key not in keys.keys(issue, described=False):  # the field is not there any more, or not ours to fill
+            self._keyed.proven = False
+            log.warning("redmine_field_dropped", receiver=self.name, issue=issue.id, field=self.config.custom_field)
+            self._mend(issue, {"subject": _marked(asked["subject"], key)})
+        elif self._keyed.field and not known:  # the first issue that we saw, and it has the field
+            self._mend(issue, {"custom_fields": self._keyed.value(key, alert.key)})
+
+    def _mend(self, issue: Issue, attributes: Mapping[str, Any]) -> None:
+        """Write to an issue that was just made; whatever becomes of that, it is made."""
         try:
-            self._issues.change(issue.id, {"subject": subject})
-        except DeliveryError as error:  # it is made all the same
+            self._issues.change(issue.id, attributes)
+        except DeliveryError as error:
             log.warning("redmine_key_missing", receiver=self.name, issue=issue.id, why=str(error))
 
-    def _document(self, delivery: Delivery, alert: Alert, key: str, previous: str, *, marked: bool) -> dict[str, Any]:
+    def _document(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> dict[str, Any]:
         told = self._notice(delivery, alert)
         mark = keys.in_description(alert.key)
         priority = self.config.priorities.get(alert.severity)
@@ -269,7 +276,7 @@ class Adapter:
             "status_id": self.config.open_status_id,
             **({"priority_id": priority} if priority else {}),
             **self.config.fields,
-            "subject": _subject(alert, told, key, marked=marked),
+            "subject": _subject(alert, told),
             "description": markup.description(told, self.config.text_formatting, previous=previous, mark=mark),
             "custom_fields": [*self._own_fields(), *self._keyed.value(key, alert.key)],
         }
@@ -300,8 +307,8 @@ class Adapter:
             self._issues.change(issue.id, {"notes": note.replace(mark, f"{UNCLOSED}\n\n{mark}")})
         raise DeliveryError(
             Reason.REFUSED,
-            f"issue {issue.id} stays {issue.status.name}: Redmine's workflow allows our user no closing status there."
-            " Close it by hand, and allow one under Administration, Workflow",
+            f"issue {issue.id} stays {issue.status.name}: Redmine allows our user no closing status there. Close it by"
+            " hand: it is blocked, has open subtasks, or the workflow of our user's role lacks the step",
             permanent=True,
         )
 
@@ -338,9 +345,14 @@ class Adapter:
         return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
 
 
-def _subject(alert: Alert, told: Notice, key: str, *, marked: bool) -> str:
-    """Return a subject that need not change while the severity and the status do; `marked` with its key."""
+def _subject(alert: Alert, told: Notice) -> str:
+    """Return a subject that need not change while the severity and the status do."""
     platform = platform_name(alert.source)
     named = told.title.lower().startswith(platform.lower())
-    mark = keys.in_subject(key) if marked else ""
-    return cut(told.title if named else f"{platform}: {told.title}", SUBJECT_MAX - len(mark)) + mark
+    return cut(told.title if named else f"{platform}: {told.title}", SUBJECT_MAX)
+
+
+def _marked(subject: str, key: str) -> str:
+    """Return the subject with its key at the end."""
+    mark = keys.in_subject(key)
+    return cut(subject, SUBJECT_MAX - len(mark)) + mark

@@ -32,7 +32,7 @@ def advice(issues: Issues, keyed: Keyed, wanted: Wanted) -> list[str]:
             raise
         return [f"Redmine shows no project {wanted.project}: write its identifier, and make the key's user a member"]
     found = [*_of_tracker(trackers, wanted), *_of_statuses(issues, wanted), *_of_priorities(issues, wanted)]
-    return [*found, *_of_field(keyed, wanted)]
+    return [*found, *_of_field(keyed, wanted)] if wanted.tracker_id in trackers else found
 
 
 def _of_tracker(trackers: Mapping[int, str], wanted: Wanted) -> Iterator[str]:

@@ -116,7 +116,6 @@ class Keyed:
         if any(key not in keys(issue) for issue in found):  # all there are: an unknown filter is ignored
             log.warning("redmine_field_no_filter", receiver=self._receiver, field=self.field)
             self.field, self.proven = 0, False
+        found += self._issues.newest({**wide, **in_text})  # made before there was a field, or before we knew it
         carrying = [issue for issue in found if key in keys(issue)]
-        if not carrying:
-            carrying = [issue for issue in self._issues.newest({**wide, **in_text}) if key in keys(issue)]
         return min(carrying, key=lambda issue: issue.id, default=None)

@@ -38,7 +38,7 @@ class RedmineProxy(Proxy):
     def notes(self) -> list[str]:
         """All that was written to them afterwards."""
         whole = [self.server.issue(each["id"]) for each in self.made]
-        return [str(journal["notes"] or "") for issue in whole for journal in issue["journals"]]
+        return [journal["notes"] for issue in whole for journal in issue["journals"] if journal["notes"]]
 
     @property
     def shown(self) -> str:
