@@ -94,6 +94,9 @@ def test_a_refused_value_is_read_again_at_most_once_a_minute(
 
     assert seen == [PAT, PAT, "the new one", "the new one", "the new one"]
     assert len(cluster.requests) == 3
+    clock.now += 600
+    assert secret.token() == "the new one"
+    assert len(cluster.requests) == 3
 
 
 def test_a_value_that_nobody_refused_is_not_read_again(
@@ -151,7 +154,9 @@ def test_an_account_that_the_cluster_does_not_know_is_told_from_a_missing_right(
     assert (error.reason, "restart the pod" in error.detail) == (Reason.UNAUTHORIZED, True)
 
 
-@pytest.mark.parametrize("held", [{"pat": PAT}, {"token": ""}, {"token": "\n"}, {"token": b"\xff\xfe\x00"}, {}])
+@pytest.mark.parametrize(
+    "held", [{"pat": PAT}, {"token": ""}, {"token": "\n"}, {"token": "two\nlines"}, {"token": b"\xff\xfe\x00"}, {}]
+)
 def test_a_secret_without_a_text_under_its_key_says_which_key_it_needs(
     cluster: Cluster, secret: SecretFromCluster, held: dict[str, str | bytes]
 ) -> None:

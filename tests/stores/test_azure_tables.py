@@ -312,7 +312,7 @@ def test_what_no_service_could_take_is_shortened_with_a_mark(store: AzureTablesS
 
 
 def test_an_alert_with_more_copies_than_any_config_names_is_stored(store: AzureTablesStore) -> None:
-    noise = noise_of(250_000)
+    noise = noise_of(400_000)
     times = tuple(NOW + timedelta(microseconds=number) for number in range(2000))
     many = {noise[number : number + 60]: times for number in range(300)}
     alert = new_alert(origin=noise, heard=dict.fromkeys(many, NOW), mirrored=many)
@@ -323,6 +323,7 @@ def test_an_alert_with_more_copies_than_any_config_names_is_stored(store: AzureT
     kept = list(stored.mirrored.items())
     assert kept == [(pair, times[-10:]) for pair in list(many)[: len(kept)]]
     assert len(kept) >= 100
+    assert stored.origin.endswith(azure_rows.MARK)
     assert noise.startswith(stored.origin.removesuffix(azure_rows.MARK))
 
 
