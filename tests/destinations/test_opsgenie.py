@@ -104,6 +104,22 @@ def test_a_write_of_which_nobody_tells_in_time_may_have_worked(pager):
     assert raised.value.reason.ambiguous
 
 
+def test_what_comes_late_is_found_when_it_has_come(pager):
+    pager.processing_seconds = 60.0
+    with pytest.raises(DeliveryError):
+        told(pager, alert(), timeout=0.3)
+    key = remote_key(alert().key, 1)
+    before = adapter(pager).find(key)
+    now = pager.clock()
+
+    pager.clock = lambda: now + 61
+
+    after = adapter(pager).find(key)
+    assert before is None
+    assert after
+    assert after.external_id == only(pager).id
+
+
 @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.RESET, Fault.GARBAGE])
 def test_one_fault_while_asking_what_became_of_a_write_is_asked_again(pager, fault):
     pager.script.extend([None, fault])
