@@ -46,8 +46,8 @@ BACK_OFF_FIRST = 1.0  # seconds
 BACK_OFF_SOON = 15.0  # the longest wait of a young delivery; later a tenth of its age
 BACK_OFF_MAX = 300.0
 BREAKER_AFTER = 5  # failures in a row; then one probe at a time
-BREAKER_MAX = 60.0  # seconds between probes
-DOUBLINGS_MAX = 16  # of any pause; 2.0 ** 1024 is an error
+BREAKER_FIRST, BREAKER_MAX = 1.0, 60.0  # seconds between probes: half of the time that nothing has worked
+DOUBLINGS_MAX = 16  # of a back-off; 2.0 ** 1024 is an error
 CONFLICTS_MAX = 20
 _WRITES = {Verb.ACK: Status.ACKNOWLEDGED, Verb.UNACK: Status.FIRING, Verb.CLOSE: Status.RESOLVED}
 
@@ -67,6 +67,7 @@ class Gate:
     clock: Callable[[], float] = time.monotonic
     tokens: float = field(init=False)
     filled_at: float = field(init=False)
+    worked_at: float = field(init=False)
     closed_until: float = 0.0
     failures: int = 0
     trouble: str = ""
@@ -74,6 +75,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         self.tokens, self.filled_at = float(self.burst), self.clock()
+        self.worked_at = self.filled_at
 
     def take(self, wanted: int) -> int:
         """Return how many deliveries may start now, at most `wanted`, and count them."""
@@ -97,11 +99,13 @@ class Gate:
             blames_itself = error is not None and not error.permanent
             self.failures = self.failures + 1 if blames_itself else 0
             self.trouble = str(error) if blames_itself else ""
-            over = self.failures - BREAKER_AFTER
-            pause = min(BREAKER_MAX, 2.0 ** min(over, DOUBLINGS_MAX)) if over >= 0 else 0.0
+            now = self.clock()
+            self.worked_at = self.worked_at if blames_itself else now
+            dead_for = now - self.worked_at  # one that fails often and still works is asked on
+            pause = min(BREAKER_MAX, max(BREAKER_FIRST, dead_for / 2)) if self.failures >= BREAKER_AFTER else 0.0
             if error is not None and error.reason is Reason.RATE_LIMITED:
                 pause = max(pause, error.retry_after or 1.0)
-            self.closed_until = max(self.closed_until, self.clock() + pause) if pause else self.closed_until
+            self.closed_until = max(self.closed_until, now + pause) if pause else self.closed_until
 
 
 class Outbox:

@@ -31,12 +31,31 @@ def test_a_breaker_probes_one_at_a_time_until_one_works():
     assert gate.take(10) == 10
 
 
-def test_a_breaker_bears_an_outage_of_days():
-    gate = Gate(1000, 1000, Clock().seconds)
-    for _ in range(2000):
-        gate.report(DeliveryError(Reason.TIMEOUT))
+def test_the_longer_nothing_has_worked_the_rarer_it_is_asked():
+    clock = Clock()
+    gate = Gate(1000, 1000, clock.seconds)
+    probes = 0
+    for _ in range(24 * 3600):
+        if gate.take(1):
+            probes += 1
+            gate.report(DeliveryError(Reason.TIMEOUT))
+        clock.advance(1)
+
+    assert 24 * 60 < probes < 24 * 60 + 40
+    assert gate.take(10) == 0
+
+
+def test_one_that_fails_often_and_still_works_is_asked_again_in_a_second():
+    clock = Clock()
+    gate = Gate(1000, 1000, clock.seconds)
+    clock.advance(3600)
+    gate.report(None)
+    for _ in range(BREAKER_AFTER):
+        gate.report(DeliveryError(Reason.SERVER_ERROR))
 
     assert gate.take(10) == 0
+    clock.advance(1)
+    assert gate.take(10) == 1
 
 
 def test_a_gate_knows_what_the_last_attempt_failed_of():
