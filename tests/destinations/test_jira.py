@@ -249,6 +249,17 @@ def test_a_resolution_that_the_screen_demands_is_given(jira, configured, given):
     assert only(jira).fields["resolution"] == {"name": given}
 
 
+@pytest.mark.parametrize(("default", "status"), [(False, "Won't Do"), (True, "Done")])
+def test_of_two_ways_to_done_that_which_asks_for_less_is_taken(jira, default, status):
+    field = {"required": True, "hasDefaultValue": default, "name": "Cause", "key": "customfield_10010"}
+    jira.screens = {"21": {"customfield_10010": field}}
+    link = opened(jira, alert())
+
+    closed(jira, alert(), link)
+
+    assert only(jira).status == status
+
+
 def test_a_resolution_is_not_given_where_no_screen_asks(jira):
     link = opened(jira, alert())
 
@@ -330,6 +341,26 @@ def test_a_later_episode_opens_it_again_and_says_so_once(jira, ended):
     assert [text.count("Opened again (episode 2)") for text in only(jira).said] == [1]
 
 
+def test_it_is_opened_again_to_the_first_beginning_that_the_workflow_offers(jira):
+    link = opened(jira, alert())
+    jira.person_closes("10001")
+    jira.workflow["Done"] = [("72", "Resume", "In Progress"), ("73", "Reopen", "To Do"), ("74", "Put off", "Backlog")]
+
+    opened(jira, alert(episode=2, revision=3), link)
+
+    assert only(jira).status == "To Do"
+
+
+def test_a_later_episode_is_told_also_where_somebody_has_opened_it_again_already(jira):
+    link = opened(jira, alert())
+    jira.person_moves("10001", "In Progress")
+
+    opened(jira, alert(episode=2, revision=3), link)
+
+    assert only(jira).status == "In Progress"
+    assert "Opened again (episode 2)" in only(jira).said[0]
+
+
 def test_where_reopening_is_refused_one_new_issue_names_the_old(jira):
     outage = alert()
     link = opened(jira, outage)
@@ -360,6 +391,18 @@ def test_a_comment_is_told_once_also_behind_a_hundred_others(jira):
     told(destination, alert(), Verb.NOTE, link, actor="alice", note="looking into it")
 
     assert sum("looking into it" in text for text in only(jira).said) == 1
+
+
+def test_of_very_many_comments_the_newest_are_looked_at(jira):
+    destination = adapter(jira)
+    link = opened(jira, alert())
+    for number in range(1000):
+        jira.person_comments("10001", f"me too {number}")
+
+    for _ in range(2):
+        told(destination, alert(), Verb.NOTE, link, actor="alice", note="looking into it")
+
+    assert len(only(jira).comments) == 1001
 
 
 def test_what_this_process_made_is_found_before_the_search_shows_it(cloud):
@@ -418,6 +461,19 @@ def test_a_search_is_believed_by_the_label_that_comes_back(jira):
     assert adapter(jira).open_objects() == []
 
 
+def test_what_is_over_or_not_ours_by_now_is_not_listed_however_old_the_index(cloud):
+    for number in range(3):
+        opened(cloud, another(number))
+    cloud.search_lag, cloud.shows_now = 3600, True
+    for issue in cloud.issues.values():
+        issue.history[0] = (issue.history[0][0] - 7200, issue.history[0][1])
+    cloud.person_closes("10001")
+    cloud.issues["10002"].fields["labels"] = [f"poc-{remote_key(another(1).key, 1)}"]
+
+    assert [each.external_id for each in adapter(cloud).open_objects()] == ["10003"]
+    assert adapter(cloud).find_open(another(0).key) is None
+
+
 @pytest.mark.parametrize("key", ['x" OR project = "HR', "", "a b", "ABCDEF", "a" * 65])
 def test_no_text_but_a_hexadecimal_key_comes_into_a_query(jira, key):
     for search in (adapter(jira).find, adapter(jira).find_open):
@@ -438,6 +494,7 @@ def test_after_a_loss_of_data_the_oldest_open_issue_of_an_alert_is_adopted(jira)
     assert (found.external_id, found.url) == ("10002", f"{jira.url}/browse/OPS-2")
     assert found.remote_key == remote_key(outage.key, 2)
     assert adapter(jira).find_open(another(2).key) is None
+    assert "AND statusCategory != Done" in jira.requests[-1].json()["jql"]
 
 
 def test_all_open_issues_are_listed_over_many_pages_with_what_people_did(jira):
@@ -520,6 +577,15 @@ def test_to_a_revoked_key_nothing_is_gone_and_nothing_is_refused(cloud):
     assert [(error.reason, error.permanent) for error in errors] == [(Reason.UNAUTHORIZED, False)] * 5
 
 
+def test_a_search_that_says_that_it_does_not_know_us_finds_nothing_out(cloud):
+    opened(cloud, alert())
+    cloud.strangers = cloud.tells_strangers = True
+
+    error = refusal(adapter(cloud, token="revoked").find, remote_key(alert().key, 1))
+
+    assert (error.reason, error.permanent) == (Reason.UNAUTHORIZED, False)
+
+
 def test_a_captcha_after_failed_logins_is_called_by_its_name():
     with Jira(api="server") as jira:
         jira.email, jira.captcha = "outagebot", True
@@ -583,11 +649,14 @@ def test_what_came_from_a_vendor_is_no_markup_in_an_issue(jira):
 
 def test_the_secrets_are_in_no_error_and_no_representation(jira):
     destination = adapter(jira, webhook_secret="canary-hook")
+    jira.echo_credentials = True
+    pair = base64.b64encode(f"{jira.email}:{jira.token}".encode()).decode()
 
     error = refusal(opened, jira, alert(), project="NONE")
 
     for text in (str(error), repr(error), repr(destination.config), json.dumps(vars(error), default=str)):
         assert jira.token not in text
+        assert pair not in text
         assert "canary-hook" not in text
 
 

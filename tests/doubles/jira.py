@@ -34,6 +34,7 @@ STATUSES = {
     "In Review": ("10001", "indeterminate"),
     "Done": ("10002", "done"),
     "Won't Do": ("10003", "done"),
+    "Backlog": ("10004", "new"),
 }
 # status -> (id, name, status it leads to); the ids of one way differ from status to status
 WORKFLOW: dict[str, list[tuple[str, str, str]]] = {
@@ -100,6 +101,8 @@ class Jira(Double):
     `strangers`: a wrong key is no 401 but makes a stranger, who is shown nothing, as in Cloud. `page`: how many issues
     a page of a search holds. `post_function`: the status that any transition to Done ends in after all. `meanwhile`:
     the status that a person sets just before a transition of ours. `busy`: so many changes are answered with 409.
+    `screens`: what is known of further fields of a transition's screen, by the transition's id. `shows_now`: a search
+    that lags shows what it finds as it is now. `names_callers`, `tells_strangers`: headers that say who we are, or not.
     """
 
     def __init__(self, port: int = 0, *, api: str = "cloud", project: str = "OPS") -> None:
@@ -118,6 +121,11 @@ class Jira(Double):
         self.post_function = ""
         self.meanwhile = ""
         self.busy = 0
+        self.screens: dict[str, dict[str, Any]] = {}
+        self.shows_now = False
+        self.names_callers = True
+        self.tells_strangers = False
+        self.echo_credentials = False
         self.issues: dict[str, Issue] = {}
         self.search_lag = 0.0
         self.clock: Callable[[], float] = time.monotonic
@@ -209,12 +217,20 @@ class Jira(Double):
         except Refusal as refusal:
             if refusal.counts:
                 self.refused.append(f"{request.method} {request.path}: {refusal}")
-            return Answer.json(refusal.body, refusal.status)
+            return Answer.json(self._echoed(refusal.body, request), refusal.status)
         if status == 204:
             return Answer(204)
-        return Answer.json(value, status, **(self._named() if known else {}))
+        return Answer.json(value, status, **self._named(known))
 
-    def _named(self) -> dict[str, str]:
+    def _echoed(self, body: dict[str, Any], request: Request) -> dict[str, Any]:
+        echo = [str(request.headers.get("Authorization"))] if self.echo_credentials else []
+        return {**body, "errorMessages": body["errorMessages"] + echo}
+
+    def _named(self, known: bool) -> dict[str, str]:
+        if not known:
+            return {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"} if self.tells_strangers else {}
+        if not self.names_callers:
+            return {}
         if self.cloud:
             return {"X-AACCOUNTID": self.me["accountId"]}
         return {"X-AUSERNAME": self.me["name"], "X-Seraph-LoginReason": "OK"}
@@ -371,7 +387,7 @@ class Jira(Double):
 
     def _ways(self, issue: Issue) -> list[dict[str, Any]]:
         return [
-            {"id": id, "name": name, "to": self._status(to), "hasScreen": self._demands(to), "fields": self._asked(to)}
+            {"id": id, "name": name, "to": self._status(to), "fields": {**self._asked(to), **self.screens.get(id, {})}}
             for id, name, to in self.workflow.get(issue.status, [])
         ]
 
@@ -457,7 +473,7 @@ class Jira(Double):
         for issue in self.issues.values():
             seen = [fields for at, fields in issue.history if at <= until or issue.id in sure]
             if seen and all(test(seen[-1]) for test in tests):
-                yield Issue(issue.id, issue.key, seen[-1])
+                yield Issue(issue.id, issue.key, issue.fields if self.shows_now else seen[-1])
 
     def _condition(self, text: str) -> Callable[[dict[str, Any]], bool]:
         if found := re.fullmatch(r'project = "([A-Z0-9_]+)"', text):
