@@ -29,6 +29,7 @@ KEPT_FOR = timedelta(days=30)
 ERROR_MAX = 1000
 MASK = "[secret]"
 _BINARY_MAX = BODY_MAX // 4 * 3  # bytes that make so many characters of base64
+_ID = re.compile(r"[a-z0-9_-]{1,100}-[0-9a-f]{20}")
 #: names whose values are nobody's affair, in a JSON body
 _SECRET = re.compile(r"(?i)(token|passw(or)?d|passphrase|secret|api[-_ ]?key|authorization|credentials?|(^|[-_])pat)$")
 #: headers that an adapter may want to see again; none of them proves anything or is a secret
@@ -108,12 +109,14 @@ def held(shelf: Shelf, *, source: str = "", limit: int = 100) -> list[Held]:
 def find(shelf: Shelf, id: str) -> Held | None:
     """Return one by its id, which begins with its source; None if it is not there. Raises StoreError."""
     source = id.rpartition("-")[0]
+    if not _ID.fullmatch(id):
+        return None
     return next((_held(kept) for kept in shelf.kept(SHELF, source=source, limit=PER_SOURCE) if kept.id == id), None)
 
 
 def discard(shelf: Shelf, id: str) -> bool:
     """Take one away; False if it is not there. Raises StoreError."""
-    return shelf.unkeep(SHELF, id)
+    return bool(_ID.fullmatch(id)) and shelf.unkeep(SHELF, id)
 
 
 def trim(shelf: Shelf, now: datetime) -> int:

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from service_event_checker import logs, quarantine
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.core.model import Kept
-from service_event_checker.quarantine import BODY_MAX, PER_SOURCE, Refusal, held, payload, put, refusal, trim
+from service_event_checker.quarantine import BODY_MAX, PER_SOURCE, READ_MAX, Refusal, held, payload, put, refusal, trim
 from service_event_checker.stores.sql import SqlStore
 from tests.factories import NOW
 from tests.strategies import REPEATABLE
@@ -118,7 +118,7 @@ def test_configured_secrets_are_masked_wherever_they_stand(body: bytes) -> None:
     kept = refusal(body, route="/alert", error="at the-canary-itself")
 
     shown = base64.b64decode(kept.body).decode("latin-1") if kept.binary else kept.body
-    assert "the-canary" not in shown
+    assert "the-ca" not in shown
     assert "canary" not in kept.error
 
 
@@ -138,6 +138,12 @@ def test_a_body_that_is_no_utf8_is_kept_as_base64() -> None:
     assert (kept.binary, base64.b64decode(kept.body)) == (True, b"\xff\x00\xfe")
     with pytest.raises(InvalidInput, match="UTF-8"):
         payload(kept)
+
+
+def test_the_beginning_of_a_text_is_text_though_its_last_character_is_broken() -> None:
+    kept = refusal(b"x" * (READ_MAX - 1) + "é".encode()[:1], route="/alert", error="")
+
+    assert (kept.binary, kept.cut) == (False, True)
 
 
 def test_what_is_old_or_too_much_goes(store: SqlStore) -> None:

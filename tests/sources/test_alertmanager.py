@@ -99,6 +99,11 @@ def test_an_end_without_its_time_is_an_end(ends_at: str | None) -> None:
     assert (found.status, found.at) == (EventStatus.RESOLVED, None)
 
 
+def test_what_fires_has_not_ended_though_a_time_for_that_is_given() -> None:
+    """Alertmanager's API lists when an alert will end unless it is repeated."""
+    assert only(alert(endsAt="2026-11-20T10:20:00.000Z")).at is None
+
+
 @pytest.mark.parametrize(
     ("text", "at"),
     [
