@@ -26,9 +26,7 @@ from service_event_checker.core.model import (
     Kind,
     Link,
     Remote,
-    RemoteNote,
     Severity,
-    Status,
     Verb,
     remote_key,
 )
@@ -45,22 +43,15 @@ from service_event_checker.pagerduty_api.document import (
     remote_key_of,
     title,
 )
-from service_event_checker.pagerduty_api.incidents import (
-    ACKNOWLEDGED,
-    RESOLVED,
-    TRIGGERED,
-    AlreadyOpen,
-    Incident,
-    Incidents,
-    Note,
-)
+from service_event_checker.pagerduty_api.incidents import AlreadyOpen, Incidents
 from service_event_checker.pagerduty_api.own_user import OwnUser
+from service_event_checker.pagerduty_api.remote import remote
+from service_event_checker.pagerduty_api.values import ACKNOWLEDGED, RESOLVED, TRIGGERED, Incident
 from service_event_checker.text import Notice, notice
 
 EPISODES = 1_000  # of one alert, whose open incidents are known again after a loss of data
 FOUND_RESOLVED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
 INTAKE = "/pd-webhook"
-_STATUSES = {TRIGGERED: Status.FIRING, ACKNOWLEDGED: Status.ACKNOWLEDGED, RESOLVED: Status.RESOLVED}
 Urgency = Literal["high", "low"]
 
 log = structlog.get_logger()
@@ -333,32 +324,8 @@ class Adapter:
             self._incidents.add_note(id, marked(text, mark))
 
     def _remote(self, incident: Incident) -> Remote:
-        key = remote_key_of(incident.key)
-        status = _STATUSES.get(incident.status, Status.FIRING)
-        actor, at = incident.changed_by.person if incident.changed_by else "", incident.changed_at
-        if status is Status.ACKNOWLEDGED and incident.acks:
-            others = [ack for ack in incident.acks if not self._we.did(ack[0])]
-            by, at = max(others or incident.acks, key=lambda ack: ack[1] or datetime.min.replace(tzinfo=UTC))
-            actor = by.name
-        return Remote(
-            external_id=incident.id,
-            remote_key=key,
-            status=status,
-            created_at=incident.created_at,
-            url=incident.url,
-            actor=actor,
-            at=at,
-            notes=tuple(self._notes(incident.id)) if key else (),
-        )
-
-    def _notes(self, id: str) -> list[RemoteNote]:
-        theirs = [each for each in self._incidents.notes(id) if not self._wrote(each)]
-        return [
-            RemoteNote(id=each.id, text=each.text, actor=each.by.name if each.by else "", at=each.at) for each in theirs
-        ]
-
-    def _wrote(self, note: Note) -> bool:
-        return not note.text.strip() or is_marked(note.text) or self._we.did(note.by)
+        ours = remote_key_of(incident.key)
+        return remote(incident, self._incidents.notes(incident.id) if ours else (), self._we)
 
     def _found(self, incident: Incident, key: str) -> Link:
         return Link(key="", episode=0, receiver=self.name, remote_key=key, external_id=incident.id, url=incident.url)

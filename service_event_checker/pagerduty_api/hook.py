@@ -16,7 +16,7 @@ from typing import Any
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import EventStatus
-from service_event_checker.pagerduty_api.incidents import ACKNOWLEDGED, Reference, moment, reference
+from service_event_checker.pagerduty_api.values import ACKNOWLEDGED, Reference, moment, reference
 
 SIGNATURE = "x-pagerduty-signature"
 TYPE_MAX = 100  # characters of an unknown type that are worth a log line

@@ -9,16 +9,21 @@ import math
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
 
 from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.http import Http, HttpError, json_body, parse_json
+from service_event_checker.pagerduty_api.values import (
+    ACKNOWLEDGED,
+    TRIGGERED,
+    Incident,
+    Note,
+    read_incident,
+    read_note,
+)
 
-TRIGGERED, ACKNOWLEDGED, RESOLVED = "triggered", "acknowledged", "resolved"
 PAGE = 100  # the most that one call lists
 LISTED_MAX = 10_000  # offset + limit; https://developer.pagerduty.com/docs/pagination
 LIST_TRIES = 3  # against a list that changes while we page through it
@@ -30,44 +35,6 @@ _DUPLICATE = "matching dedup key"  # "Open incident with matching dedup key alre
 _NO_SENDER = "requester user not found"
 
 Pairs = Iterable[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """Who did something: a user, or a service, a bot, an integration (`type` tells)."""
-
-    id: str
-    name: str
-    type: str
-
-    @property
-    def person(self) -> str:
-        """The name, "" if it is no user's."""
-        return self.name if self.type.removesuffix("_reference") == "user" else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """`key` is the incident_key; `acks` are (who, when), `changed_*` the last change of its status."""
-
-    id: str
-    key: str
-    status: str
-    title: str
-    urgency: str
-    url: str
-    created_at: datetime | None
-    changed_at: datetime | None
-    changed_by: Reference | None
-    acks: tuple[tuple[Reference, datetime | None], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    id: str
-    text: str
-    by: Reference | None
-    at: datetime | None
 
 
 class AlreadyOpen(DeliveryError):
@@ -88,20 +55,22 @@ class Incidents:
         """Create an incident on the service. Raises AlreadyOpen where one with the same incident_key is open."""
         service = {"id": self._service, "type": "service_reference"}
         body = {"incident": {"type": "incident", "service": service, **fields}}
-        made = _incident(self._call("POST", "incidents", json=body).get("incident"))
+        made = read_incident(self._call("POST", "incidents", json=body).get("incident"))
         self._seen[1].append(made)
         return made
 
     def get(self, id: str) -> Incident:
-        return _incident(self._call("GET", f"incidents/{quote(id, safe='')}").get("incident"))
+        return read_incident(self._call("GET", f"incidents/{quote(id, safe='')}").get("incident"))
 
     def change(self, id: str, fields: Mapping[str, Any]) -> Incident:
         """Set some fields of an incident. From resolved, any other status opens it again."""
         body = {"incident": {"type": "incident_reference", **fields}}
-        return _incident(self._call("PUT", f"incidents/{quote(id, safe='')}", json=body).get("incident"))
+        return read_incident(self._call("PUT", f"incidents/{quote(id, safe='')}", json=body).get("incident"))
 
     def notes(self, id: str) -> list[Note]:
-        return [_note(each) for each in _listed(self._call("GET", f"incidents/{quote(id, safe='')}/notes"), "notes")]
+        return [
+            read_note(each) for each in _listed(self._call("GET", f"incidents/{quote(id, safe='')}/notes"), "notes")
+        ]
 
     def add_note(self, id: str, content: str) -> None:
         self._call("POST", f"incidents/{quote(id, safe='')}/notes", json={"note": {"content": content}})
@@ -112,13 +81,13 @@ class Incidents:
         One whose alerts were merged into it has no key of its own any more, and is found by theirs.
         """
         asked = [("incident_key", key), ("sort_by", "created_at:desc"), ("limit", str(PAGE)), *self._everything]
-        found = map(_incident, _listed(self._call("GET", "incidents", asked), "incidents"))
+        found = map(read_incident, _listed(self._call("GET", "incidents", asked), "incidents"))
         return [each for each in found if each.key in (key, "")]
 
     def all_open(self) -> list[Incident]:
         """Return all open incidents of the service, the oldest first; complete, or raises."""
         asked = [("statuses[]", TRIGGERED), ("statuses[]", ACKNOWLEDGED), ("sort_by", "created_at:asc")]
-        found = [_incident(each) for each in self._pages("incidents", [*asked, *self._everything])]
+        found = [read_incident(each) for each in self._pages("incidents", [*asked, *self._everything])]
         self._seen = (time.monotonic(), list(found))
         return found
 
@@ -206,53 +175,6 @@ class Incidents:
         words = [told.get("message"), *(errors if isinstance(errors, list) else [errors])]
         text = re.sub(r"\s+", " ", ": ".join(word for word in words if isinstance(word, str)))
         return (text.replace(self._token, "***") if self._token else text)[:300]
-
-
-def moment(text: object) -> datetime | None:
-    """Return a time of PagerDuty's (ISO 8601, often with milliseconds or an offset) in UTC; None if it is none."""
-    if not isinstance(text, str):
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def reference(value: object) -> Reference | None:
-    """Return who a reference `{id, type, summary}` names; None for null and for what is no reference."""
-    told = as_mapping(value)
-    id, name, kind = told.get("id"), told.get("summary"), told.get("type")
-    if not isinstance(id, str):
-        return None
-    return Reference(id, name if isinstance(name, str) else "", kind if isinstance(kind, str) else "")
-
-
-def _incident(value: object) -> Incident:
-    told = as_mapping(value)
-    if not isinstance(told.get("id"), str) or not isinstance(told.get("status"), str):
-        raise DeliveryError(Reason.GARBAGE, "the answer is no incident")
-    listed = told.get("acknowledgements")
-    acks = [as_mapping(each) for each in listed] if isinstance(listed, list) else []
-    who = [(reference(each.get("acknowledger")), moment(each.get("at"))) for each in acks]
-    return Incident(
-        id=told["id"],
-        key=str(told.get("incident_key") or ""),
-        status=told["status"],
-        title=str(told.get("title") or ""),
-        urgency=str(told.get("urgency") or ""),
-        url=str(told.get("html_url") or ""),
-        created_at=moment(told.get("created_at")),
-        changed_at=moment(told.get("last_status_change_at")),
-        changed_by=reference(told.get("last_status_change_by")),
-        acks=tuple((by, at) for by, at in who if by is not None),
-    )
-
-
-def _note(told: Mapping[str, Any]) -> Note:
-    text = told.get("content")
-    by, at = reference(told.get("user")), moment(told.get("created_at"))
-    return Note(str(told.get("id") or ""), text if isinstance(text, str) else "", by, at)
 
 
 def _listed(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from service_event_checker.core.errors import DeliveryError
-from service_event_checker.pagerduty_api.incidents import Reference
+from service_event_checker.pagerduty_api.values import Reference
 
 LOOK_AGAIN = 60.0  # seconds between two tries while it is unknown
 _ID = re.compile(r"[PQ][A-Z0-9]{5,19}")

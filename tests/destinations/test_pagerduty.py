@@ -392,6 +392,14 @@ def test_what_was_open_a_moment_ago_is_looked_at_before_it_is_adopted(pager, how
     assert by.find_open(alert().key) is None
 
 
+def test_incidents_of_another_service_are_not_ours(pager):
+    pager.services["POTHER1"] = {"name": "Another installation's", "status": "active"}
+    pay(pager, alert(), by=adapter(pager, service_id="POTHER1"))
+
+    ours = adapter(pager)
+    assert (ours.find(remote_key(alert().key, 1)), ours.find_open(alert().key), ours.open_objects()) == (None, None, [])
+
+
 @pytest.mark.parametrize("key", ["", "ab' OR 1=1", "AB", "../x"])
 def test_a_key_that_is_not_hexadecimal_never_reaches_a_query(pager, key):
     with pytest.raises(DeliveryError):
@@ -500,6 +508,14 @@ def test_the_notes_of_people_are_listed_and_ours_are_not(pager):
     assert (note.text, note.actor) == ("looking into it", "Alice Archer")
     assert note.id == the_incident(pager).notes[1].id
     assert note.at
+
+
+def test_our_notes_are_told_from_peoples_by_their_marker_too(pager):
+    by = adapter(pager, user="Somebody Else")
+    link = pay(pager, alert(), by=by)
+    pay(pager, alert(), Verb.NOTE, link, by=by, actor="alice", note="ours")
+
+    assert by.open_objects()[0].notes == ()
 
 
 def test_of_two_the_younger_is_retired_once_with_a_note_that_names_the_elder(pager):

@@ -64,6 +64,7 @@ class Incident:
     urgency: str
     details: str
     created_at: datetime
+    service: str = SERVICE
     status: str = "triggered"
     priority: str = ""
     changed_at: datetime | None = None
@@ -198,14 +199,15 @@ class PagerDuty(Double):
         if not asked.get("title"):
             raise Refusal(400, "Title is required")
         key = asked.get("incident_key") or uuid.uuid4().hex
-        self._check_key(key)
+        self._check_key(key, asked["service"]["id"])
         made = self._make(key, asked["title"], asked.get("urgency", "high"), asked.get("body", {}).get("details", ""))
+        made.service = asked["service"]["id"]
         made.priority = asked.get("priority", {}).get("id", "")
         self._tell("incident.triggered", self._incident_data(made), who)
         return made
 
-    def _check_key(self, key: str) -> None:
-        if any(each.key == key for each in self.open_incidents()):
+    def _check_key(self, key: str, service: str) -> None:
+        if any((each.key, each.service) == (key, service) for each in self.open_incidents()):
             raise Refusal(400, "Open incident with matching dedup key already exists on this service", counts=False)
 
     def _make(self, key: str, title: str, urgency: str, details: str) -> Incident:
@@ -225,7 +227,7 @@ class PagerDuty(Double):
             raise Refusal(400, f"Incident Already {incident.status.capitalize()}", counts=False)
         incident.title, incident.urgency = asked.get("title", incident.title), asked.get("urgency", incident.urgency)
         if asked.get("status", "resolved") != "resolved" and incident.status == "resolved":
-            self._check_key(incident.key)
+            self._check_key(incident.key, incident.service)
         if "status" in asked:
             self._set(incident, asked["status"], who)
         return incident
@@ -281,7 +283,7 @@ class PagerDuty(Double):
         since = datetime.min.replace(tzinfo=UTC) if asked.get("date_range") == "all" else self.now() - DEFAULT_RANGE
         until = self.now() - self.search_lag
         found = [each for each in self.incidents.values() if since <= each.created_at <= until]
-        found = [each for each in found if each.status in statuses]
+        found = [each for each in found if each.status in statuses and each.service in (services or self.services)]
         if asked.get("incident_key"):  # an empty one lists them all
             found = [each for each in found if each.key == asked["incident_key"]]
         by, _, direction = asked.get("sort_by", "created_at:asc").partition(":")
