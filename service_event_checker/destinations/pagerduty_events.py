@@ -120,11 +120,8 @@ class Adapter:
             return ""
         errors = told.get("errors")
         words = [told.get("status"), told.get("message"), *(errors if isinstance(errors, list) else [])]
-        text, key = (
-            line(": ".join(word for word in words if isinstance(word, str)), 300),
-            secret(self.config.routing_key),
-        )
-        return text.replace(key, "***") if key else text
+        text, key = ": ".join(word for word in words if isinstance(word, str)), secret(self.config.routing_key)
+        return line(text.replace(key, "***") if key else text, 300)
 
 
 def _custom(told: Notice) -> dict[str, str]:

@@ -200,6 +200,16 @@ def test_what_a_person_can_mend_waits_and_what_nobody_can_does_not(pager, sender
     assert TOKEN not in str(raised.value)
 
 
+def test_a_server_that_repeats_our_key_does_not_bring_it_into_a_message(pager):
+    pager.echo_credentials = True
+
+    with pytest.raises(DeliveryError) as raised:
+        pay(pager, alert(), by=adapter(pager, service_id="PNONE01"))
+
+    assert "Service not found" in str(raised.value)
+    assert TOKEN not in str(raised.value)
+
+
 def test_a_rate_limit_without_a_header_is_waited_for_all_the_same(pager):
     pager.retry_after = ""
     pager.script.append(Fault.RATE_LIMIT)
@@ -418,6 +428,8 @@ def test_what_is_open_is_listed_whole_and_nothing_of_others(pager):
 
     listed = adapter(pager).open_objects()
 
+    asked = [request for request in pager.requests if request.path == "/incidents" and request.method == "GET"]
+    assert len(asked) == 3
     assert [each.external_id for each in listed] == [m.external_id for i, m in enumerate(made) if i not in (3, 4)]
     assert listed[0].remote_key == made[0].remote_key
     assert listed[0].created_at

@@ -162,11 +162,13 @@ def test_a_rate_limit_is_waited_for_as_pagerduty_asks(pager):
 
 
 def test_a_wrong_routing_key_waits_for_a_person_and_is_named_nowhere(pager):
+    pager.echo_credentials = True
+
     with pytest.raises(DeliveryError) as raised:
         pay(pager, alert(), routing_key="canary0wrong")
 
     assert (raised.value.reason, raised.value.permanent) == (Reason.UNAUTHORIZED, False)
-    assert "canary0wrong" not in repr(raised.value)
+    assert "canary0" not in repr(raised.value)
     assert "PAGERDUTY_ROUTING_KEY" in str(raised.value)
 
 

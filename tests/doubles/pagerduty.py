@@ -98,6 +98,7 @@ class PagerDuty(Double):
         self.webhooks: deque[Hook] = deque()
         self.reopened = 0
         self.search_lag = timedelta(0)
+        self.echo_credentials = False
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.before_listing: Callable[[int], None] = lambda offset: None
         self.before_change: Callable[[str], None] = lambda id: None
@@ -142,7 +143,8 @@ class PagerDuty(Double):
             if refusal.counts:
                 self.refused.append(f"{request.method} {request.path}: {refusal.errors}")
             message = "Not Found" if refusal.status == 404 else "Arguments Caused Error"
-            error = {"message": message, "code": refusal.code, "errors": list(refusal.errors)}
+            echo = [request.headers.get("Authorization", "")] if self.echo_credentials else []
+            error = {"message": message, "code": refusal.code, "errors": [*refusal.errors, *echo]}
             return Answer.json({"error": error}, refusal.status)
         return Answer.json(value, status)
 
@@ -312,7 +314,9 @@ class PagerDuty(Double):
             self._check_event(event, request)
         except Refusal as refusal:
             self.refused.append(f"{request.method} {request.path}: {refusal.errors}")
-            told = {"status": "invalid event", "message": "Event object is invalid", "errors": list(refusal.errors)}
+            echo = [request.body.decode()] if self.echo_credentials else []
+            errors = [*refusal.errors, *echo]
+            told = {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
             return Answer.json(told, refusal.status)
         self._process(event)
         return Answer.json({"status": "success", "message": "Event processed", "dedup_key": event["dedup_key"]}, 202)
