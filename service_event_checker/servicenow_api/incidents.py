@@ -164,9 +164,7 @@ class Incidents:
         self._pause(answer.retry_after)
         if not isinstance(value, dict):
             raise DeliveryError(Reason.GARBAGE, "the answer is no JSON object")
-        if (
-            "error" in value
-        ):  # "Transaction cancelled: maximum execution time exceeded" comes with a 200 and half a list
+        if "error" in value:  # a search that took too long comes as 200, with half a list
             raise DeliveryError(Reason.SERVER_ERROR, self._words(value))
         return answer, value
 

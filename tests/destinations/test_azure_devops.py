@@ -422,6 +422,17 @@ def test_what_was_made_twice_is_closed_once_and_names_the_one_that_goes_on(board
     assert [f'<a href="{kept.url}">' in comment for comment in boards.items[2].comments] == [True]
 
 
+def test_the_address_of_the_other_one_is_no_markup(boards):
+    outage = alert()
+    opened(boards, outage)
+    destination = adapter(boards)
+    (kept,) = destination.open_objects()
+
+    destination.retire(kept, replace(kept, url='https://x.example/"><script>'))
+
+    assert "<script" not in boards.items[1].comments[0]
+
+
 def test_a_duplicate_that_is_gone_needs_no_retirement(boards):
     outage = alert()
     opened(boards, outage)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
 from service_event_checker.destinations.servicenow import Adapter, Config
+from service_event_checker.servicenow_api import document
 from service_event_checker.servicenow_api.incidents import PAGE
 from tests.doubles.servicenow import CANCELED, CLOSED, PASSWORD, RESOLVED, USER, ServiceNow
 from tests.factories import NOW, alert, delivery
@@ -244,6 +245,15 @@ def test_no_text_of_a_vendor_turns_html_on_in_a_journal(desk):
     assert "<b>" not in only(desk).shown
 
 
+def test_endless_words_of_a_source_leave_room_for_the_labels_and_for_our_mark(desk):
+    outage = alert(description="words " * 2000, labels={"pod": "shop-1"})
+    link = opened(desk, outage)
+    pay(desk, outage, Verb.UPDATE, link, note="more " * 2000)
+
+    assert "pod: shop-1" in only(desk).fields["description"]
+    assert (len(only(desk).work_notes[0]) <= 4000, document.is_ours(only(desk).work_notes[0])) == (True, True)
+
+
 def test_the_oldest_with_a_key_is_found(desk):
     outage = alert()
     first = opened(desk, outage)
@@ -405,6 +415,7 @@ def test_what_was_made_twice_is_resolved_once_and_names_the_one_that_goes_on(des
     one, other = desk.incidents.values()
     assert (one.state, other.state, one.work_notes, len(other.work_notes)) == ("1", RESOLVED, [], 1)
     assert kept.url in other.fields["close_notes"]
+    assert document.is_ours(other.work_notes[0])
     assert desk.refused == []
 
 
