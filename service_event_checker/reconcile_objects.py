@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from service_event_checker.core import reconcile, rules
+from service_event_checker.core import reconcile, rules, tracker
 from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.model import Alert, Link, Remote, Why
 from service_event_checker.core.ports import Destination, Reconcilable, Store, Write
@@ -18,6 +18,7 @@ from service_event_checker.core.reconcile import Books, Fix, Repair
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.pipeline import Pipeline
 
+SINCE = "reconciled_since:"  # + receiver; setting: when it was first looked at
 LOOKS_MAX = 200  # objects looked at one by one in a pass; the rest waits for the next
 
 
@@ -27,7 +28,7 @@ def look(receiver: str, destination: Destination, store: Store, book: Rulebook, 
         return []
     remotes = destination.open_objects()
     books = _books(receiver, remotes, store, book)
-    found = reconcile.repairs(remotes, books, now)
+    found = [repair for repair in reconcile.repairs(remotes, books, now) if _concerns(repair, book, now)]
     for alert, link in reconcile.unlisted(books, remotes)[:LOOKS_MAX]:
         found += reconcile.ended(alert, link, destination.look(link.external_id), books)
     return found
@@ -44,6 +45,11 @@ def apply(
         except DeliveryError as error:
             failed.append(f"{repair.receiver}: {repair.remote.external_id}: {error}")
     return failed
+
+
+def begin(receiver: str, store: Store, now: datetime) -> None:
+    """Note that a receiver is looked at from now on, if that is the first time. Raises StoreError."""
+    store.set_setting(SINCE + receiver, now.isoformat(), only_if_new=True)
 
 
 def line(repair: Repair) -> str:
@@ -70,10 +76,19 @@ def _books(receiver: str, remotes: Sequence[Remote], store: Store, book: Ruleboo
         links=known,
         alerts=alerts | store.get(missing),
         owing=frozenset(store.owing(receiver)),
+        since=datetime.fromisoformat(since) if (since := store.setting(SINCE + receiver)) else None,
     )
     disputed = [key for key in {link.key for link in known.values()} if _is_disputed(books, key, remotes)]
     acked, unacked = _acks(store, disputed)
     return replace(books, acked_at=acked, unacked_at=unacked)
+
+
+def _concerns(repair: Repair, book: Rulebook, now: datetime) -> bool:
+    """Whether somebody is to be told of it: what was born there and no rule sends anywhere is not ours."""
+    if repair.fix is not Fix.OPENED or repair.event is None:
+        return True
+    alert = tracker.track(None, repair.event, now).alert
+    return alert is not None and bool(set(rules.matched(alert, book.rules)) - {repair.receiver})
 
 
 def _is_disputed(books: Books, key: str, remotes: Sequence[Remote]) -> bool:

@@ -116,6 +116,8 @@ class Reconciler:
 
     def _ask_destination(self, name: str, destination: Destination, report: Report, *, dry_run: bool) -> None:
         now = self._clock()
+        if not dry_run:
+            reconcile_objects.begin(name, self.store, now)
         try:
             found = reconcile_objects.look(name, destination, self.store, self.pipeline.book, now)
         except DeliveryError as error:

@@ -10,8 +10,20 @@ from pathlib import Path
 import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.matchers import parse
 from service_event_checker.core.mirrors import Mirrors
-from service_event_checker.core.model import EventStatus, Family, Kind, Link, RemoteNote, Status, Verb, Why, remote_key
+from service_event_checker.core.model import (
+    Event,
+    EventStatus,
+    Family,
+    Kind,
+    Link,
+    RemoteNote,
+    Status,
+    Verb,
+    Why,
+    remote_key,
+)
 from service_event_checker.core.ports import Write
 from service_event_checker.core.reconcile import Fix
 from service_event_checker.core.rules import Rule, Rulebook
@@ -45,6 +57,13 @@ class Place:
         self.world.see(*events)  # type: ignore[arg-type]
         self.world.settle_down()
         self.clock.advance(600)
+
+    def bear(self, id: str, told: Event) -> None:
+        """Let an object be born there, of which no webhook comes."""
+        self.there.things.append(Thing(id, "", self.clock()))
+        plain = self.there._remote
+        shown = lambda thing: replace(plain(thing), event=told) if thing.id == id else plain(thing)  # noqa: E731
+        self.there._remote = shown  # type: ignore[method-assign]
 
     def end(self) -> None:
         self.see(event(status=RESOLVED, at=self.clock()))
@@ -190,12 +209,31 @@ def test_an_object_made_a_moment_ago_may_not_be_on_our_books_yet(place):
 
 def test_what_was_born_there_and_never_told_is_taken_in(pager):
     told = event(source="there", fingerprint="9", via="there", kind=Kind.ALERT, title="Disk full")
-    pager.there.things.append(Thing("9", "", pager.clock() - timedelta(days=1)))
-    plain = pager.there._remote
-    pager.there._remote = lambda thing: replace(plain(thing), event=told if thing.id == "9" else None)
+    pager.bear("8", event(source="there", fingerprint="8", via="there"))
+    pager.clock.advance(1)
+    pager.run()
+    pager.bear("9", told)
+    pager.clock.advance(600)
 
     assert pager.run() == [Fix.OPENED]
     assert pager.world.store.get([told.key])[told.key].title == "Disk full"
+    assert pager.run() == []
+
+
+def test_what_was_open_there_before_we_first_looked_is_history(pager):
+    pager.bear("8", event(source="there", fingerprint="8", via="there"))
+    pager.clock.advance(600)
+
+    assert pager.run() == []
+
+
+def test_what_no_rule_sends_anywhere_is_not_taken_in(pager):
+    pager.run()
+    elsewhere = replace(pager.world.book, rules=(Rule("none", parse('source="github"'), ("chat",)),))
+    pager.reconciler.pipeline.book = elsewhere
+    pager.bear("9", event(source="there", fingerprint="9", via="there"))
+    pager.clock.advance(600)
+
     assert pager.run() == []
 
 

@@ -77,7 +77,8 @@ class Books:
     """What we know of one receiver's objects.
 
     `links` by external id; `alerts` (newest episodes) by key; `owing`: keys with unsettled deliveries to it, which
-    are in motion and not judged; `acked_at`, `unacked_at`: by key, when that last happened to the alert.
+    are in motion and not judged; `acked_at`, `unacked_at`: by key, when that last happened to the alert. `since`: when
+    it was first looked at; what was born there before is history, and not ours to tell.
     """
 
     receiver: Receiver
@@ -87,6 +88,7 @@ class Books:
     owing: frozenset[str] = frozenset()
     acked_at: Mapping[str, datetime] = field(default_factory=dict)
     unacked_at: Mapping[str, datetime] = field(default_factory=dict)
+    since: datetime | None = None
 
 
 def repairs(remotes: Sequence[Remote], books: Books, now: datetime) -> list[Repair]:
@@ -137,6 +139,8 @@ def _unknown(remote: Remote, books: Books, now: datetime) -> list[Repair]:
     if remote.created_at is not None and now - remote.created_at < YOUNG:
         return []
     if remote.event is not None:
+        if books.since is None or remote.created_at is None or remote.created_at < books.since:
+            return []
         return [Repair(receiver=books.receiver.name, fix=Fix.OPENED, remote=remote, event=remote.event)]
     return [Repair(receiver=books.receiver.name, fix=Fix.FOREIGN, remote=remote, since=remote.created_at)]
 
