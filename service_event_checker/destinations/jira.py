@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,18 +32,13 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
-from service_event_checker.jira_api import document, hook, workflow
+from service_event_checker.jira_api import document, hook, keys, workflow
 from service_event_checker.jira_api.calls import Api, Issue, Jira, Refused
+from service_event_checker.jira_api.recent import Recent
 from service_event_checker.jira_api.workflow import DONE, IN_PROGRESS, Step
 from service_event_checker.text import Notice, notice
 
-TAG = "platform-outage-checker"  # on all that we make: what `open_objects` lists
-KEY_LABEL = "poc-"  # + remote key
-ALERT_LABEL = "poc-alert-"  # + the alert's own key
 ADAPTATIONS = 3  # creates of one issue: without a priority, or of another type, where Jira does not know ours
-REMEMBERED = 200  # issues that this process made
-_KEY = re.compile(r"[0-9a-f]{1,64}")
-_SIGNATURE = re.compile(rf"{document.SIGNATURE} [0-9a-f]{{16}}\W*$")
 _OWN_FIELDS = frozenset({"project", "issuetype", "summary", "description", "labels"})
 
 log = structlog.get_logger()
@@ -147,7 +141,7 @@ class Adapter:
         self._write: document.Writer = document.adf if api == "cloud" else document.wiki
         self._type = config.issue_type
         self._unknown_priorities: frozenset[str] = frozenset()
-        self._made: OrderedDict[str, str] = OrderedDict()  # remote key -> id
+        self._made = Recent()
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Create, reopen, comment on or close the episode's issue; see `core.ports.Destination`."""
@@ -168,17 +162,17 @@ class Adapter:
 
     def find_open(self, alert_key: str) -> Link | None:
         """Return the oldest open issue with the alert's label."""
-        label = ALERT_LABEL + _checked(alert_key)
-        found = self._jira.search(self._jql(label, still_open=True), self._made_lately())
+        label = keys.of_alert(alert_key)
+        found = self._search_open(label)
         issue = next((each for each in found if label in each.labels and each.category != DONE), None)
-        return self._as_found(issue, _key_of(issue)) if issue else None
+        return self._as_found(issue, keys.remote_key_in(issue.labels)) if issue else None
 
     def open_objects(self) -> list[Remote]:
         """Return our issues that are in no status of the category Done."""
-        found = self._jira.search(self._jql(TAG, still_open=True), self._made_lately())
+        found = self._search_open(keys.TAG)
         if not found:
             self._jira.sign_in()  # a stranger is shown an empty list
-        issues = {issue.id: issue for issue in found if TAG in issue.labels and issue.category != DONE}
+        issues = {issue.id: issue for issue in found if keys.TAG in issue.labels and issue.category != DONE}
         return [remote for remote in map(self._remote, issues.values()) if remote.remote_key]
 
     def look(self, external_id: str) -> Remote | None:
@@ -196,8 +190,7 @@ class Adapter:
         if issue.category == DONE:
             return
         marker = _marked(f"{duplicate.external_id}:{kept.external_id}")
-        text = f"This was made twice. The same outage goes on in {kept.url or kept.external_id}"
-        self._comment(issue.id, marker, lambda: document.plain(text, marker, self._write))
+        self._comment(issue.id, marker, lambda: document.made_twice(kept.url or kept.external_id, marker, self._write))
         self._finish(issue)
 
     def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
@@ -206,8 +199,8 @@ class Adapter:
         return hook.authentic(headers, body, key) if key else None
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:  # noqa: ARG002
-        """Return what people did to our issues; see `jira_hook`."""
-        ours = hook.Ours(receiver=self.name, label=TAG, signature=_SIGNATURE, account=self._jira.me)
+        """Return what people did to our issues; see `jira_api.hook`."""
+        ours = hook.Ours(receiver=self.name, label=keys.TAG, signature=document.SIGNED, account=self._jira.me)
         return hook.read(payload, ours)
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
@@ -219,9 +212,9 @@ class Adapter:
         """Sign in, and compare what the project offers with what we need."""
         self._jira.sign_in()
         types = self._jira.types(self.config.project)
-        kind = self._type if self._type in types or "Task" not in types or self._type != "Bug" else "Task"
+        kind = "Task" if self._type == "Bug" and "Bug" not in types and "Task" in types else self._type
         if kind not in types:
-            return [self._no_such_type(types)]
+            return [self._no_such_type(kind, types)]
         screen = self._jira.screen(self.config.project, types[kind])
         given = {*_OWN_FIELDS, "priority", "reporter", *self.config.fields}
         place = f"the create screen of {kind} in {self.config.project}"
@@ -258,31 +251,30 @@ class Adapter:
 
     def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
         made = self._created(alert, self._fields(alert, self._notice(delivery, alert), key, previous))
-        self._made[key] = made.id
-        if len(self._made) > REMEMBERED:
-            self._made.popitem(last=False)
+        self._made.put(key, made.id)
         return self._link(delivery, key, made, previous)
 
     def _created(self, alert: Alert, fields: Mapping[str, Any]) -> Issue:
         for _ in range(ADAPTATIONS):
+            kind = self._type
             name = self.config.priorities.get(alert.severity, "")
             usable = name and name not in self._unknown_priorities and "priority" not in fields
             priority = {"priority": {"name": name}} if usable else {}
             try:
-                return self._jira.create({**fields, **priority, "issuetype": {"name": self._type}})
+                return self._jira.create({**fields, **priority, "issuetype": {"name": kind}})
             except Refused as refusal:
-                self._adapt(refusal, name if usable else "")
+                self._adapt(refusal, kind, name if usable else "")
         raise DeliveryError(Reason.REFUSED, "Jira refuses the issue in all its forms", permanent=True)
 
-    def _adapt(self, refusal: Refused, priority: str) -> None:
+    def _adapt(self, refusal: Refused, kind: str, priority: str) -> None:
         """Take note of what this Jira does not know; raise where that is no way out."""
         if priority and "priority" in refusal.fields:
             log.warning("jira_without_priority", receiver=self.name, priority=priority, said=str(refusal))
             self._unknown_priorities |= {priority}
         elif "issuetype" in refusal.fields:
             types = self._jira.types(self.config.project)
-            if self._type != "Bug" or "Task" not in types:
-                raise DeliveryError(Reason.REFUSED, self._no_such_type(types), permanent=True) from None
+            if kind != "Bug" or "Task" not in types:
+                raise DeliveryError(Reason.REFUSED, self._no_such_type(kind, types), permanent=True) from None
             self._type = "Task"
         elif "labels" in refusal.fields:
             hint = f"{refusal.detail}. Put the field Labels on the create screen: without it no issue is found again"
@@ -290,12 +282,12 @@ class Adapter:
         else:
             raise refusal
 
-    def _no_such_type(self, types: Mapping[str, str]) -> str:
+    def _no_such_type(self, kind: str, types: Mapping[str, str]) -> str:
         offered = ", ".join(sorted(types)) or "none that this account may make"
-        return f"{self.config.project} has no issue type {self._type}. It has: {offered}. Set `issue_type`"
+        return f"{self.config.project} has no issue type {kind}. It has: {offered}. Set `issue_type`"
 
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
-        ours = {TAG, KEY_LABEL + _checked(key), ALERT_LABEL + _checked(alert.key)}
+        ours = {keys.TAG, keys.of_episode(key), keys.of_alert(alert.key)}
         return {
             **self.config.fields,
             "project": {"key": self.config.project},
@@ -343,7 +335,7 @@ class Adapter:
 
     def _found(self, key: str) -> Issue | None:
         """Return the oldest issue with the key's label; one that we made lately by its id, for no search shows it."""
-        label = KEY_LABEL + _checked(key)
+        label = keys.of_episode(key)
         made = self._made.get(key)
         if made:
             try:
@@ -351,22 +343,19 @@ class Adapter:
             except DeliveryError as error:
                 if error.reason is not Reason.NOT_FOUND:
                     raise
-                self._made.pop(key, None)
-        return next((issue for issue in self._jira.search(self._jql(label)) if label in issue.labels), None)
+                self._made.forget(key)
+        found = self._jira.search(keys.query(self.config.project, label))
+        return next((issue for issue in found if label in issue.labels), None)
 
-    def _jql(self, label: str, *, still_open: bool = False) -> str:
-        restriction = " AND statusCategory != Done" if still_open else ""
-        return f'project = "{self.config.project}" AND labels = "{label}"{restriction} ORDER BY created ASC'
-
-    def _made_lately(self) -> list[str]:
-        return list(self._made.values())
+    def _search_open(self, label: str) -> list[Issue]:
+        return self._jira.search(keys.query(self.config.project, label, still_open=True), self._made.ids())
 
     def _remote(self, issue: Issue) -> Remote:
         status = {DONE: Status.RESOLVED, IN_PROGRESS: Status.ACKNOWLEDGED}.get(issue.category, Status.FIRING)
         changed = issue.fields.get("statuscategorychangedate") or issue.fields.get("resolutiondate")
         return Remote(
             external_id=issue.id,
-            remote_key=_key_of(issue),
+            remote_key=keys.remote_key_in(issue.labels),
             status=status,
             created_at=hook.moment(issue.fields.get("created")),
             url=self._jira.address(issue.key),
@@ -396,19 +385,6 @@ def _where(issue: Issue) -> str:
     return f"for {issue.key} in {issue.status}"
 
 
-def _key_of(issue: Issue) -> str:
-    """Return the remote key that an issue's labels name, "" if none."""
-    keys = (label.removeprefix(KEY_LABEL) for label in sorted(issue.labels) if label.startswith(KEY_LABEL))
-    return next((key for key in keys if _KEY.fullmatch(key)), "")
-
-
 def _marked(what: str) -> str:
     """Return what tells one comment of ours from all others."""
     return hashlib.sha256(what.encode()).hexdigest()[:16]
-
-
-def _checked(key: str) -> str:
-    """Return a key that may stand in a query: hexadecimal only."""
-    if not _KEY.fullmatch(key):
-        raise DeliveryError(Reason.REFUSED, "a key is hexadecimal", permanent=True)
-    return key

@@ -23,6 +23,7 @@ from service_event_checker.jira_api.workflow import Step, category
 PAGE = 100  # issues or comments a call
 SEARCH_PAGES = 100
 COMMENT_PAGES = 10
+BODY_MAX = 16 * 1024 * 1024  # bytes: a page of the longest comments
 RECONCILE_MAX = 50  # ids
 FIELDS = ("labels", "status", "created", "resolutiondate", "statuscategorychangedate")
 _WHO = ("accountId", "key", "name")
@@ -71,7 +72,7 @@ class Jira:
         pair = base64.b64encode(f"{email}:{token}".encode()).decode()
         self._secrets = tuple(secret for secret in (pair, token) if secret)
         headers = {"Authorization": f"Basic {pair}" if email else f"Bearer {token}", "Accept": "application/json"}
-        self._http = Http(url, headers=headers, timeout=timeout)
+        self._http = Http(url, headers=headers, timeout=timeout, max_bytes=BODY_MAX)
         self._cloud = api == "cloud"
         self._root = f"rest/api/{3 if self._cloud else 2}"
         self._home = without_credentials(url).rstrip("/")
@@ -115,10 +116,8 @@ class Jira:
     def steps(self, id: str) -> list[Step]:
         """Return what the workflow, and our rights, allow from the status that the issue is in."""
         path = f"issue/{quote(id, safe='')}/transitions"
-        return [
-            _step(each)
-            for each in _objects(self._ask("GET", path, params={"expand": "transitions.fields"}), "transitions")
-        ]
+        answer = self._ask("GET", path, params={"expand": "transitions.fields"})
+        return [_step(each) for each in _objects(answer, "transitions")]
 
     def take(self, id: str, step: Step, fields: Mapping[str, Any]) -> None:
         """Bring the issue into another status; `fields` are those of the transition's screen."""
@@ -127,13 +126,11 @@ class Jira:
 
     def types(self, project: str) -> dict[str, str]:
         """Return the ids of the issue types, without sub-tasks, that we may make in a project, by name."""
-        answer = self._ask(
-            "GET", f"issue/createmeta/{quote(project, safe='')}/issuetypes", params={"maxResults": "200"}
-        )
+        path = f"issue/createmeta/{quote(project, safe='')}/issuetypes"
+        answer = self._ask("GET", path, params={"maxResults": "200"})
         found = _objects(answer, "issueTypes" if "issueTypes" in answer else "values")
-        return {
-            str(each["name"]): str(each.get("id", "")) for each in found if "name" in each and not each.get("subtask")
-        }
+        whole = (each for each in found if "name" in each and not each.get("subtask"))
+        return {str(each["name"]): str(each.get("id", "")) for each in whole}
 
     def screen(self, project: str, type_id: str) -> dict[str, dict[str, Any]]:
         """Return the fields that an issue of a type can be made with, by id."""

@@ -17,7 +17,8 @@ from service_event_checker.text import Notice, cut, platform_name, web_address
 
 SUMMARY_MAX = 255  # UTF-16 units, as Java counts
 TEXT_MAX = 32_000  # of 32,767 (JRACLOUD-68949); for ADF we count the whole JSON, which is the safe side
-SIGNATURE = "Platform Outage Checker"
+SIGNATURE = "Platform Outage Checker"  # + a marker: the last line of each comment of ours
+SIGNED = re.compile(rf"{SIGNATURE} [0-9a-f]{{16}}\W*$")
 # the rows of labels and annotations, and characters of free text, that we try until it fits
 _ROOMS = ((100, 8000), (40, 8000), (20, 4000), (10, 2000), (0, 300))
 _WORD_JOINER = "\u2060"
@@ -67,9 +68,9 @@ def comment(told: Notice, marker: str, write: Writer, *, full: bool = False) -> 
     return _fitting(write, lambda _, room: _comment(told, marker, room, full))
 
 
-def plain(text: str, marker: str, write: Writer) -> Body:
-    """Return a comment of one paragraph, signed."""
-    return write([Paragraph(text), Paragraph(f"{SIGNATURE} {marker}")])
+def made_twice(kept: str, marker: str, write: Writer) -> Body:
+    """Return the comment on a duplicate; `kept` is the address or id of the other."""
+    return write([_named("This was made twice. The same outage goes on in", kept), _signed(marker)])
 
 
 def adf(blocks: Iterable[Block]) -> Body:
@@ -106,8 +107,7 @@ def _description(told: Notice, previous: str, rows: int, room: int) -> Iterator[
         yield Paragraph("", url=told.link)
     yield from _tickets(told)
     if previous:
-        address = web_address(previous)
-        yield Paragraph("It was here before:" if address else f"It was here before: {previous}", url=address)
+        yield _named("It was here before:", previous)
     for title, pairs in (("Labels", told.labels), ("Annotations", told.annotations)):
         if pairs[:rows]:
             yield Paragraph(title, bold=True)
@@ -122,7 +122,17 @@ def _comment(told: Notice, marker: str, room: int, full: bool) -> Iterator[Block
         if told.body:
             yield Paragraph(cut(told.body, room))
         yield from _tickets(told)
-    yield Paragraph(f"{SIGNATURE} {marker}")
+    yield _signed(marker)
+
+
+def _named(text: str, place: str) -> Paragraph:
+    """Name an issue by its address, or by its id where that is all we have."""
+    address = web_address(place)
+    return Paragraph(text, url=address) if address else Paragraph(f"{text} {place}")
+
+
+def _signed(marker: str) -> Paragraph:
+    return Paragraph(f"{SIGNATURE} {marker}")
 
 
 def _tickets(told: Notice) -> Iterator[Block]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,8 +16,9 @@ from pydantic import ValidationError
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Link, Remote, ResolvedBy, Severity, Status, Verb, remote_key
 from service_event_checker.core.ports import Adoptive, Findable, Inbound, Outspoken, Reconcilable, Rehearsing
-from service_event_checker.destinations.jira import REMEMBERED, Adapter, Config
+from service_event_checker.destinations.jira import Adapter, Config
 from service_event_checker.http import Http, HttpError
+from service_event_checker.jira_api.recent import REMEMBERED
 from tests.doubles.jira import Jira
 from tests.factories import NOW, alert, delivery
 
@@ -150,6 +152,17 @@ def test_a_project_without_bugs_gets_tasks_and_is_asked_once(jira):
 
     assert [issue.fields["issuetype"]["name"] for issue in jira.issues.values()] == ["Task", "Task"]
     assert sum("createmeta" in request.path for request in jira.requests) == 1
+
+
+def test_several_issues_at_once_all_become_tasks_where_there_are_no_bugs(jira):
+    jira.types = ["Epic", "Task"]
+    destination = adapter(jira, timeout=10)
+
+    with ThreadPoolExecutor(8) as threads:
+        outages = [another(number) for number in range(8)]
+        list(threads.map(lambda each: destination.deliver(delivery(each, receiver="jira"), each, None), outages))
+
+    assert [issue.fields["issuetype"]["name"] for issue in jira.issues.values()] == ["Task"] * 8
 
 
 @pytest.mark.parametrize(("types", "wanted"), [(["Epic", "Story"], "Bug"), (["Bug", "Task"], "Outage")])
