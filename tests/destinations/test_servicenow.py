@@ -246,9 +246,10 @@ def test_no_text_of_a_vendor_turns_html_on_in_a_journal(desk):
 
 
 def test_endless_words_of_a_source_leave_room_for_the_labels_and_for_our_mark(desk):
+    addresses = {f"tracker-{number}": "https://x.example/" + "a" * 1900 for number in range(3)}
     outage = alert(description="words " * 2000, labels={"pod": "shop-1"})
     link = opened(desk, outage)
-    pay(desk, outage, Verb.UPDATE, link, note="more " * 2000)
+    pay(desk, replace(outage, links=addresses), Verb.UPDATE, link, note="more " * 2000)
 
     assert "pod: shop-1" in only(desk).fields["description"]
     assert (len(only(desk).work_notes[0]) <= 4000, document.is_ours(only(desk).work_notes[0])) == (True, True)
