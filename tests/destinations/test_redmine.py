@@ -107,6 +107,17 @@ def test_what_a_vendor_wrote_shows_as_it_stands(proxy, text):
         assert " ".join(line.split()) in " ".join(shown.split())
 
 
+def test_an_address_in_the_text_is_a_link_as_it_stands(proxy):
+    runbook = "https://runbooks.example/disk_full_(1)"
+    graph = "https://graphs.example/d/a_b?var-pod=shop_1&from=now-1h#top"
+    link = opened(adapter(proxy), alert(description=f"See {graph} or {runbook}", annotations={"graph": graph}))
+
+    shown = Browser(proxy.server).shown(number(link))
+
+    assert shown.count(f'<a class="external" href="{html.escape(graph)}">{html.escape(graph)}</a>') == 2
+    assert runbook in shown  # whole, at least
+
+
 def test_keys_stand_in_the_field_alone_as_soon_as_redmine_was_seen_to_keep_them_there(proxy):
     tickets, outages = adapter(proxy), [alert(fingerprint=str(n), key=f"{n}" * 20) for n in range(3)]
     for outage in outages:
