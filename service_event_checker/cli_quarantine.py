@@ -10,7 +10,6 @@ from flask import Flask
 from service_event_checker import intake, quarantine
 from service_event_checker.cli import table
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.intake import shelf
 from service_event_checker.quarantine import Held
 from service_event_checker.text import duration, line
 from service_event_checker.wiring import Services
@@ -34,19 +33,19 @@ def register(app: Flask, services: Services) -> None:
         if replay:
             raise SystemExit(0 if _replay(services, replay) else 1)
         if discard:
-            gone = quarantine.discard(shelf(services), discard)
+            gone = quarantine.discard(services.store, discard)
             click.echo(f"{discard}: {'deleted' if gone else _NOT_THERE}")
             raise SystemExit(0 if gone else 1)
         if show:
             raise SystemExit(0 if _show(services, show) else 1)
-        held = quarantine.held(shelf(services), limit=LISTED_MAX)
+        held = quarantine.held(services.store, limit=LISTED_MAX)
         rows = [(one.id, one.refusal.route, _age(one), line(one.refusal.error, ERROR_WIDTH)) for one in held]
         click.echo(table(("ID", "ROUTE", "AGE", "ERROR"), rows) if rows else "nothing in quarantine")
 
 
 def _replay(services: Services, wanted: str) -> bool:
     """Take one, or all, the oldest first, as if they came now; say what became of each, return whether all were."""
-    store = shelf(services)
+    store = services.store
     found = quarantine.find(store, wanted)
     chosen = quarantine.held(store, limit=REPLAYED_AT_ONCE)[::-1] if wanted == "all" else [found] if found else []
     if not chosen:
@@ -62,7 +61,7 @@ def _replay(services: Services, wanted: str) -> bool:
 
 
 def _show(services: Services, id: str) -> bool:
-    held = quarantine.find(shelf(services), id)
+    held = quarantine.find(services.store, id)
     click.echo(held.refusal.body if held else f"{id}: {_NOT_THERE}")
     return held is not None
 

@@ -9,14 +9,14 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import structlog
 
 from service_event_checker import quarantine
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.core.model import Alert, Event
-from service_event_checker.core.ports import Inbound, Shelf
+from service_event_checker.core.ports import Inbound
 from service_event_checker.metrics import UNKNOWN_VALUES
 from service_event_checker.quarantine import Held
 from service_event_checker.reconcile_alerts import remember_truncated
@@ -29,7 +29,9 @@ LINES_MAX = 100  # lines of the log for alerts of one message in which nothing c
 ASIDE_MAX = 100  # rejected alerts of one message that are put aside, each by itself
 UNKNOWN = "alertmanager:unknown_severities"  # setting: {word: day of its last mention}
 UNKNOWN_MAX = 20
+WORD_MAX = 40  # characters
 UNKNOWN_FOR = timedelta(days=7)
+ENVELOPE_MAX = 2000  # characters of each of these
 _ENVELOPE = ("version", "groupKey", "externalURL", "receiver")  # what an alert needs of its message to be read again
 
 log = structlog.get_logger()
@@ -67,10 +69,11 @@ def take_alerts(services: Services, payload: Any, intake: str, now: datetime) ->
     if parsed.truncated:
         log.warning("alerts_truncated", intake=intake, receiver=parsed.receiver, left_out=parsed.truncated)
         services.reconcile_soon()
-    _tell(parsed, found, intake, now)
-    _note_unknown(services, parsed.unknown, now)
+    unknown = sorted({line(word, WORD_MAX) for word in parsed.unknown})[:UNKNOWN_MAX]
+    _tell(parsed, found, unknown, intake, now)
+    _note_unknown(services, unknown, now)
     aside = _put_aside(services, payload, parsed.rejected, intake, now)
-    return Taken(len(parsed.events), parsed.rejected, aside, tuple(map(_warning, sorted(parsed.unknown))))
+    return Taken(len(parsed.events), parsed.rejected, aside, tuple(map(_warning, unknown)))
 
 
 def take_talk(services: Services, receiver: str, headers: Mapping[str, str], payload: Any, now: datetime) -> int:
@@ -100,8 +103,12 @@ def replay(services: Services, held: Held, now: datetime) -> int:
     elif held.source == alertmanager.SOURCE:
         taken = take_alerts(services, payload, refused.route, now).accepted
     else:
-        raise InvalidInput("receiver", "it does not say which destination it was meant for")
-    quarantine.discard(shelf(services), held.id)
+        raise InvalidInput(
+            "receiver",
+            "is not named: it might have been meant for several",
+            "Have its sender send it to the address of one",
+        )
+    quarantine.discard(services.store, held.id)
     log.info("replayed", id=held.id, route=refused.route, taken=taken)
     return taken
 
@@ -109,11 +116,6 @@ def replay(services: Services, held: Held, now: datetime) -> int:
 def unknown_severities(services: Services, now: datetime) -> list[str]:
     """Return the words of the last days that no table has, so that a person may mend them. Raises StoreError."""
     return sorted(_noted(services, now))
-
-
-def shelf(services: Services) -> Shelf:
-    """Return where refused bodies lie: the store."""
-    return cast(Shelf, services.store)
 
 
 def _read(receiver: str, destination: Inbound, headers: Mapping[str, str], payload: Any) -> list[Event]:
@@ -127,14 +129,14 @@ def _read(receiver: str, destination: Inbound, headers: Mapping[str, str], paylo
         raise InvalidInput("body", "could not be read", "That is a defect here; the log has it") from None
 
 
-def _tell(parsed: Parsed, found: Mapping[str, Alert], intake: str, now: datetime) -> None:
+def _tell(parsed: Parsed, found: Mapping[str, Alert], unknown: Iterable[str], intake: str, now: datetime) -> None:
     """Log what became of each alert. The pipeline has told what changed; of very many repeats the rest is counted."""
     quiet = [event for event in parsed.events if not _changed(found.get(event.key), now)]
     for event in quiet[:LINES_MAX]:
         _tell_quiet(event, found.get(event.key))
     for refused in parsed.rejected[:LINES_MAX]:
         log.warning("alert_rejected", intake=intake, index=refused.index, error=refused.error)
-    for word in sorted(parsed.unknown):
+    for word in unknown:
         UNKNOWN_VALUES.labels(alertmanager.SOURCE).inc()
         log.warning("unknown_severity", source=alertmanager.SOURCE, severity=word, counts_as="warning")
     log.info(
@@ -187,7 +189,7 @@ def _changed(alert: Alert | None, now: datetime) -> bool:
 
 
 def _warning(word: str) -> str:
-    return f'the severity "{line(word, 40)}" is in no table and counts as warning'
+    return f'the severity "{word}" is in no table and counts as warning'
 
 
 def _put_aside(
@@ -196,10 +198,10 @@ def _put_aside(
     """Put each rejected alert aside as a message of its own; return their ids by place."""
     if not rejected:
         return {}
-    envelope = {name: payload[name] for name in _ENVELOPE if isinstance(payload.get(name), str)}
+    envelope = {name: payload[name][:ENVELOPE_MAX] for name in _ENVELOPE if isinstance(payload.get(name), str)}
     refusals = []
     for refused in rejected[:ASIDE_MAX]:
         body = json.dumps({**envelope, "alerts": [payload["alerts"][refused.index]]}, ensure_ascii=False)
         refusals.append(quarantine.refusal(body.encode(), route=intake, error=refused.error))
-    ids = quarantine.put(shelf(services), alertmanager.SOURCE, refusals, now)
+    ids = quarantine.put(services.store, alertmanager.SOURCE, refusals, now)
     return {refused.index: id for refused, id in zip(rejected, ids, strict=False)}

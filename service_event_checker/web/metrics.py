@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service_event_checker import intake, quarantine
+from service_event_checker import quarantine
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Severity
 from service_event_checker.metrics import REGISTRY
@@ -89,7 +89,7 @@ class StateCollector(Collector):
 
     def _quarantined(self) -> Metric:
         """Count what lies in quarantine, as far as it is read; sources there are names of destinations or ours."""
-        held = quarantine.held(intake.shelf(self._services), limit=state.REFUSED_MAX)
+        held = quarantine.held(self._services.store, limit=state.REFUSED_MAX)
         found = GaugeMetricFamily("poc_quarantined", "Refused bodies, at most 50 are counted", labels=["source"])
         for source, count in sorted(Counter(one.source for one in held).items()):
             found.add_metric([source], count)

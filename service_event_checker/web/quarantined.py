@@ -10,7 +10,7 @@ from flask import Blueprint
 
 from service_event_checker import intake, quarantine
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.intake import NoneUsable, shelf
+from service_event_checker.intake import NoneUsable
 from service_event_checker.quarantine import Held
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
@@ -23,7 +23,7 @@ blueprint = Blueprint("quarantined", __name__, url_prefix="/api/v1/quarantine")
 
 @blueprint.get("")
 def many() -> dict[str, Any]:
-    return {"quarantine": [_summary(held) for held in quarantine.held(shelf(services()), limit=LISTED_MAX)]}
+    return {"quarantine": [_summary(held) for held in quarantine.held(services().store, limit=LISTED_MAX)]}
 
 
 @blueprint.get("/<id>")
@@ -46,13 +46,13 @@ def replay(id: str) -> dict[str, Any]:
 
 @blueprint.delete("/<id>")
 def discard(id: str) -> dict[str, Any]:
-    if not quarantine.discard(shelf(services()), id):
+    if not quarantine.discard(services().store, id):
         raise _unknown()
     return {"discarded": id}
 
 
 def _find(id: str) -> Held:
-    held = quarantine.find(shelf(services()), id)
+    held = quarantine.find(services().store, id)
     if held is None:
         raise _unknown()
     return held

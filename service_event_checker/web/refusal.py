@@ -12,7 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from service_event_checker import quarantine
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.intake import NoneUsable, shelf
+from service_event_checker.intake import NoneUsable
 from service_event_checker.sources.alertmanager import Rejected
 from service_event_checker.web.body import beginning
 from service_event_checker.web.context import services
@@ -53,7 +53,7 @@ def keep(source: str, receiver: str, error: str) -> str | None:
         receiver=receiver,
         headers=request.headers.items(),
     )
-    return next(iter(quarantine.put(shelf(services()), source, [refused], datetime.now(UTC))), None)
+    return next(iter(quarantine.put(services().store, source, [refused], datetime.now(UTC))), None)
 
 
 def rejected(alerts: Sequence[Rejected], ids: Mapping[int, str]) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ from datetime import datetime
 import structlog
 
 from service_event_checker import intake
-from service_event_checker.text import line
 from service_event_checker.web.talkback import is_open_door
 from service_event_checker.wiring import Services
 
@@ -38,4 +37,4 @@ def tell(services: Services) -> None:
 
 def _unknown_severities(services: Services, now: datetime) -> list[str]:
     words = intake.unknown_severities(services, now)
-    return [f'alertmanager: the severity "{line(word, 40)}" is in no table and counts as warning' for word in words]
+    return [f'alertmanager: the severity "{word}" is in no table and counts as warning' for word in words]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from service_event_checker import intake, logs, quarantine
+from service_event_checker import logs, quarantine
 from service_event_checker.core.model import Alert, Delivery, Severity, Slot
 from service_event_checker.core.ports import Query, Store
 from service_event_checker.polling import BACK_OFF_MAX, Watch
@@ -99,7 +99,7 @@ def read(services: Services, now: datetime) -> State:
         receivers=receivers(services),
         dead_letters=letters,
         oldest_waiting_at=store.oldest_waiting(),
-        refused=tuple(quarantine.held(intake.shelf(services), limit=REFUSED_MAX)),
+        refused=tuple(quarantine.held(services.store, limit=REFUSED_MAX)),
         warnings=standing.warnings(services, now),
     )
 

@@ -17,7 +17,6 @@ from werkzeug.test import TestResponse
 
 from service_event_checker.core.model import Alert, Severity, Status, alert_key
 from service_event_checker.core.ports import Query
-from service_event_checker.intake import shelf
 from service_event_checker.quarantine import held
 from service_event_checker.web.alertmanager import BODY_MAX
 from service_event_checker.wiring import Services
@@ -106,7 +105,7 @@ def test_good_alerts_are_not_lost_with_the_bad_ones(client: FlaskClient, service
         (2, "alerts[2].startsAt"),
     ]
     assert {one.fingerprint for one in services.store.open_alerts()} == {"a", "b"}
-    aside = {one.id: json.loads(one.refusal.body) for one in held(shelf(services))}
+    aside = {one.id: json.loads(one.refusal.body) for one in held(services.store)}
     assert [aside[one["quarantined"]]["alerts"] for one in answer.json["rejected"]] == [[poison], [late]]
 
 
@@ -116,7 +115,7 @@ def test_a_message_without_a_usable_alert_is_refused_alert_by_alert(client: Flas
     assert answer.status_code == 422
     details = answer.json["error"]["details"]
     assert [one["index"] for one in details["rejected"]] == [0, 1]
-    assert [one.id for one in held(shelf(services))] == [details["quarantined"]]
+    assert [one.id for one in held(services.store)] == [details["quarantined"]]
 
 
 def test_an_empty_list_of_alerts_is_nothing_wrong(client: FlaskClient) -> None:
@@ -129,7 +128,7 @@ def test_what_is_no_json_is_refused_and_kept(path: str, case: str, client: Flask
     answer = client.post(path, data=MALFORMED[case], content_type="application/json")
 
     assert answer.status_code == 400
-    (kept,) = held(shelf(services))
+    (kept,) = held(services.store)
     assert answer.json["error"]["details"] == {"quarantined": kept.id}
     assert kept.refusal.route == path
 
@@ -214,7 +213,7 @@ def test_without_a_token_only_this_machine_is_heard(client: FlaskClient, service
     answer = post(client, message(), environ_overrides=AWAY)
 
     assert (answer.status_code, answer.json["error"]["details"]) == (403, {"set": "WEBHOOK_TOKEN"})
-    assert held(shelf(services)) == []
+    assert held(services.store) == []
     assert services.store.open_alerts() == []
 
 
@@ -251,6 +250,15 @@ def test_an_unknown_severity_is_a_warning_for_all_to_see(client: FlaskClient, se
     assert 'poc_unknown_values_total{checker="alertmanager"}' in client.get("/metrics").text
 
 
+def test_a_flood_of_unknown_severities_fills_neither_answer_nor_page(client: FlaskClient, services: Services) -> None:
+    labels = [{"alertname": "x", "severity": f"{number:04}" + "x" * 1000} for number in range(200)]
+
+    answer = post(client, {"alerts": [{"status": "firing", "labels": each} for each in labels]})
+
+    assert (answer.json["accepted"], len(answer.json["warnings"])) == (200, 20)
+    assert len(services.store.setting("alertmanager:unknown_severities") or "") < 2000
+
+
 def test_the_page_and_the_metrics_count_what_was_refused(client: FlaskClient) -> None:
     assert "Refused" not in client.get("/").text
 
@@ -272,7 +280,7 @@ def test_a_body_of_eight_mebibytes_is_taken_and_one_byte_more_is_not(client: Fla
 
     assert status(fits) == 200
     assert status(fits + b" ") == 413
-    (kept,) = held(shelf(services))
+    (kept,) = held(services.store)
     assert kept.refusal.cut
     assert fits.decode().startswith(kept.refusal.body)
 

@@ -28,7 +28,6 @@ from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Alert, Event, EventStatus, Kind, Link, Status, remote_key
 from service_event_checker.core.ports import Query, Settled
 from service_event_checker.destinations.console import Adapter as Console
-from service_event_checker.intake import shelf
 from service_event_checker.web.talkback import BODY_MAX, KINDS
 from service_event_checker.wiring import Services
 from tests.factories import event
@@ -90,7 +89,7 @@ def now_is(services: Services, alert: Alert) -> Status:
 
 
 def kept(services: Services) -> list[quarantine.Held]:
-    return quarantine.held(shelf(services))
+    return quarantine.held(services.store)
 
 
 @pytest.fixture
@@ -257,6 +256,16 @@ def test_of_several_that_cannot_sign_the_address_must_say_which(make_app: MakeAp
     assert "/hooks/redmine/<red|black>" in answer.json["error"]["message"]
     assert post(client, "/pd-webhook", incident()).status_code == 202
     assert {one.source for one in kept(app.extensions["services"])} == {"redmine", "pagerduty"}
+
+
+def test_a_replay_does_not_guess_which_of_several_was_meant(make_app: MakeApp) -> None:
+    app = make_app(config(red=REDMINE, black=REDMINE), **KEYS)
+    services: Services = app.extensions["services"]
+    post(app.test_client(), "/hooks/redmine", {})
+    (one,) = kept(services)
+
+    with pytest.raises(InvalidInput, match="several"):
+        intake.replay(services, one, datetime.now(UTC))
 
 
 def put_to_work(item: int) -> dict[str, Any]:
