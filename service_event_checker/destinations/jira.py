@@ -306,7 +306,7 @@ class Adapter:
             self._jira.comment(id, body())
 
     def _close(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
-        """Say first, then close: many workflows let nobody comment on what is closed."""
+        """Say first, then close: some workflows let nobody comment on what is closed."""
         issue = self._jira.get(link.external_id)
         if issue.category != DONE:
             self._say(delivery, alert, issue.id)
