@@ -148,7 +148,7 @@ def _labels(labels: Any, where: str) -> dict[str, str]:
         if not isinstance(value, str):
             raise InvalidInput(f"{where}.{name[:_NAME_MAX]}", "is no text", "Put the value in quotes")
     found = {name: value for name, value in labels.items() if name and value}
-    if not found.get(NAME, "").strip():
+    if not found.get(NAME, "").replace("\0", "").strip():
         raise InvalidInput(f"{where}.{NAME}", "is missing or empty", "It says what the alert is")
     return found
 

@@ -220,7 +220,7 @@ def test_an_unknown_severity_counts_as_warning_and_is_told() -> None:
         (alert(labels=["alertname"]), "alerts[0].labels"),
         (alert(labels={"instance": "x"}), "alerts[0].labels.alertname"),
         (alert(labels={"alertname": ""}), "alerts[0].labels.alertname"),
-        (alert(labels={"alertname": " "}), "alerts[0].labels.alertname"),
+        (alert(labels={"alertname": " \0"}), "alerts[0].labels.alertname"),
         (alert(labels={"alertname": "x", "port": 80}), "alerts[0].labels.port"),
         (alert(labels={"alertname": None}), "alerts[0].labels.alertname"),
         (alert(annotations="none"), "alerts[0].annotations"),
@@ -315,6 +315,7 @@ def test_any_json_is_taken_or_refused_and_all_of_it_is_accounted_for(body: Any) 
 
     assert len(found.events) + len(found.rejected) == len(body["alerts"])
     assert [clean(event) for event in found.events] == list(found.events)
+    assert all(event.title for event in found.events)
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="SAMPLES_DIR names no folder with recorded payloads")
