@@ -74,12 +74,12 @@ def _of_field(keyed: Keyed, wanted: Wanted) -> Iterator[str]:
     if not wanted.custom_field:
         return
     keyed.look_for_field()
-    if not keyed.field:
+    if not keyed.field and keyed.seen:
         yield (
             f'No issue in Redmine shows a custom field "{wanted.custom_field}": our keys stand in the subjects.'
             " Make a text field of that name for the tracker, and let it be used as a filter"
         )
-    elif not keyed.is_filter():
+    elif keyed.field and not keyed.is_filter():
         yield f'Redmine does not search by the custom field "{wanted.custom_field}": let it be used as a filter'
 
 

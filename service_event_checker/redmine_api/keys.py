@@ -70,6 +70,8 @@ class Keyed:
         self.field = int(self._wanted) if self._wanted.isascii() and self._wanted.isdigit() else 0
         #: whether an issue was seen that has keys in the field; else they must stand in the subject too
         self.proven = False
+        #: whether an issue was seen at all; before the first one nobody can tell what there is
+        self.seen = False
 
     def value(self, key: str, alert_key: str) -> list[dict[str, Any]]:
         """Return what the field is to hold, as the API's `custom_fields`; empty without a field."""
@@ -100,6 +102,7 @@ class Keyed:
 
     def learn(self, issue: Issue) -> None:
         """See whether an issue has our field, and keys in it."""
+        self.seen = True
         for id, (name, value) in issue.custom_fields.items():
             if self._wanted and self._wanted in (str(id), name.lower()):
                 self.field = id

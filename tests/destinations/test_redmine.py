@@ -443,9 +443,10 @@ def test_a_stock_redmine_with_the_settings_as_given_names_what_differs(proxy):
     assert "5 Closed" in told
 
 
-def test_settings_that_fit_give_no_warning(proxy):
-    proxy.server.create(proxy.project, "shows the custom fields")
+def test_settings_that_fit_give_no_warning_before_the_first_issue_or_after(proxy):
+    assert adapter(proxy).warnings() == []
 
+    proxy.server.create(proxy.project, "shows the custom fields")
     assert adapter(proxy).warnings() == []
 
 
