@@ -39,18 +39,21 @@ from service_event_checker.jira_api.workflow import DONE, IN_PROGRESS, Step
 from service_event_checker.text import Notice, notice
 
 ADAPTATIONS = 3  # creates of one issue: without a priority, or of another type, where Jira does not know ours
+_SITES = (".atlassian.net", ".jira.com")
+_GATEWAY = "api.atlassian.com"  # takes tokens with scopes, at /ex/jira/<cloud id>
 _OWN_FIELDS = frozenset({"project", "issuetype", "summary", "description", "labels"})
 
 log = structlog.get_logger()
 
 
 class Config(DestinationConfig):
-    """`url` is the site's address; `token` an API token, or without `email` a personal access token (Server).
+    """`url` is where the API is asked, `site` where people open issues if that is another address. `token` is an API
+    token, or without `email` a personal access token (Server) or a service account's (Cloud).
 
-    `api` is cloud for *.atlassian.net and server elsewhere. Where the project has no Bug, a Task is made. `priorities`
-    are names by severity, `labels` are put beside ours, `fields` are set on creation, by id. `close_transition` names
-    a transition, or the status it leads to, where several end an issue; `resolution` is given where its screen asks.
-    `webhook_secret` is that of Jira's webhook. `settle`: how long Cloud's search may lag.
+    `api` is cloud for Atlassian's hosts and server elsewhere. Where the project has no Bug, a Task is made.
+    `priorities` are names by severity, `labels` are put beside ours, `fields` are set on creation, by id.
+    `close_transition` names a transition, or the status it leads to, where several end an issue; `resolution` is given
+    where its screen asks. `webhook_secret` is that of Jira's webhook. `settle`: how long Cloud's search may lag.
     """
 
     SETTLE: ClassVar[timedelta] = timedelta(seconds=180)
@@ -72,6 +75,7 @@ class Config(DestinationConfig):
     email: str = ""
     token: SecretStr | None = None
     webhook_secret: SecretStr | None = None
+    site: str = ""
     api: Api | None = None
     issue_type: str = "Bug"
     priorities: Mapping[Severity, str] = Field(
@@ -87,7 +91,7 @@ class Config(DestinationConfig):
     close_transition: str = ""
     resolution: str = ""
 
-    @field_validator("url")
+    @field_validator("url", "site")
     @classmethod
     def _address(cls, url: str) -> str:
         url = url.strip().rstrip("/")
@@ -118,13 +122,17 @@ class Config(DestinationConfig):
         return fields
 
     def lacks(self) -> str:
-        """Jira Cloud takes an API token together with the e-mail address of its account only."""
-        alone = self.which_api() == "cloud" and bool(self.url) and not self.email
-        return "JIRA_EMAIL is not set: Jira Cloud takes an API token with its account's e-mail address" if alone else ""
+        """At a site's own address, Jira Cloud takes an API token together with its account's e-mail address only."""
+        if self.email or not self._host().endswith(_SITES):
+            return ""
+        return "JIRA_EMAIL is not set: Jira Cloud takes an API token with its account's e-mail address"
 
     def which_api(self) -> Api:
-        host = urlsplit(self.url).hostname or ""
-        return self.api or ("cloud" if host.endswith((".atlassian.net", ".jira.com")) else "server")
+        atlassian = self._host() == _GATEWAY or self._host().endswith(_SITES)
+        return self.api or ("cloud" if atlassian else "server")
+
+    def _host(self) -> str:
+        return urlsplit(self.url).hostname or ""
 
 
 class Adapter:
@@ -137,7 +145,8 @@ class Adapter:
         self.name = name
         self.config = config
         api = config.which_api()
-        self._jira = Jira(config.url, api, config.email, secret(config.token), config.timeout.total_seconds())
+        timeout = config.timeout.total_seconds()
+        self._jira = Jira(config.url, api, config.email, secret(config.token), timeout, site=config.site)
         self._write: document.Writer = document.adf if api == "cloud" else document.wiki
         self._type = config.issue_type
         self._unknown_priorities: frozenset[str] = frozenset()

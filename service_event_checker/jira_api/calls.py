@@ -65,17 +65,18 @@ class Refused(DeliveryError):
 class Jira:
     """The issues of one site. Every method raises DeliveryError. Safe for several threads.
 
-    `me`: the ids and names of the account whose key we use, as far as Jira has told them by now.
+    `site`: where people open an issue, if that is not where the API is asked. `me`: the ids and names of the account
+    whose key we use, as far as Jira has told them by now.
     """
 
-    def __init__(self, url: str, api: Api, email: str, token: str, timeout: float) -> None:
+    def __init__(self, url: str, api: Api, email: str, token: str, timeout: float, *, site: str = "") -> None:
         pair = base64.b64encode(f"{email}:{token}".encode()).decode()
         self._secrets = tuple(secret for secret in (pair, token) if secret)
         headers = {"Authorization": f"Basic {pair}" if email else f"Bearer {token}", "Accept": "application/json"}
         self._http = Http(url, headers=headers, timeout=timeout, max_bytes=BODY_MAX)
         self._cloud = api == "cloud"
         self._root = f"rest/api/{3 if self._cloud else 2}"
-        self._home = without_credentials(url).rstrip("/")
+        self._home = without_credentials(site or url).rstrip("/")
         self.me: frozenset[str] = frozenset()
 
     def address(self, key: str) -> str:

@@ -103,6 +103,7 @@ def test_an_issue_says_what_a_person_needs(jira):
     [
         ({"url": "https://example.atlassian.net/"}, "cloud"),
         ({"url": "https://example.jira.com"}, "cloud"),
+        ({"url": "https://api.atlassian.com/ex/jira/11111111-2222-3333-4444-555555555555"}, "cloud"),
         ({"url": "https://jira.example.com/jira"}, "server"),
         ({"url": "https://jira.example.com", "api": "cloud"}, "cloud"),
         ({"url": "https://atlassian.net.evil.example"}, "server"),
@@ -116,6 +117,7 @@ def test_a_cloud_without_an_email_address_is_off_and_a_server_is_not():
     assert "JIRA_EMAIL" in Config(url="https://example.atlassian.net", token="t", project="OPS").lacks()
     assert Config(url="https://example.atlassian.net", token="t", project="OPS", email="a@example.com").lacks() == ""
     assert Config(url="https://jira.example.com", token="t", project="OPS").lacks() == ""
+    assert Config(url="https://api.atlassian.com/ex/jira/1", token="t", project="OPS").lacks() == ""
 
 
 def test_a_server_takes_a_password_too():
@@ -127,10 +129,18 @@ def test_a_server_takes_a_password_too():
     assert jira.requests[-1].headers["Authorization"].startswith("Basic ")
 
 
+def test_people_open_an_issue_at_the_site_where_the_api_is_asked_elsewhere(jira):
+    made = opened(jira, alert(), site="https://example.atlassian.net/")
+
+    assert made.url == "https://example.atlassian.net/browse/OPS-1"
+    assert adapter(jira, site="https://example.atlassian.net").look("10001").url == made.url
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"url": "jira.example.com"},
+        {"site": "javascript:alert(1)"},
         {"project": 'OPS" OR project = "HR'},
         {"project": "Operations team"},
         {"labels": ["two words"]},
