@@ -57,12 +57,19 @@ def breakable_azurite(tmp_path: Path) -> Iterator[Azurite]:
 
 
 @pytest.fixture
-def start_alertmanager(
-    end_of_test: ExitStack, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Alertmanager]:
-    """Start an Alertmanager of the test's own, given the text of its configuration; it ends with the test."""
+def start_alertmanager(end_of_test: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Alertmanager]:
+    """Start an Alertmanager of the test's own, given the text of its configuration; it ends with the test.
+
+    `port`: the one to listen on, where others have to know it beforehand.
+    """
     require(ALERTMANAGER)
-    return lambda config: _start(Alertmanager(tmp_path_factory.mktemp("alertmanager"), config), end_of_test)
+
+    def start(config: str, port: int = 0) -> Alertmanager:
+        made = Alertmanager(tmp_path_factory.mktemp("alertmanager"), config)
+        made.port = port
+        return _start(made, end_of_test)
+
+    return start
 
 
 @pytest.fixture
