@@ -31,7 +31,7 @@ from service_event_checker.core.model import (
 )
 from service_event_checker.core.ports import Adoptive, Findable, Inbound, Outspoken, Reconcilable, Rehearsing
 from service_event_checker.destinations.pagerduty import Adapter, Config
-from service_event_checker.pagerduty_api import own_user
+from service_event_checker.pagerduty_api import incidents, own_user
 from tests.doubles.base import Fault
 from tests.doubles.pagerduty import ALICE, BOB, BOT, SECRET, SERVICE, TOKEN, PagerDuty
 from tests.factories import NOW, alert, delivery
@@ -48,7 +48,7 @@ def pager() -> Iterator[PagerDuty]:
 
 
 def adapter(pager: PagerDuty, **changes: Any) -> Adapter:
-    given = {"url": pager.url, "token": pager.token, "service_id": SERVICE, "timeout": 1, "webhook_secret": SECRET}
+    given = {"url": pager.url, "token": pager.token, "service_id": SERVICE, "timeout": 5, "webhook_secret": SECRET}
     known = {"email": "bot@example.com", "user": BOT}
     return Adapter("pagerduty", Config(**{**given, **known, **changes}), background=lambda task: task())
 
@@ -457,6 +457,15 @@ def test_a_list_that_never_holds_still_is_an_error_and_not_half_a_list(pager):
         adapter(pager).open_objects()
 
 
+def test_more_than_pagerduty_lists_is_an_error_and_not_half_a_list(pager, monkeypatch):
+    for number in range(101):
+        pay(pager, alert(fingerprint=str(number)))
+    monkeypatch.setattr(incidents, "LISTED_MAX", 150)
+
+    with pytest.raises(DeliveryError):
+        adapter(pager).open_objects()
+
+
 def test_the_status_says_who_and_when(pager):
     link = pay(pager, alert())
     firing = adapter(pager).look(link.external_id)
@@ -495,12 +504,16 @@ def test_an_acknowledgement_that_timed_out_shows_when_it_did(pager):
     assert freed.at - taken.at >= timedelta(minutes=29)
 
 
-def test_a_person_who_also_took_it_is_named_before_the_automation_user(pager):
+def test_of_several_who_took_it_the_last_is_named_but_people_before_the_automation_user(pager):
     link = pay(pager, alert())
-    pager.person_acknowledges(link.external_id, ALICE)
-    pager.person_acknowledges(link.external_id, BOT)
+    for minutes, user in enumerate((ALICE, BOB, BOT)):
+        pager.now = lambda minutes=minutes: NOW + timedelta(minutes=minutes)
+        pager.person_acknowledges(link.external_id, user)
 
-    assert adapter(pager).look(link.external_id).actor == "Alice Archer"
+    taken = adapter(pager).look(link.external_id)
+
+    assert taken
+    assert (taken.actor, taken.at) == ("Bob Builder", NOW + timedelta(minutes=1))
 
 
 def test_an_incident_that_is_gone_is_none_and_one_that_cannot_be_read_is_not(pager):
@@ -542,6 +555,16 @@ def test_of_two_the_younger_is_retired_once_with_a_note_that_names_the_elder(pag
     assert (retired.status, len(retired.notes)) == ("resolved", 1)
     assert kept.url in retired.contents[0]
     assert pager.incidents[kept.external_id].status == "triggered"
+
+
+def test_one_that_a_person_has_resolved_needs_no_retiring(pager):
+    kept, twice = pay(pager, alert()), pay(pager, alert(fingerprint="2"))
+    pager.person_resolves(twice.external_id)
+    first, second = (Remote(external_id=e.external_id, remote_key="ab", status=Status.FIRING) for e in (kept, twice))
+
+    adapter(pager).retire(second, first)
+
+    assert pager.incidents[twice.external_id].contents == []
 
 
 def test_a_rehearsal_says_what_would_be_paged_and_sends_nothing(pager):
@@ -697,6 +720,12 @@ def test_an_incident_that_carries_somebody_elses_key_is_dropped(pager):
     assert len(adapter(pager).parse({}, {"event": told_event("incident.acknowledged", data)})) == 1
 
 
+def test_a_note_without_words_is_none(pager):
+    data = {"id": "PN1", "type": "incident_note", "incident": {"id": "Q1"}, "content": " \n", "trimmed": False}
+
+    assert adapter(pager).parse({}, {"event": told_event("incident.annotated", data)}) == []
+
+
 def test_a_trimmed_note_says_that_there_is_more(pager):
     data = {"id": "PN1", "type": "incident_note", "incident": {"id": "Q1"}, "content": "a long story", "trimmed": True}
 
@@ -745,7 +774,7 @@ JSON = st.recursive(
 KINDS = st.sampled_from(["incident.acknowledged", "incident.annotated", "incident.reopened", "pagey.ping"]) | JSON
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(whole=JSON, kind=KINDS, data=JSON, agent=JSON, at=JSON)
 def test_any_json_is_read_or_refused_and_nothing_else(whole, kind, data, agent, at):
     by = Adapter("pagerduty", Config(token=TOKEN, email="bot@example.com", user=BOT))

@@ -38,9 +38,9 @@ class Bridge:
     ) -> None:
         self.clock, self.ops, self.pager = Clock(), ops, pager
         ops.clock, pager.now = lambda: self.clock().timestamp(), self.clock
-        made = {"url": pager.url, "token": TOKEN, "service_id": SERVICE, "webhook_secret": SECRET, "timeout": 2}
+        made = {"url": pager.url, "token": TOKEN, "service_id": SERVICE, "webhook_secret": SECRET, "timeout": 10}
         self.sides: dict[str, Any] = {
-            "opsgenie": opsgenie.Adapter("opsgenie", opsgenie.Config(url=ops.url, token=KEY, timeout=2)),
+            "opsgenie": opsgenie.Adapter("opsgenie", opsgenie.Config(url=ops.url, token=KEY, timeout=10)),
             "pagerduty": pagerduty.Adapter("pagerduty", pagerduty.Config(**made, email="bot@example.com", user=user)),
         }
         rule = Rule("page", parse('source="opsgenie"'), ("pagerduty",))
