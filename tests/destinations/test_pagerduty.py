@@ -313,6 +313,16 @@ def test_an_update_of_what_a_person_has_resolved_is_only_noted(pager):
     assert [request.method for request in pager.requests].count("PUT") == 0
 
 
+def test_a_long_note_is_cut_and_still_known_as_ours(pager):
+    link = pay(pager, alert())
+    for attempt in range(2):
+        pay(pager, alert(description="long " * 2000), Verb.UPDATE, link, attempts=attempt)
+
+    (note,) = the_incident(pager).contents
+    assert len(note) < 5100
+    assert heard(pager, adapter(pager, user="Somebody Else")) == []
+
+
 def test_two_different_notes_are_both_told(pager):
     link = pay(pager, alert())
     for revision, note in ((2, "first"), (3, "second")):
