@@ -86,13 +86,21 @@ class Keyed:
         return self._found(alert_key, {"description": f"~poc-{checked(alert_key)}"}, {"status_id": "o"})
 
     def all_open(self) -> list[Issue]:
-        """Return all open issues with a remote key, the oldest first. Raises DeliveryError."""
+        """Return all open issues with a remote key, the oldest first. Raises DeliveryError.
+
+        Who copies one of ours in Redmine copies its key: what another user made of it later is not ours.
+        """
         self.look_for_field()
         wide = {**self._project, "status_id": "o"}
         by_field = self._issues.all_of({**wide, f"cf_{self.field}": "*"}) if self.field else []
         listed = [*by_field, *self._issues.all_of({**wide, "subject": "~[poc-"})]
-        ours = {issue.id: issue for issue in listed if remote_key(issue)}
-        return [ours[id] for id in sorted(ours)]
+        keyed = {issue.id: issue for issue in listed if remote_key(issue)}
+        authors: dict[str, int | None] = {}
+        ours = []
+        for _, issue in sorted(keyed.items()):
+            if authors.setdefault(remote_key(issue), issue.author_id) == issue.author_id:
+                ours.append(issue)
+        return ours
 
     def look_for_field(self) -> None:
         """Learn from the newest issue of our tracker, as long as there is something to learn."""

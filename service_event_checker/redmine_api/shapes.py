@@ -52,7 +52,7 @@ class Issue:
     description: str
     status: IssueStatus
     tracker_id: int | None
-    priority_id: int | None
+    author_id: int | None
     custom_fields: Mapping[int, tuple[str, str]]
     created_at: datetime | None
     updated_on: str
@@ -80,7 +80,7 @@ def issue(value: Any, where: str = "issue") -> Issue:
         description=_text(fields.get("description")),
         status=status(fields.get("status"), f"{where}.status"),
         tracker_id=_id_of(fields.get("tracker")),
-        priority_id=_id_of(fields.get("priority")),
+        author_id=_id_of(fields.get("author")),
         custom_fields=_custom_fields(fields, where),
         created_at=_moment(fields.get("created_on")),
         updated_on=_text(fields.get("updated_on")),

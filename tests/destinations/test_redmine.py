@@ -8,9 +8,11 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -404,6 +406,40 @@ def test_open_issues_are_listed_over_pages_and_only_ours(proxy, monkeypatch):
     proxy.server.create(proxy.project, "a stranger", custom_fields=[field])
 
     assert [each.external_id for each in tickets.open_objects()] == made
+
+
+def test_a_persons_copy_of_our_issue_is_the_persons(proxy):
+    tickets = adapter(proxy)
+    link = opened(tickets, alert())
+    (ours,) = proxy.made
+    fields = [{"id": each["id"], "value": each["value"]} for each in ours["custom_fields"]]
+    proxy.server.create(proxy.project, ours["subject"], description=ours["description"], custom_fields=fields)
+
+    assert [each.external_id for each in tickets.open_objects()] == [link.external_id]
+    for found in (tickets.find(link.remote_key), tickets.find_open(alert().key)):
+        assert found
+        assert found.external_id == link.external_id
+
+
+def test_with_every_fifth_call_failing_each_alert_has_one_issue_that_ends_once(proxy):
+    tickets = adapter(proxy)
+    proxy.chaos(0.2, seed=4)
+    outages = [alert(key=f"{n:x}" * 20) for n in range(10)]
+
+    for each in outages:
+        find = partial(tickets.find, remote_key(each.key, 1))
+        persistent(partial(closed, tickets, each, persistent(find, partial(opened, tickets, each))))
+
+    proxy.chaos(0)
+    assert [issue["status"]["is_closed"] for issue in proxy.made] == [True] * len(outages)
+    assert sum("Resolved after" in note for note in proxy.notes) == len(outages)
+
+
+def persistent(*ways: Callable[[], Link | None]) -> Link:
+    """Go these ways in turn, until one gives a link, and from the first again after a failure: as the outbox does."""
+    while True:
+        with suppress(DeliveryError):
+            return next(link for way in ways if (link := way()))
 
 
 def test_one_issue_is_looked_at_in_any_state(proxy):
