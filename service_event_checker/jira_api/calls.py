@@ -169,8 +169,10 @@ class Jira:
                 raise DeliveryError(Reason.GARBAGE, "the answer to a search has no total")
             yield [_issue(each) for each in found]
             start += len(found)
-            if start >= total or not found:
+            if start >= total:
                 return
+            if not found:
+                raise DeliveryError(Reason.GARBAGE, f"a search broke off at {start} of {total}")
         raise DeliveryError(Reason.TOO_LARGE, f"a search gave more than {SEARCH_PAGES} pages")
 
     def _ask(

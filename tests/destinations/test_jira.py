@@ -19,6 +19,7 @@ from service_event_checker.core.ports import Adoptive, Findable, Inbound, Outspo
 from service_event_checker.destinations.jira import Adapter, Config
 from service_event_checker.http import Http, HttpError
 from service_event_checker.jira_api.recent import REMEMBERED
+from tests.doubles.base import Answer
 from tests.doubles.jira import Jira
 from tests.factories import NOW, alert, delivery
 
@@ -548,6 +549,59 @@ def test_a_list_that_breaks_off_is_no_list(jira):
     jira.script.append(next(fault for fault in jira.FAULTS if fault.value == "500"))
 
     assert refusal(destination.open_objects).reason is Reason.SERVER_ERROR
+
+
+def test_a_search_that_never_ends_is_given_up(jira):
+    page = {"issues": [], "nextPageToken": "again", "isLast": False, "total": 10**9}
+    jira.odd = {
+        "/search/jql": Answer.json(page),
+        "/search": Answer.json({**page, "issues": [{"id": "1", "key": "A-1"}]}),
+    }
+
+    assert refusal(adapter(jira).open_objects).reason is Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize("value", [{"issues": None, "total": 0}, {"issues": {}}, [], {"issues": [{"key": "OPS-1"}]}])
+def test_a_list_that_is_none_is_not_an_empty_one(jira, value):
+    jira.odd = {"/search/jql": Answer.json(value), "/search": Answer.json(value)}
+
+    error = refusal(adapter(jira).open_objects)
+
+    assert (error.reason, error.permanent) == (Reason.GARBAGE, False)
+
+
+@pytest.mark.parametrize("value", [{"issues": [], "total": "0"}, {"issues": [], "total": 3}])
+def test_a_list_of_a_server_that_does_not_hold_its_total_is_none(value):
+    with Jira(api="server") as jira:
+        jira.odd = {"/search": Answer.json(value)}
+
+        assert refusal(adapter(jira).open_objects).reason is Reason.GARBAGE
+
+
+@pytest.mark.parametrize("value", [[], {}, {"id": 10001, "key": "OPS-1"}])
+def test_an_issue_that_is_none_is_not_gone(jira, value):
+    jira.odd = {"/10001": Answer.json(value)}
+
+    error = refusal(adapter(jira).look, "10001")
+
+    assert (error.reason, error.permanent) == (Reason.GARBAGE, False)
+
+
+def test_a_single_sign_on_in_front_of_it_is_no_answer(jira):
+    jira.odd = {"/issue": Answer(302, b"", {"Location": "https://login.example.com/"})}
+
+    error = refusal(opened, jira, alert())
+
+    assert (error.reason, error.permanent) == (Reason.UNAUTHORIZED, False)
+
+
+def test_a_refusal_without_words_is_told_by_its_number(jira):
+    jira.odd = {"/issue": Answer(422, b"<html>", {"Content-Type": "text/html"})}
+
+    error = refusal(opened, jira, alert())
+
+    assert error.permanent
+    assert "HTTP 422" in str(error)
 
 
 @pytest.mark.parametrize(

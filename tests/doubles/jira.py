@@ -96,13 +96,15 @@ class Issue:
 
 
 class Jira(Double):
-    """`search_lag`: seconds on `clock` until a search shows a change. `demands_resolution`: closing needs one.
+    """`search_lag`: seconds on `clock` until a search shows a change; `shows_now`: what it finds, it shows as it is now.
 
-    `strangers`: a wrong key is no 401 but makes a stranger, who is shown nothing, as in Cloud. `page`: how many issues
-    a page of a search holds. `post_function`: the status that any transition to Done ends in after all. `meanwhile`:
-    the status that a person sets just before a transition of ours. `busy`: so many changes are answered with 409.
-    `screens`: what is known of further fields of a transition's screen, by the transition's id. `shows_now`: a search
-    that lags shows what it finds as it is now. `names_callers`, `tells_strangers`: headers that say who we are, or not.
+    `page`: how many issues a page of a search holds. `demands_resolution`: closing needs one. `screens`: what is known
+    of further fields of a transition's screen, by the transition's id. `post_function`: the status that any transition
+    to Done ends in after all. `meanwhile`: the status that a person sets just before a transition of ours. `busy`: so
+    many changes are answered with 409. `odd`: answers in place of the right ones, by the end of the path.
+
+    `strangers`: a wrong key is no 401 but makes a stranger, who is shown nothing, as in Cloud; `tells_strangers`: with a
+    header that says so. `names_callers`: whether answers name the caller. `captcha`: it wants one.
     """
 
     def __init__(self, port: int = 0, *, api: str = "cloud", project: str = "OPS") -> None:
@@ -123,6 +125,7 @@ class Jira(Double):
         self.busy = 0
         self.screens: dict[str, dict[str, Any]] = {}
         self.shows_now = False
+        self.odd: dict[str, Answer] = {}
         self.names_callers = True
         self.tells_strangers = False
         self.echo_credentials = False
@@ -210,6 +213,8 @@ class Jira(Double):
 
     def handle(self, request: Request) -> Answer:
         known = self._known(request)
+        if odd := next((odd for end, odd in self.odd.items() if request.path.endswith(end)), None):
+            return odd
         if not known and (not self.strangers or request.path.endswith("/myself")):
             return self._unknown()
         try:
