@@ -96,15 +96,15 @@ class Issue:
 
 
 class Jira(Double):
-    """`search_lag`: seconds on `clock` until a search shows a change; `shows_now`: what it finds, it shows as it is now.
+    """`search_lag`: seconds on `clock` until a search shows a change; `shows_now`: it shows what it finds as of now.
 
     `page`: how many issues a page of a search holds. `demands_resolution`: closing needs one. `screens`: what is known
     of further fields of a transition's screen, by the transition's id. `post_function`: the status that any transition
     to Done ends in after all. `meanwhile`: the status that a person sets just before a transition of ours. `busy`: so
     many changes are answered with 409. `odd`: answers in place of the right ones, by the end of the path.
 
-    `strangers`: a wrong key is no 401 but makes a stranger, who is shown nothing, as in Cloud; `tells_strangers`: with a
-    header that says so. `names_callers`: whether answers name the caller. `captcha`: it wants one.
+    `strangers`: a wrong key is no 401 but makes a stranger, who is shown nothing, as in Cloud; `tells_strangers`: by
+    a header that says so. `names_callers`: whether answers name the caller. `captcha`: it wants one.
     """
 
     def __init__(self, port: int = 0, *, api: str = "cloud", project: str = "OPS") -> None:
