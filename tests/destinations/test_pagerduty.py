@@ -99,6 +99,15 @@ def test_an_incident_says_what_a_person_needs_at_night(pager):
     assert link.url == f"https://example.pagerduty.com/incidents/{made.id}"
 
 
+def test_endless_details_are_cut_behind_what_matters(pager):
+    labels = {f"label-{number}": "x" * 500 for number in range(100)}
+    pay(pager, alert(labels=labels, annotations=labels))
+
+    details = the_incident(pager).details
+    assert len(details) == 16_000
+    assert alert().internal_id in details[:500]
+
+
 def test_nobody_is_assigned_so_that_the_escalation_policy_pages(pager):
     pay(pager, alert())
 

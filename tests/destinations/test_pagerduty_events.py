@@ -138,7 +138,15 @@ def test_an_end_that_is_no_close_sends_nothing(pager, how):
 
 def test_endless_text_is_cut_to_what_is_taken(pager):
     much = {f"label-{number}": "\u0001é" * 2000 for number in range(100)}
-    pay(pager, alert(title="x" * 5000, description="é\n" * 20_000, labels={**much, "component": "y" * 9000}))
+    pay(
+        pager,
+        alert(
+            title="x" * 5000,
+            description="é\n" * 20_000,
+            labels={**much, "component": "y" * 9000},
+            annotations={f"the {n}": v for n, v in much.items()},
+        ),
+    )
 
     assert pager.refused == []
     assert len(pager.requests[-1].body) < 512 * 1024
