@@ -105,13 +105,23 @@ def test_two_instances_on_one_store_poll_each_page_once_and_tell_once(tmp_path: 
     assert len(slack.roots()) == 1
 
 
-def test_the_demo_shows_an_outage_from_its_beginning_to_its_end() -> None:
+def test_the_demo_shows_an_outage_an_alert_and_a_page_from_beginning_to_end() -> None:
     command = [sys.executable, "-m", "tests.doubles.world", "--once", "--beat", "0.1", "--port", "0"]
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 message(s) in Slack, 1 work item(s), nothing twice." in done.stdout
+    _, outage, alert, page = done.stdout.split("\n— ")
+    assert in_order(outage, "— New", "✅ Resolved", "— Closed", "1 message in Slack, 1 work item.")
+    assert in_order(alert, "fires", "happens — New", "again", "is over", "happens — Closed", "1 work item")
+    assert in_order(
+        page,
+        *("Opsgenie, alert 1:", "— open", "PagerDuty, incident 1:", "— triggered"),
+        *("PagerDuty, incident 1:", "— acknowledged", "— open, acknowledged", "Acknowledged by Alice Archer"),
+        *("PagerDuty, note 1", "Opsgenie, note 2", "Note from Alice Archer: The provider confirms it"),
+        *("— closed", "PagerDuty, note 2 on incident 1, by Automation", "dana@example.com", "— resolved"),
+        "1 incident, 2 notes there, 2 in Opsgenie",
+    )
 
 
 def test_python_app_py_serves_too(tmp_path: Path) -> None:
@@ -124,6 +134,15 @@ def test_python_app_py_serves_too(tmp_path: Path) -> None:
     product.stop()
 
     assert status == "ok"
+
+
+def in_order(text: str, *words: str) -> bool:
+    """Whether each of the words stands in the text, behind the one before it."""
+    rest = text
+    for word in words:
+        _, found, rest = rest.partition(word)
+        assert found, f"“{word}” is missing in:\n{text}"
+    return True
 
 
 def polls(pages: StatusPages) -> int:

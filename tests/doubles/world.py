@@ -1,7 +1,8 @@
 """`make demo`: the shipped config.json against a small simulated world on loopback, told as it happens.
 
-An outage is found, told, ticketed, updated and resolved within a minute; another follows until Ctrl-C. The app is
-the real one; only addresses are replaced, and one rule is added that tickets outages.
+A vendor's outage, an alert of our own and one that is born in a pager come, change and go within a minute and a half,
+then again until Ctrl-C. The app is the real one; only addresses and credentials are replaced, and one rule is added
+that tickets outages. What happens stands in `acts`.
 """
 
 from __future__ import annotations
@@ -15,49 +16,55 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import urllib.request
+from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.doubles import acts, opsgenie, pagerduty, shown
+from tests.doubles.alertmanager import Alertmanager
 from tests.doubles.azure_devops import PAT, AzureDevOps
+from tests.doubles.opsgenie import Opsgenie
+from tests.doubles.pagerduty import PagerDuty
 from tests.doubles.slack import TOKEN, Slack
 from tests.doubles.statuspages import StatusPages
 from tests.real.server import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BEAT = 8.0  # seconds between the acts; long enough to read and to look at the page
+BEAT = 8.0  # seconds between what happens; long enough to read and to look at the page
 LOOK_EVERY = 0.2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000))
-    parser.add_argument("--once", action="store_true", help="end after one outage")
-    parser.add_argument("--beat", type=float, default=BEAT, help="seconds between the acts")
+    parser.add_argument("--once", action="store_true", help="end after one round")
+    parser.add_argument("--beat", type=float, default=BEAT, help="seconds between what happens")
     chosen = parser.parse_args()
-    with World(chosen.port) as world, suppress(KeyboardInterrupt):
+    with World(chosen.port, chosen.beat) as world, suppress(KeyboardInterrupt):
         world.introduce()
-        number = 1
-        world.play(number, chosen.beat)
-        while not chosen.once:
-            number += 1
-            world.play(number, chosen.beat)
+        for number in (1,) if chosen.once else count(1):
+            acts.play(world, number)
 
 
 class World:
     """The doubles, the app between them, and a narrator that looks at the doubles only."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port or free_port()
+    def __init__(self, port: int, beat: float) -> None:
+        self.port, self.beat = port or free_port(), beat
         self.token = secrets.token_hex(8)
         self.pages, self.slack, self.devops = StatusPages(), Slack(), AzureDevOps()
+        self.alertmanager, self.opsgenie, self.pagerduty = Alertmanager(), Opsgenie(), PagerDuty()
+        self.doubles = (self.pages, self.slack, self.devops, self.alertmanager, self.opsgenie, self.pagerduty)
         self.folder = tempfile.TemporaryDirectory(prefix="outage-demo-")
         self.app: subprocess.Popen[bytes] | None = None
         self._seen: dict[str, str] = {}
 
     def __enter__(self) -> World:
-        for double in (self.pages, self.slack, self.devops):
+        for double in self.doubles:
             double.start()
         for name in ("github", "retool"):
             self.pages.page(name)
@@ -76,38 +83,45 @@ class World:
         if self.app is not None:
             self.app.send_signal(signal.SIGTERM)
             self.app.wait(10)
-        for double in (self.pages, self.slack, self.devops):
+        for double in self.doubles:
             double.stop()
         self.folder.cleanup()
+
+    def introduce(self) -> None:
+        self.until("the app answers", lambda: self._app_runs() and self.pages.requests)
+        self.say("A simulated world on this machine: two status pages, an Alertmanager, a Slack, an Azure DevOps, an")
+        self.say("Opsgenie and a PagerDuty. Nothing real is touched. The lines further in are what is seen there.")
+        self.say(f"The page:  http://demo:{self.token}@127.0.0.1:{self.port}/   (Ctrl-C ends the demo)")
+
+    def say(self, text: str) -> None:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+    def post(self, route: str, body: bytes | Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
+        """Send as one of the systems would. Raises OSError when the app does not take it."""
+        given = body if isinstance(body, bytes) else json.dumps(body).encode()
+        named = headers or {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{route}", given, dict(named))  # noqa: S310
+        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310  # loopback
+
+    def until(self, what: str, so: Callable[[], object]) -> None:
+        """Watch the doubles until it is so; say every change that a person would see on the way."""
+        until = time.monotonic() + 30
+        while not so():
+            if time.monotonic() > until or not self._app_runs():
+                log = (self._path / "app.log").read_text(errors="replace")
+                raise SystemExit(f"{log[-3000:]}\nthe demo waited in vain: {what}; the end of the app's log is above")
+            self._live_on()
+        self._live_on()
+
+    def pause(self) -> None:
+        until = time.monotonic() + self.beat
+        while time.monotonic() < until:
+            self._live_on()
 
     @property
     def _path(self) -> Path:
         return Path(self.folder.name)
-
-    def introduce(self) -> None:
-        self._until("the app answers", lambda: self._app_runs() and self.pages.requests)
-        say("A simulated world on this machine: two status pages, a Slack, an Azure DevOps. Nothing real is touched.")
-        say(f"The page:  http://demo:{self.token}@127.0.0.1:{self.port}/   (Ctrl-C ends the demo)")
-
-    def play(self, number: int, beat: float) -> None:
-        """Let one outage come, change and go, and tell what is seen of it."""
-        outage, title = f"demo{number}", "Actions: workflow runs do not start"
-        say(f"\nGitHub's status page: a major incident is posted: “{title}”")
-        self.pages.open_incident("github", outage, title, impact="major", components=("Actions",))
-        self._until("it is told in Slack", lambda: len(self.slack.roots()) >= number)
-        self._until("it is ticketed", lambda: len(self.devops.items) >= number)
-        self._until("Slack links the ticket", lambda: f"edit/{number}" in self.slack.roots()[-1].shown)
-        self._pause(beat)
-        say("\nGitHub's status page: an update is posted")
-        self.pages.update_incident("github", outage, "identified", "A bad deployment is being rolled back.")
-        self._until("the message shows it", lambda: "rolled back" in self.slack.roots()[-1].shown)
-        self._pause(beat)
-        say("\nGitHub's status page: the incident is resolved")
-        self.pages.resolve_incident("github", outage)
-        self._until("the thread tells the end", lambda: self.slack.replies(self.slack.roots()[-1].ts))
-        self._until("the ticket is closed", lambda: self.devops.items[number].state == "Closed")
-        say(f"\nThat was one outage: {number} message(s) in Slack, {number} work item(s), nothing twice.")
-        self._pause(beat)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
@@ -116,13 +130,22 @@ class World:
             "CONFIG_FILE": str(self._config()),
             "DATABASE_URL": f"sqlite:///{self._path}/demo.db",
             "PORT": str(self.port),
+            "API_TOKENS": f"demo:read,write,act:{self.token}",
+            "ALERTMANAGER_URL": self.alertmanager.url,
             "SLACK_BOT_TOKEN": TOKEN,
             "SLACK_CHANNEL": "#outages",
             "SLACK_API_URL": self.slack.api_url,
             "ADO_ORG_URL": self.devops.org_url,
             "ADO_PROJECT": self.devops.project,
             "ADO_PAT": PAT,
-            "API_TOKENS": f"demo:read,write,act:{self.token}",
+            "OPSGENIE_API_URL": self.opsgenie.url,
+            "OPSGENIE_API_KEY": opsgenie.KEY,
+            "OPSGENIE_INTEGRATION_ID": self.opsgenie.integration_id,
+            "PAGERDUTY_API_URL": self.pagerduty.url,
+            "PAGERDUTY_API_KEY": pagerduty.TOKEN,
+            "PAGERDUTY_SERVICE_ID": pagerduty.SERVICE,
+            "PAGERDUTY_EMAIL": self.pagerduty.users[pagerduty.BOT]["email"],
+            "PAGERDUTY_WEBHOOK_SECRET": pagerduty.SECRET,
         }
 
     def _config(self) -> Path:
@@ -138,51 +161,27 @@ class World:
         path.write_text(json.dumps(config))
         return path
 
-    def _until(self, what: str, so: Callable[[], object]) -> None:
-        """Watch the doubles until it is so; say every change that a person would see on the way."""
-        until = time.monotonic() + 30
-        while not so():
-            if time.monotonic() > until or not self._app_runs():
-                log = (self._path / "app.log").read_text(errors="replace")
-                raise SystemExit(f"{log[-3000:]}\nthe demo waited in vain: {what}; the end of the app's log is above")
-            self._tell()
-            time.sleep(LOOK_EVERY)
-        self._tell()
-
-    def _pause(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            self._tell()
-            time.sleep(LOOK_EVERY)
-
     def _app_runs(self) -> bool:
         return self.app is not None and self.app.poll() is None
 
-    def _tell(self) -> None:
-        for place, text in self._visible():
+    def _live_on(self) -> None:
+        """Let a moment pass: webhooks are sent, and what is new in the world is told."""
+        self._send("/ops-webhook", self.opsgenie.webhooks)
+        self._send("/pd-webhook", self.pagerduty.webhooks)
+        seen = (shown.of_slack(self.slack), shown.of_devops(self.devops))
+        for place, text in (*seen[0], *seen[1], *shown.of_opsgenie(self.opsgenie), *shown.of_pagerduty(self.pagerduty)):
             if self._seen.get(place) != text:
                 self._seen[place] = text
-                say(f"{place}\n{indented(text)}")
+                self.say(f"  {place}\n{indented(text)}")
+        time.sleep(LOOK_EVERY)
 
-    def _visible(self) -> Iterator[tuple[str, str]]:
-        """Return what people see, by place."""
-        with self.slack.lock, self.devops.lock:
-            for number, message in enumerate(self.slack.roots(), 1):
-                edits = f", edited {message.edited} time(s)" if message.edited else ""
-                yield f"  Slack #outages, message {number}{edits}:", message.text
-                for reply in self.slack.replies(message.ts):
-                    yield f"  Slack #outages, reply in the thread of message {number}:", reply.text
-            for item in self.devops.items.values():
-                comments = f", {len(item.comments)} comment(s)" if item.comments else ""
-                yield (
-                    f"  Azure DevOps, {item.type} {item.id}:",
-                    f"{item.fields['System.Title']} — {item.state}{comments}",
-                )
-
-
-def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    def _send(self, route: str, webhooks: deque[tuple[dict[str, str], bytes]]) -> None:
+        """Send the webhooks that wait; one that is not taken stays, as the real ones are repeated."""
+        with suppress(OSError):
+            while webhooks:
+                headers, body = webhooks[0]
+                self.post(route, body, headers)
+                webhooks.popleft()
 
 
 def indented(text: str) -> str:
