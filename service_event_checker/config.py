@@ -53,6 +53,8 @@ class Model(BaseModel):
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {}
     #: fields without which the entry is off
     NEEDS: ClassVar[tuple[str, ...]] = ()
+    #: needed field -> the field that, where it is set, makes up for it
+    INSTEAD: ClassVar[dict[str, str]] = {}
 
     def lacks(self) -> str:
         """Return what a checked entry still lacks to be on, for needs that no single field shows; "" for nothing."""

@@ -168,7 +168,7 @@ def _entry(
         given = next((environ[variable] for variable in variables if environ.get(variable)), None)
         if field not in raw and given is not None:
             values[field] = given
-    missing = [_wanting(field, where, model, unset) for field in model.NEEDS if not values.get(field)]
+    missing = [_wanting(field, where, model, unset) for field in model.NEEDS if not _is_given(model, field, values)]
     why_off = _not_set(missing)
     try:
         checked = model.model_validate(values)
@@ -195,6 +195,10 @@ def _resolve(raw: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[s
         else:
             values[field] = value
     return values, unset
+
+
+def _is_given(model: type[Model], field: str, values: Mapping[str, Any]) -> bool:
+    return bool(values.get(field) or values.get(model.INSTEAD.get(field, "")))
 
 
 def _wanting(field: str, where: str, model: type[Model], unset: Mapping[str, str]) -> str:

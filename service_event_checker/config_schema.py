@@ -109,7 +109,7 @@ def _property(field: str, model: type[Model], schema: dict[str, Any]) -> dict[st
     hints = [frame["description"]] if "description" in frame else []
     if field in model.ENV:
         hints.append(f"Left out: the value of {' or '.join(model.ENV[field])}.")
-    if field in model.NEEDS:
+    if field in model.NEEDS and field not in model.INSTEAD:
         hints.append("Without it the entry is off.")
     frame |= {"description": " ".join(hints)} if hints else {}
     if "password" in json.dumps(bare):

@@ -376,7 +376,13 @@ class TestTheFileAsShipped:
         assert all(entry.why_off.endswith("not set") for entry in config.destinations)
 
     def test_is_on_with_all_variables_set(self) -> None:
-        like = {"URL": "https://dev.example.com", "MAIL": "ops@example.com", "TRACKER_ID": "1", "STATUS_ID": "5"}
+        like = {
+            "URL": "https://dev.example.com",
+            "MAIL": "ops@example.com",
+            "TRACKER_ID": "1",
+            "STATUS_ID": "5",
+            "HOST": "10.0.0.1",
+        }
         environ = {
             name: next((value for part, value in like.items() if part in name), "value-of-it")
             for name in self.variables()

@@ -18,8 +18,10 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 from urllib.parse import quote
 
+from service_event_checker import logs
+from service_event_checker.azure_devops_api.pat import Pat, plain
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.http import Http, HttpError, Response, json_body, parse_json
+from service_event_checker.http import Http, HttpError, json_body, parse_json
 
 VERSION = "7.1"
 BATCH = 200  # work items or updates a call
@@ -66,10 +68,10 @@ class WorkItems:
     A pause that Azure DevOps asked for, on a good answer too, is kept: `wait_if_told` raises until it is over.
     """
 
-    def __init__(self, org_url: str, project: str, token: str, timeout: float) -> None:
-        pair = base64.b64encode(f":{token}".encode()).decode()
-        self._secrets = tuple(secret for secret in (pair, token) if secret)
-        self._http = Http(org_url, headers={"Authorization": f"Basic {pair}"}, timeout=timeout)
+    def __init__(self, org_url: str, project: str, pat: Pat, timeout: float) -> None:
+        self._pat = pat
+        self._secrets: tuple[str, ...] = ()
+        self._http = Http(org_url, timeout=timeout)
         self._home = f"{org_url.rstrip('/')}/{quote(project, safe='')}"
         self._project = quote(project, safe="")
         self._states: dict[str, tuple[tuple[str, str], ...]] = {}
@@ -172,20 +174,39 @@ class WorkItems:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
+        credentials = self._credentials()
         if time.monotonic() > getattr(self._conversation, "last_start", math.inf):
             raise DeliveryError(Reason.TIMEOUT, "Azure DevOps is too slow for one more call")
         asked = {"api-version": VERSION, **(params or {})}
         try:
             # `send` even to read: it follows no redirect, and a redirect is how a bad PAT is answered
             answer = self._http.send(
-                method, f"{self._project}/_apis/wit/{path}", json=json, params=asked, headers=headers
+                method,
+                f"{self._project}/_apis/wit/{path}",
+                json=json,
+                params=asked,
+                headers={**credentials, **(headers or {})},
             )
             value = None if answer.status == 203 else json_body(answer)
         except HttpError as error:
             self._pause(error.retry_after)
             self._raise_mapped(error)
         self._pause(answer.retry_after)
-        return _object(answer, value)
+        if answer.status == 203:  # a sign-in page
+            self._raise_refused()
+        return _object(value)
+
+    def _credentials(self) -> dict[str, str]:
+        """Return the header for the token of now; it may be another one than at the last call."""
+        token = plain(self._pat.token())
+        pair = base64.b64encode(f":{token}".encode()).decode()
+        self._secrets = tuple(secret for secret in (pair, token) if secret)
+        logs.hide(self._secrets)
+        return {"Authorization": f"Basic {pair}"}
+
+    def _raise_refused(self) -> NoReturn:
+        self._pat.refused()
+        raise DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP) from None
 
     def _pause(self, seconds: float | None) -> None:
         if seconds:
@@ -194,7 +215,7 @@ class WorkItems:
     def _raise_mapped(self, error: HttpError) -> NoReturn:
         redirected = error.reason is Reason.REFUSED and error.status is None
         if redirected or error.reason is Reason.UNAUTHORIZED:
-            raise DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP) from None
+            self._raise_refused()
         said = self._said(error)
         detail = f"{error.detail}: {said}" if said else error.detail
         if error.status in (409, 412):
@@ -228,9 +249,7 @@ def moment(value: object) -> datetime | None:
         return None
 
 
-def _object(answer: Response, value: Any) -> dict[str, Any]:
-    if answer.status == 203:  # a sign-in page
-        raise DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP)
+def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DeliveryError(Reason.GARBAGE, "the answer is no JSON object")
     return value

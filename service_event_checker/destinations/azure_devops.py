@@ -7,8 +7,6 @@ twice. What people do there comes back by a service hook.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +17,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from service_event_checker.azure_devops_api import document
 from service_event_checker.azure_devops_api.hook import Change, read
+from service_event_checker.azure_devops_api.pat import Given, Pat, plain
 from service_event_checker.azure_devops_api.work_items import (
     BATCH,
     COMPLETED,
@@ -50,12 +49,12 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
+from service_event_checker.kubernetes_secret import SecretFromCluster
 from service_event_checker.text import Notice, notice
 
 INTAKE = "/hooks/azure-devops"
 TRIES = 3  # against people who change the same work item at the same moment
 CALLS_AT_THEIR_SLOWEST = 3  # of a delivery; with a search and a look for an older one it stays within its lease
-_PAT = re.compile(r":?(?P<pat>[A-Za-z0-9_-]{3,})")
 _ENDED = frozenset({COMPLETED, REMOVED})
 _STATUS = {
     PROPOSED: Status.FIRING,
@@ -76,6 +75,7 @@ _WHO = {
 
 class Config(DestinationConfig):
     """`url` is the organization's address or its name; `token` the PAT, base64 of it, or base64 of `:PAT`.
+    Without one, `token_from` "kubernetes" reads it from the secret azure-devops-token; in a pod that is the default.
 
     `close_state` and `reopen_state` stand in for the states that are found by category. `fields` are set on creation,
     by reference name. Where the process has no Bug, an Issue is made.
@@ -89,13 +89,16 @@ class Config(DestinationConfig):
         "url": ("ADO_ORG_URL", "AZURE_DEVOPS_ORG"),
         "project": ("ADO_PROJECT",),
         "token": ("ADO_PAT", "AZURE_DEVOPS_PAT", "ADO_PAT_BASE64"),
+        "token_from": ("KUBERNETES_SERVICE_HOST",),
     }
+    INSTEAD: ClassVar[dict[str, str]] = {"token": "token_from"}
     NEEDS: ClassVar[tuple[str, ...]] = ("url", "project", "token")
 
     kind: Literal["azure_devops"] = "azure_devops"
     url: str = ""
     project: str = ""
     token: SecretStr | None = None
+    token_from: Literal["", "kubernetes"] = ""
     work_item_type: str = "Bug"
     area_path: str = ""
     priorities: Mapping[Severity, int] = Field(
@@ -118,18 +121,14 @@ class Config(DestinationConfig):
     @field_validator("token")
     @classmethod
     def _decoded(cls, token: SecretStr | None) -> SecretStr | None:
-        """Return the PAT itself. What decodes to nothing like one is taken as it stands.
+        text = plain(secret(token))
+        return SecretStr(text) if text else None
 
-        A PAT has 52 or 84 letters and digits; that one of them were base64 of letters and digits only has a chance
-        of 1 in 4**39.
-        """
-        text = "".join(secret(token).split())
-        try:
-            decoded = base64.b64decode(text, validate=True).decode("ascii")
-        except (binascii.Error, UnicodeDecodeError):
-            return SecretStr(text) if text else None
-        found = _PAT.fullmatch(decoded.strip())
-        return SecretStr(found["pat"] if found else text) if text else None
+    @field_validator("token_from", mode="before")
+    @classmethod
+    def _in_a_pod(cls, value: object) -> object:
+        """Read KUBERNETES_SERVICE_HOST, an address that is set in every pod, as what it means here."""
+        return "kubernetes" if isinstance(value, str) and set(value) & set(".:") else value
 
 
 class Adapter:
@@ -142,7 +141,7 @@ class Adapter:
         self.name = name
         self.config = config
         self._timeout = config.timeout.total_seconds()
-        self._items = WorkItems(config.url, config.project, secret(config.token), self._timeout)
+        self._items = WorkItems(config.url, config.project, _pat(config), self._timeout)
         self._type = config.work_item_type
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
@@ -435,3 +434,8 @@ class Adapter:
 def _name(person: object) -> str:
     """Return how an identity of Azure DevOps is called."""
     return str(person.get("displayName") or "") if isinstance(person, dict) else ""
+
+
+def _pat(config: Config) -> Pat:
+    given = secret(config.token)
+    return SecretFromCluster() if config.token_from and not given else Given(given)
