@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from service_event_checker import intake
+from service_event_checker import intake, reconciler
 from service_event_checker.web.talkback import is_open_door
 from service_event_checker.wiring import Services
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 def warnings(services: Services, now: datetime) -> tuple[str, ...]:
     """Return the standing warnings. Raises StoreError."""
-    return (*open_doors(services), *_unknown_severities(services, now))
+    return (*open_doors(services), *_unknown_severities(services, now), *_not_reconciled(services))
 
 
 def open_doors(services: Services) -> list[str]:
@@ -33,6 +33,11 @@ def tell(services: Services) -> None:
     """Log the warnings that the configuration alone tells."""
     for text in open_doors(services):
         log.warning("open_door", text=text)
+
+
+def _not_reconciled(services: Services) -> list[str]:
+    slot = services.store.slots().get(reconciler.SLOT)
+    return [f"reconciliation: {failure}" for failure in slot.warnings] if slot else []
 
 
 def _unknown_severities(services: Services, now: datetime) -> list[str]:
