@@ -61,17 +61,17 @@ class Watch:
         # first those whose status somebody may have changed, then the latest news
         order = sorted(issues.values(), key=lambda issue: issue.updated_on, reverse=True)
         order.sort(key=lambda issue: issue.status.id in self._resting(issue.tracker_id, self._issues.trackers()))
-        found, reads = {}, READS
+        found: dict[int, Remote | None] = {}
+        reads = READS
         for issue in order:
             known = self._read.get(issue.id)
-            if known is None or not known.sure or known.updated_on != issue.updated_on:
-                if reads > 0:
-                    found[issue.id] = self._read_again(issue, known)
-                else:
-                    found[issue.id] = known.remote if known else self._remote(issue)
-                reads -= 1
-            else:
+            if known and known.sure and known.updated_on == issue.updated_on:
                 found[issue.id] = known.remote
+            elif reads > 0:
+                reads -= 1
+                found[issue.id] = self._read_again(issue, known)
+            else:  # nobody can tell yet who brought it into its status
+                found[issue.id] = known.remote if known else replace(self._remote(issue), status=Status.FIRING)
         return [remote for id in issues if (remote := found[id]) is not None]
 
     def remote(self, issue: Issue) -> Remote:

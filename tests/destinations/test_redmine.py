@@ -398,6 +398,16 @@ def test_a_pass_reads_no_more_journals_than_it_may_and_the_next_goes_on(proxy, m
     assert sum(len(remote.notes) for remote in passes[-1]) == 3
 
 
+def test_what_is_not_read_yet_is_nobodys_acknowledgement(proxy, monkeypatch):
+    proxy.server.move(number(opened(adapter(proxy), alert())), "In Progress")
+    monkeypatch.setattr(watch, "READS", 0)
+    unread = adapter(proxy).open_objects()
+    monkeypatch.undo()
+    read = adapter(proxy).open_objects()
+
+    assert [remote.status for remote in unread + read] == [Status.FIRING, Status.ACKNOWLEDGED]
+
+
 def test_open_issues_are_listed_over_pages_and_only_ours(proxy, monkeypatch):
     monkeypatch.setattr(issues, "PAGE", 2)
     tickets = adapter(proxy)
