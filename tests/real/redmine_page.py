@@ -21,12 +21,12 @@ class Browser:
         self._url = redmine.url
         self._session = requests.Session()
         self._session.trust_env = False
-        form = self._session.get(f"{self._url}/login", timeout=CALL_SECONDS).text
-        token = re.search(r'name="authenticity_token" value="([^"]+)"', form)
-        assert token, "Redmine shows no form to sign in"
-        fields = {"authenticity_token": html.unescape(token[1]), "username": "admin", "password": "admin"}
-        answer = self._session.post(f"{self._url}/login", data=fields, timeout=CALL_SECONDS)
-        assert "/login" not in answer.url, "Redmine did not let the administrator in"
+        landed = self._submit("/login", "/login", username="admin", password="admin")
+        assert "/login" not in landed, "Redmine did not let the administrator in"
+
+    def format_text_as(self, formatting: str) -> None:
+        """Change Redmine's own setting: `textile`, `markdown` or `common_mark`. It is everybody's: put it back."""
+        self._submit("/settings", "/settings/edit?tab=general", **{"settings[text_formatting]": formatting})
 
     def shown(self, issue: int) -> str:
         """Return the text as it is read, among the tags that are in force: a `<` that is shown is `&lt;` here."""
@@ -35,6 +35,16 @@ class Browser:
         page = _Boxes()
         page.feed(answer.text)
         return "".join(page.seen)
+
+    def _submit(self, page: str, path: str, **fields: str) -> str:
+        """Send a form of that page; return where Redmine leads to."""
+        form = self._session.get(self._url + page, timeout=CALL_SECONDS).text
+        token = re.search(r'name="authenticity_token" value="([^"]+)"', form)
+        assert token, f"Redmine shows no form at {page}"
+        sent = {"authenticity_token": html.unescape(token[1]), **fields}
+        answer = self._session.post(self._url + path, data=sent, timeout=CALL_SECONDS)
+        answer.raise_for_status()
+        return answer.url
 
 
 class _Boxes(HTMLParser):
