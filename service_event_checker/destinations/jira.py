@@ -171,9 +171,7 @@ class Adapter:
 
     def find_open(self, alert_key: str) -> Link | None:
         """Return the oldest open issue with the alert's label."""
-        label = keys.of_alert(alert_key)
-        found = self._search_open(label)
-        issue = next((each for each in found if label in each.labels and each.category != DONE), None)
+        issue = self._open_issue(alert_key)
         return self._as_found(issue, keys.remote_key_in(issue.labels)) if issue else None
 
     def open_objects(self) -> list[Remote]:
@@ -250,7 +248,7 @@ class Adapter:
             if not refusal.permanent:
                 raise
             key, previous = remote_key(alert.key, delivery.episode), link.url or link.external_id
-            found = self._found(key)  # the outbox did not search: it took the old one for good
+            found = self._open_issue(alert.key)  # the outbox did not search: it took the old one for good
             if found:
                 return self._link(delivery, key, found, previous)
             return self._create(delivery, alert, key, previous)
@@ -374,6 +372,11 @@ class Adapter:
     def _as_found(self, issue: Issue, key: str) -> Link:
         url = self._jira.address(issue.key)
         return Link(key="", episode=0, receiver=self.name, remote_key=key, external_id=issue.id, url=url)
+
+    def _open_issue(self, alert_key: str) -> Issue | None:
+        label = keys.of_alert(alert_key)
+        found = self._search_open(label)
+        return next((each for each in found if label in each.labels and each.category != DONE), None)
 
     def _link(self, delivery: Delivery, key: str, issue: Issue, previous: str) -> Link:
         return Link(

@@ -231,8 +231,10 @@ class Adapter:
             if not refusal.permanent:
                 raise
             key, previous = remote_key(alert.key, delivery.episode), link.url or link.external_id
-            found = self._found(key)  # the outbox did not search: it took the old one for good
-            return self._link(delivery, key, found, previous) if found else self._create(delivery, alert, key, previous)
+            found = self.find_open(alert.key)  # the outbox did not search: it took the old one for good
+            if found:
+                return self._link(delivery, key, found.external_id, previous)
+            return self._create(delivery, alert, key, previous)
         return replace(link, closed=False)
 
     def _move_to_open(self, delivery: Delivery, alert: Alert, sys_id: str) -> None:
