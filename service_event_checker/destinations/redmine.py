@@ -198,7 +198,7 @@ class Adapter:
             if not refusal.permanent:
                 raise
         key, previous = remote_key(alert.key, delivery.episode), link.url or link.external_id
-        found = self._keyed.find(key)  # the outbox did not search: it took the old one for good
+        found = self._keyed.find_open(alert.key)  # the outbox did not search: it took the old one for good
         if found:
             return self._link(delivery, key, found, previous)
         return self._create(delivery, alert, key, previous)
