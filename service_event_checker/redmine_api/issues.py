@@ -76,7 +76,7 @@ class Issues:
         A condition that Redmine does not know, or not as a filter, is silently ignored: look at what came.
         """
         asked = {"status_id": "*", **conditions, "sort": "id:desc", "limit": str(limit)}
-        return _issues(self._call("GET", "issues.json", params=asked))
+        return self._listed(asked)
 
     def all_of(self, conditions: Mapping[str, str]) -> list[Issue]:
         """Return all issues that meet all conditions, the oldest first; complete even while others come and go."""
@@ -84,7 +84,7 @@ class Issues:
         for _ in range(PAGES):
             after = {"issue_id": f">={found[-1].id + 1}"} if found else {}
             asked = {"status_id": "*", **conditions, **after, "sort": "id", "limit": str(PAGE)}
-            page = _issues(self._call("GET", "issues.json", params=asked))
+            page = self._listed(asked)
             if found and page and page[0].id <= found[-1].id:
                 raise DeliveryError(Reason.GARBAGE, "Redmine does not turn the page")
             found += page
@@ -127,6 +127,16 @@ class Issues:
         found = answer.get("project")
         return {_id_of(value): _name(value) for value in _listed(found if isinstance(found, dict) else {}, "trackers")}
 
+    def _listed(self, asked: Mapping[str, str]) -> list[Issue]:
+        try:
+            answer = self._call("GET", "issues.json", params=asked)
+        except DeliveryError as error:
+            if error.reason is not Reason.NOT_FOUND:
+                raise
+            # a person mends that, as with a wrong key: what is owed waits
+            raise DeliveryError(Reason.NOT_CONFIGURED, "Redmine shows our user no such project") from None
+        return [_read(shapes.issue, value) for value in _listed(answer, "issues")]
+
     def _call(
         self,
         method: str,
@@ -168,10 +178,6 @@ class Issues:
 
 def _issue(answer: Mapping[str, Any]) -> Issue:
     return _read(shapes.issue, answer.get("issue"))
-
-
-def _issues(answer: Mapping[str, Any]) -> list[Issue]:
-    return [_read(shapes.issue, value) for value in _listed(answer, "issues")]
 
 
 def _read(reader: Callable[[Any, str], Read], value: Any) -> Read:

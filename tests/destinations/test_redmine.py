@@ -533,6 +533,13 @@ def test_a_wrong_key_is_said_with_what_to_do(proxy):
     assert raised.value.reason is Reason.UNAUTHORIZED
 
 
+def test_a_project_that_is_not_there_waits_for_a_person(proxy):
+    for ask in (lambda tickets: tickets.find("ab" * 10), lambda tickets: opened(tickets, alert())):
+        with pytest.raises(DeliveryError, match="no such project") as raised:
+            ask(adapter(proxy, project="nix"))
+        assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_CONFIGURED, False)
+
+
 def test_the_rehearsal_names_project_and_subject_and_asks_nobody():
     firing = alert(test=True)
 
