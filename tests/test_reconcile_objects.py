@@ -173,6 +173,14 @@ def test_an_acknowledgement_here_is_only_a_comment_on_a_ticket(place):
     assert place.run() == []
 
 
+def test_one_taken_back_here_leaves_the_ticket_in_work(place):
+    place.there.person("1", Status.ACKNOWLEDGED)
+    place.run()
+    place.see(event(status=EventStatus.UNACKNOWLEDGED, person=True, via="chat", actor="Bo"))
+
+    assert place.run() == []
+
+
 def test_a_comment_that_no_hook_told_is_told_now_and_once(place):
     place.there.comments["1"] = [RemoteNote(id="7", text="looking", actor="Ada", at=place.clock())]
 

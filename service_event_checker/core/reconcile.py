@@ -164,9 +164,10 @@ def _status(remote: Remote, alert: Alert, books: Books) -> list[Repair]:
         if at > books.unacked_at.get(alert.key, datetime.min.replace(tzinfo=UTC)) or not remote.at:
             event = _event(books, remote, EventStatus.ACKNOWLEDGED)
             return [] if _is_past(event, alert) else [_repair(books, Fix.ACKED, remote, alert, event=event)]
-        return [_again(Verb.UNACK, Fix.UNACK_AGAIN, remote, alert, books)]
+        is_pager = books.receiver.family is Family.PAGER  # elsewhere an ack is a comment and changes no status
+        return [_again(Verb.UNACK, Fix.UNACK_AGAIN, remote, alert, books)] if is_pager else []
     if books.receiver.family is not Family.PAGER:
-        return []  # an ack is a comment there and changes no status
+        return []
     if remote.at and at > books.acked_at.get(alert.key, datetime.max.replace(tzinfo=UTC)):
         event = _event(books, remote, EventStatus.UNACKNOWLEDGED)
         return [] if _is_past(event, alert) else [_repair(books, Fix.UNACKED, remote, alert, event=event)]
