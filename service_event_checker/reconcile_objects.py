@@ -62,13 +62,15 @@ def line(repair: Repair) -> str:
 
 def _books(receiver: str, remotes: Sequence[Remote], store: Store, book: Rulebook) -> Books:
     """Read what we know of the listed objects, and of the open alerts that should have one there."""
-    links = {remote.external_id: store.link_by(receiver, remote.external_id) for remote in remotes}
-    known = {id: link for id, link in links.items() if link is not None}
     alerts = {alert.key: alert for alert in store.open_alerts() if receiver in alert.receivers and not alert.test}
-    for found in store.links(alerts).values():
-        for link in found:  # the oldest episode first
-            if link.receiver == receiver and link.external_id and link.external_id not in known:
-                known[link.external_id] = link
+    linked = (
+        link for found in store.links(alerts).values() for link in found
+    )  # of each alert the oldest episode first
+    known = {link.external_id: link for link in linked if link.receiver == receiver and link.external_id}
+    for remote in remotes:
+        link = None if remote.external_id in known else store.link_by(receiver, remote.external_id)
+        if link is not None:
+            known[remote.external_id] = link
     missing = {link.key for link in known.values()} - alerts.keys()
     books = Books(
         receiver=book.receivers[receiver],
