@@ -15,15 +15,31 @@ from statistics import median
 
 import structlog
 
+from service_event_checker import reconcile_objects
 from service_event_checker.core import matchers, rules
-from service_event_checker.core.model import Event, EventStatus, Family, Kind, Receiver, Severity, Verb
-from service_event_checker.core.ports import Query
+from service_event_checker.core.model import (
+    Alert,
+    Delivery,
+    Event,
+    EventStatus,
+    Family,
+    Kind,
+    Link,
+    Receiver,
+    Remote,
+    Severity,
+    Status,
+    Verb,
+)
+from service_event_checker.core.ports import Query, Write
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.pipeline import Pipeline
+from service_event_checker.sources import alertmanager
 from service_event_checker.stores.sql import SqlStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FEW, MANY = 100, 20_000
+TICKETS = 2_000
 BATCH = 100
 ROUNDS = 30
 
@@ -32,7 +48,9 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     say(f"{'what':58} {'each':>10} {'ratio':>8}")
     intake()
+    reading()
     growth()
+    comparing()
     deciding()
 
 
@@ -45,6 +63,58 @@ def intake() -> None:
     row("an alert, one per message", single, 1.0)
     row(f"an alert, {BATCH} per message", batch, batch / single)
     row("the same again (nothing changes)", again, again / single)
+
+
+def reading() -> None:
+    """Parsing Alertmanager's messages: one alert, and a hundred in one."""
+    told = {"status": "firing", "labels": {**alert(0).labels, "alertname": "Slow"}, "startsAt": NOW.isoformat()}
+    single = seconds(lambda: [alertmanager.parse({"alerts": [told]}, "/alert") for _ in range(BATCH)]) / BATCH
+    batch = seconds(lambda: alertmanager.parse({"alerts": [told] * BATCH}, "/alert")) / BATCH
+    row("reading an alert, one per message", single, 1.0)
+    row(f"reading an alert, {BATCH} per message", batch, batch / single)
+
+
+def comparing() -> None:
+    """A reconciliation that finds nothing to mend, per open ticket, with few and with many of them."""
+    each = [comparison(number) for number in (FEW, TICKETS)]
+    for number, cost in zip((FEW, TICKETS), each, strict=True):
+        row(f"comparing a ticket, of {number:,}", cost, cost / each[0])
+
+
+def comparison(number: int) -> float:
+    with pipeline() as one:
+        fill(one, number)
+        alerts = one.store.open_alerts()
+        links = [
+            Link(key=known.key, episode=1, receiver="chat", remote_key=known.key, external_id=str(place))
+            for place, known in enumerate(alerts)
+        ]
+        one.store.commit([Write(alert=known, links=(link,)) for known, link in zip(alerts, links, strict=True)], NOW)
+        return seconds(lambda: reconcile_objects.look("chat", Tickets(links), one.store, one.book, NOW)) / number
+
+
+class Tickets:
+    """A destination that lists what it is given, and does nothing."""
+
+    family = Family.TICKET
+    verbs = frozenset(Verb)
+
+    def __init__(self, links: list[Link]) -> None:
+        self.links = links
+
+    def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
+        return link
+
+    def open_objects(self) -> list[Remote]:
+        return [
+            Remote(external_id=one.external_id, remote_key=one.remote_key, status=Status.FIRING) for one in self.links
+        ]
+
+    def look(self, external_id: str) -> Remote | None:
+        return None
+
+    def retire(self, duplicate: Remote, kept: Remote) -> None:
+        """Nothing is made twice here."""
 
 
 def growth() -> None:

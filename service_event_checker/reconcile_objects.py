@@ -63,9 +63,7 @@ def line(repair: Repair) -> str:
 def _books(receiver: str, remotes: Sequence[Remote], store: Store, book: Rulebook) -> Books:
     """Read what we know of the listed objects, and of the open alerts that should have one there."""
     alerts = {alert.key: alert for alert in store.open_alerts() if receiver in alert.receivers and not alert.test}
-    linked = (
-        link for found in store.links(alerts).values() for link in found
-    )  # of each alert the oldest episode first
+    linked = (link for found in store.links(alerts).values() for link in found)  # the oldest episode first
     known = {link.external_id: link for link in linked if link.receiver == receiver and link.external_id}
     for remote in remotes:
         link = None if remote.external_id in known else store.link_by(receiver, remote.external_id)
