@@ -16,9 +16,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from service_event_checker.core import rules
+from service_event_checker.core import mirrors, rules
 from service_event_checker.core.errors import DeliveryError, LeaseLost, Reason, StoreConflict, StoreError
-from service_event_checker.core.mirrors import PING_PONG
 from service_event_checker.core.model import Alert, Delivery, Family, Link, Receiver, Status, Verb, remote_key
 from service_event_checker.core.ports import (
     Adoptive,
@@ -167,13 +166,14 @@ class Outbox:
     def _attempt(self, claimed: Claimed) -> Outcome:
         delivery, alert = claimed.delivery, claimed.alert
         receiver = self.book.receivers[delivery.receiver]
-        if delivery.reason == PING_PONG:
-            return Dead(reason=PING_PONG)
+        if delivery.reason == mirrors.PING_PONG:
+            return Dead(reason=mirrors.PING_PONG)
         if receiver.shadow or (alert.test and receiver.family is not Family.CHAT):
             return _rehearse(self.destinations[delivery.receiver], delivery, alert)
         link = rules.link_for(delivery, alert, claimed.links, receiver)
         made = link is not None and bool(link.external_id)
         destination = self.destinations[delivery.receiver]
+        began = self._clock()
         if delivery.verb is Verb.UPDATE and link and link.updated_at:
             until = link.updated_at + receiver.update_every
             if self._clock() < until:
@@ -187,14 +187,24 @@ class Outbox:
             if found is None:
                 raise DeliveryError(Reason.NOT_FOUND, "there is no object to change", permanent=True)
             link = _own_link(delivery, link, found)
+        timely = self._timely(delivery, alert, receiver)
+        if timely is None:
+            return Settled()
         try:
-            changed = destination.deliver(delivery, alert, link) or link
+            changed = destination.deliver(timely, alert, link) or link
         except DeliveryError as error:
             if error.reason.ambiguous and _makes_something(delivery, receiver):
                 raise _Ambiguous(error, self._clock()) from error
             raise
-        stamped = _stamped(changed, delivery.verb, receiver, destination, self._clock())
+        stamped = _stamped(changed, timely.verb, receiver, destination, began)
         return Settled(link=None if stamped in claimed.links else stamped)  # what others wrote meanwhile stays
+
+    def _timely(self, delivery: Delivery, alert: Alert, receiver: Receiver) -> Delivery | None:
+        """Return what a pager is to be sent, None if nothing any more; elsewhere a status is a comment."""
+        if receiver.family is not Family.PAGER or delivery.verb not in (Verb.ACK, Verb.UNACK):
+            return delivery
+        timeline = self.store.timeline(alert.key) if alert.status is not _WRITES[delivery.verb] else []
+        return mirrors.timely(delivery, alert, timeline, self.book.mirrors)
 
     def _create(self, claimed: Claimed, link: Link | None, receiver: Receiver, destination: Destination) -> Outcome:
         """Make the object unless it is there; never before an earlier try can no longer surprise us."""

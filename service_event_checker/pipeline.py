@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from service_event_checker import parked
-from service_event_checker.core import rules, tracker
+from service_event_checker.core import reconcile, rules, tracker
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, StoreConflict
-from service_event_checker.core.model import Alert, Event, EventStatus, Kind, Link, Snapshot, Status, Why
+from service_event_checker.core.model import Alert, Event, EventStatus, Family, Kind, Link, Snapshot, Status, Why
 from service_event_checker.core.ports import Conflict, Done, IdTaken, Store, Write
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.metrics import TRANSITIONS
@@ -25,6 +25,7 @@ _STATUS_OF = {
     EventStatus.UNACKNOWLEDGED: Status.FIRING,
     EventStatus.RESOLVED: Status.RESOLVED,
 }
+_OPPOSITES = {EventStatus.ACKNOWLEDGED: Status.FIRING, EventStatus.UNACKNOWLEDGED: Status.ACKNOWLEDGED}
 
 log = structlog.get_logger()
 
@@ -154,7 +155,9 @@ class Pipeline:
     def _decide(
         self, known: Alert | None, seen: _Seen, now: datetime, first_good_at: datetime | None, longer: int
     ) -> Write | None:
-        if seen.link is not None and _says_nothing_new(seen.event, seen.link, known):
+        if seen.link is not None and (
+            _says_nothing_new(seen.event, seen.link, known) or self._is_overwritten(seen.event, seen.link)
+        ):
             return None
         event = self.book.mirrors.judged(seen.event)
         change = tracker.track(known, event, now, first_good_at=first_good_at)
@@ -168,6 +171,13 @@ class Pipeline:
             alert = tracker.longer_id(alert)
         write = rules.route(alert, change.transitions, self.book, now)
         return replace(write, links=(*write.links, *_marked(seen)))
+
+    def _is_overwritten(self, event: Event, link: Link) -> bool:
+        """Whether a pager tells of a status that we have replaced there since. Elsewhere what we write is a comment."""
+        if event.intake == reconcile.INTAKE or self.book.receivers[link.receiver].family is not Family.PAGER:
+            return False
+        at = _opposite_at(event, link)
+        return at is not None and event.at is not None and event.at <= at
 
     def _commit_counting(
         self, writes: Sequence[Write], now: datetime, found: dict[str, Alert], taken: dict[str, int]
@@ -234,10 +244,35 @@ def _says_nothing_new(event: Event, link: Link, alert: Alert | None) -> bool:
     """Whether a copy tells of an episode that is past, of its known end, or of nothing but what we did there."""
     if alert is not None and link.episode != alert.episode:
         return True
-    if event.status is EventStatus.RESOLVED and link.closed:
+    if event.status is EventStatus.RESOLVED and link.closed and not _is_second_end(event, link, alert):
         return True
-    sent_at = link.sent.get(_STATUS_OF[event.status]) if event.status in _STATUS_OF else None
-    return sent_at is not None and not event.actor and (event.at is None or event.at <= sent_at + RECEIPT_WITHIN)
+    return event.intake != reconcile.INTAKE and _is_echo(event, link)  # what was read there is none
+
+
+def _is_echo(event: Event, link: Link) -> bool:
+    """Whether nobody did it, and we did: just before, and not the opposite since."""
+    status = _STATUS_OF.get(event.status)
+    sent_at = link.sent.get(status) if status else None
+    if sent_at is None or event.actor:
+        return False
+    if event.at is None:
+        return True
+    undone_at = _opposite_at(event, link)
+    undone = undone_at is not None and sent_at < undone_at < event.at
+    return event.at <= sent_at + RECEIPT_WITHIN and not undone
+
+
+def _opposite_at(event: Event, link: Link) -> datetime | None:
+    """Return when we last wrote there the opposite of what the event tells."""
+    opposite = _OPPOSITES.get(event.status)
+    return link.sent.get(opposite) if opposite else None
+
+
+def _is_second_end(event: Event, link: Link, alert: Alert | None) -> bool:
+    """Whether an object whose end is known has been ended so much later that it was taken up in between."""
+    known = [link.sent.get(Status.RESOLVED), alert.heard.get(event.via) if alert else None]
+    latest = max(filter(None, known), default=None)
+    return event.at is not None and latest is not None and event.at > latest + RECEIPT_WITHIN
 
 
 def _marked(seen: _Seen) -> tuple[Link, ...]:

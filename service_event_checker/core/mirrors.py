@@ -6,17 +6,19 @@ resolved becomes a note; and the end of the alert itself closes. A breaker ends 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from service_event_checker.core.model import Alert, Event, EventStatus, Transition, Verb, Why
+from service_event_checker.core.model import Alert, Delivery, Event, EventStatus, Status, Transition, Verb, Why
 
 ALERT = "alert"  # as the `to` of a mirror: the alert itself
 PING_PONG = "ping_pong"  # the reason of the dead letters that the breaker makes
 STATUSES_MAX = 10  # mirrored status changes per alert and pair of receivers ...
 STATUSES_WITHIN = timedelta(minutes=10)  # ... in this time; notes do not count
 _SAID = {Verb.ACK: "acknowledged", Verb.UNACK: "acknowledgement taken back", Verb.CLOSE: "resolved"}
+_STATUSES = {Verb.ACK: Status.ACKNOWLEDGED, Verb.UNACK: Status.FIRING}
+_STATUS_CHANGES = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.ACKNOWLEDGED, Why.UNACKNOWLEDGED, Why.WORSENED})
 
 Table = Mapping[Verb, tuple[Verb, ...]]
 
@@ -52,6 +54,32 @@ def said(transition: Transition, verb: Verb) -> str:
     where = f" at {transition.via}" if transition.via else ""
     who = f" by {transition.actor}" if transition.actor else ""
     return f"{what}{where}{who}" + (f": {transition.note}" if transition.note else "")
+
+
+def status_from(timeline: Iterable[Transition]) -> str:
+    """Return which receiver an open alert's status came from, given its transitions, the oldest first; "": none."""
+    came_via = ""
+    for transition in timeline:
+        came_via = transition.via if transition.why in _STATUS_CHANGES else came_via
+    return came_via
+
+
+def timely(delivery: Delivery, alert: Alert, timeline: Sequence[Transition], mirrors: Mirrors) -> Delivery | None:
+    """Return what is still to be sent of an ack, or of one taken back: it would undo what a person has done since
+    at the receiver itself, so there it is a note; None where the receiver got that anyway.
+
+    What others have done since follows in the lane, and needs no help.
+    """
+    status = _STATUSES.get(delivery.verb)
+    if status is None or not alert.open or alert.status is status or alert.episode != delivery.episode:
+        return delivery
+    causes = (each for each in reversed(timeline) if delivery.verb in each.verbs and each.actor == delivery.actor)
+    cause = next(causes, None)
+    if cause is None or status_from(timeline) != delivery.receiver:
+        return delivery
+    if Verb.NOTE in mirrors.verbs(cause, delivery.receiver, delivery.verb):
+        return None
+    return replace(delivery, verb=Verb.NOTE, note=said(cause, delivery.verb))
 
 
 def counted(alert: Alert, one: str, other: str, now: datetime) -> tuple[Alert, bool]:

@@ -176,8 +176,9 @@ class Alert:
     to the address of its object. `started_at` is when it began at the source, `opened_at` when we opened the
     episode, `starts_at` the latest start the source named in it, `seen_at` the source's time of the newest
     change that we took. `note_ids` are those of the latest notes. `origin` is its newest event's. `heard` maps
-    a receiver to its own time of the newest status that it told us; `mirrored` maps a pair "a|b" of receivers
-    to when a status was last carried between them. `revision` is raised by every commit and never restarts.
+    a receiver to its own time of the newest status that it told us, and "receiver|status" to that of each status;
+    `mirrored` maps a pair "a|b" of receivers to when a status was last carried between them. `revision` is raised by
+    every commit and never restarts.
     """
 
     key: str

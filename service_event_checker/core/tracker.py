@@ -48,10 +48,13 @@ def track(alert: Alert | None, event: Event, now: datetime, *, first_good_at: da
         return _first_seen(event, now, first_good_at)
     if not event.via or event.person or event.status not in _STATUSES:
         return _fold(alert, event, now)
-    if event.at is not None and event.at < alert.heard.get(event.via, event.at):
-        return Change(alert)  # overtaken: that receiver has told of a later status
+    if event.at is None:
+        return _fold(alert, event, now)
+    this = f"{event.via}|{event.status}"
+    if event.at < alert.heard.get(event.via, event.at) or event.at == alert.heard.get(this):
+        return Change(alert)  # overtaken: that receiver has told of a later status; or told once more
     change = _fold(alert, event, now)
-    heard = {**alert.heard, event.via: event.at} if event.at else alert.heard
+    heard = {**alert.heard, event.via: event.at, this: event.at}
     return replace(change, alert=replace(change.alert or alert, heard=heard))
 
 
