@@ -6,7 +6,7 @@ made twice is closed from here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -78,8 +78,7 @@ def _books(receiver: str, remotes: Sequence[Remote], store: Store, book: Ruleboo
         owing=frozenset(store.owing(receiver)),
         since=datetime.fromisoformat(since) if (since := store.setting(SINCE + receiver)) else None,
     )
-    disputed = [key for key in {link.key for link in known.values()} if _is_disputed(books, key, remotes)]
-    acked, unacked = _acks(store, disputed)
+    acked, unacked = _acks(store, _disputed(books, remotes))
     return replace(books, acked_at=acked, unacked_at=unacked)
 
 
@@ -91,13 +90,18 @@ def _concerns(repair: Repair, book: Rulebook, now: datetime) -> bool:
     return alert is not None and bool(set(rules.matched(alert, book.rules)) - {repair.receiver})
 
 
-def _is_disputed(books: Books, key: str, remotes: Sequence[Remote]) -> bool:
-    alert = books.alerts.get(key)
-    shown = [remote for remote in remotes if (link := books.links.get(remote.external_id)) and link.key == key]
-    return alert is not None and alert.open and any(remote.status is not alert.status for remote in shown)
+def _disputed(books: Books, remotes: Sequence[Remote]) -> set[str]:
+    """Return the keys of the open alerts that are shown with another status than ours."""
+    found = set()
+    for remote in remotes:
+        link = books.links.get(remote.external_id)
+        alert = books.alerts.get(link.key) if link else None
+        if alert is not None and alert.open and alert.status is not remote.status:
+            found.add(alert.key)
+    return found
 
 
-def _acks(store: Store, keys: Sequence[str]) -> tuple[dict[str, datetime], dict[str, datetime]]:
+def _acks(store: Store, keys: Iterable[str]) -> tuple[dict[str, datetime], dict[str, datetime]]:
     """Return when each alert was last acknowledged, and when that was last taken back."""
     acked: dict[str, datetime] = {}
     unacked: dict[str, datetime] = {}
