@@ -63,15 +63,17 @@ _WORD_JOINER = "\u2060"
 class Notice:
     """What people are told of an alert, in plain text that is cleaned and cut but escaped for no channel.
 
-    `headline` is one line with the word TEST where it is one; `state` says where it stands; `change` what has just
-    happened ("" for nothing but the opening). `fields`, `labels` and `annotations` are (name, value) pairs, `tickets`
-    (receiver, address) of what was opened elsewhere.
+    `subject` is one line that need not change while the alert lasts: a vendor's outage is named after its platform, an
+    alert of our own by its title alone. `headline` says before it how severe it is, with the word TEST where it is one;
+    `state` says where it stands; `change` what has just happened ("" for nothing but the opening). `fields`, `labels`
+    and `annotations` are (name, value) pairs, `tickets` (receiver, address) of what was opened elsewhere.
     """
 
     test: bool
     severity: Severity
     status: Status
     mark: str
+    subject: str
     headline: str
     title: str
     state: str
@@ -93,13 +95,15 @@ def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: st
     tells the same.
     """
     platform = platform_name(alert.source)
+    subject = _subject(alert, platform)
     return Notice(
         test=alert.test,
         severity=alert.severity,
         status=alert.status,
         mark=_mark(alert),
-        headline=_headline(alert),
-        title=line(alert.title, TITLE_MAX) or "(no title)",
+        subject=subject,
+        headline=_headline(alert, subject),
+        title=_title(alert),
         state=_state(alert, now),
         change=_change(alert, verb, now, line(actor, 100), clean(note, 2000)),
         fields=tuple(_fields(alert, platform)),
@@ -200,7 +204,17 @@ def _mark(alert: Alert) -> str:
     return "✅" if alert.status is Status.RESOLVED else MARKS[alert.severity]
 
 
-def _headline(alert: Alert) -> str:
+def _title(alert: Alert) -> str:
+    return line(alert.title, TITLE_MAX) or "(no title)"
+
+
+def _subject(alert: Alert, platform: str) -> str:
+    title = _title(alert)
+    named = alert.kind is Kind.ALERT or title.lower().startswith(platform.lower())
+    return title if named else f"{platform}: {title}"
+
+
+def _headline(alert: Alert, subject: str) -> str:
     words = {
         Status.FIRING: alert.severity.capitalize(),
         Status.ACKNOWLEDGED: f"{alert.severity.capitalize()}, acknowledged",
@@ -208,9 +222,6 @@ def _headline(alert: Alert) -> str:
     }
     start = f"[{TEST_WORD}] " if alert.test else ""
     kind = "Maintenance, " if alert.kind is Kind.MAINTENANCE else ""
-    title = line(alert.title, TITLE_MAX) or "(no title)"
-    platform = platform_name(alert.source)
-    subject = title if title.lower().startswith(platform.lower()) else f"{platform}: {title}"
     return f"{start}{kind}{words[alert.status]} · {subject}"
 
 
@@ -247,7 +258,7 @@ def _ending(alert: Alert, now: datetime, by: str) -> str:
 
 
 def _fields(alert: Alert, platform: str) -> Iterator[tuple[str, str]]:
-    yield "Platform", platform
+    yield "Source" if alert.kind is Kind.ALERT else "Platform", platform
     yield "Status", alert.status.capitalize()
     yield "Severity", alert.severity.capitalize()
     yield "Since", moment(alert.started_at)

@@ -29,7 +29,7 @@ GREEN = "#067647"
 _ONCE = frozenset({Verb.OPEN, Verb.CLOSE})
 _QUIET = frozenset({Verb.OPEN, Verb.UPDATE})
 _IN_THE_BAND = frozenset({"Severity", "Status"})
-_PREVIEWED = ("Platform", "Affected", "Region", "Since", "Until")
+_PREVIEWED = ("Platform", "Source", "Affected", "Region", "Since", "Until")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}")
 _BRACKETED = re.compile(r"(.*)<([^<>]*)>\s*", re.DOTALL)
 

@@ -139,7 +139,7 @@ def test_however_much_there_is_to_say_it_fits_and_is_signed(write, char):
 def test_a_summary_is_one_line_of_at_most_255_units(title):
     big = replace(alert(), title=title, source="rest:" + "shop" * 20)
 
-    summary = document.summary(big, notice(big, Verb.OPEN, NOW))
+    summary = document.summary(notice(big, Verb.OPEN, NOW))
 
     assert 0 < size(summary) <= 255
     assert "\n" not in summary
@@ -148,4 +148,4 @@ def test_a_summary_is_one_line_of_at_most_255_units(title):
 def test_a_summary_does_not_name_the_platform_twice():
     named = replace(alert(), title="GitHub is down")
 
-    assert document.summary(named, notice(named, Verb.OPEN, NOW)) == "GitHub is down"
+    assert document.summary(notice(named, Verb.OPEN, NOW)) == "GitHub is down"

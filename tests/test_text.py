@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_event_checker.core.model import Affects, ResolvedBy, Severity, Status, Verb
+from service_event_checker.core.model import Affects, Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.text import (
     clean,
     cut,
@@ -54,6 +54,23 @@ def test_the_headline_names_severity_platform_and_event():
 
 def test_a_platform_that_stands_in_the_title_is_not_said_twice():
     assert notice(alert(title="GitHub is slow"), Verb.OPEN, NOW).headline == "Error · GitHub is slow"
+
+
+def test_an_alert_of_our_own_is_called_by_its_title_alone_and_names_its_source_below():
+    full = alert(source="alertmanager", kind=Kind.ALERT, title="DiskFull: /var is 92 % full")
+    said = notice(full, Verb.OPEN, NOW)
+
+    assert said.subject == "DiskFull: /var is 92 % full"
+    assert said.headline == "Error · DiskFull: /var is 92 % full"
+    assert said.fields[0] == ("Source", "Alertmanager")
+
+
+@pytest.mark.parametrize("kind", [Kind.OUTAGE, Kind.MAINTENANCE])
+def test_what_a_vendor_announces_is_named_after_its_platform(kind):
+    said = notice(alert(kind=kind, title="Actions are slow"), Verb.OPEN, NOW)
+
+    assert said.subject == "GitHub: Actions are slow"
+    assert said.fields[0] == ("Platform", "GitHub")
 
 
 @pytest.mark.parametrize("status", list(Status))

@@ -11,7 +11,7 @@ from typing import Any
 from service_event_checker.azure_devops_api.work_items import Operation
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Severity, remote_key
-from service_event_checker.text import Notice, cut, platform_name, render
+from service_event_checker.text import Notice, cut, render
 
 TITLE_MAX = 255
 TAG = "platform-outage-checker"  # on all that we make: what is listed, and what a hook's event must carry
@@ -33,7 +33,7 @@ def fields(alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any
     """Return what a new work item says, by reference name. `previous`: address or id of the one before, or ""."""
     text = render("ticket.html.j2", told, previous=previous)
     return {
-        "System.Title": title(alert, told),
+        "System.Title": cut(told.subject, TITLE_MAX),
         "System.Description": text,
         "Microsoft.VSTS.TCM.ReproSteps": text,  # what the form of a Bug shows in place of the description
         "System.Tags": f"{TAG}; {KEY_TAG}{checked(key)}; {KEY_TAG}{checked(alert.key)}",
@@ -56,13 +56,6 @@ def patch(kind: str, values: Mapping[str, Any], addresses: Mapping[str, str]) ->
             place = {"rel": "Hyperlink", "url": address, "attributes": {"comment": meaning}}
             operations.append({"op": "add", "path": "/relations/-", "value": place})
     return operations
-
-
-def title(alert: Alert, told: Notice) -> str:
-    """Return a title that need not change while the severity and the status do."""
-    platform = platform_name(alert.source)
-    named = told.title.lower().startswith(platform.lower())
-    return cut(told.title if named else f"{platform}: {told.title}", TITLE_MAX)
 
 
 def marker(of: str) -> str:

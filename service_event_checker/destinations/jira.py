@@ -298,7 +298,7 @@ class Adapter:
         return {
             **self.config.fields,
             "project": {"key": self.config.project},
-            "summary": document.summary(alert, told),
+            "summary": document.summary(told),
             "description": document.description(told, previous, self._write),
             "labels": sorted(ours | set(self.config.labels)),
         }

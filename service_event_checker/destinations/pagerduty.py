@@ -272,7 +272,7 @@ class Adapter:
         """Return the incident. It names nobody to assign it to: one's own incident is acknowledged when it is made."""
         priority = self.config.priorities.get(alert.severity)
         return {
-            "title": title(alert, told),
+            "title": title(told),
             "incident_key": incident_key(key),
             "urgency": self._urgency(alert),
             "body": {"type": "incident_body", "details": details(told, previous)},
@@ -282,7 +282,7 @@ class Adapter:
     def _correct(self, alert: Alert, told: Notice, id: str) -> None:
         """Correct the title, and raise the urgency; it is never lowered, for a person may have raised it."""
         incident = self._incidents.get(id)
-        changes = {"title": title(alert, told)} if incident.title != title(alert, told) else {}
+        changes = {"title": title(told)} if incident.title != title(told) else {}
         if (incident.urgency, self._urgency(alert)) == ("low", "high"):
             changes["urgency"] = "high"
         if changes and incident.status != RESOLVED:

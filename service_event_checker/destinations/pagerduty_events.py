@@ -22,7 +22,6 @@ from service_event_checker.pagerduty_api.address import Address
 from service_event_checker.pagerduty_api.document import incident_key, title
 from service_event_checker.text import Notice, line, notice
 
-SUMMARY_MAX = 1024  # characters
 CUSTOM_MAX = 200_000  # bytes; 512 KB are refused
 PAUSE = 30.0  # seconds; what PagerDuty asks for after a 429
 _ACTIONS = {Verb.OPEN: "trigger", Verb.ACK: "acknowledge", Verb.CLOSE: "resolve"}
@@ -84,7 +83,7 @@ class Adapter:
             return event
         told = notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
         payload = {
-            "summary": line(title(alert, told), SUMMARY_MAX),
+            "summary": title(told),
             "source": line(alert.source, 255) or "unknown",
             "severity": alert.severity.value,  # their four words are ours
             "timestamp": alert.started_at.isoformat(),

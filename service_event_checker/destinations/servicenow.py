@@ -261,7 +261,7 @@ class Adapter:
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, str]:
         group = {"assignment_group": self.config.assignment_group} if self.config.assignment_group else {}
         return {
-            "short_description": document.title(alert, told),
+            "short_description": document.title(told),
             "description": document.description(told, previous),
             "impact": str(self.config.impact.get(alert.severity, 2)),
             "urgency": str(self.config.urgency.get(alert.severity, 2)),

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from service_event_checker.core.model import Alert
-from service_event_checker.text import Notice, cut, platform_name, web_address
+from service_event_checker.text import Notice, cut, web_address
 
 SUMMARY_MAX = 255  # UTF-16 units, as Java counts
 TEXT_MAX = 32_000  # of 32,767 (JRACLOUD-68949); for ADF we count the whole JSON, which is the safe side
@@ -48,14 +47,10 @@ class Table:
 Block = Paragraph | Table
 
 
-def summary(alert: Alert, told: Notice) -> str:
-    """Return one line that need not change while the severity and the status do."""
-    platform = platform_name(alert.source)
-    named = told.title.lower().startswith(platform.lower())
-    text = told.title if named else f"{platform}: {told.title}"
-    if _units(text) <= SUMMARY_MAX:
-        return text
-    return text.encode("utf-16-le")[: 2 * (SUMMARY_MAX - 1)].decode("utf-16-le", "ignore").rstrip() + "…"
+def summary(told: Notice) -> str:
+    if _units(told.subject) <= SUMMARY_MAX:
+        return told.subject
+    return told.subject.encode("utf-16-le")[: 2 * (SUMMARY_MAX - 1)].decode("utf-16-le", "ignore").rstrip() + "…"
 
 
 def description(told: Notice, previous: str, write: Writer) -> Body:

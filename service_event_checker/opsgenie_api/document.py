@@ -26,7 +26,7 @@ def document(alert: Alert, told: Notice, key: str, previous: str) -> dict[str, A
     """Return the fields of a new alert, of the episode with the remote key `key`; `previous` names an earlier one."""
     body = render("alert.txt.j2", told) + (f"\n\nEarlier alert: {previous}" if previous else "")
     return {
-        "message": cut(_plain(_title(alert, told)), MESSAGE_MAX),
+        "message": cut(_plain(told.subject), MESSAGE_MAX),
         "alias": KEY_TAG + key,
         "description": cut(_plain(body), DESCRIPTION_MAX),
         "tags": [TAG, KEY_TAG + key, KEY_TAG + alert.key],
@@ -60,12 +60,6 @@ def signed(text: str, mark: str) -> str:
 def marker(of: str) -> str:
     """Return 16 hex characters that stand for a delivery's id, or another text."""
     return hashlib.sha256(of.encode()).hexdigest()[:16]
-
-
-def _title(alert: Alert, told: Notice) -> str:
-    platform = platform_name(alert.source)
-    named = told.title.lower().startswith(platform.lower())
-    return told.title if named else f"{platform}: {told.title}"
 
 
 def _plain(text: str) -> str:

@@ -6,8 +6,7 @@ import hashlib
 import re
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert
-from service_event_checker.text import Notice, cut, line, platform_name, render
+from service_event_checker.text import Notice, cut, render
 
 KEY = "poc-"  # + remote key: the incident_key, the dedup_key
 TITLE_MAX = 255  # characters; PagerDuty takes 1024, a telephone shows fewer
@@ -30,11 +29,8 @@ def remote_key_of(incident_key: str) -> str:
     return key if incident_key.startswith(KEY) and _HEX.fullmatch(key) else ""
 
 
-def title(alert: Alert, told: Notice) -> str:
-    """Return a title that need not change while the severity and the status do."""
-    platform = platform_name(alert.source)
-    named = told.title.lower().startswith(platform.lower())
-    return line(told.title if named else f"{platform}: {told.title}", TITLE_MAX)
+def title(told: Notice) -> str:
+    return cut(told.subject, TITLE_MAX)
 
 
 def details(told: Notice, previous: str) -> str:

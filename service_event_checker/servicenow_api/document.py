@@ -11,9 +11,8 @@ import re
 from dataclasses import replace
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert
 from service_event_checker.servicenow_api.incidents import Incident
-from service_event_checker.text import Notice, cut, platform_name, render
+from service_event_checker.text import Notice, cut, render
 
 TITLE_MAX = 160  # characters that the field `short_description` keeps
 TEXT_MAX = 4000  # of `description` and `close_notes`; what is longer is cut in silence
@@ -26,11 +25,8 @@ _CODE_TAG = re.compile(r"\[(?=/?code\])", re.IGNORECASE)
 _WORD_JOINER = "\u2060"
 
 
-def title(alert: Alert, told: Notice) -> str:
-    """Return a title that need not change while the severity and the status do."""
-    platform = platform_name(alert.source)
-    named = told.title.lower().startswith(platform.lower())
-    return cut(told.title if named else f"{platform}: {told.title}", TITLE_MAX)
+def title(told: Notice) -> str:
+    return cut(told.subject, TITLE_MAX)
 
 
 def description(told: Notice, previous: str) -> str:

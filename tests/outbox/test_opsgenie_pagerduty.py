@@ -95,7 +95,7 @@ def bridge(fresh_store: Callable[[], Any]) -> Iterator[Bridge]:
 
 
 def test_a_new_alert_is_one_incident(bridge):
-    assert bridge.incident.title == "Opsgenie: Test alert"
+    assert bridge.incident.title == "Test alert"
     assert bridge.incident.status == "triggered"
     assert bridge.told == []
 
