@@ -218,10 +218,11 @@ class Outbox:
         if found is None and delivery.episode == 1 and not claimed.links and isinstance(destination, Adoptive):
             found = destination.find_open(delivery.key)  # ours, from before our data were lost
         if found is not None:
-            own = _own_link(delivery, link, found)
-            return Settled(
-                link=own if delivery.verb is Verb.OPEN else destination.deliver(delivery, claimed.alert, own)
-            )
+            link = _own_link(delivery, link, found)
+            if delivery.verb is not Verb.OPEN:
+                return Settled(link=destination.deliver(delivery, claimed.alert, link))
+            if receiver.family is not Family.TICKET:
+                return Settled(link=link)  # and a ticket may be one from before our data were lost, closed long ago
         lease_until = delivery.lease_until
         if lease_until is None or self._clock() + receiver.deadline > lease_until:
             return Again(due_at=self._clock(), reason="the lease was too short for a create")

@@ -204,6 +204,8 @@ def _tell(
             _owe(owed, _delivery(alert, name, Verb.NOTE, answer, book, now))
         return alert
     for each in book.mirrors.verbs(transition, name, verb):
+        if each is Verb.UNACK and each not in _verbs(book, name):
+            each = Verb.NOTE  # PagerDuty, for one, can only be told of it
         if each not in _verbs(book, name):
             continue
         cause = transition if each is verb else replace(transition, note=mirrors.said(transition, verb))

@@ -287,14 +287,24 @@ def test_after_a_loss_of_data_the_open_object_is_taken_for_ours_again(fresh_stor
     assert after.store.links([KEY])[KEY][-1].receiver in book.receivers
 
 
-def test_a_closed_one_is_not_taken_for_it(fresh_store):
+def test_one_that_was_closed_before_the_loss_is_opened_again(fresh_store):
     before = House(fresh_store())
     before.hear(event(status=RESOLVED, at=before.clock()))
-    before.hear(event(starts_at=before.clock(), at=before.clock()))
-    before.hear(event(status=RESOLVED, at=before.clock()))
+    (ticket,) = before.tickets.things
+    ticket.heard.clear()  # with the data the ids of deliveries begin anew
     after = World(fresh_store(), before.world.destinations, before.world.book, before.clock)
 
-    after.see(event(starts_at=before.clock(), fingerprint="another"))
+    after.see(event(starts_at=before.clock()))
     after.settle_down()
 
-    assert len(before.tickets.things) == 3
+    assert (ticket.open, ticket.reopened) == (True, 1)
+
+
+def test_a_receiver_that_cannot_take_an_acknowledgement_back_is_told_in_words(house):
+    pager = house.world.book.receivers["pager"]
+    house.world.book.receivers["pager"] = replace(pager, verbs=pager.verbs - {Verb.UNACK})  # type: ignore[index]
+    house.hear(house.tickets.says("1", ACKED))
+    house.hear(house.tickets.says("1", UNACKED))
+
+    assert house.told()["pager"] == [Verb.NOTE]
+    assert house.pager.notes == ["acknowledgement taken back at tickets by Ada"]
