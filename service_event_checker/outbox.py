@@ -28,6 +28,7 @@ from service_event_checker.core.ports import (
     Findable,
     Inbound,
     Outcome,
+    Reconcilable,
     Rehearsing,
     Settled,
     Store,
@@ -221,8 +222,8 @@ class Outbox:
             link = _own_link(delivery, link, found)
             if delivery.verb is not Verb.OPEN:
                 return Settled(link=destination.deliver(delivery, claimed.alert, link))
-            if receiver.family is not Family.TICKET:
-                return Settled(link=link)  # and a ticket may be one from before our data were lost, closed long ago
+            if not _is_over(destination, receiver, found.external_id):
+                return Settled(link=link)
         lease_until = delivery.lease_until
         if lease_until is None or self._clock() + receiver.deadline > lease_until:
             return Again(due_at=self._clock(), reason="the lease was too short for a create")
@@ -369,6 +370,14 @@ def _rehearse(destination: Destination, delivery: Delivery, alert: Alert) -> Reh
 
 def _find(destination: Destination, key: str) -> Link | None:
     return destination.find(key) if isinstance(destination, Findable) else None
+
+
+def _is_over(destination: Destination, receiver: Receiver, external_id: str) -> bool:
+    """Whether a ticket that was found is closed: one from before our data were lost, to be opened again."""
+    if receiver.family is not Family.TICKET or not isinstance(destination, Reconcilable):
+        return False
+    remote = destination.look(external_id)
+    return remote is not None and remote.status is Status.RESOLVED
 
 
 def _own_link(delivery: Delivery, link: Link | None, found: Link) -> Link:
