@@ -10,16 +10,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from service_event_checker.core import reconcile, rules, tracker
+import structlog
+
+from service_event_checker.core import mirrors, reconcile, rules, tracker
 from service_event_checker.core.errors import DeliveryError
-from service_event_checker.core.model import Alert, Link, Remote, Why
-from service_event_checker.core.ports import Destination, Reconcilable, Store, Write
+from service_event_checker.core.model import Alert, Family, Link, Remote, Why
+from service_event_checker.core.ports import Destination, Query, Reconcilable, Store, Write
 from service_event_checker.core.reconcile import Books, Fix, Repair
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.pipeline import Pipeline
 
 SINCE = "reconciled_since:"  # + receiver; setting: when it was first looked at
 LOOKS_MAX = 200  # objects looked at one by one in a pass; the rest waits for the next
+LATEST = 20  # of those that ended lately
+
+log = structlog.get_logger()
 
 
 def look(receiver: str, destination: Destination, store: Store, book: Rulebook, now: datetime) -> list[Repair]:
@@ -28,9 +33,23 @@ def look(receiver: str, destination: Destination, store: Store, book: Rulebook, 
         return []
     remotes = destination.open_objects()
     books = _books(receiver, remotes, store, book)
-    found = [repair for repair in reconcile.repairs(remotes, books, now) if _concerns(repair, book, now)]
+    found = reconcile.repairs(remotes, books, now)
+    nobodys = {repair.remote.external_id for repair in found if not _concerns(repair, book, now)}
+    found = [repair for repair in found if repair.remote.external_id not in nobodys]
     for alert, link in reconcile.unlisted(books, remotes)[:LOOKS_MAX]:
         found += reconcile.ended(alert, link, destination.look(link.external_id), books)
+    return found + _late_notes(destination, books, remotes, now)
+
+
+def _late_notes(destination: Reconcilable, books: Books, remotes: Sequence[Remote], now: datetime) -> list[Repair]:
+    """Ask what ended lately for notes. It is a courtesy: what fails is asked again by the next pass."""
+    found: list[Repair] = []
+    try:
+        for alert, link in reconcile.ended_lately(books, remotes, now)[:LATEST]:
+            remote = destination.look(link.external_id)
+            found += reconcile.notes(alert, remote, books) if remote else []
+    except DeliveryError as error:
+        log.info("late_notes_unknown", receiver=books.receiver.name, reason=str(error))
     return found
 
 
@@ -62,7 +81,12 @@ def line(repair: Repair) -> str:
 
 def _books(receiver: str, remotes: Sequence[Remote], store: Store, book: Rulebook) -> Books:
     """Read what we know of the listed objects, and of the open alerts that should have one there."""
-    alerts = {alert.key: alert for alert in store.open_alerts() if receiver in alert.receivers and not alert.test}
+    ended = (
+        store.page(Query(open=False, limit=LATEST)).alerts if book.receivers[receiver].family is Family.PAGER else ()
+    )
+    alerts = {
+        alert.key: alert for alert in (*ended, *store.open_alerts()) if receiver in alert.receivers and not alert.test
+    }
     linked = (link for found in store.links(alerts).values() for link in found)  # the oldest episode first
     known = {link.external_id: link for link in linked if link.receiver == receiver and link.external_id}
     for remote in remotes:
@@ -78,8 +102,8 @@ def _books(receiver: str, remotes: Sequence[Remote], store: Store, book: Ruleboo
         owing=frozenset(store.owing(receiver)),
         since=datetime.fromisoformat(since) if (since := store.setting(SINCE + receiver)) else None,
     )
-    acked, unacked = _acks(store, _disputed(books, remotes))
-    return replace(books, acked_at=acked, unacked_at=unacked)
+    acked, unacked, came_from = _statuses(store, _disputed(books, remotes))
+    return replace(books, acked_at=acked, unacked_at=unacked, status_from=came_from)
 
 
 def _concerns(repair: Repair, book: Rulebook, now: datetime) -> bool:
@@ -101,17 +125,20 @@ def _disputed(books: Books, remotes: Sequence[Remote]) -> set[str]:
     return found
 
 
-def _acks(store: Store, keys: Iterable[str]) -> tuple[dict[str, datetime], dict[str, datetime]]:
-    """Return when each alert was last acknowledged, and when that was last taken back."""
+def _statuses(store: Store, keys: Iterable[str]) -> tuple[dict[str, datetime], dict[str, datetime], dict[str, str]]:
+    """Return when each alert was last acknowledged, when that was last taken back, and where its status came from."""
     acked: dict[str, datetime] = {}
     unacked: dict[str, datetime] = {}
+    came_from: dict[str, str] = {}
     for key in keys:
-        for transition in store.timeline(key):  # the oldest first
+        timeline = store.timeline(key)  # the oldest first
+        came_from[key] = mirrors.status_from(timeline)
+        for transition in timeline:
             if transition.why is Why.ACKNOWLEDGED:
                 acked[key] = transition.at
             elif transition.why in (Why.UNACKNOWLEDGED, Why.WORSENED):
                 unacked[key] = transition.at
-    return acked, unacked
+    return acked, unacked, came_from
 
 
 def _mend(repair: Repair, destination: Destination, store: Store, pipeline: Pipeline, now: datetime) -> None:
@@ -125,7 +152,7 @@ def _mend(repair: Repair, destination: Destination, store: Store, pipeline: Pipe
         _follow(repair, repair.kept, store, now)
     elif repair.verb is not None:
         alert = store.get([repair.key]).get(repair.key)
-        if alert is not None:
+        if alert is not None and reconcile.is_still_owed(repair.verb, alert):
             pipeline.commit(_owed(repair, alert, pipeline.book, now), now)
 
 

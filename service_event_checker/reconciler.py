@@ -68,9 +68,10 @@ class Reconciler:
             for name, manager in self.managers.items():
                 if not wanted or name in wanted:
                     self._ask_manager(name, manager, report, dry_run=dry_run)
-            for name, destination in self.destinations.items():
-                if not wanted or name in wanted:
-                    self._ask_destination(name, destination, report, dry_run=dry_run)
+            names = [name for name in self.destinations if not wanted or name in wanted]
+            found = {name: self._ask_destination(name, report, dry_run=dry_run) for name in names}
+            for name in names if not dry_run else ():  # only now: what one owes another would be in motion there
+                self._mend(name, found[name], report)
         return report
 
     def soon(self) -> None:
@@ -114,18 +115,21 @@ class Reconciler:
             REPAIRS.labels(name, "closed").inc(len(found.over))
             REPAIRS.labels(name, "taken_in").inc(len(found.take_in))
 
-    def _ask_destination(self, name: str, destination: Destination, report: Report, *, dry_run: bool) -> None:
+    def _ask_destination(self, name: str, report: Report, *, dry_run: bool) -> list[Repair]:
         now = self._clock()
         if not dry_run:
             reconcile_objects.begin(name, self.store, now)
         try:
-            found = reconcile_objects.look(name, destination, self.store, self.pipeline.book, now)
+            found = reconcile_objects.look(name, self.destinations[name], self.store, self.pipeline.book, now)
         except DeliveryError as error:
             report.failed.append(f"{name}: could not be asked: {error}")
-            return
+            return []
         report.repairs += found
         report.lines += [reconcile_objects.line(repair) for repair in found]
-        if not dry_run:
-            report.failed += reconcile_objects.apply(found, destination, self.store, self.pipeline, now)
-            for repair in found:
-                REPAIRS.labels(name, repair.fix.name.lower()).inc()
+        return found
+
+    def _mend(self, name: str, found: list[Repair], report: Report) -> None:
+        destination = self.destinations[name]
+        report.failed += reconcile_objects.apply(found, destination, self.store, self.pipeline, self._clock())
+        for repair in found:
+            REPAIRS.labels(name, repair.fix.name.lower()).inc()

@@ -22,12 +22,17 @@ from service_event_checker.core.model import (
     Link,
     Receiver,
     Remote,
+    RemoteNote,
     ResolvedBy,
     Status,
     Verb,
 )
 
 YOUNG = timedelta(minutes=2)  # what was made this lately may not be on our books yet
+OWN = timedelta(minutes=1)  # clocks differ; a status of our own writing shows this much later at most
+LATELY = timedelta(hours=1)  # what ended since is asked once more for notes
+NOTES_MAX = 30  # of one object, the newest; fewer than an alert remembers (tracker.NOTES_REMEMBERED)
+NEVER = datetime.min.replace(tzinfo=UTC)
 INTAKE = "reconcile"
 
 
@@ -43,6 +48,7 @@ class Fix(StrEnum):
     OPENED = "born there and never heard of: taken in"
     ACK_AGAIN = "acknowledged here, not there: acknowledged again"
     UNACK_AGAIN = "taken back here, not there: taken back again"
+    TAKEN_UP = "opened again there: told"
     TWICE = "made twice: the younger is closed"
     ALLOWED = "differs, as `mirrors` allows: left"
     FOREIGN = "carries our mark, and no alert here knows it: left"
@@ -88,6 +94,7 @@ class Books:
     owing: frozenset[str] = frozenset()
     acked_at: Mapping[str, datetime] = field(default_factory=dict)
     unacked_at: Mapping[str, datetime] = field(default_factory=dict)
+    status_from: Mapping[str, str] = field(default_factory=dict)
     since: datetime | None = None
 
 
@@ -113,6 +120,32 @@ def unlisted(books: Books, remotes: Iterable[Remote]) -> list[tuple[Alert, Link]
     return wanted
 
 
+def ended_lately(books: Books, remotes: Iterable[Remote], now: datetime) -> list[tuple[Alert, Link]]:
+    """Return the pager's objects that are known to be over, the latest first: each may hold a note that we missed."""
+    listed = {remote.external_id for remote in remotes}
+    found = []
+    for link in books.links.values():
+        alert = books.alerts.get(link.key)
+        if alert is None or alert.episode != link.episode or link.external_id in listed:
+            continue
+        told_at = alert.heard.get(f"{books.receiver.name}|{EventStatus.RESOLVED}", NEVER) if alert.open else NEVER
+        over_at = max(told_at, link.sent.get(Status.RESOLVED, NEVER)) if alert.open else alert.updated_at
+        if books.receiver.family is Family.PAGER and link.external_id and now - over_at < LATELY:
+            found.append((over_at, alert, link))
+    return [(alert, link) for _, alert, link in sorted(found, key=lambda each: each[0], reverse=True)]
+
+
+def notes(alert: Alert, remote: Remote, books: Books) -> list[Repair]:
+    """Return a person's comments on an object that nobody was told of."""
+    since = alert.started_at if alert.source == books.receiver.name else alert.opened_at
+    found = []
+    for note in sorted(remote.notes, key=lambda note: note.at or NEVER)[-NOTES_MAX:]:
+        if f"{books.receiver.name}:{note.id}" in alert.note_ids or (note.at is not None and note.at < since):
+            continue
+        found.append(_repair(books, Fix.NOTED, remote, alert, event=_noted(books, remote, note)))
+    return found
+
+
 def ended(alert: Alert, link: Link, remote: Remote | None, books: Books) -> list[Repair]:
     """Return what a look at an object that is not listed as open means; None: it is gone."""
     shown = remote or Remote(external_id=link.external_id, remote_key=link.remote_key, status=Status.RESOLVED)
@@ -120,7 +153,12 @@ def ended(alert: Alert, link: Link, remote: Remote | None, books: Books) -> list
         return []  # a search that lags
     fix = Fix.ENDED if remote else Fix.GONE
     event = _event(books, shown, EventStatus.RESOLVED, note="" if remote else f"{link.external_id} is gone")
-    return [*_notes(shown, alert, books), _repair(books, fix, shown, alert, event=event)]
+    return [*notes(alert, shown, books), _repair(books, fix, shown, alert, event=event)]
+
+
+def is_still_owed(verb: Verb, alert: Alert) -> bool:
+    """Whether a verb that was found missing still says what the alert is: another repair may have changed it."""
+    return alert.status is {Verb.ACK: Status.ACKNOWLEDGED, Verb.UNACK: Status.FIRING}.get(verb, alert.status)
 
 
 def _judge(remote: Remote, books: Books, now: datetime) -> list[Repair]:
@@ -128,21 +166,29 @@ def _judge(remote: Remote, books: Books, now: datetime) -> list[Repair]:
     alert = books.alerts.get(link.key) if link else None
     if link is None or alert is None:
         return _unknown(remote, books, now)
-    if link.key in books.owing:
-        return []  # in motion
-    if alert.episode != link.episode or not alert.open:
-        return _over(remote, link, alert, books)
-    return [*_notes(remote, alert, books), *_status(remote, alert, books)]
+    in_motion = link.key in books.owing
+    if alert.episode != link.episode:
+        return [] if in_motion else _over(remote, link, alert, books)
+    found = notes(alert, remote, books)
+    if in_motion:
+        return found
+    return found + (_status(remote, link, alert, books) if alert.open else _over(remote, link, alert, books))
 
 
 def _unknown(remote: Remote, books: Books, now: datetime) -> list[Repair]:
     if remote.created_at is not None and now - remote.created_at < YOUNG:
         return []
-    if remote.event is not None:
-        if books.since is None or remote.created_at is None or remote.created_at < books.since:
-            return []
-        return [Repair(receiver=books.receiver.name, fix=Fix.OPENED, remote=remote, event=remote.event)]
-    return [Repair(receiver=books.receiver.name, fix=Fix.FOREIGN, remote=remote, since=remote.created_at)]
+    name = books.receiver.name
+    if remote.event is None:
+        return [Repair(receiver=name, fix=Fix.FOREIGN, remote=remote, since=remote.created_at)]
+    if books.since is None or remote.created_at is None or remote.created_at < books.since:
+        return []
+    found = [Repair(receiver=name, fix=Fix.OPENED, remote=remote, event=remote.event)]
+    if remote.status is Status.ACKNOWLEDGED:
+        taken = _event(books, remote, EventStatus.ACKNOWLEDGED)
+        found.append(Repair(receiver=name, fix=Fix.ACKED, remote=remote, event=taken))
+    noted = (_noted(books, remote, note) for note in remote.notes)
+    return found + [Repair(receiver=name, fix=Fix.NOTED, remote=remote, event=event) for event in noted]
 
 
 def _over(remote: Remote, link: Link, alert: Alert, books: Books) -> list[Repair]:
@@ -156,28 +202,63 @@ def _over(remote: Remote, link: Link, alert: Alert, books: Books) -> list[Repair
     return [_repair(books, Fix.CLOSE, remote, alert, episode=link.episode, verb=Verb.CLOSE)]
 
 
-def _status(remote: Remote, alert: Alert, books: Books) -> list[Repair]:
-    if remote.status is alert.status:
+def _status(remote: Remote, link: Link, alert: Alert, books: Books) -> list[Repair]:
+    """Judge an open object's status: is it news, what became of ours there, or as it may be."""
+    reopened = link.closed and _is_later(remote, alert, books, link.sent.get(Status.RESOLVED))
+    if remote.status is alert.status and not reopened:
         return []
-    at = remote.at or datetime.min.replace(tzinfo=UTC)
-    if remote.status is Status.ACKNOWLEDGED:
-        if at > books.unacked_at.get(alert.key, datetime.min.replace(tzinfo=UTC)) or not remote.at:
-            event = _event(books, remote, EventStatus.ACKNOWLEDGED)
-            return [] if _is_past(event, alert) else [_repair(books, Fix.ACKED, remote, alert, event=event)]
-        is_pager = books.receiver.family is Family.PAGER  # elsewhere an ack is a comment and changes no status
-        return [_again(Verb.UNACK, Fix.UNACK_AGAIN, remote, alert, books)] if is_pager else []
-    if books.receiver.family is not Family.PAGER:
-        return []
-    if remote.at and at > books.acked_at.get(alert.key, datetime.max.replace(tzinfo=UTC)):
-        event = _event(books, remote, EventStatus.UNACKNOWLEDGED)
-        return [] if _is_past(event, alert) else [_repair(books, Fix.UNACKED, remote, alert, event=event)]
-    return [_again(Verb.ACK, Fix.ACK_AGAIN, remote, alert, books)]
+    if _is_past(remote, alert, books):
+        return []  # a list that lags
+    taken, is_pager = remote.status is Status.ACKNOWLEDGED, books.receiver.family is Family.PAGER
+    news = (
+        _is_taken_anew(remote, link, alert, books) if taken else is_pager and _is_put_back(remote, link, alert, books)
+    )
+    if reopened or news:
+        event = _event(books, remote, EventStatus.ACKNOWLEDGED if taken else EventStatus.UNACKNOWLEDGED)
+        fix = Fix.TAKEN_UP if reopened else Fix.ACKED if taken else Fix.UNACKED
+        return [_repair(books, fix, remote, alert, event=event)]
+    return [_again(remote, alert, books)] if is_pager else []  # elsewhere an ack is a comment and changes no status
 
 
-def _again(verb: Verb, fix: Fix, remote: Remote, alert: Alert, books: Books) -> Repair:
-    """Owe a verb once more, unless the receiver has none such or the mirrors do not carry it."""
+def _is_taken_anew(remote: Remote, link: Link, alert: Alert, books: Books) -> bool:
+    """Whether somebody took it there after the alert was open to all again; what we wrote ourselves is none."""
+    ours = link.sent.get(Status.ACKNOWLEDGED)
+    if remote.at is None:
+        return ours is None
+    if ours is not None and remote.at <= ours + OWN:
+        return False
+    if books.status_from.get(alert.key) == books.receiver.name:
+        return _is_later(remote, alert, books)
+    return _is_later(remote, alert, books) and remote.at > books.unacked_at.get(alert.key, NEVER)
+
+
+def _is_put_back(remote: Remote, link: Link, alert: Alert, books: Books) -> bool:
+    """Whether it was taken there, as itself told or as we wrote, and is not any more."""
+    if books.status_from.get(alert.key) == books.receiver.name:
+        return True
+    ours = link.sent.get(Status.ACKNOWLEDGED)
+    if ours is None or ours < books.acked_at.get(alert.key, NEVER):
+        return False
+    return remote.at is not None and remote.at >= ours
+
+
+def _is_later(remote: Remote, alert: Alert, books: Books, than: datetime | None = None) -> bool:
+    """Whether it came into its status after all that its receiver has told, and after `than`."""
+    heard = alert.heard.get(books.receiver.name, NEVER)
+    return remote.at is not None and remote.at > max(heard, than or NEVER)
+
+
+def _is_past(remote: Remote, alert: Alert, books: Books) -> bool:
+    """Whether its receiver has told of a later status."""
+    return remote.at is not None and remote.at < alert.heard.get(books.receiver.name, NEVER)
+
+
+def _again(remote: Remote, alert: Alert, books: Books) -> Repair:
+    """Owe the alert's status once more, unless the receiver has no verb for it or the mirrors do not carry it."""
+    verb = Verb.ACK if alert.status is Status.ACKNOWLEDGED else Verb.UNACK
     if verb not in books.receiver.verbs or not _carries(verb, alert, books):
         return _repair(books, Fix.ALLOWED, remote, alert)
+    fix = Fix.ACK_AGAIN if verb is Verb.ACK else Fix.UNACK_AGAIN
     return _repair(books, fix, remote, alert, verb=verb)
 
 
@@ -187,22 +268,9 @@ def _carries(verb: Verb, alert: Alert, books: Books) -> bool:
     return verb in table.get(verb, (verb,))
 
 
-def _notes(remote: Remote, alert: Alert, books: Books) -> list[Repair]:
-    name = books.receiver.name
-    found = []
-    for note in remote.notes:
-        if f"{name}:{note.id}" in alert.note_ids or (note.at is not None and note.at < alert.opened_at):
-            continue
-        event = replace(
-            _event(books, remote, EventStatus.NOTED), note=note.text, note_id=note.id, actor=note.actor, at=note.at
-        )
-        found.append(_repair(books, Fix.NOTED, remote, alert, event=event))
-    return found
-
-
-def _is_past(event: Event, alert: Alert) -> bool:
-    """Whether the tracker would take the status as overtaken."""
-    return event.at is not None and event.at < alert.heard.get(event.via, event.at)
+def _noted(books: Books, remote: Remote, note: RemoteNote) -> Event:
+    event = _event(books, remote, EventStatus.NOTED, note=note.text)
+    return replace(event, note_id=note.id, actor=note.actor, at=note.at)
 
 
 def _event(books: Books, remote: Remote, status: EventStatus, note: str = "") -> Event:

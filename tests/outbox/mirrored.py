@@ -83,6 +83,7 @@ class Mirrored:
         self.random = random.Random(weather.seed)
         self.coming: list[tuple[datetime, int, Event]] = []
         self.sent = 0
+        Reconciler(self.world.pipeline, sides, {}, clock=self.clock).run()  # as the product does when it starts
         self.ops.person_creates()
 
     def live(self, steps: list[Step]) -> None:

@@ -174,3 +174,83 @@ def test_a_word_of_an_alert_that_overtakes_its_creation_waits_for_it(fresh_store
 
     (incident,) = pair.pager.objects.values()
     assert incident.status is ACKED
+
+
+def test_all_that_was_missed_of_an_alert_is_taken_in_by_one_pass(fresh_store):
+    pair = Mirrored(fresh_store(), Weather(0, calm=True))
+    (alert,) = pair.ops.objects.values()
+    pair.ops.person_notes(alert)
+    pair.ops.person_brings(alert, ACKED)
+    pair.ops.hooks.clear()
+
+    assert pair.reconcile() == []
+
+    (incident,) = pair.pager.objects.values()
+    assert incident.status is ACKED
+    assert incident.texts(Verb.NOTE) == ["note of opsgenie-person-1."]
+
+
+def test_one_pass_mends_both_sides_though_the_first_ones_repair_is_on_its_way_to_the_second(pair):
+    pair.pager.person_brings(pair.incident, Status.RESOLVED)
+    pair.ops.person_brings(pair.alert, Status.RESOLVED)
+    pair.pager.hooks.clear()
+    pair.ops.hooks.clear()
+
+    assert pair.reconcile() == []
+    assert pair.statuses == (Status.RESOLVED, Status.RESOLVED, Status.RESOLVED)
+
+
+def test_notes_that_were_missed_are_told_though_both_are_over_by_now(pair):
+    pair.ops.person_notes(pair.alert)
+    pair.pager.person_notes(pair.incident)
+    pair.ops.hooks.clear()
+    pair.pager.hooks.clear()
+    pair.pager.person_brings(pair.incident, Status.RESOLVED)
+    pair.ops.person_brings(pair.alert, Status.RESOLVED)
+    pair.rest()
+
+    assert pair.reconcile() == []
+
+    pair.check()
+
+
+def test_our_own_late_acknowledgement_is_nobodys_news(pair):
+    pair.ops.person_brings(pair.alert, ACKED)
+    pair.hear()
+    pair.ops.person_brings(pair.alert, FIRING)
+    pair.hear()
+    pair.clock.advance(30)  # PagerDuty is away for a while
+    pair.rest()
+
+    assert pair.reconcile() == []
+    assert pair.statuses == (FIRING, FIRING, ACKED)
+
+
+def test_who_took_it_back_there_unheard_is_heard_though_we_were_late_ourselves(pair):
+    pair.pager.person_brings(pair.incident, ACKED)
+    taken = pair.pager.hooks.popleft()
+    pair.clock.advance(60)
+    pair.pager.ack_times_out(pair.incident)
+    pair.pager.hooks.clear()
+    pair.clock.advance(60)
+    pair.pager.hooks.append(taken)
+    pair.rest()
+    assert pair.statuses == (ACKED, ACKED, FIRING)
+
+    assert pair.reconcile() == []
+    assert pair.statuses == (FIRING, FIRING, FIRING)
+
+
+def test_an_incident_that_was_opened_again_unheard_is_known_to_be_open(pair):
+    pair.pager.person_brings(pair.incident, Status.RESOLVED, "Bob")
+    pair.rest()
+    pair.clock.advance(100)
+    pair.pager.person_brings(pair.incident, FIRING, "Bob")
+    pair.pager.hooks.clear()
+
+    assert pair.reconcile() == []
+    pair.pager.person_brings(pair.incident, Status.RESOLVED, "Carl")
+    pair.pager.hooks.clear()
+    assert pair.reconcile() == []
+
+    assert pair.alert.texts() == ["resolved at pagerduty by Bob", "resolved at pagerduty by Carl"]
