@@ -9,6 +9,9 @@ REGISTRY = CollectorRegistry()
 TRANSITIONS = Counter("poc_transitions_total", "Changes of alerts", ["kind", "why"], registry=REGISTRY)
 DELIVERIES = Counter("poc_deliveries_total", "Attempts to deliver", ["receiver", "verb", "outcome"], registry=REGISTRY)
 FAILURES = Counter("poc_delivery_failures_total", "Failed attempts", ["receiver", "reason"], registry=REGISTRY)
+PING_PONGS = Counter(
+    "poc_ping_pong_total", "Statuses that were not carried, as they went to and fro", ["receiver"], registry=REGISTRY
+)
 REPAIRS = Counter("poc_repairs_total", "Differences found by reconciliation", ["with", "fix"], registry=REGISTRY)
 POLLS = Counter("poc_polls_total", "Polls of status pages", ["checker", "outcome"], registry=REGISTRY)
 UNKNOWN_VALUES = Counter(

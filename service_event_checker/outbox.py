@@ -35,7 +35,7 @@ from service_event_checker.core.ports import (
     Write,
 )
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.metrics import DELIVERIES, FAILURES
+from service_event_checker.metrics import DELIVERIES, FAILURES, PING_PONGS
 from service_event_checker.pipeline import tell
 
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
@@ -320,6 +320,8 @@ class Outbox:
         name = type(outcome).__name__.lower()  # settled, rehearsed, again, dead
         DELIVERIES.labels(delivery.receiver, delivery.verb.value, name).inc()
         reason = "" if isinstance(outcome, Settled) else outcome.reason
+        if reason == mirrors.PING_PONG:
+            PING_PONGS.labels(delivery.receiver).inc()
         level = {"again": log.warning, "dead": log.error}.get(name, log.info)
         level("delivery_" + name, id=delivery.id, receiver=delivery.receiver, verb=delivery.verb.value, reason=reason)
         if write:

@@ -26,7 +26,7 @@ from service_event_checker.core.model import (
 
 REPEATS_COUNTED_EVERY = timedelta(hours=1)  # a re-sent alert costs at most one write an hour
 SAME_START = timedelta(milliseconds=1)  # Alertmanager tells nanoseconds by webhook, milliseconds by its API
-NOTES_REMEMBERED = 50
+NOTES_REMEMBERED = 50  # of each receiver: a busy one must not make the others' notes new again
 POLL = "poll"
 _STATUSES = frozenset({EventStatus.RESOLVED, EventStatus.ACKNOWLEDGED, EventStatus.UNACKNOWLEDGED})
 
@@ -240,11 +240,18 @@ def _opens_again(alert: Alert, event: Event) -> bool:
 
 
 def _note(alert: Alert, event: Event, now: datetime) -> Change:
-    name = f"{event.via or event.source}:{event.note_id}"  # two systems may both count their notes from 1
+    place = f"{event.via or event.source}:"  # two systems may both count their notes from 1
+    name = place + event.note_id
     if event.note_id and name in alert.note_ids:
         return Change(alert)
-    ids = (*alert.note_ids, name)[-NOTES_REMEMBERED:] if event.note_id else alert.note_ids
+    ids = _remembered(alert.note_ids, place, name) if event.note_id else alert.note_ids
     return _step(alert, Why.NOTED, event, now, Verb.NOTE, note=event.note, note_ids=ids)
+
+
+def _remembered(ids: tuple[str, ...], place: str, name: str) -> tuple[str, ...]:
+    of_place = [id for id in ids if id.startswith(place)]
+    forgotten = of_place[: max(0, len(of_place) + 1 - NOTES_REMEMBERED)]
+    return (*(id for id in ids if id not in forgotten), name)
 
 
 def _miss(alert: Alert, resolve_after: int, now: datetime) -> Change:

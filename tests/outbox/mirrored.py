@@ -83,7 +83,7 @@ class Mirrored:
         self.random = random.Random(weather.seed)
         self.coming: list[tuple[datetime, int, Event]] = []
         self.sent = 0
-        Reconciler(self.world.pipeline, sides, {}, clock=self.clock).run()  # as the product does when it starts
+        self.world.survive(lambda: self.reconciler.run())  # as the product does when it starts
         self.ops.person_creates()
 
     def live(self, steps: list[Step]) -> None:
@@ -153,14 +153,17 @@ class Mirrored:
         """Make one pass, let it have its effect, and return what another would still have mended."""
         self.clock.advance(130)  # what is younger may be on its way
         self.weather = replace(self.weather, lost=0.0)
-        reconciler = Reconciler(self.world.pipeline, self.world.destinations, {}, clock=self.clock)
-        report = reconciler.run()
+        report = self.world.survive(lambda: self.reconciler.run())
         self.rest()
-        again = reconciler.run(dry_run=True)
+        again = self.reconciler.run(dry_run=True)
         assert report.failed == again.failed == []
         return [
             f"{repair.receiver} {repair.remote.external_id} {repair.fix}" for repair in again.repairs if not repair.left
         ]
+
+    @property
+    def reconciler(self) -> Reconciler:
+        return Reconciler(self.world.pipeline, self.world.destinations, {}, clock=self.clock)
 
     # what must hold
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from service_event_checker.core.mirrors import Mirrors
+from service_event_checker.core.mirrors import PING_PONG, STATUSES_MAX, Mirrors
 from service_event_checker.core.model import Status, Verb
+from service_event_checker.core.tracker import NOTES_REMEMBERED
+from service_event_checker.metrics import REGISTRY
 from tests.outbox.mirrored import MIRRORS, Mirrored, Weather
 
 pytestmark = pytest.mark.parametrize("store_kind", ["sqlite"], indirect=True)
@@ -254,3 +256,37 @@ def test_an_incident_that_was_opened_again_unheard_is_known_to_be_open(pair):
     assert pair.reconcile() == []
 
     assert pair.alert.texts() == ["resolved at pagerduty by Bob", "resolved at pagerduty by Carl"]
+
+
+def test_notes_are_told_once_however_many_there_are(pair):
+    for _ in range(NOTES_REMEMBERED + 10):
+        pair.pager.person_notes(pair.incident)
+    pair.rest()
+    for _ in range(NOTES_REMEMBERED + 10):
+        pair.ops.person_notes(pair.alert)
+    pair.rest()
+
+    assert pair.reconcile() == []
+
+    pair.check()
+
+
+def test_a_ping_pong_ends_is_said_and_is_put_right_later(pair):
+    before = ping_pongs()
+    for number in range(STATUSES_MAX + 3):
+        pair.clock.advance(10)
+        pair.pager.person_brings(pair.incident, FIRING if number % 2 else ACKED)
+        pair.rest()
+    assert [delivery.verb for delivery in pair.alert.told.values()].count(Verb.ACK) == STATUSES_MAX // 2
+    assert {(letter.receiver, letter.reason) for letter in pair.store.dead_letters()} == {("opsgenie", PING_PONG)}
+    assert ping_pongs() == before + 3
+    assert pair.statuses == (FIRING, ACKED, ACKED)
+
+    pair.clock.advance(600)
+
+    assert pair.reconcile() == []
+    assert pair.statuses == (ACKED, ACKED, ACKED)
+
+
+def ping_pongs() -> float:
+    return REGISTRY.get_sample_value("poc_ping_pong_total", {"receiver": "opsgenie"}) or 0.0
