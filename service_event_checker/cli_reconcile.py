@@ -1,19 +1,30 @@
-"""Commands for people: `flask --app app reconcile` and `mirror`. They print; all work is done elsewhere."""
+"""Commands for people: `flask --app app reconcile` and `mirror`. They print; all work is done elsewhere.
+
+What they mend is owed from then on, and sent by the app that runs beside them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 
 import click
 from flask import Flask
 
-from service_event_checker.core.model import Family, Why
+from service_event_checker.core.errors import StoreError
+from service_event_checker.core.model import Alert, Family, Transition, Why
+from service_event_checker.core.ports import Query
 from service_event_checker.core.reconcile import Repair
-from service_event_checker.reconcile_objects import line
 from service_event_checker.reconciler import Report
-from service_event_checker.text import duration
+from service_event_checker.text import duration, line
 from service_event_checker.wiring import Services
+
+TITLE_WIDTH = 60
+SHADOWED_ALERTS = 500  # whose timelines are read: those that changed last, open or over
+_DRY_RUN = "A dry run: nothing was changed. The end of each line is what a pass does about it."
+_SENT_SOON = "The app sends what is owed for it within seconds, if it runs; what it gives up is in `dead-letters`."
 
 
 def register(app: Flask, services: Services) -> None:
@@ -23,82 +34,127 @@ def register(app: Flask, services: Services) -> None:
     @click.option("--dry-run", is_flag=True, help="Say what would be mended and change nothing.")
     @click.argument("names", nargs=-1)
     def reconcile(names: tuple[str, ...], *, dry_run: bool) -> None:
-        """Compare our alerts with their sources and tickets, and mend what differs; NAMES: only these."""
+        """Compare our alerts with their sources, tickets and pagers, and mend what differs; NAMES: only these."""
         _refuse_unknown(services, names)
-        services.store.prepare()
-        report = services.reconciler.run(dry_run=dry_run, only=names)
-        _tell(services, report, dry_run=dry_run)
+        with _store_away_is_said():
+            services.store.prepare()
+            report = services.reconciler.run(dry_run=dry_run, only=names)
+        _tell(services, report, names, dry_run=dry_run)
         if report.failed:
             raise SystemExit(1)
 
     @app.cli.command("mirror")
-    @click.option("--check", is_flag=True, help="List the pairs whose two sides differ. Changes nothing.")
+    @click.option("--check", is_flag=True, help="List what differs between the pagers and this app. Changes nothing.")
     @click.option("--repair", is_flag=True, help="Mend what --check lists.")
     @click.option("--shadow", is_flag=True, help="List what receivers with `shadow` would have been sent.")
     def mirror(*, check: bool, repair: bool, shadow: bool) -> None:
-        """Show how far the pagers and this app agree: which pairs differ, for how long, and what mends it."""
-        services.store.prepare()
-        if shadow:
-            _tell_shadow(services)
-        elif check or repair:
-            raise SystemExit(_check(services, repair=repair))
-        else:
+        """Show how far the pagers and this app agree: what differs, for how long, and what mends it."""
+        if check + repair + shadow != 1:
             raise click.UsageError("say --check, --repair or --shadow")
+        with _store_away_is_said():
+            services.store.prepare()
+            if shadow:
+                _tell_shadow(services)
+            else:
+                raise SystemExit(_compare(services, repair=repair))
+
+
+@contextmanager
+def _store_away_is_said() -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise click.ClickException(f"the store cannot be used, so nothing was done: {error}") from None
 
 
 def _refuse_unknown(services: Services, names: Sequence[str]) -> None:
-    known = [*services.reconciler.managers, *services.reconciler.destinations]
+    known = _known(services)
     for name in names:
         if name not in known:
             raise click.UsageError(f'"{name}" cannot be reconciled; there are {", ".join(known) or "none that are on"}')
 
 
-def _tell(services: Services, report: Report, *, dry_run: bool) -> None:
-    asked = [*services.reconciler.managers, *services.reconciler.destinations]
+def _known(services: Services) -> list[str]:
+    return [*services.reconciler.managers, *services.reconciler.destinations]
+
+
+def _tell(services: Services, report: Report, names: Sequence[str], *, dry_run: bool) -> None:
+    asked = list(names) or _known(services)
     if not asked:
-        click.echo("nothing to reconcile: no Alertmanager and no ticket system or pager is on")
+        click.echo("nothing to reconcile: no Alertmanager, no ticket system and no pager is on")
+        return
     for each in report.lines:
-        click.echo(("would mend: " if dry_run else "") + each)
-    for each in report.failed:
-        click.echo(f"failed: {each}", err=True)
-    if asked and not report.lines and not report.failed:
+        click.echo(each)
+    _tell_failed(report)
+    if not report.lines and not report.failed:
         click.echo(f"all agree: {', '.join(asked)}")
+    elif report.lines:
+        click.echo(_DRY_RUN if dry_run else _SENT_SOON)
 
 
-def _check(services: Services, *, repair: bool) -> int:
-    """Print each pair that differs; return 1 when one does that should not."""
+def _compare(services: Services, *, repair: bool) -> int:
+    """Print what differs between the pagers and us; return 1 when something should not, or could not be asked."""
     receivers = services.book.receivers
     pagers = [name for name in services.reconciler.destinations if receivers[name].family is Family.PAGER]
     if not pagers:
         click.echo("no pager is on: nothing to compare")
         return 0
     report = services.reconciler.run(dry_run=not repair, only=pagers)
-    wrong = [each for each in report.repairs if not each.left]
+    alerts = services.store.get({each.key for each in report.repairs if each.key})
     for each in report.repairs:
-        click.echo(_pair(each))
-    for failure in report.failed:
-        click.echo(f"failed: {failure}", err=True)
-    click.echo(f"{len(wrong)} disagree, {len(report.repairs) - len(wrong)} differ as they may ({', '.join(pagers)})")
-    if wrong and not repair:
-        click.echo("mend them with: flask --app app mirror --repair")
+        click.echo(_difference(each, alerts.get(each.key)))
+    _tell_failed(report)
+    wrong = sum(not each.left for each in report.repairs)
+    unasked = f", {len(report.failed)} failed (above)" if report.failed else ""
+    allowed = len(report.repairs) - wrong
+    said = f"{wrong} {'mended' if repair else 'should not differ'}, {allowed} may differ{unasked}"
+    click.echo(f"{said}; compared: {', '.join(pagers)}")
+    if wrong:
+        hint = "Nothing was changed; what stands behind → is done by: flask --app app mirror --repair"
+        click.echo(_SENT_SOON if repair else hint)
     return 1 if report.failed or (wrong and not repair) else 0
 
 
-def _pair(repair: Repair) -> str:
-    age = f", for {duration(datetime.now(UTC) - repair.since)}" if repair.since else ""
-    return ("  " if repair.left else "! ") + line(repair) + age
+def _tell_failed(report: Report) -> None:
+    for each in report.failed:
+        click.echo(f"failed: {each}", err=True)
+
+
+def _difference(repair: Repair, alert: Alert | None) -> str:
+    """Return a difference in two or three lines: whose it is, where and what → what mends it, the address there."""
+    name = repair.internal_id or "no alert of ours"
+    title = f" “{line(alert.title, TITLE_WIDTH)}”" if alert else ""
+    what, _, remedy = repair.fix.value.partition(": ")
+    other = f" (stays: {repair.kept.external_id})" if repair.kept else ""
+    since = f", since {repair.since:%Y-%m-%d %H:%M} UTC ({_age(repair.since)})" if repair.since else ""
+    said = [
+        f"{' ' if repair.left else '!'} {name}{title}",
+        f"    {repair.receiver} {repair.remote.external_id}: {what} → {remedy}{other}{since}",
+    ]
+    return "\n".join([*said, f"    {repair.remote.url}"] if repair.remote.url else said)
+
+
+def _age(since: datetime) -> str:
+    return duration(datetime.now(UTC) - since)
 
 
 def _tell_shadow(services: Services) -> None:
-    """Print what was rendered and not sent, from the timelines of the open alerts."""
+    """Print what was rendered and not sent, the oldest first, from the timelines of the alerts that changed last."""
     shadows = {name for name, receiver in services.book.receivers.items() if receiver.shadow}
     if not shadows:
         click.echo('no receiver has "shadow": true in config.json')
         return
-    said = 0
-    for alert in services.store.open_alerts():
-        for step in services.store.timeline(alert.key):
-            if step.why is Why.DRY_RUN and step.receiver in shadows:
-                said += 1
-                click.echo(f"{step.at:%Y-%m-%d %H:%M:%S} {alert.internal_id} {step.receiver}: {step.note}")
-    click.echo(f"{said} not sent to {', '.join(sorted(shadows))}")
+    latest = services.store.page(Query(limit=SHADOWED_ALERTS)).alerts
+    found = sorted(chain.from_iterable(_unsent(services, alert, shadows) for alert in latest), key=_moment)
+    for step, alert in found:
+        click.echo(f"{step.at:%Y-%m-%d %H:%M:%S} UTC {alert.internal_id} {step.receiver}: {step.note}")
+    click.echo(f"{len(found)} not sent to {', '.join(sorted(shadows))}")
+
+
+def _unsent(services: Services, alert: Alert, shadows: set[str]) -> list[tuple[Transition, Alert]]:
+    steps = services.store.timeline(alert.key)
+    return [(step, alert) for step in steps if step.why is Why.DRY_RUN and step.receiver in shadows]
+
+
+def _moment(unsent: tuple[Transition, Alert]) -> datetime:
+    return unsent[0].at
