@@ -5,10 +5,15 @@ Everything here has a reason that is written beside it. Flags on the command lin
 
 import os
 import signal
+import socket
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
+from gunicorn.util import close_graceful
+from gunicorn.workers.gthread import ThreadWorker
 
 # The app reads .env too, but only in the workers: the port is asked before there is one. The real environment wins.
 _settings = {**dotenv_values(Path(__file__).with_name(".env")), **os.environ}
@@ -21,8 +26,43 @@ workers = int(_settings.get("WEB_CONCURRENCY") or "1")
 
 # Requests wait for the store and for Slack, not for the processor: threads serve them. So many, because each of them
 # may wait 5 seconds for a store that hangs, while Slack gives up after 3 and a probe must not wait at all.
-worker_class = "gthread"
 threads = 32
+
+# Gunicorn waits for a request, and for the client to take the answer, as long as that likes: so many half requests as
+# there are threads would be the end of the service, and it takes no token to send them.
+READ_SECONDS = 10  # for a request as a whole; who sends 8 MiB of alerts in one is near
+ANSWER_SECONDS = 120  # until the answer has been taken
+
+
+class Worker(ThreadWorker):
+    """Gunicorn's threads, none of which a slow client keeps, nor the loop that gives them their work."""
+
+    def init_process(self) -> None:
+        self._served: dict[Any, float] = {}  # connections that have a thread, since when
+        super().init_process()
+
+    def handle(self, conn: Any) -> Any:
+        self._served[conn] = time.monotonic()
+        try:
+            keep = super().handle(conn)
+            if not keep:
+                close_graceful(conn.sock, timeout=1.0)  # waits for the client; Gunicorn would do it in its loop
+            return keep
+        finally:
+            del self._served[conn]
+
+    def murder_pending(self) -> None:
+        """Called by Gunicorn about once a second. Who reads from a socket that is shut down gets its end."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, since in list(self._served.items()):
+            if now - since > READ_SECONDS:
+                how = socket.SHUT_RDWR if now - since > ANSWER_SECONDS else socket.SHUT_RD
+                with suppress(OSError):
+                    conn.sock.shutdown(how)
+
+
+worker_class = Worker
 
 # Never preloaded: the engine's threads and the store's connections would not survive the fork.
 preload_app = False

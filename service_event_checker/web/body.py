@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from flask import Request
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from service_event_checker import strict_json
@@ -33,12 +34,16 @@ def demand_json(request: Request) -> None:
 
 
 def raw_body(request: Request, limit: int) -> bytes:
-    """Return the bytes as they came, the same each time it is asked. Raises RequestEntityTooLarge (413).
+    """Return the bytes as they came, the same each time it is asked.
 
-    Reads one byte more than is taken: a chunked body is cut at Werkzeug's limit without a word.
+    Raises RequestEntityTooLarge (413), and Refused (400) where the body breaks off or its chunks are none. Reads one
+    byte more than is taken: a chunked body is cut at Werkzeug's limit without a word.
     """
     request.max_content_length = limit + 1
-    body = request.get_data()
+    try:
+        body = request.get_data()
+    except (OSError, ParseException):  # Gunicorn's, which reads chunks as late as this
+        raise Refused(400, "The body is not what its headers announce.") from None
     if len(body) > limit:
         raise RequestEntityTooLarge
     return body
@@ -57,7 +62,7 @@ def beginning(request: Request, length: int) -> bytes:
     try:
         request.max_content_length = sys.maxsize
         return request.get_data()[:length] if _was_read(request) else request.stream.read(length)
-    except (HTTPException, OSError):
+    except (HTTPException, OSError, ParseException):
         return b""
 
 

@@ -16,10 +16,10 @@ from typing import Any
 import click
 import structlog
 from flask import Blueprint, Flask, request
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from service_event_checker.core.errors import StoreError
 from service_event_checker.web.auth import Caller, Scope
+from service_event_checker.web.body import raw_body
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.secret import token_for
@@ -140,10 +140,7 @@ def _poll_after(services: Services, checker: str, at: datetime) -> None:
 
 def _verify(secret: str) -> None:
     """Compare Instatus' signature: HMAC-SHA256 of the raw body, in hex. Raises Refused (401)."""
-    request.max_content_length = BODY_MAX + 1
-    body = request.get_data()
-    if len(body) > BODY_MAX:
-        raise RequestEntityTooLarge
+    body = raw_body(request, BODY_MAX)
     given = request.headers.get("X-Instatus-Webhook-Signature", "").strip().lower().removeprefix("sha256=")
     right = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(given.encode("utf-8", "replace"), right.encode()):

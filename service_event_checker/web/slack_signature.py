@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 import structlog
 from flask import Request
 from slack_sdk.signature import Clock, SignatureVerifier
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from service_event_checker import logs
 from service_event_checker.web.auth import Caller, Scope
+from service_event_checker.web.body import raw_body
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.local import is_local
 from service_event_checker.web.slack_request import read_form, read_payload
@@ -46,7 +46,7 @@ class Signatures:
 
     def admit(self, request: Request) -> Caller:
         """Return the caller of a genuine request, whose body is then cached. Raises Refused (400, 401, 403)."""
-        body = _raw(request)
+        body = raw_body(request, BODY_MAX)
         if self._secret:
             self._verify(request, body)
         elif self._token:
@@ -101,15 +101,6 @@ class _Stopped(Clock):
 
     def now(self) -> float:
         return self._now
-
-
-def _raw(request: Request) -> bytes:
-    """Read one byte more than is taken: a chunked body is cut at Werkzeug's limit without a word."""
-    request.max_content_length = BODY_MAX + 1
-    body = request.get_data(cache=True)
-    if len(body) > BODY_MAX:
-        raise RequestEntityTooLarge
-    return body
 
 
 def _digest(text: str) -> bytes:
