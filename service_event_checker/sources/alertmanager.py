@@ -24,6 +24,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\
 _TIME_HINT = "Write it like 2026-11-20T17:54:22.037Z"
 _YEARS = range(1971, 9999)  # Go's zero time is 0001-01-01, and means that there is none
 _NAME_MAX = 200
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s\"'<>]*@")  # `user:password@` of an address, wherever in a text
 # FNV-1a, 64 bits; http://www.isthe.com/chongo/tech/comp/fnv/
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 
@@ -107,7 +108,7 @@ def _origin(payload: Mapping[str, Any]) -> str:
     """
     address = payload.get("externalURL")
     genuine = isinstance(payload.get("groupKey"), str) and payload.get("version", "4") == "4"
-    return address if genuine and isinstance(address, str) else ""
+    return _discreet(address) if genuine and isinstance(address, str) else ""
 
 
 def _event(alert: Any, where: str, intake: str, origin: str) -> Event:
@@ -122,13 +123,13 @@ def _event(alert: Any, where: str, intake: str, origin: str) -> Event:
         fingerprint=_identity(alert.get("fingerprint"), labels, f"{where}.fingerprint"),
         kind=Kind.ALERT,
         status=status,
-        title=_title(labels[NAME], annotations.get("summary", "")),
+        title=_title(_discreet(labels[NAME]), annotations.get("summary", "")),
         severity=severity_of(labels.get("severity", "")) or Severity.WARNING,
         description=annotations.get("description", "") or annotations.get("message", ""),
         at=ends_at if status is EventStatus.RESOLVED else None,
         starts_at=_time(alert, "startsAt", where),
         url=_address(alert.get("generatorURL")),
-        labels=labels,
+        labels={name: _discreet(value) for name, value in labels.items()},
         annotations=annotations,
         intake=intake,
         origin=origin,
@@ -159,7 +160,7 @@ def _annotations(annotations: Any, where: str) -> dict[str, str]:
         return {}
     if not isinstance(annotations, dict):
         raise InvalidInput(where, "are no object")
-    return {name: _plain(value) for name, value in annotations.items() if value is not None and name}
+    return {name: _discreet(_plain(value)) for name, value in annotations.items() if value is not None and name}
 
 
 def _plain(value: Any) -> str:
@@ -204,7 +205,12 @@ def _title(name: str, summary: str) -> str:
 
 
 def _address(url: Any) -> str:
-    return url if isinstance(url, str) else ""  # `clean` lets pass web addresses only
+    return _discreet(url) if isinstance(url, str) else ""  # `clean` lets pass web addresses only
+
+
+def _discreet(text: str) -> str:
+    """Return a text without the passwords of its addresses: tickets and chats are read by many."""
+    return _CREDENTIALS.sub("", text)
 
 
 def _bytes(text: str) -> bytes:

@@ -338,3 +338,34 @@ def test_the_fingerprints_that_alertmanagers_api_lists_are_those_that_we_would_c
     assert listed
 
     assert [fingerprint(each["labels"]) for each in listed] == [each["fingerprint"] for each in listed]
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("http://jane:canary@prometheus:9090/graph?g0.expr=up", "http://prometheus:9090/graph?g0.expr=up"),
+        ("https://canary@grafana.example/d/1", "https://grafana.example/d/1"),
+        ("http://jane:can@ary@prometheus/", "http://prometheus/"),
+        ("http://prometheus/graph?at=a@b", "http://prometheus/graph?at=a@b"),
+    ],
+)
+def test_an_address_is_told_without_user_and_password(told: str, shown: str) -> None:
+    found = only(alert(generatorURL=told), externalURL=told)
+
+    assert (found.url, found.origin) == (shown, shown)
+
+
+def test_a_password_in_an_address_within_a_text_is_not_told() -> None:
+    text = "cannot reach postgres://app:canary@db/shop (ask a@example.com) nor http://x:canary@y"
+    told = alert(labels=LABELS | {"target": text}, annotations={"summary": text, "description": text})
+
+    found = only(told)
+
+    assert found.labels["target"] == "cannot reach postgres://db/shop (ask a@example.com) nor http://y"
+    assert "canary" not in f"{found}"
+
+
+def test_the_identity_hangs_on_the_labels_as_they_were_sent() -> None:
+    labels = LABELS | {"instance": "http://x:canary@y"}
+
+    assert only(alert(labels=labels, fingerprint="")).fingerprint == fingerprint(labels)
