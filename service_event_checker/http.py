@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, NoReturn
 from urllib.parse import urljoin
 
@@ -34,6 +35,7 @@ ERROR_BODY_MAX = 64 * 1024  # bytes kept of an error answer
 JSON_DEPTH_MAX = 64
 _CHUNK = 64 * 1024
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _REASONS = {
     401: Reason.UNAUTHORIZED,
     403: Reason.UNAUTHORIZED,
@@ -47,7 +49,8 @@ _REASONS = {
 class HttpError(OutageCheckerError):
     """A request that brought no usable answer. Adapters translate it to SourceError or DeliveryError.
 
-    `status` is the HTTP status if there was one, `body` the (capped) body of an error answer. UNREACHABLE,
+    `status` is the HTTP status if there was one, `headers` are those of the answer, none where there was none (names
+    are looked up without regard to case; never for a log), `body` is the (capped) body of an error answer. UNREACHABLE,
     FORBIDDEN_ADDRESS and NOT_CONFIGURED mean that nothing was sent.
     """
 
@@ -58,6 +61,7 @@ class HttpError(OutageCheckerError):
         *,
         status: int | None = None,
         retry_after: float | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
         body: bytes = b"",
     ) -> None:
         super().__init__(f"{reason}" + (f" ({detail})" if detail else ""))
@@ -65,6 +69,7 @@ class HttpError(OutageCheckerError):
         self.detail = detail
         self.status = status
         self.retry_after = retry_after
+        self.headers = headers
         self.body = body
 
 
@@ -199,6 +204,7 @@ class Http:
                 f"{redact(url)}: HTTP {answer.status_code}",
                 status=answer.status_code,
                 retry_after=retry_after,
+                headers=answer.headers,
                 body=_error_body(answer, call),
             )
 
@@ -288,13 +294,17 @@ def _body(answer: requests.Response, call: Call, cap: int) -> bytes:
     for chunk in answer.iter_content(_CHUNK):
         size += len(chunk)
         if size > cap:
-            raise HttpError(Reason.TOO_LARGE, f"{redact(answer.url)}: more than {cap} bytes", status=answer.status_code)
+            raise _cut_short(answer, Reason.TOO_LARGE, f": more than {cap} bytes")
         if call.over:
-            raise HttpError(Reason.TIMEOUT, redact(answer.url), status=answer.status_code)
+            raise _cut_short(answer, Reason.TIMEOUT)
         chunks.append(chunk)
     if call.expired:  # a body that ends with its connection looks whole when we cut it
-        raise HttpError(Reason.TIMEOUT, redact(answer.url), status=answer.status_code)
+        raise _cut_short(answer, Reason.TIMEOUT)
     return b"".join(chunks)
+
+
+def _cut_short(answer: requests.Response, reason: Reason, detail: str = "") -> HttpError:
+    return HttpError(reason, redact(answer.url) + detail, status=answer.status_code, headers=answer.headers)
 
 
 def _error_body(answer: requests.Response, call: Call) -> bytes:

@@ -171,6 +171,21 @@ def test_each_status_has_its_reason_and_keeps_its_body(pages: Pages, status: int
     assert (error.reason, error.status, error.retry_after, error.body) == (reason, status, 7.0, b'{"error":"why"}')
 
 
+def test_an_error_keeps_the_headers_of_its_answer_and_shows_them_to_nobody(pages: Pages) -> None:
+    pages.answers["/x"] = lambda _: Answer(429, b"", {"RateLimit-Reset": "37", "Set-Cookie": "session=s3cret"})
+
+    error = failure(lambda: Http(pages.url).get("/x"))
+
+    assert error.headers.get("ratelimit-reset") == "37"
+    assert "s3cret" not in f"{error} {error!r} {error.detail}"
+
+
+def test_where_there_was_no_answer_there_are_no_headers(pages: Pages) -> None:
+    pages.script.append(Fault.RESET)
+
+    assert dict(failure(lambda: Http(pages.url).get("/x")).headers) == {}
+
+
 def test_retry_after_may_be_a_date_and_is_capped_and_is_told_of_a_200_too(pages: Pages) -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     pages.serve("/soon", b"", Retry_After=soon)
