@@ -1,7 +1,8 @@
 """One neutral rendering of an alert for people, and the templates that carry it; every channel starts from here.
 
-Pure but for reading the templates beside this module. It cuts and cleans what vendors wrote; the escaping that a
-channel needs is done when its text is put together: by Jinja for HTML, by `escape_mrkdwn` for Slack.
+Pure but for reading the templates beside this module, and the clock in `notice_of`. It cuts and cleans what vendors
+wrote; the escaping that a channel needs is done when its text is put together: by Jinja for HTML, by `escape_mrkdwn`
+for Slack.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from service_event_checker.core.model import DRY_RUN, Affects, Alert, Kind, ResolvedBy, Severity, Status, Verb
+from service_event_checker.core.model import DRY_RUN, Affects, Alert, Delivery, Kind, ResolvedBy, Severity, Status, Verb
 
 TEST_WORD = "TEST"
 TITLE_MAX = 240  # characters; Azure DevOps takes 255, Jira 255, Redmine 255
@@ -115,6 +116,11 @@ def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: st
         link_text=f"{platform}: what the source says",
         footer=f"{alert.internal_id} · from {line(alert.source, 60)} · as of {moment(alert.updated_at)}",
     )
+
+
+def notice_of(delivery: Delivery, alert: Alert) -> Notice:
+    """Say what a delivery that leaves at this moment owes its receiver."""
+    return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
 
 
 def duration(span: timedelta) -> str:

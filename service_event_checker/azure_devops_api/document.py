@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import html
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from service_event_checker.azure_devops_api.work_items import Operation
-from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Severity, remote_key
+from service_event_checker.marks import KEY_TAG, TAG, checked, is_key, marker, signature
 from service_event_checker.text import Notice, cut, render
 
 TITLE_MAX = 255
-TAG = "platform-outage-checker"  # on all that we make: what is listed, and what a hook's event must carry
-KEY_TAG = "poc-"  # + remote key, + the alert's key
 EPISODES_MAX = 10_000  # tried when it is asked which of two keys is made of the other
-_KEY = re.compile(r"[0-9a-f]{1,64}")
-_SIGNATURE = "Platform Outage Checker"
-_OURS = re.compile(rf"{_SIGNATURE} [0-9a-f]{{16}}")
 _BUG_ONLY = frozenset({"Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.Common.Severity"})
 _NAMED_SEVERITY = {
     Severity.CRITICAL: "1 - Critical",
@@ -58,37 +51,20 @@ def patch(kind: str, values: Mapping[str, Any], addresses: Mapping[str, str]) ->
     return operations
 
 
-def marker(of: str) -> str:
-    """Return what tells one comment of ours from all others, made of what it is for (a delivery's id)."""
-    return hashlib.sha256(of.encode()).hexdigest()[:16]
-
-
 def comment(told: Notice, mark: str, *, full: bool = False) -> Operation:
-    return _history(render("comment.html.j2", told, marker=f"{_SIGNATURE} {mark}", full=full))
+    return _history(render("comment.html.j2", told, marker=signature(mark), full=full))
 
 
 def retirement(duplicate_id: str, kept_id: str, address: str) -> Operation:
     """Return the comment on a work item that was made twice, with a link to the other."""
     other = f'<a href="{html.escape(address)}">work item {html.escape(kept_id)}</a>'
-    mark = f"{_SIGNATURE} {marker(f'{duplicate_id}:{kept_id}')}"
+    mark = signature(marker(f"{duplicate_id}:{kept_id}"))
     return _history(f"<p>Made twice: {other} is the one that goes on.</p><p><small>{mark}</small></p>")
-
-
-def is_ours(comment_html: str) -> bool:
-    """Whether we wrote a comment."""
-    return _OURS.search(comment_html) is not None
 
 
 def tagged(key: str) -> str:
     """Return the condition (WIQL) of carrying a key."""
     return f"[System.Tags] CONTAINS '{KEY_TAG}{checked(key)}'"
-
-
-def checked(key: str) -> str:
-    """Return a key that may stand in a query: hexadecimal only. Raises DeliveryError."""
-    if not _KEY.fullmatch(key):
-        raise DeliveryError(Reason.REFUSED, "a remote key is hexadecimal", permanent=True)
-    return key
 
 
 def key_of(tags: str) -> str:
@@ -99,7 +75,7 @@ def key_of(tags: str) -> str:
     """
     named = [tag.strip() for tag in tags.split(";")]
     keys = [tag.removeprefix(KEY_TAG) for tag in named if tag.startswith(KEY_TAG)]
-    keys = [key for key in keys if _KEY.fullmatch(key)]
+    keys = [key for key in keys if is_key(key)]
     if len(keys) < 2:
         return "".join(keys)
     for episode in range(1, EPISODES_MAX):

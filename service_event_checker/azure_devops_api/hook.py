@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from service_event_checker.azure_devops_api.work_items import moment
 from service_event_checker.core.errors import InvalidInput
+from service_event_checker.foreign import moment, text
 
 COMMENT_MAX = 40_000  # characters of HTML that are read
 _ID = re.compile(r"[1-9][0-9]{0,11}")
@@ -73,9 +73,9 @@ def _updated(body: Mapping[str, Any], resource: Mapping[str, Any]) -> Change:
     history = _maybe(deltas.get("System.History"), "resource.fields['System.History']")
     return Change(
         id=_id(resource.get("workItemId"), "resource.workItemId"),
-        before=_text(state.get("oldValue")),
-        after=_text(state.get("newValue")),
-        comment=_text(history.get("newValue")),
+        before=text(state.get("oldValue")),
+        after=text(state.get("newValue")),
+        comment=text(history.get("newValue")),
         actor=_person(resource.get("revisedBy")) or _person(values.get("System.ChangedBy")),
         **_common(body, resource, values),
     )
@@ -87,7 +87,7 @@ def _commented(body: Mapping[str, Any], resource: Mapping[str, Any]) -> Change:
         id=_id(resource.get("id"), "resource.id"),
         before="",
         after="",
-        comment=_text(values.get("System.History")),
+        comment=text(values.get("System.History")),
         actor=_person(values.get("System.ChangedBy")),
         **_common(body, resource, values),
     )
@@ -97,11 +97,11 @@ _READERS = {"workitem.updated": _updated, "workitem.commented": _commented}
 
 
 def _common(body: Mapping[str, Any], resource: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    listed = _text(values.get("System.Tags")).split(";")  # a work item without tags has no such field
+    listed = text(values.get("System.Tags")).split(";")  # a work item without tags has no such field
     rev = resource.get("rev")
     return {
-        "rev": str(rev) if isinstance(rev, int) and 0 < rev < 10**12 else _text(body.get("id"))[:64],
-        "kind": _text(values.get("System.WorkItemType")),
+        "rev": str(rev) if isinstance(rev, int) and 0 < rev < 10**12 else text(body.get("id"))[:64],
+        "kind": text(values.get("System.WorkItemType")),
         "tags": frozenset(tag.strip() for tag in listed) if values else None,
         "at": moment(values.get("System.ChangedDate")) or moment(body.get("createdDate")),
     }
@@ -128,12 +128,8 @@ def _short(value: int | str) -> bool:
     return abs(value) < 10**12 if isinstance(value, int) else len(value) <= 12
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _person(value: Any) -> str:
     """Return the name of an identity: an object, or `Name <mail>`."""
     if isinstance(value, dict):
-        return _text(value.get("displayName")) or _person(value.get("name")) or _text(value.get("uniqueName"))
-    return _MAIL.sub("", _text(value)[:200]) or _text(value)[:200]
+        return text(value.get("displayName")) or _person(value.get("name")) or text(value.get("uniqueName"))
+    return _MAIL.sub("", text(value)[:200]) or text(value)[:200]

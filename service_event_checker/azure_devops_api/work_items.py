@@ -7,21 +7,17 @@ specification/wit/7.1/workItemTracking.json.
 from __future__ import annotations
 
 import base64
-import math
-import re
-import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 from service_event_checker import logs
 from service_event_checker.azure_devops_api.pat import Pat, plain
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.http import Http, HttpError, json_body, parse_json
+from service_event_checker.http import Http, HttpError, json_body
+from service_event_checker.http_refusal import body_of, delivery_error, words
+from service_event_checker.pace import Pace
 
 VERSION = "7.1"
 BATCH = 200  # work items or updates a call
@@ -37,7 +33,6 @@ STOCK_STATES: Mapping[str, str] = {
     **dict.fromkeys(("Closed", "Done"), COMPLETED),
     "Removed": REMOVED,
 }
-_PERMANENT = frozenset({Reason.NOT_FOUND, Reason.REFUSED, Reason.TOO_LARGE})
 _NEXT_STEP = "the PAT is wrong or expired, or lacks the scope Work Items (read & write)"
 
 Operation = dict[str, Any]  # of a JSON patch: op, path, value
@@ -65,7 +60,7 @@ class ChangedMeanwhile(DeliveryError):
 class WorkItems:
     """The work items of one project. Every method raises DeliveryError.
 
-    A pause that Azure DevOps asked for, on a good answer too, is kept: `wait_if_told` raises until it is over.
+    `pace` keeps a pause that Azure DevOps asked for, on a good answer too.
     """
 
     def __init__(self, org_url: str, project: str, pat: Pat, timeout: float) -> None:
@@ -75,28 +70,11 @@ class WorkItems:
         self._home = f"{org_url.rstrip('/')}/{quote(project, safe='')}"
         self._project = quote(project, safe="")
         self._states: dict[str, tuple[tuple[str, str], ...]] = {}
-        self._paused_until = 0.0
-        self._timeout = timeout
-        self._conversation = threading.local()
+        self.pace = Pace("Azure DevOps", timeout)
 
     def address(self, id: str) -> str:
         """Return where a person opens the work item."""
         return f"{self._home}/_workitems/edit/{id}"
-
-    def wait_if_told(self) -> None:
-        """Raise RATE_LIMITED while Azure DevOps wants us to pause."""
-        left = self._paused_until - time.monotonic()
-        if left > 0:
-            raise DeliveryError(Reason.RATE_LIMITED, "Azure DevOps asked for a pause", retry_after=left)
-
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Bound all that this thread asks meanwhile: a call that might end too late raises TIMEOUT and is not begun."""
-        self._conversation.last_start = time.monotonic() + seconds - self._timeout
-        try:
-            yield
-        finally:
-            self._conversation.last_start = math.inf
 
     def create(self, kind: str, operations: list[Operation]) -> WorkItem:
         """Create a work item of type `kind`."""
@@ -175,8 +153,7 @@ class WorkItems:
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         credentials = self._credentials()
-        if time.monotonic() > getattr(self._conversation, "last_start", math.inf):
-            raise DeliveryError(Reason.TIMEOUT, "Azure DevOps is too slow for one more call")
+        self.pace.begin()
         asked = {"api-version": VERSION, **(params or {})}
         try:
             # `send` even to read: it follows no redirect, and a redirect is how a bad PAT is answered
@@ -189,9 +166,9 @@ class WorkItems:
             )
             value = None if answer.status == 203 else json_body(answer)
         except HttpError as error:
-            self._pause(error.retry_after)
+            self.pace.pause(error.retry_after)
             self._raise_mapped(error)
-        self._pause(answer.retry_after)
+        self.pace.pause(answer.retry_after)
         if answer.status == 203:  # a sign-in page
             self._raise_refused()
         return _object(value)
@@ -208,45 +185,19 @@ class WorkItems:
         self._pat.refused()
         raise DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP) from None
 
-    def _pause(self, seconds: float | None) -> None:
-        if seconds:
-            self._paused_until = max(self._paused_until, time.monotonic() + seconds)
-
     def _raise_mapped(self, error: HttpError) -> NoReturn:
         redirected = error.reason is Reason.REFUSED and error.status is None
         if redirected or error.reason is Reason.UNAUTHORIZED:
             self._raise_refused()
-        said = self._said(error)
-        detail = f"{error.detail}: {said}" if said else error.detail
+        refusal = delivery_error(error, words([body_of(error).get("message")], self._secrets))  # TF401320: ...
         if error.status in (409, 412):
-            raise ChangedMeanwhile(Reason.REFUSED, detail) from None
-        permanent = error.reason in _PERMANENT and error.status is not None and error.status < 500
-        raise DeliveryError(error.reason, detail, permanent=permanent, retry_after=error.retry_after) from None
-
-    def _said(self, error: HttpError) -> str:
-        """Return Azure DevOps' own words (TF401320: ...), without what we sent as a secret."""
-        try:
-            said = parse_json(error.body).get("message") if error.body else ""
-        except (HttpError, AttributeError):
-            return ""
-        text = re.sub(r"\s+", " ", said) if isinstance(said, str) else ""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text[:300]
+            raise ChangedMeanwhile(Reason.REFUSED, refusal.detail) from None
+        raise refusal from None
 
 
 def is_gone(error: DeliveryError) -> bool:
     """Whether an error says that there is no such work item; other 404s speak of the project or the address."""
     return error.reason is Reason.NOT_FOUND and "TF401232" in error.detail
-
-
-def moment(value: object) -> datetime | None:
-    """Return a time of Azure DevOps (ISO 8601) in aware UTC, None for what is none."""
-    try:
-        at = datetime.fromisoformat(str(value)[:40])
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
+from service_event_checker import remote
 from service_event_checker.azure_devops_api import document
 from service_event_checker.azure_devops_api.hook import Change, read
 from service_event_checker.azure_devops_api.pat import Given, Pat, plain
@@ -31,7 +32,6 @@ from service_event_checker.azure_devops_api.work_items import (
     WorkItem,
     WorkItems,
     is_gone,
-    moment,
 )
 from service_event_checker.config import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
@@ -41,7 +41,6 @@ from service_event_checker.core.model import (
     Event,
     EventStatus,
     Family,
-    Kind,
     Link,
     Remote,
     Severity,
@@ -49,8 +48,10 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
+from service_event_checker.foreign import moment
 from service_event_checker.kubernetes_secret import SecretFromCluster
-from service_event_checker.text import Notice, notice
+from service_event_checker.marks import TAG, is_signed, marker
+from service_event_checker.text import Notice, notice_of
 
 INTAKE = "/hooks/azure-devops"
 TRIES = 3  # against people who change the same work item at the same moment
@@ -146,8 +147,8 @@ class Adapter:
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Create, reopen, comment on or close the episode's work item; see `core.ports.Destination`."""
-        self._items.wait_if_told()
-        with self._items.within(self._timeout * CALLS_AT_THEIR_SLOWEST):
+        self._items.pace.wait_if_told()
+        with self._items.pace.within(self._timeout * CALLS_AT_THEIR_SLOWEST):
             return self._deliver(delivery, alert, link)
 
     def _deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
@@ -155,7 +156,7 @@ class Adapter:
             return self._open(delivery, alert, link)
         if link is None or not link.external_id:
             raise DeliveryError(Reason.NOT_FOUND, "no work item of this episode is known", permanent=True)
-        told = self._notice(delivery, alert)
+        told = notice_of(delivery, alert)
         if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
             self._comment(delivery, told, link)
         elif self.config.on_resolve == "close":
@@ -164,14 +165,14 @@ class Adapter:
 
     def find(self, remote_key: str) -> Link | None:
         """Return the oldest work item with the key's tag."""
-        self._items.wait_if_told()
+        self._items.pace.wait_if_told()
         id = self._found(remote_key)
         return self._seen(id, remote_key) if id else None
 
     def find_open(self, alert_key: str) -> Link | None:
         """Return the oldest work item of the alert that is in no Completed or Removed state."""
-        self._items.wait_if_told()
-        with self._items.within(self._timeout * 2):
+        self._items.pace.wait_if_told()
+        with self._items.pace.within(self._timeout * 2):
             ids = self._items.query([document.tagged(alert_key), *self._not_ended()], BATCH)
             items = self._items.batch(ids, ["System.State", "System.WorkItemType"])
             open_ones = [item.id for item in items if self._items.category(item) not in _ENDED]
@@ -179,7 +180,7 @@ class Adapter:
 
     def look(self, external_id: str) -> Remote | None:
         """Return the work item as it is now; None when it was deleted."""
-        self._items.wait_if_told()
+        self._items.pace.wait_if_told()
         try:
             return self._remote(self._items.get(external_id))
         except DeliveryError as error:
@@ -189,7 +190,7 @@ class Adapter:
 
     def retire(self, duplicate: Remote, kept: Remote) -> None:
         """Close a work item that was made twice, with a comment naming the other."""
-        self._items.wait_if_told()
+        self._items.pace.wait_if_told()
         address = kept.url or self._items.address(kept.external_id)
         told = document.retirement(duplicate.external_id, kept.external_id, address)
         try:
@@ -205,9 +206,9 @@ class Adapter:
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         """Return what a person did to a work item of ours: a change of its state's category, a comment."""
         change = read(payload)
-        if change is None or document.is_ours(change.comment):
+        if change is None or is_signed(change.comment):
             return []
-        if change.tags is not None and document.TAG not in change.tags:
+        if change.tags is not None and TAG not in change.tags:
             return []
         events = []
         before, after = (self._known_status(change.kind, state) for state in (change.before, change.after))
@@ -235,14 +236,14 @@ class Adapter:
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
         """Render the work item that `deliver` would make."""
-        told = self._notice(delivery, alert)
+        told = notice_of(delivery, alert)
         fields = self._fields(alert, told, remote_key(alert.key, delivery.episode), "")
         return f"{self.config.work_item_type} in {self.config.project}: {fields['System.Title']}"
 
     def open_objects(self) -> list[Remote]:
         """Return our work items that are in no Resolved, Completed or Removed state."""
-        self._items.wait_if_told()
-        ids = self._items.query([f"[System.Tags] CONTAINS '{document.TAG}'", *self._not_ended()], QUERY_MAX)
+        self._items.pace.wait_if_told()
+        ids = self._items.query([f"[System.Tags] CONTAINS '{TAG}'", *self._not_ended()], QUERY_MAX)
         names = [
             "System.Tags",
             "System.State",
@@ -256,17 +257,13 @@ class Adapter:
 
     def _seen(self, id: str, key: str) -> Link:
         """Return what a search found; the caller knows whose it is."""
-        address = self._items.address(id)
-        return Link(key="", episode=0, receiver=self.name, remote_key=key, external_id=id, url=address)
+        return remote.found(self.name, key, id, self._items.address(id))
 
     def _event(self, change: Change, status: EventStatus, note: str = "", note_id: str = "") -> Event:
-        return Event(
-            source="",
-            fingerprint="",
-            kind=Kind.ALERT,
-            status=status,
-            ref=(self.name, change.id),
-            via=self.name,
+        return remote.change(
+            self.name,
+            change.id,
+            status,
             intake=INTAKE,
             actor=change.actor,
             at=change.at,
@@ -283,7 +280,7 @@ class Adapter:
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Open it again; where Azure DevOps refuses, make a new one that names the old."""
         try:
-            self._move_to_open(delivery, self._notice(delivery, alert), link.external_id)
+            self._move_to_open(delivery, notice_of(delivery, alert), link.external_id)
         except DeliveryError as refusal:
             if not refusal.permanent:
                 raise
@@ -295,7 +292,7 @@ class Adapter:
         return replace(link, closed=False)
 
     def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
-        told = self._notice(delivery, alert)
+        told = notice_of(delivery, alert)
         addresses = {previous: "The time before", told.link: "What the source says"}
         return self._link(delivery, key, self._created(self._fields(alert, told, key, previous), addresses), previous)
 
@@ -314,15 +311,7 @@ class Adapter:
         return made
 
     def _link(self, delivery: Delivery, key: str, id: str, previous: str) -> Link:
-        return Link(
-            key=delivery.key,
-            episode=delivery.episode,
-            receiver=delivery.receiver,
-            remote_key=key,
-            external_id=id,
-            url=self._items.address(id),
-            previous=previous,
-        )
+        return remote.made(delivery, key, id, self._items.address(id), previous)
 
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
         area = {"System.AreaPath": self.config.area_path} if self.config.area_path else {}
@@ -332,13 +321,13 @@ class Adapter:
         return {**fields, **priority, **area, **self.config.fields, "System.Tags": tags}
 
     def _comment(self, delivery: Delivery, told: Notice, link: Link) -> None:
-        marker = document.marker(delivery.id)
+        mark = marker(delivery.id)
         for attempt in range(TRIES):
             item = self._items.get(link.external_id)
-            if self._items.told(item, marker):
+            if self._items.told(item, mark):
                 return
             try:
-                self._items.change(item, [document.comment(told, marker, full=delivery.verb is Verb.UPDATE)])
+                self._items.change(item, [document.comment(told, mark, full=delivery.verb is Verb.UPDATE)])
             except ChangedMeanwhile:
                 if attempt == TRIES - 1:
                     raise
@@ -351,13 +340,13 @@ class Adapter:
             _ENDED,
             (COMPLETED,),
             self.config.close_state,
-            document.comment(told, document.marker(delivery.id)),
+            document.comment(told, marker(delivery.id)),
         )
         return replace(link, closed=True)
 
     def _move_to_open(self, delivery: Delivery, told: Notice, id: str) -> None:
         told = told if told.change else replace(told, change="Opened again")
-        history = document.comment(told, document.marker(delivery.id), full=True)
+        history = document.comment(told, marker(delivery.id), full=True)
         self._move(
             id, frozenset({PROPOSED, IN_PROGRESS, ""}), (PROPOSED, IN_PROGRESS), self.config.reopen_state, history
         )
@@ -426,9 +415,6 @@ class Adapter:
         if self._items.is_untouched(kind, state):
             return Status.FIRING
         return _STATUS.get(self._items.known_category(kind, state))
-
-    def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
-        return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
 
 
 def _name(person: object) -> str:

@@ -7,17 +7,17 @@ looked for before it is written, so that a repeated delivery cannot say a thing 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 import structlog
 from pydantic import Field, SecretStr, field_validator
 
+from service_event_checker import remote
 from service_event_checker.config import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
@@ -32,11 +32,13 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
+from service_event_checker.foreign import moment
 from service_event_checker.jira_api import document, hook, keys, workflow
 from service_event_checker.jira_api.calls import Api, Issue, Jira, Refused
 from service_event_checker.jira_api.recent import Recent
 from service_event_checker.jira_api.workflow import DONE, IN_PROGRESS, Step
-from service_event_checker.text import Notice, notice
+from service_event_checker.marks import TAG, marker
+from service_event_checker.text import Notice, notice_of
 
 ADAPTATIONS = 3  # creates of one issue: without a priority, or of another type, where Jira does not know ours
 _SITES = (".atlassian.net", ".jira.com")
@@ -176,10 +178,10 @@ class Adapter:
 
     def open_objects(self) -> list[Remote]:
         """Return our issues that are in no status of the category Done."""
-        found = self._search_open(keys.TAG)
+        found = self._search_open(TAG)
         if not found:
             self._jira.sign_in()  # a stranger is shown an empty list
-        issues = {issue.id: issue for issue in found if keys.TAG in issue.labels and issue.category != DONE}
+        issues = {issue.id: issue for issue in found if TAG in issue.labels and issue.category != DONE}
         return [remote for remote in map(self._remote, issues.values()) if remote.remote_key]
 
     def look(self, external_id: str) -> Remote | None:
@@ -196,8 +198,8 @@ class Adapter:
         issue = self._jira.get(duplicate.external_id)
         if issue.category == DONE:
             return
-        marker = _marked(f"{duplicate.external_id}:{kept.external_id}")
-        self._comment(issue.id, marker, lambda: document.made_twice(kept.url or kept.external_id, marker, self._write))
+        mark = marker(f"{duplicate.external_id}:{kept.external_id}")
+        self._comment(issue.id, mark, lambda: document.made_twice(kept.url or kept.external_id, mark, self._write))
         self._finish(issue)
 
     def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
@@ -207,12 +209,12 @@ class Adapter:
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:  # noqa: ARG002
         """Return what people did to our issues; see `jira_api.hook`."""
-        ours = hook.Ours(receiver=self.name, label=keys.TAG, signature=document.SIGNED, account=self._jira.me)
+        ours = hook.Ours(receiver=self.name, label=TAG, account=self._jira.me)
         return hook.read(payload, ours)
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
         """Render the issue that `deliver` would make."""
-        fields = self._fields(alert, self._notice(delivery, alert), remote_key(alert.key, delivery.episode), "")
+        fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"{self._type} in {self.config.project}: {fields['summary']}"
 
     def warnings(self) -> list[str]:
@@ -257,7 +259,7 @@ class Adapter:
         return replace(link, closed=False)
 
     def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
-        made = self._created(alert, self._fields(alert, self._notice(delivery, alert), key, previous))
+        made = self._created(alert, self._fields(alert, notice_of(delivery, alert), key, previous))
         self._made.put(key, made.id)
         return self._link(delivery, key, made, previous)
 
@@ -294,7 +296,7 @@ class Adapter:
         return f"{self.config.project} has no issue type {kind}. It has: {offered}. Set `issue_type`"
 
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
-        ours = {keys.TAG, keys.of_episode(key), keys.of_alert(alert.key)}
+        ours = {TAG, keys.of_episode(key), keys.of_alert(alert.key)}
         return {
             **self.config.fields,
             "project": {"key": self.config.project},
@@ -304,12 +306,12 @@ class Adapter:
         }
 
     def _say(self, delivery: Delivery, alert: Alert, id: str, *, full: bool = False) -> None:
-        marker = _marked(delivery.id)
-        told = self._notice(delivery, alert)
-        self._comment(id, marker, lambda: document.comment(told, marker, self._write, full=full))
+        mark = marker(delivery.id)
+        told = notice_of(delivery, alert)
+        self._comment(id, mark, lambda: document.comment(told, mark, self._write, full=full))
 
-    def _comment(self, id: str, marker: str, body: Callable[[], document.Body]) -> None:
-        if not self._jira.told(id, marker):
+    def _comment(self, id: str, mark: str, body: Callable[[], document.Body]) -> None:
+        if not self._jira.told(id, mark):
             self._jira.comment(id, body())
 
     def _close(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
@@ -364,14 +366,13 @@ class Adapter:
             external_id=issue.id,
             remote_key=keys.remote_key_in(issue.labels),
             status=status,
-            created_at=hook.moment(issue.fields.get("created")),
+            created_at=moment(issue.fields.get("created")),
             url=self._jira.address(issue.key),
-            at=hook.moment(changed),
+            at=moment(changed),
         )
 
     def _as_found(self, issue: Issue, key: str) -> Link:
-        url = self._jira.address(issue.key)
-        return Link(key="", episode=0, receiver=self.name, remote_key=key, external_id=issue.id, url=url)
+        return remote.found(self.name, key, issue.id, self._jira.address(issue.key))
 
     def _open_issue(self, alert_key: str) -> Issue | None:
         label = keys.of_alert(alert_key)
@@ -379,24 +380,8 @@ class Adapter:
         return next((each for each in found if label in each.labels and each.category != DONE), None)
 
     def _link(self, delivery: Delivery, key: str, issue: Issue, previous: str) -> Link:
-        return Link(
-            key=delivery.key,
-            episode=delivery.episode,
-            receiver=delivery.receiver,
-            remote_key=key,
-            external_id=issue.id,
-            url=self._jira.address(issue.key),
-            previous=previous,
-        )
-
-    def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
-        return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+        return remote.made(delivery, key, issue.id, self._jira.address(issue.key), previous)
 
 
 def _where(issue: Issue) -> str:
     return f"for {issue.key} in {issue.status}"
-
-
-def _marked(what: str) -> str:
-    """Return what tells one comment of ours from all others."""
-    return hashlib.sha256(what.encode()).hexdigest()[:16]

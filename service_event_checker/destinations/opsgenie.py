@@ -10,12 +10,13 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from service_event_checker import remote
 from service_event_checker.config import DestinationConfig, Model, as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
@@ -30,24 +31,21 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
+from service_event_checker.marks import KEY_TAG, TAG, checked, marker
 from service_event_checker.opsgenie_api import hook
 from service_event_checker.opsgenie_api.alerts import DIALECTS, OpsAlerts
 from service_event_checker.opsgenie_api.document import (
-    KEY_TAG,
     MESSAGE_MAX,
-    TAG,
     details,
     document,
-    marker,
     note,
     signed,
 )
-from service_event_checker.opsgenie_api.remote import remote
+from service_event_checker.opsgenie_api.remote import as_remote
 from service_event_checker.opsgenie_api.values import OpsAlert, Undone
-from service_event_checker.text import Notice, line, notice
+from service_event_checker.text import line, notice_of
 
 NOTES_OF = 20  # alerts whose notes one reconciliation reads, the latest changed first
-_KEY = re.compile(r"[0-9a-f]{1,64}")
 _HOMES = {"opsgenie": "https://api.opsgenie.com", "jsm-integration": "https://api.atlassian.com/jsm/ops/integration"}
 _SITES = {"api.opsgenie.com": "https://app.opsgenie.com", "api.eu.opsgenie.com": "https://app.eu.opsgenie.com"}
 _ACTIONS = {Verb.ACK: "acknowledge", Verb.UNACK: "unacknowledge", Verb.CLOSE: "close"}
@@ -159,7 +157,7 @@ class Adapter:
                 return link
             verb = Verb.NOTE
         mark = marker(delivery.id)
-        self._tell(verb, link.external_id, note(self._notice(delivery, alert), delivery.verb, mark), mark)
+        self._tell(verb, link.external_id, note(notice_of(delivery, alert), delivery.verb, mark), mark)
         return replace(link, closed=True) if verb is Verb.CLOSE else link
 
     def find(self, remote_key: str) -> Link | None:
@@ -167,7 +165,7 @@ class Adapter:
 
         Where alerts cannot be read, None: an alias makes no second open alert.
         """
-        alias = KEY_TAG + _checked(remote_key)
+        alias = KEY_TAG + checked(remote_key)
         if not self._dialect.readable:
             return None
         found = self._alerts.with_alias(alias) or self._oldest(f'tag: "{alias}"', alias)
@@ -175,7 +173,7 @@ class Adapter:
 
     def find_open(self, alert_key: str) -> Link | None:
         """Return the oldest open alert with the tag of `alert_key`."""
-        tag = KEY_TAG + _checked(alert_key)
+        tag = KEY_TAG + checked(alert_key)
         if not self._dialect.readable:
             return None
         return self._found(self._oldest(f'status: open AND tag: "{tag}"', tag), "")
@@ -183,8 +181,8 @@ class Adapter:
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
         """Render the alert that `deliver` would make, or what it would do to it."""
         if delivery.verb is not Verb.OPEN:
-            return f"{_ACTIONS.get(delivery.verb, 'note')}: {line(self._notice(delivery, alert).change, MESSAGE_MAX)}"
-        made = document(alert, self._notice(delivery, alert), remote_key(alert.key, delivery.episode), "")
+            return f"{_ACTIONS.get(delivery.verb, 'note')}: {line(notice_of(delivery, alert).change, MESSAGE_MAX)}"
+        made = document(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"{self._priority(alert)} alert: {made['message']}"
 
     def open_objects(self) -> list[Remote]:
@@ -195,12 +193,12 @@ class Adapter:
         found = [alert for alert in self._alerts.search(query) if alert.open]
         latest = sorted(found, key=lambda alert: str(alert.raw.get("updatedAt", "")), reverse=True)[:NOTES_OF]
         notes = {alert.id: self._alerts.notes(alert.id) for alert in latest}
-        return [remote(alert, self._here, notes.get(alert.id, ())) for alert in found]
+        return [as_remote(alert, self._here, notes.get(alert.id, ())) for alert in found]
 
     def look(self, external_id: str) -> Remote | None:
         self._must_read()
         try:
-            return remote(self._alerts.get(external_id), self._here)
+            return as_remote(self._alerts.get(external_id), self._here)
         except DeliveryError as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise
@@ -261,8 +259,8 @@ class Adapter:
         return self._create(delivery, alert, key, link.url or link.external_id)
 
     def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
-        told = self._notice(delivery, alert)
-        made = {**document(alert, told, _checked(key), previous), "priority": self._priority(alert)}
+        told = notice_of(delivery, alert)
+        made = {**document(alert, told, checked(key), previous), "priority": self._priority(alert)}
         if self.config.responders:
             made["responders"] = [each.model_dump(exclude_defaults=True) for each in self.config.responders]
         return self._link(delivery, key, self._alerts.create(made, details(alert, told)), previous)
@@ -297,21 +295,10 @@ class Adapter:
         return next((alert for alert in self._alerts.search(query) if tag in alert.tags), None)
 
     def _found(self, alert: OpsAlert | None, remote_key: str) -> Link | None:
-        if alert is None:
-            return None
-        address = self._address(alert.id)
-        return Link(key="", episode=0, receiver=self.name, remote_key=remote_key, external_id=alert.id, url=address)
+        return remote.found(self.name, remote_key, alert.id, self._address(alert.id)) if alert else None
 
     def _link(self, delivery: Delivery, key: str, id: str, previous: str) -> Link:
-        return Link(
-            key=delivery.key,
-            episode=delivery.episode,
-            receiver=delivery.receiver,
-            remote_key=key,
-            external_id=id,
-            url=self._address(id),
-            previous=previous,
-        )
+        return remote.made(delivery, key, id, self._address(id), previous)
 
     def _address(self, id: str) -> str:
         """Return where a person opens an alert, "" where the configuration does not tell."""
@@ -326,13 +313,3 @@ class Adapter:
         if not self._dialect.readable:
             detail = "JSM's integration API lists nothing; its REST API does (api: jsm)"
             raise DeliveryError(Reason.NOT_CONFIGURED, detail, permanent=True)
-
-    def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
-        return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
-
-
-def _checked(key: str) -> str:
-    """Return a key that may stand in a query: hexadecimal only."""
-    if not _KEY.fullmatch(key):
-        raise DeliveryError(Reason.REFUSED, "a remote key is hexadecimal", permanent=True)
-    return key

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 import structlog
 from pydantic import Field, SecretStr, field_validator
 
+from service_event_checker import remote
 from service_event_checker.config import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
@@ -23,31 +24,28 @@ from service_event_checker.core.model import (
     Delivery,
     Event,
     Family,
-    Kind,
     Link,
     Remote,
     Severity,
     Verb,
     remote_key,
 )
+from service_event_checker.marks import KEY_TAG, ends_signed, marker
 from service_event_checker.pagerduty_api import hook, wanting
 from service_event_checker.pagerduty_api.address import Address
 from service_event_checker.pagerduty_api.document import (
-    KEY,
     details,
     incident_key,
-    is_marked,
     marked,
-    marker,
     note,
     remote_key_of,
     title,
 )
 from service_event_checker.pagerduty_api.incidents import AlreadyOpen, Incidents
 from service_event_checker.pagerduty_api.own_user import OwnUser
-from service_event_checker.pagerduty_api.remote import remote
+from service_event_checker.pagerduty_api.remote import as_remote
 from service_event_checker.pagerduty_api.values import ACKNOWLEDGED, RESOLVED, TRIGGERED, Incident
-from service_event_checker.text import Notice, notice
+from service_event_checker.text import Notice, notice_of
 
 EPISODES = 1_000  # of one alert, whose open incidents are known again after a loss of data
 FOUND_RESOLVED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
@@ -137,7 +135,7 @@ class Adapter:
         if delivery.verb is Verb.CLOSE and self.config.on_resolve != "comment":
             return self._close(delivery, alert, link)
         if delivery.verb is Verb.UPDATE:
-            self._correct(alert, self._notice(delivery, alert), link.external_id)
+            self._correct(alert, notice_of(delivery, alert), link.external_id)
         self._tell(delivery, alert, link.external_id)
         if delivery.verb is Verb.ACK and self._incidents.get(link.external_id).status == TRIGGERED:
             self._set(link.external_id, ACKNOWLEDGED)  # never what is resolved: it would be open again
@@ -189,7 +187,7 @@ class Adapter:
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
         """Render the incident that `deliver` would make."""
-        made = self._document(alert, self._notice(delivery, alert), remote_key(alert.key, delivery.episode), "")
+        made = self._document(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"incident on {self.config.service_id}, urgency {made['urgency']}: {made['title']}"
 
     def warnings(self) -> list[str]:
@@ -213,22 +211,19 @@ class Adapter:
         if told is None:
             log.info("pagerduty_event_ignored", type=kind)
             return []
-        if told.key and not told.key.startswith(KEY):
+        if told.key and not told.key.startswith(KEY_TAG):
             return []
         if told.agent is not None and self._we.worth_asking:
             self._background(self._we.learn)
-        if self._we.did(told.agent) or is_marked(told.note):
+        if self._we.did(told.agent) or ends_signed(told.note):
             return []
         return [self._event(told)]
 
     def _event(self, told: hook.Told) -> Event:
-        return Event(
-            source="",
-            fingerprint="",
-            kind=Kind.ALERT,
-            status=told.status,
-            ref=(self.name, told.incident),
-            via=self.name,
+        return remote.change(
+            self.name,
+            told.incident,
+            told.status,
             intake=INTAKE,
             actor=told.agent.name if told.agent else "",
             at=told.at,
@@ -257,16 +252,15 @@ class Adapter:
 
     def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
         """Make the incident, or take the open one that PagerDuty says it has under this key."""
-        document = self._document(alert, self._notice(delivery, alert), key, previous)
+        document = self._document(alert, notice_of(delivery, alert), key, previous)
         try:
             made = self._incidents.create(document)
         except AlreadyOpen as refusal:
             link = self.find(key)
             if link is None:  # it was resolved in between
                 raise DeliveryError(Reason.REFUSED, refusal.detail) from None
-        else:
-            link = self._found(made, key)
-        return replace(link, key=delivery.key, episode=delivery.episode, receiver=delivery.receiver, previous=previous)
+            return remote.made(delivery, key, link.external_id, link.url, previous)
+        return remote.made(delivery, key, made.id, made.url, previous)
 
     def _document(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
         """Return the incident. It names nobody to assign it to: one's own incident is acknowledged when it is made."""
@@ -314,7 +308,7 @@ class Adapter:
                 raise
 
     def _tell(self, delivery: Delivery, alert: Alert, id: str) -> None:
-        told = self._notice(delivery, alert)
+        told = notice_of(delivery, alert)
         text = note(replace(told, change=told.change or "Opened again"), full=delivery.verb is Verb.UPDATE)
         self._write(id, text, marker(delivery.id))
 
@@ -325,13 +319,10 @@ class Adapter:
 
     def _remote(self, incident: Incident) -> Remote:
         ours = remote_key_of(incident.key)
-        return remote(incident, self._incidents.notes(incident.id) if ours else (), self._we)
+        return as_remote(incident, self._incidents.notes(incident.id) if ours else (), self._we)
 
     def _found(self, incident: Incident, key: str) -> Link:
-        return Link(key="", episode=0, receiver=self.name, remote_key=key, external_id=incident.id, url=incident.url)
+        return remote.found(self.name, key, incident.id, incident.url)
 
     def _urgency(self, alert: Alert) -> Urgency:
         return self.config.urgencies.get(alert.severity, "high")
-
-    def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
-        return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)

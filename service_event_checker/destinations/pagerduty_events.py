@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Literal, NoReturn
+from datetime import timedelta
+from typing import Any, ClassVar, Literal
 
 from pydantic import SecretStr
 
+from service_event_checker import remote
 from service_event_checker.config import DestinationConfig, as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
-from service_event_checker.http import Http, HttpError, json_body, parse_json
+from service_event_checker.http import Http, HttpError, json_body
+from service_event_checker.http_refusal import body_of, delivery_error, words
 from service_event_checker.pagerduty_api.address import Address
 from service_event_checker.pagerduty_api.document import incident_key, title
-from service_event_checker.text import Notice, line, notice
+from service_event_checker.text import Notice, line, notice_of
 
 CUSTOM_MAX = 200_000  # bytes; 512 KB are refused
 PAUSE = 30.0  # seconds; what PagerDuty asks for after a 429
@@ -63,8 +65,7 @@ class Adapter:
         if delivery.verb not in _ACTIONS or (delivery.verb is Verb.CLOSE and self.config.on_resolve != "close"):
             return link
         self._send(self._event(delivery, alert, key))
-        made = Link(key=delivery.key, episode=delivery.episode, receiver=delivery.receiver, remote_key=key)
-        known = link or made
+        known = link or remote.made(delivery, key, "", "")
         return replace(known, external_id=incident_key(key), closed=delivery.verb is Verb.CLOSE)
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
@@ -81,7 +82,7 @@ class Adapter:
         }
         if delivery.verb is not Verb.OPEN:
             return event
-        told = notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+        told = notice_of(delivery, alert)
         payload = {
             "summary": title(told),
             "source": line(alert.source, 255) or "unknown",
@@ -98,29 +99,25 @@ class Adapter:
             answer = self._http.send("POST", "v2/enqueue", json=event)
             told = as_mapping(json_body(answer))
         except HttpError as error:
-            self._raise_mapped(error)
+            raise self._mapped(error) from None
         if told.get("status") != "success":
             raise DeliveryError(Reason.GARBAGE, "the answer does not say that the event was taken")
 
-    def _raise_mapped(self, error: HttpError) -> NoReturn:
+    def _mapped(self, error: HttpError) -> DeliveryError:
         said = self._said(error)
-        detail = f"{error.detail}: {said}" if said else error.detail
+        refusal = delivery_error(error, said, pause=PAUSE)
         if "routing" in said.lower() or error.reason is Reason.UNAUTHORIZED:
-            raise DeliveryError(Reason.UNAUTHORIZED, f"{detail}; check PAGERDUTY_ROUTING_KEY") from None
-        permanent = error.reason in (Reason.REFUSED, Reason.TOO_LARGE) and error.status is not None
-        pause = (error.retry_after or PAUSE) if error.reason is Reason.RATE_LIMITED else error.retry_after
-        raise DeliveryError(error.reason, detail, permanent=permanent, retry_after=pause) from None
+            return DeliveryError(Reason.UNAUTHORIZED, f"{refusal.detail}; check PAGERDUTY_ROUTING_KEY")
+        if error.reason is Reason.NOT_FOUND:  # of the address, which a person mends: what is owed waits
+            return DeliveryError(Reason.NOT_FOUND, f"{refusal.detail}; check PAGERDUTY_EVENTS_URL")
+        return refusal
 
     def _said(self, error: HttpError) -> str:
-        """Return PagerDuty's own words, `{"status", "message", "errors": []}`, without our key."""
-        try:
-            told = as_mapping(parse_json(error.body)) if error.body else {}
-        except HttpError:
-            return ""
+        """Return PagerDuty's own words, `{"status", "message", "errors": []}`."""
+        told = body_of(error)
         errors = told.get("errors")
-        words = [told.get("status"), told.get("message"), *(errors if isinstance(errors, list) else [])]
-        text, key = ": ".join(word for word in words if isinstance(word, str)), secret(self.config.routing_key)
-        return line(text.replace(key, "***") if key else text, 300)
+        texts = [told.get("status"), told.get("message"), *(errors if isinstance(errors, list) else [])]
+        return words(texts, [secret(self.config.routing_key)])
 
 
 def _custom(told: Notice) -> dict[str, str]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 import structlog
 from pydantic import Field, SecretStr, field_validator
 
+from service_event_checker import remote
 from service_event_checker.config import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
@@ -24,7 +25,6 @@ from service_event_checker.core.model import (
     Event,
     EventStatus,
     Family,
-    Kind,
     Link,
     Remote,
     Severity,
@@ -32,10 +32,12 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
+from service_event_checker.foreign import moment
+from service_event_checker.marks import KEY_TAG, checked, is_signed, marker
 from service_event_checker.servicenow_api import document
-from service_event_checker.servicenow_api.hook import Change, moment, read
+from service_event_checker.servicenow_api.hook import Change, read
 from service_event_checker.servicenow_api.incidents import Incident, Incidents, is_gone
-from service_event_checker.text import Notice, notice
+from service_event_checker.text import Notice, notice_of
 
 INTAKE = "/hooks/servicenow"
 CALLS_AT_THEIR_SLOWEST = 3  # of a delivery; with a search and a look for an older one it stays within its lease
@@ -133,8 +135,8 @@ class Adapter:
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Create, reopen, note on or resolve the episode's incident; see `core.ports.Destination`."""
-        self._incidents.wait_if_told()
-        with self._incidents.within(self._timeout * CALLS_AT_THEIR_SLOWEST):
+        self._incidents.pace.wait_if_told()
+        with self._incidents.pace.within(self._timeout * CALLS_AT_THEIR_SLOWEST):
             if delivery.verb is Verb.OPEN:
                 return self._open(delivery, alert, link)
             if link is None or not link.external_id:
@@ -147,24 +149,24 @@ class Adapter:
 
     def find(self, remote_key: str) -> Link | None:
         """Return the oldest incident with the key."""
-        self._incidents.wait_if_told()
+        self._incidents.pace.wait_if_told()
         sys_id = self._found(remote_key)
         return self._seen(sys_id, remote_key) if sys_id else None
 
     def find_open(self, alert_key: str) -> Link | None:
         """Return the oldest incident of the alert that is neither resolved, closed nor canceled."""
-        self._incidents.wait_if_told()
+        self._incidents.pace.wait_if_told()
         found = self._incidents.search(*_open_with(document.display(alert_key)))
         return self._seen(found[0].sys_id, found[0].get("correlation_id")) if found else None
 
     def open_objects(self) -> list[Remote]:
         """Return our incidents that are neither resolved, closed nor canceled."""
-        self._incidents.wait_if_told()
-        return [self._remote(incident) for incident in self._incidents.search_all(*_open_with(document.KEY_MARK))]
+        self._incidents.pace.wait_if_told()
+        return [self._remote(incident) for incident in self._incidents.search_all(*_open_with(KEY_TAG))]
 
     def look(self, external_id: str) -> Remote | None:
         """Return the incident as it is now; None when it is gone."""
-        self._incidents.wait_if_told()
+        self._incidents.pace.wait_if_told()
         try:
             return self._remote(self._incidents.get(external_id))
         except DeliveryError as error:
@@ -174,10 +176,10 @@ class Adapter:
 
     def retire(self, duplicate: Remote, kept: Remote) -> None:
         """Resolve an incident that was made twice, with a note naming the other."""
-        self._incidents.wait_if_told()
+        self._incidents.pace.wait_if_told()
         address = kept.url or self._incidents.address(kept.external_id)
         text = f"Made twice: {address} is the one that goes on."
-        mark = document.mark_of(f"{duplicate.external_id}:{kept.external_id}")
+        mark = marker(f"{duplicate.external_id}:{kept.external_id}")
         try:
             self._end(duplicate.external_id, text, {"work_notes": document.signed(text, mark)})
         except DeliveryError as error:
@@ -186,7 +188,7 @@ class Adapter:
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
         """Render the incident that `deliver` would make."""
-        fields = self._fields(alert, self._notice(delivery, alert), remote_key(alert.key, delivery.episode), "")
+        fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"incident, impact {fields['impact']}, urgency {fields['urgency']}: {fields['short_description']}"
 
     def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
@@ -198,7 +200,7 @@ class Adapter:
         change = read(payload)
         if change is None or not change.ours or change.user.lower() == self.config.username.lower():
             return []
-        if any(document.is_ours(text) for _, text in change.notes):
+        if any(is_signed(text) for _, text in change.notes):
             return []
         before, after = _status(change.before), _status(change.after)
         events = [self._event(change, _TOLD[after])] if after and after is not before else []
@@ -242,7 +244,7 @@ class Adapter:
         if incident.get("state") not in _ENDED:
             return
         if incident.get("state") not in _LOCKED:
-            told = self._notice(delivery, alert)
+            told = notice_of(delivery, alert)
             told = told if told.change else replace(told, change="Opened again")
             changes = {"state": self.config.reopen_state, **self._said(delivery, alert, told, full=True)}
             self._incidents.change(sys_id, changes)
@@ -251,7 +253,7 @@ class Adapter:
             raise DeliveryError(Reason.REFUSED, "the incident cannot be opened again", permanent=True)
 
     def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
-        fields = self._fields(alert, self._notice(delivery, alert), key, previous)
+        fields = self._fields(alert, notice_of(delivery, alert), key, previous)
         incident = self._incidents.create(fields)
         ignored = sorted(name for name in fields if name not in incident.fields)
         if ignored or incident.get("correlation_id") != key:
@@ -265,7 +267,7 @@ class Adapter:
             "description": document.description(told, previous),
             "impact": str(self.config.impact.get(alert.severity, 2)),
             "urgency": str(self.config.urgency.get(alert.severity, 2)),
-            "correlation_id": document.checked(key),
+            "correlation_id": checked(key),
             "correlation_display": document.display(alert.key),
             **group,
             **{name: _text(value) for name, value in self.config.fields.items()},
@@ -273,13 +275,13 @@ class Adapter:
 
     def _note(self, delivery: Delivery, alert: Alert, link: Link) -> None:
         incident = self._incidents.get(link.external_id)
-        if not document.has_mark(incident, document.mark_of(delivery.id)):
-            told = self._notice(delivery, alert)
+        if not document.has_mark(incident, marker(delivery.id)):
+            told = notice_of(delivery, alert)
             said = self._said(delivery, alert, told, full=delivery.verb is Verb.UPDATE)
             self._incidents.change(link.external_id, said)
 
     def _resolve(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
-        told = self._notice(delivery, alert)
+        told = notice_of(delivery, alert)
         self._end(link.external_id, told.change, self._said(delivery, alert, told))
         return replace(link, closed=True)
 
@@ -300,7 +302,7 @@ class Adapter:
             raise _not_resolved(f"it went back to state {state}")
 
     def _said(self, delivery: Delivery, alert: Alert, told: Notice, *, full: bool = False) -> dict[str, str]:
-        mark = document.mark_of(delivery.id)
+        mark = marker(delivery.id)
         return {
             "work_notes": document.note(told, mark, full=full),
             "correlation_display": document.display(alert.key, mark),
@@ -308,18 +310,16 @@ class Adapter:
 
     def _found(self, key: str) -> str:
         """Return the sys_id of the oldest incident with the key, "" if there is none."""
-        condition = f"correlation_id={document.checked(key)}"
+        condition = f"correlation_id={checked(key)}"
         found = self._incidents.search(condition, lambda incident: incident.get("correlation_id") == key)
         return found[0].sys_id if found else ""
 
     def _seen(self, sys_id: str, key: str) -> Link:
         """Return what a search found; the caller knows whose it is."""
-        address = self._incidents.address(sys_id)
-        return Link(key="", episode=0, receiver=self.name, remote_key=key, external_id=sys_id, url=address)
+        return remote.found(self.name, key, sys_id, self._incidents.address(sys_id))
 
     def _link(self, delivery: Delivery, key: str, sys_id: str, previous: str) -> Link:
-        made = replace(self._seen(sys_id, key), key=delivery.key, episode=delivery.episode, previous=previous)
-        return replace(made, receiver=delivery.receiver)
+        return remote.made(delivery, key, sys_id, self._incidents.address(sys_id), previous)
 
     def _remote(self, incident: Incident) -> Remote:
         by = incident.get("sys_updated_by")
@@ -337,22 +337,16 @@ class Adapter:
         )
 
     def _event(self, change: Change, status: EventStatus, note: str = "", note_id: str = "") -> Event:
-        return Event(
-            source="",
-            fingerprint="",
-            kind=Kind.ALERT,
-            status=status,
-            ref=(self.name, change.sys_id),
-            via=self.name,
+        return remote.change(
+            self.name,
+            change.sys_id,
+            status,
             intake=INTAKE,
             actor=change.actor,
             at=change.at,
             note=note,
             note_id=note_id,
         )
-
-    def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
-        return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
 
 
 def _open_with(display: str) -> tuple[str, Callable[[Incident], bool]]:

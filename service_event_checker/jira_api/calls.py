@@ -16,8 +16,9 @@ from urllib.parse import quote, unquote
 
 from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.http import Http, HttpError, json_body, parse_json
+from service_event_checker.http import Http, HttpError, json_body
 from service_event_checker.http_address import without_credentials
+from service_event_checker.http_refusal import body_of, delivery_error, words
 from service_event_checker.jira_api.workflow import Step, category
 
 PAGE = 100  # issues or comments a call
@@ -27,6 +28,8 @@ BODY_MAX = 16 * 1024 * 1024  # bytes: a page of the longest comments
 RECONCILE_MAX = 50  # ids
 FIELDS = ("labels", "status", "created", "resolutiondate", "statuscategorychangedate")
 _WHO = ("accountId", "key", "name")
+_LOGIN = "X-Seraph-LoginReason"
+_LIMIT = "RateLimit-Reason"  # which one: https://developer.atlassian.com/cloud/jira/platform/rate-limiting/
 _STRANGER = re.compile(r"AUTHENTICATED_FAILED|AUTHENTICATION_DENIED|AUTHORISATION_FAILED")
 _NEXT_STEP = "Jira does not accept the e-mail and API token (Cloud) or the personal access token (Server)"
 _NO_RIGHTS = "the account lacks a right in this project, or the API token is wrong"
@@ -198,16 +201,13 @@ class Jira:
             value = {} if answer.status == 204 else json_body(answer)
         except HttpError as error:
             raise self._mapped(error) from None
-        if method == "GET" or path.startswith("search"):
-            self._refuse_a_strangers_view(answer.headers)
+        reads = method == "GET" or path.startswith("search")
+        if reads and _is_stranger(answer.headers):  # who is shown what is open to all
+            raise DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP)
         self._recognize(answer.headers)
         if not isinstance(value, dict):
             raise DeliveryError(Reason.GARBAGE, "the answer is no JSON object")
         return value
-
-    def _refuse_a_strangers_view(self, headers: Mapping[str, str]) -> None:
-        if _STRANGER.search(headers.get("X-Seraph-LoginReason", "")):
-            raise DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP)
 
     def _recognize(self, headers: Mapping[str, str]) -> None:
         named = (headers.get("X-AACCOUNTID", ""), headers.get("X-AUSERNAME", ""))
@@ -220,35 +220,35 @@ class Jira:
         if redirected or error.reason is Reason.UNAUTHORIZED:
             return DeliveryError(Reason.UNAUTHORIZED, _hint(error))
         fields, said = self._said(error)
-        detail = f"{error.detail}: {said}" if said else error.detail
+        refusal = delivery_error(error, said)
+        if refusal.permanent and _is_stranger(error.headers):
+            return DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP)
         if error.status == 409:  # somebody changes the issue at this moment
-            return DeliveryError(Reason.REFUSED, detail, retry_after=error.retry_after)
-        if error.status is not None and error.status < 500 and error.reason in (Reason.NOT_FOUND, Reason.REFUSED):
-            return Refused(error.reason, detail, fields)
-        return DeliveryError(error.reason, detail, retry_after=error.retry_after)
+            return DeliveryError(Reason.REFUSED, refusal.detail, retry_after=error.retry_after)
+        return Refused(error.reason, refusal.detail, fields) if refusal.permanent else refusal
 
     def _said(self, error: HttpError) -> tuple[dict[str, str], str]:
-        """Return Jira's own words, by field and together, without what we sent as a secret."""
-        try:
-            said = as_mapping(parse_json(error.body)) if error.body else {}
-        except HttpError:
-            return {}, ""
+        """Return Jira's own words, by field and together, and which of its limits was met."""
+        said = body_of(error)
         fields = {str(name): self._plain(text) for name, text in as_mapping(said.get("errors")).items()}
-        texts = [self._plain(each) for each in _listed(said.get("errorMessages"))]
-        return fields, "; ".join([*texts, *(f"{name}: {text}" for name, text in fields.items())])[:500]
+        texts = [self._plain(each) for each in (*_listed(said.get("errorMessages")), error.headers.get(_LIMIT, ""))]
+        return fields, "; ".join(filter(None, [*texts, *(f"{name}: {text}" for name, text in fields.items())]))[:500]
 
     def _plain(self, said: object) -> str:
-        text = re.sub(r"\s+", " ", str(said))
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text[:300]
+        return words([str(said)], self._secrets)
+
+
+def _is_stranger(headers: Mapping[str, str]) -> bool:
+    """Whether Jira did not know who was asking."""
+    return bool(_STRANGER.search(headers.get(_LOGIN, "")))
 
 
 def _hint(error: HttpError) -> str:
-    # Server puts the reason into its page too: "Basic Authentication Failure - Reason : AUTHENTICATION_DENIED"
-    if b"AUTHENTICATION_DENIED" in error.body or b"CAPTCHA" in error.body:
+    # some proxies drop the header; the page has it too: "Basic Authentication Failure - Reason : AUTHENTICATION_DENIED"
+    login = error.headers.get(_LOGIN, "")
+    if "AUTHENTICATION_DENIED" in login or b"AUTHENTICATION_DENIED" in error.body or b"CAPTCHA" in error.body:
         return _CAPTCHA
-    return _NO_RIGHTS if error.status == 403 else _NEXT_STEP
+    return _NO_RIGHTS if error.status == 403 and not _is_stranger(error.headers) else _NEXT_STEP
 
 
 def _issue(value: Mapping[str, Any]) -> Issue:

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from service_event_checker.marks import signature
 from service_event_checker.text import Notice, cut, web_address
 
 SUMMARY_MAX = 255  # UTF-16 units, as Java counts
 TEXT_MAX = 32_000  # of 32,767 (JRACLOUD-68949); for ADF we count the whole JSON, which is the safe side
-SIGNATURE = "Platform Outage Checker"  # + a marker: the last line of each comment of ours
-SIGNED = re.compile(rf"{SIGNATURE} [0-9a-f]{{16}}\W*$")
 # the rows of labels and annotations, and characters of free text, that we try until it fits
 _ROOMS = ((100, 8000), (40, 8000), (20, 4000), (10, 2000), (0, 300))
 _WORD_JOINER = "\u2060"
@@ -127,7 +126,7 @@ def _named(text: str, place: str) -> Paragraph:
 
 
 def _signed(marker: str) -> Paragraph:
-    return Paragraph(f"{SIGNATURE} {marker}")
+    return Paragraph(signature(marker))
 
 
 def _tickets(told: Notice) -> Iterator[Block]:

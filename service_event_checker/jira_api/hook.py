@@ -6,23 +6,23 @@ the same shape, with wiki text where REST v3 has documents.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from service_event_checker import remote
 from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.core.model import Event, EventStatus, Kind
+from service_event_checker.core.model import Event, EventStatus
+from service_event_checker.foreign import moment
+from service_event_checker.marks import ends_signed
 from service_event_checker.text import clean, line
+from service_event_checker.webhook_proof import header, is_proof
 
 INTAKE = "/hooks/jira"
 NOTE_MAX = 8000  # characters
-_TAIL = 200  # characters, at the end of which our signature is looked for
-_SCHEME = "sha256="  # the only one that Atlassian names: https://developer.atlassian.com/cloud/jira/platform/webhooks/
 _STATUSES = {
     "new": EventStatus.UNACKNOWLEDGED,
     "indeterminate": EventStatus.ACKNOWLEDGED,
@@ -36,21 +36,19 @@ _ALIEN = "This address takes the webhooks of Jira, as Jira sends them"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ours:
-    """What is ours in a payload: issues with this label, comments that end in the signature, deeds of this account."""
+    """What is ours in a payload: issues with this label, deeds of this account; comments are signed."""
 
     receiver: str
     label: str
-    signature: re.Pattern[str]
     account: frozenset[str]
 
 
 def authentic(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
-    """Whether `X-Hub-Signature` is the body's HMAC under `secret`."""
-    given = next((text for name, text in headers.items() if name.lower() == "x-hub-signature"), "")
-    if not given.startswith(_SCHEME):
-        return False
-    wanted = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode()
-    return hmac.compare_digest(given.removeprefix(_SCHEME).strip().encode("utf-8", "replace"), wanted)
+    """Whether `X-Hub-Signature` is the body's HMAC under `secret`.
+
+    SHA-256 is all that Atlassian names: https://developer.atlassian.com/cloud/jira/platform/webhooks/
+    """
+    return is_proof([header(headers, "X-Hub-Signature")], body, secret)
 
 
 def read(payload: Any, ours: Ours) -> list[Event]:
@@ -78,7 +76,7 @@ def _notes(whole: Mapping[str, Any], id: str, ours: Ours) -> Iterator[Event]:
     author = _optional(comment, "updateAuthor", "comment.") or _optional(comment, "author", "comment.")
     said = _text(comment.get("body"))
     text = clean(said[: NOTE_MAX * 4], NOTE_MAX)
-    if not text or comment.get("visibility") or ours.signature.search(said[-_TAIL:]) or _us(author, ours):
+    if not text or comment.get("visibility") or ends_signed(said) or _us(author, ours):
         return
     at = moment(comment.get("updated")) or moment(comment.get("created")) or _stamp(whole.get("timestamp"))
     yield _event(EventStatus.NOTED, id, author, at, ours, note=text, note_id=note_id)
@@ -113,19 +111,7 @@ def _event(
     note: str = "",
     note_id: str = "",
 ) -> Event:
-    return Event(
-        source="",
-        fingerprint="",
-        kind=Kind.ALERT,
-        status=status,
-        at=at,
-        intake=INTAKE,
-        via=ours.receiver,
-        actor=_name(who),
-        note=note,
-        note_id=note_id,
-        ref=(ours.receiver, id),
-    )
+    return remote.change(ours.receiver, id, status, intake=INTAKE, actor=_name(who), at=at, note=note, note_id=note_id)
 
 
 def _us(who: Mapping[str, Any], ours: Ours) -> bool:
@@ -185,11 +171,3 @@ def _stamp(milliseconds: Any) -> datetime | None:
     if not isinstance(milliseconds, int) or isinstance(milliseconds, bool) or not 0 < milliseconds < _LATEST_MS:
         return None
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-def moment(text: Any) -> datetime | None:
-    """Return a time as Jira writes it: 2017-01-30T18:32:14.716+0100."""
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) else None
-    except (ValueError, OverflowError):
-        return None

@@ -9,16 +9,16 @@ https://developer.atlassian.com/cloud/jira/service-desk-ops/rest/v1/api-group-in
 from __future__ import annotations
 
 import base64
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
 from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.http import Http, HttpError, json_body, parse_json
+from service_event_checker.http import Http, HttpError, json_body
+from service_event_checker.http_refusal import body_of, delivery_error, pause, words
 from service_event_checker.opsgenie_api.values import (
     OpsAlert,
     OpsNote,
@@ -34,7 +34,7 @@ OVERLAP = 10  # alerts that may close while we turn a page, without one of the o
 LISTED_MAX = 19_000  # both refuse to page beyond 20,000
 NOTE_PAGES = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two looks at what became of a request
-_PERMANENT = frozenset({Reason.NOT_FOUND, Reason.REFUSED, Reason.TOO_LARGE})
+_PERIOD = "X-RateLimit-Period-In-Sec"  # in which a limit was met; https://docs.opsgenie.com/docs/api-rate-limiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,28 +191,17 @@ class OpsAlerts:
             # `send` even to read: it follows no redirect
             value = json_body(self._http.send(method, address, json=json, params=params))
         except HttpError as error:
-            self._raise_mapped(error)
+            raise self._mapped(error) from None
         if not isinstance(value, dict):
             raise DeliveryError(Reason.GARBAGE, "the answer is no JSON object")
         return value
 
-    def _raise_mapped(self, error: HttpError) -> NoReturn:
-        said = self._said(error)
-        detail = f"{error.detail}: {said}" if said else error.detail
+    def _mapped(self, error: HttpError) -> DeliveryError:
+        said = words([body_of(error).get("message")], self._secrets)
+        refusal = delivery_error(error, said, pause=pause(error.headers, seconds=_PERIOD))
         if error.status == 402:
-            raise DeliveryError(Reason.UNAUTHORIZED, f"{detail} (the plan does not include it)") from None
+            return DeliveryError(Reason.UNAUTHORIZED, f"{refusal.detail} (the plan does not include it)")
         if error.reason is Reason.UNAUTHORIZED:
-            detail += " (the key is wrong, or may not do this: use an API integration's key that may read and write)"
-        permanent = error.reason in _PERMANENT and error.status is not None and error.status < 500
-        raise DeliveryError(error.reason, detail, permanent=permanent, retry_after=error.retry_after) from None
-
-    def _said(self, error: HttpError) -> str:
-        """Return their own words, without what we sent as a secret."""
-        try:
-            said = parse_json(error.body).get("message") if error.body else ""
-        except (HttpError, AttributeError):
-            return ""
-        text = re.sub(r"\s+", " ", said) if isinstance(said, str) else ""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text[:300]
+            next_step = "the key is wrong, or may not do this: use an API integration's key that may read and write"
+            return DeliveryError(Reason.UNAUTHORIZED, f"{refusal.detail} ({next_step})", retry_after=error.retry_after)
+        return refusal

@@ -5,11 +5,11 @@ Limits: https://support.atlassian.com/opsgenie/docs/alerts-and-alert-fields
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Any
 
 from service_event_checker.core.model import Alert, Verb
+from service_event_checker.marks import KEY_TAG, TAG, signature
 from service_event_checker.text import Notice, clean, cut, platform_name, render
 
 MESSAGE_MAX = 130
@@ -17,8 +17,6 @@ DESCRIPTION_MAX = 15_000
 NOTE_MAX = 25_000
 DETAILS_MAX = 8_000  # characters of all names and values
 UPDATE_MAX = 2_000  # characters of the description that a note of an update repeats
-TAG = "platform-outage-checker"  # on all that we make
-KEY_TAG = "poc-"  # + alert key, and + remote key
 _TAG_START = re.compile(r"<(?=[A-Za-z!/?@#])")  # the message and the description may be HTML
 
 
@@ -52,14 +50,9 @@ def note(told: Notice, verb: Verb, mark: str) -> str:
 
 
 def signed(text: str, mark: str) -> str:
-    """Return a note that is known as ours, and as this very one, wherever it turns up (`hook.OUR_NOTE`)."""
-    signature = f"\n(Platform Outage Checker {mark})"
-    return cut(_plain(clean(text, NOTE_MAX)), NOTE_MAX - len(signature)) + signature
-
-
-def marker(of: str) -> str:
-    """Return 16 hex characters that stand for a delivery's id, or another text."""
-    return hashlib.sha256(of.encode()).hexdigest()[:16]
+    """Return a note that is known as ours, and as this very one, wherever it turns up."""
+    end = f"\n({signature(mark)})"
+    return cut(_plain(clean(text, NOTE_MAX)), NOTE_MAX - len(end)) + end
 
 
 def _plain(text: str) -> str:

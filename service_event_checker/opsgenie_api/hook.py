@@ -16,13 +16,15 @@ from typing import Any
 
 import structlog
 
+from service_event_checker import foreign, remote
 from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity
+from service_event_checker.foreign import text
+from service_event_checker.marks import KEY_TAG, is_signed
 
 INTAKE = "/ops-webhook"
-OUR_ALIAS = re.compile(r"poc-(?P<key>[0-9a-f]{20})")
-OUR_NOTE = re.compile(r"\(Platform Outage Checker [0-9a-f]{16}\)")
+OUR_ALIAS = re.compile(rf"{KEY_TAG}(?P<key>[0-9a-f]{{20}})")
 SEVERITIES: Mapping[str, Severity] = {
     "P1": Severity.CRITICAL,
     "P2": Severity.ERROR,
@@ -63,11 +65,11 @@ def events(payload: Any, here: Here) -> list[Event]:
     action = _needed(body.get("action"), "action")
     alert = _object(body.get("alert"), "alert")
     id = _needed(alert.get("alertId"), "alert.alertId")
-    actor, note = _text(alert.get("username")), _text(body.get("note")) or _text(alert.get("note"))
-    if actor.casefold() in here.users or OUR_NOTE.search(note):
+    actor, note = text(alert.get("username")), text(body.get("note")) or text(alert.get("note"))
+    if actor.casefold() in here.users or is_signed(note):
         return []
     if action.casefold() == "create":
-        ours = OUR_ALIAS.fullmatch(_text(alert.get("alias")))
+        ours = OUR_ALIAS.fullmatch(text(alert.get("alias")))
         return [] if ours else [born(alert, here)]
     status = _STATUSES.get(action.casefold())
     if status is None:
@@ -85,16 +87,16 @@ def born(alert: Mapping[str, Any], here: Here) -> Event:
 
     A listed alert has `id` for `alertId`, ISO 8601 for its times and, in JSM, `extraProperties` for `details`.
     """
-    id = _text(alert.get("alertId")) or _text(alert.get("id"))
+    id = text(alert.get("alertId")) or text(alert.get("id"))
     started_at = moment(alert.get("createdAt"))
     return Event(
         source=here.receiver,
         fingerprint=id,
         kind=Kind.ALERT,
         status=EventStatus.FIRING,
-        title=_text(alert.get("message")),
-        severity=SEVERITIES.get(_text(alert.get("priority")).upper(), Severity.WARNING),
-        description=_text(alert.get("description")),
+        title=text(alert.get("message")),
+        severity=SEVERITIES.get(text(alert.get("priority")).upper(), Severity.WARNING),
+        description=text(alert.get("description")),
         at=started_at or moment(alert.get("updatedAt")),
         starts_at=started_at,
         url=here.address(id),
@@ -104,7 +106,7 @@ def born(alert: Mapping[str, Any], here: Here) -> Event:
     )
 
 
-def note_id(alert_id: str, at: datetime | None, text: str) -> str:
+def note_id(alert_id: str, at: datetime | None, note: str) -> str:
     """Return an id for a note, as Opsgenie has none that both its webhook and its list tell; "" without a time.
 
     The two also need not agree to the millisecond on when: the hour tells one "still looking" from the next.
@@ -112,16 +114,15 @@ def note_id(alert_id: str, at: datetime | None, text: str) -> str:
     if at is None:
         return ""
     hour = int(at.timestamp()) // _NOTE_HOUR
-    said = f"{alert_id}\n{hour}\n{text.strip()}"
+    said = f"{alert_id}\n{hour}\n{note.strip()}"
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 def moment(value: object) -> datetime | None:
     """Return a time written as ISO 8601 or as a number of seconds, ms, µs or ns since 1970; None if it is none."""
+    if isinstance(value, str):
+        return foreign.moment(value)
     try:
-        if isinstance(value, str):
-            at = datetime.fromisoformat(value)
-            return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
             return None
         factor = next(factor for least, factor in _UNITS if value >= least)
@@ -133,15 +134,11 @@ def moment(value: object) -> datetime | None:
 
 def _change(id: str, alert: Mapping[str, Any], status: EventStatus, actor: str, note: str, here: Here) -> Event:
     at = moment(alert.get("updatedAt"))
-    alias = _text(alert.get("alias"))
-    known_as = alias if here.by_alias and OUR_ALIAS.fullmatch(alias) else id
-    return Event(
-        source="",
-        fingerprint="",
-        kind=Kind.ALERT,
-        status=status,
-        ref=(here.receiver, known_as),
-        via=here.receiver,
+    alias = text(alert.get("alias"))
+    return remote.change(
+        here.receiver,
+        alias if here.by_alias and OUR_ALIAS.fullmatch(alias) else id,
+        status,
         intake=INTAKE,
         actor=actor,
         at=at,
@@ -153,10 +150,10 @@ def _change(id: str, alert: Mapping[str, Any], status: EventStatus, actor: str, 
 def _labels(alert: Mapping[str, Any]) -> dict[str, str]:
     """Return the alert's own properties and its tags, teams, entity and source; several values are one per line."""
     details = as_mapping(alert.get("details")) or as_mapping(alert.get("extraProperties"))
-    labels = {name: _text(value) for name, value in details.items()}
+    labels = {name: text(value) for name, value in details.items()}
     lists = {"tag": alert.get("tags"), "team": alert.get("teams")}
-    labels |= {name: "\n".join(map(_text, values)) for name, values in lists.items() if isinstance(values, list)}
-    labels |= {"entity": _text(alert.get("entity")), "reported_by": _text(alert.get("source"))}
+    labels |= {name: "\n".join(map(text, values)) for name, values in lists.items() if isinstance(values, list)}
+    labels |= {"entity": text(alert.get("entity")), "reported_by": text(alert.get("source"))}
     return {name: value for name, value in labels.items() if value}
 
 
@@ -170,7 +167,3 @@ def _needed(value: object, where: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= FINGERPRINT_MAX:
         raise InvalidInput(where, f"must be text of 1 to {FINGERPRINT_MAX} characters")
     return value
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

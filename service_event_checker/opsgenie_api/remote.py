@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from service_event_checker.config import as_mapping
 from service_event_checker.core.model import Remote, RemoteNote, Status
-from service_event_checker.opsgenie_api.hook import OUR_ALIAS, OUR_NOTE, Here, born, moment, note_id
+from service_event_checker.marks import is_signed
+from service_event_checker.opsgenie_api.hook import OUR_ALIAS, Here, born, moment, note_id
 from service_event_checker.opsgenie_api.values import OpsAlert, OpsNote
 
 NOTES_MAX = 20  # of one alert
@@ -17,7 +18,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _TIMES_FROM = 10**11  # as a number of ms, a time that is no duration: 1973
 
 
-def remote(alert: OpsAlert, here: Here, notes: Iterable[OpsNote] = ()) -> Remote:
+def as_remote(alert: OpsAlert, here: Here, notes: Iterable[OpsNote] = ()) -> Remote:
     """Return an alert as what it is to us; one that was born there with the event that its webhook would bring."""
     ours = OUR_ALIAS.fullmatch(alert.alias)
     shown = Remote(
@@ -61,7 +62,7 @@ def _peoples(id: str, listed: Iterable[OpsNote], here: Here) -> tuple[RemoteNote
     found = []
     for note in listed:
         at = moment(note.created_at)
-        ours = OUR_NOTE.search(note.text) or note.owner.casefold() in here.users
+        ours = is_signed(note.text) or note.owner.casefold() in here.users
         if note.text and at and not ours:
             found.append(RemoteNote(id=note_id(id, at, note.text), text=note.text, actor=note.owner, at=at))
     return tuple(sorted(reversed(found), key=lambda note: note.at or _NEVER)[-NOTES_MAX:])

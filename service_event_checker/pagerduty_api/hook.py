@@ -6,8 +6,6 @@ None, never an error. https://developer.pagerduty.com/docs/webhooks-overview
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +14,9 @@ from typing import Any
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import EventStatus
-from service_event_checker.pagerduty_api.values import ACKNOWLEDGED, Reference, moment, reference
+from service_event_checker.foreign import moment
+from service_event_checker.pagerduty_api.values import ACKNOWLEDGED, Reference, reference
+from service_event_checker.webhook_proof import header, is_proof
 
 SIGNATURE = "x-pagerduty-signature"
 TYPE_MAX = 100  # characters of an unknown type that are worth a log line
@@ -49,10 +49,7 @@ def signed(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
 
     There are several while the secret is being changed. https://developer.pagerduty.com/docs/verifying-signatures
     """
-    given = next((value for name, value in headers.items() if name.lower() == SIGNATURE), "")
-    right = "v1=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    parts = [part.strip().encode("utf-8", "replace") for part in given.split(",")]
-    return any([hmac.compare_digest(part, right.encode()) for part in parts])  # a list: looks at each of them
+    return is_proof(header(headers, SIGNATURE).split(","), body, secret, scheme="v1=")
 
 
 def read(payload: Any) -> tuple[str, Told | None]:

@@ -6,15 +6,15 @@ What is written into an incident, and when, is the destination's affair. https:/
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.http import Http, HttpError, json_body, parse_json
+from service_event_checker.http import Http, HttpError, json_body
+from service_event_checker.http_refusal import body_of, delivery_error, pause, words
 from service_event_checker.pagerduty_api.values import (
     ACKNOWLEDGED,
     TRIGGERED,
@@ -30,7 +30,7 @@ LIST_TRIES = 3  # against a list that changes while we page through it
 SEEN_FOR = 60.0  # seconds
 PAUSE = 10.0  # seconds; a 429 may come without a header, and the limits are counted per minute
 _ACCEPT = "application/vnd.pagerduty+json;version=2"
-_PERMANENT = frozenset({Reason.NOT_FOUND, Reason.REFUSED, Reason.TOO_LARGE})
+_RESET = "ratelimit-reset"  # seconds; https://developer.pagerduty.com/docs/rest-api-rate-limits
 _DUPLICATE = "matching dedup key"  # "Open incident with matching dedup key already exists on this service"
 _NO_SENDER = "requester user not found"
 
@@ -146,35 +146,28 @@ class Incidents:
             answer = self._http.send(method, f"{path}?{query}" if query else path, json=json, headers=headers)
             value = json_body(answer)
         except HttpError as error:
-            self._raise_mapped(error)
+            raise self._mapped(error) from None
         if not isinstance(value, dict):
             raise DeliveryError(Reason.GARBAGE, "the answer is no JSON object")
         return value
 
-    def _raise_mapped(self, error: HttpError) -> NoReturn:
+    def _mapped(self, error: HttpError) -> DeliveryError:
         said = self._said(error)
-        detail = f"{error.detail}: {said}" if said else error.detail
+        refusal = delivery_error(error, said, pause=pause(error.headers, seconds=_RESET) or PAUSE)
         if _DUPLICATE in said.lower():
-            raise AlreadyOpen(Reason.REFUSED, detail) from None
+            return AlreadyOpen(Reason.REFUSED, refusal.detail)
         if _NO_SENDER in said.lower():
             next_step = "PAGERDUTY_EMAIL must be the e-mail of a user of this account"
-            raise DeliveryError(Reason.UNAUTHORIZED, f"{detail}; {next_step}") from None
+            return DeliveryError(Reason.UNAUTHORIZED, f"{refusal.detail}; {next_step}")
         if error.reason is Reason.UNAUTHORIZED:
-            raise DeliveryError(Reason.UNAUTHORIZED, f"{detail}; check PAGERDUTY_API_KEY and its rights") from None
-        permanent = error.reason in _PERMANENT and error.status is not None and error.status < 500
-        pause = (error.retry_after or PAUSE) if error.reason is Reason.RATE_LIMITED else error.retry_after
-        raise DeliveryError(error.reason, detail, permanent=permanent, retry_after=pause) from None
+            return DeliveryError(Reason.UNAUTHORIZED, f"{refusal.detail}; check PAGERDUTY_API_KEY and its rights")
+        return refusal
 
     def _said(self, error: HttpError) -> str:
-        """Return PagerDuty's own words, `{"error": {"message", "code", "errors": []}}`, without our key."""
-        try:
-            told = as_mapping(as_mapping(parse_json(error.body)).get("error")) if error.body else {}
-        except HttpError:
-            return ""
+        """Return PagerDuty's own words, `{"error": {"message", "code", "errors": []}}`."""
+        told = as_mapping(body_of(error).get("error"))
         errors = told.get("errors")
-        words = [told.get("message"), *(errors if isinstance(errors, list) else [errors])]
-        text = re.sub(r"\s+", " ", ": ".join(word for word in words if isinstance(word, str)))
-        return (text.replace(self._token, "***") if self._token else text)[:300]
+        return words([told.get("message"), *(errors if isinstance(errors, list) else [errors])], [self._token])
 
 
 def _listed(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from service_event_checker.core.model import Remote, RemoteNote, Status
-from service_event_checker.pagerduty_api.document import is_marked, remote_key_of
+from service_event_checker.marks import ends_signed
+from service_event_checker.pagerduty_api.document import remote_key_of
 from service_event_checker.pagerduty_api.own_user import OwnUser
 from service_event_checker.pagerduty_api.values import ACKNOWLEDGED, RESOLVED, TRIGGERED, Incident, Note
 
@@ -14,7 +15,7 @@ _STATUSES = {TRIGGERED: Status.FIRING, ACKNOWLEDGED: Status.ACKNOWLEDGED, RESOLV
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 
-def remote(incident: Incident, notes: Iterable[Note], us: OwnUser) -> Remote:
+def as_remote(incident: Incident, notes: Iterable[Note], us: OwnUser) -> Remote:
     """Return the incident with people's notes; of several who took it the last one counts, people before ourselves."""
     status = _STATUSES.get(incident.status, Status.FIRING)
     actor, at = incident.changed_by.person if incident.changed_by else "", incident.changed_at
@@ -40,4 +41,4 @@ def _told(note: Note) -> RemoteNote:
 
 def _is_ours(note: Note, us: OwnUser) -> bool:
     """Whether it says nothing that a person wrote."""
-    return not note.text.strip() or is_marked(note.text) or us.did(note.by)
+    return not note.text.strip() or ends_signed(note.text) or us.did(note.by)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.foreign import moment, text
 
 TRIGGERED, ACKNOWLEDGED, RESOLVED = "triggered", "acknowledged", "resolved"
 
@@ -51,24 +52,11 @@ class Note:
     at: datetime | None
 
 
-def moment(text: object) -> datetime | None:
-    """Return a time of PagerDuty's (ISO 8601, often with milliseconds or an offset) in UTC; None if it is none."""
-    if not isinstance(text, str):
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
 def reference(value: object) -> Reference | None:
     """Return who a reference `{id, type, summary}` names; None for null and for what is no reference."""
     told = as_mapping(value)
-    id, name, kind = told.get("id"), told.get("summary"), told.get("type")
-    if not isinstance(id, str):
-        return None
-    return Reference(id, name if isinstance(name, str) else "", kind if isinstance(kind, str) else "")
+    id = told.get("id")
+    return Reference(id, text(told.get("summary")), text(told.get("type"))) if isinstance(id, str) else None
 
 
 def read_incident(value: object) -> Incident:
@@ -94,6 +82,5 @@ def read_incident(value: object) -> Incident:
 
 
 def read_note(told: Mapping[str, Any]) -> Note:
-    text = told.get("content")
     by, at = reference(told.get("user")), moment(told.get("created_at"))
-    return Note(str(told.get("id") or ""), text if isinstance(text, str) else "", by, at)
+    return Note(str(told.get("id") or ""), text(told.get("content")), by, at)

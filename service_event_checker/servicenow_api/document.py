@@ -6,21 +6,16 @@ the newest work note of ours: journals read back as empty texts, and this is wri
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import replace
 
-from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.marks import KEY_TAG, checked, is_key, signature
 from service_event_checker.servicenow_api.incidents import Incident
 from service_event_checker.text import Notice, cut, render
 
 TITLE_MAX = 160  # characters that the field `short_description` keeps
 TEXT_MAX = 4000  # of `description` and `close_notes`; what is longer is cut in silence
 BODY_MAX = 1500  # of that for what the source wrote
-KEY_MARK = "poc-"  # + the alert's key
-_KEY = re.compile(r"[0-9a-f]{1,64}")
-_SIGNATURE = "Platform Outage Checker"
-_OURS = re.compile(rf"{_SIGNATURE} [0-9a-f]{{16}}")
 _CODE_TAG = re.compile(r"\[(?=/?code\])", re.IGNORECASE)
 _WORD_JOINER = "\u2060"
 
@@ -42,8 +37,8 @@ def note(told: Notice, mark: str, *, full: bool = False) -> str:
 
 def signed(text: str, mark: str) -> str:
     """Return a work note with what shows that it is ours beneath."""
-    signature = f"\n\n{_SIGNATURE} {mark}"
-    return cut(text, TEXT_MAX - len(signature)) + signature
+    end = f"\n\n{signature(mark)}"
+    return cut(text, TEXT_MAX - len(end)) + end
 
 
 def plain(text: str) -> str:
@@ -51,18 +46,8 @@ def plain(text: str) -> str:
     return _CODE_TAG.sub(f"[{_WORD_JOINER}", text)
 
 
-def is_ours(text: str) -> bool:
-    """Whether we wrote a work note."""
-    return _OURS.search(text) is not None
-
-
-def mark_of(what: str) -> str:
-    """Return what tells one note of ours from all others, made of what it is for (a delivery's id)."""
-    return hashlib.sha256(what.encode()).hexdigest()[:16]
-
-
 def display(alert_key: str, mark: str = "") -> str:
-    return f"{KEY_MARK}{checked(alert_key)} {mark}".rstrip()
+    return f"{KEY_TAG}{checked(alert_key)} {mark}".rstrip()
 
 
 def has_mark(incident: Incident, mark: str) -> bool:
@@ -73,11 +58,4 @@ def has_mark(incident: Incident, mark: str) -> bool:
 def key_of(incident: Incident) -> str:
     """Return the remote key of an incident, "" where somebody wrote another thing there."""
     found = incident.get("correlation_id")
-    return found if _KEY.fullmatch(found) else ""
-
-
-def checked(key: str) -> str:
-    """Return a key that may stand in a query: hexadecimal only. Raises DeliveryError."""
-    if not _KEY.fullmatch(key):
-        raise DeliveryError(Reason.REFUSED, "a remote key is hexadecimal", permanent=True)
-    return key
+    return found if is_key(found) else ""

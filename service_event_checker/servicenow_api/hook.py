@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.servicenow_api.document import KEY_MARK
+from service_event_checker.foreign import moment
+from service_event_checker.marks import KEY_TAG
 from service_event_checker.servicenow_api.incidents import SYS_ID
 
 NOTE_MAX = 20_000  # characters
@@ -47,7 +48,7 @@ def read(payload: Any) -> Change | None:
     told = {name: _text(payload, name) for name in ("user", "user_name", "comment_id", "correlation_display")}
     return Change(
         sys_id=_sys_id(payload),
-        ours=told["correlation_display"].startswith(KEY_MARK) or "correlation_display" not in payload,
+        ours=told["correlation_display"].startswith(KEY_TAG) or "correlation_display" not in payload,
         before=_text(payload, "previous_state"),
         after=_text(payload, "state"),
         notes=tuple(_notes(payload, told["comment_id"])),
@@ -55,14 +56,6 @@ def read(payload: Any) -> Change | None:
         actor=(told["user_name"] or told["user"])[:NAME_MAX],
         at=moment(_text(payload, "at")),
     )
-
-
-def moment(text: str) -> datetime | None:
-    """Return a time of ServiceNow (UTC, `2026-11-20 03:00:00`), None for what is none."""
-    try:
-        return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
-    except ValueError:
-        return None
 
 
 def _notes(payload: Mapping[str, Any], id: str) -> list[tuple[str, str]]:

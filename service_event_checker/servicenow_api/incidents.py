@@ -7,17 +7,15 @@ What is written into an incident, and when, is the destination's affair. All val
 from __future__ import annotations
 
 import base64
-import math
 import re
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.http import Http, HttpError, Response, json_body, parse_json
+from service_event_checker.http import Http, HttpError, Response, json_body
+from service_event_checker.http_refusal import body_of, delivery_error, pause, words
+from service_event_checker.pace import Pace
 
 TABLE = "api/now/table/incident"
 CHOICES = "api/now/table/sys_choice"
@@ -35,7 +33,7 @@ READ = (
 )
 SYS_ID = re.compile(r"[0-9a-f]{32}")
 _CODE = re.compile(r"[\w ()/-]{1,100}")
-_PERMANENT = frozenset({Reason.NOT_FOUND, Reason.REFUSED, Reason.TOO_LARGE})
+_RESET = "X-RateLimit-Reset"  # seconds since 1970; comes with a 429, as Retry-After does
 # What a 403 says when the instance's own rules, not the user's rights, are against it.
 _POLICY = re.compile(r"data policy|business rule|mandatory", re.IGNORECASE)
 _NEXT_STEP = "the user or the password is wrong, or the user lacks the rights to read and write incidents"
@@ -57,9 +55,8 @@ class Incident:
 class Incidents:
     """The incidents of one instance. Every method raises DeliveryError.
 
-    A pause that ServiceNow asked for is kept: `wait_if_told` raises until it is over. A search whose answer does not
-    meet its condition is an error, not a find: by default ServiceNow drops a condition that it does not understand,
-    and returns everything.
+    `pace` keeps a pause that ServiceNow asked for. A search whose answer does not meet its condition is an error, not a
+    find: by default ServiceNow drops a condition that it does not understand, and returns everything.
     """
 
     def __init__(self, url: str, username: str, password: str, timeout: float) -> None:
@@ -68,28 +65,11 @@ class Incidents:
         headers = {"Authorization": f"Basic {pair}", "Accept": "application/json"}
         self._http = Http(url, headers=headers, timeout=timeout)
         self._url = url.rstrip("/")
-        self._paused_until = 0.0
-        self._timeout = timeout
-        self._conversation = threading.local()
+        self.pace = Pace("ServiceNow", timeout)
 
     def address(self, sys_id: str) -> str:
         """Return where a person opens the incident."""
         return f"{self._url}/nav_to.do?uri=incident.do%3Fsys_id%3D{sys_id}"
-
-    def wait_if_told(self) -> None:
-        """Raise RATE_LIMITED while ServiceNow wants us to pause."""
-        left = self._paused_until - time.monotonic()
-        if left > 0:
-            raise DeliveryError(Reason.RATE_LIMITED, "ServiceNow asked for a pause", retry_after=left)
-
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Bound all that this thread asks meanwhile: a call that might end too late raises TIMEOUT and is not begun."""
-        self._conversation.last_start = time.monotonic() + seconds - self._timeout
-        try:
-            yield
-        finally:
-            self._conversation.last_start = math.inf
 
     def create(self, fields: Mapping[str, str]) -> Incident:
         """Create an incident; what it knows of `fields` is in the answer, what it ignored is not."""
@@ -141,7 +121,7 @@ class Incidents:
         found = [_incident(row) for row in _rows(value)]
         if not all(map(meets, found)):
             raise DeliveryError(Reason.NOT_CONFIGURED, _IGNORED)
-        total = {name.lower(): text for name, text in answer.headers.items()}.get("x-total-count", "")
+        total = answer.headers.get("X-Total-Count", "")
         return found, int(total) if re.fullmatch(r"[0-9]{1,9}", total) else None
 
     def _call(self, method: str, path: str, *, json: Any = None, read: tuple[str, ...] = READ) -> Mapping[str, Any]:
@@ -153,50 +133,34 @@ class Incidents:
     def _exchange(
         self, method: str, path: str, *, json: Any = None, params: Mapping[str, str]
     ) -> tuple[Response, dict[str, Any]]:
-        if time.monotonic() > getattr(self._conversation, "last_start", math.inf):
-            raise DeliveryError(Reason.TIMEOUT, "ServiceNow is too slow for one more call")
+        self.pace.begin()
         try:
             answer = self._http.send(method, path, json=json, params=params)
             value = json_body(answer)
         except HttpError as error:
-            self._pause(error.retry_after)
-            self._raise_mapped(error)
-        self._pause(answer.retry_after)
+            refusal = self._mapped(error)
+            self.pace.pause(refusal.retry_after)
+            raise refusal from None
+        self.pace.pause(answer.retry_after)
         if not isinstance(value, dict):
             raise DeliveryError(Reason.GARBAGE, "the answer is no JSON object")
         if "error" in value:  # a search that took too long comes as 200, with half a list
             raise DeliveryError(Reason.SERVER_ERROR, self._words(value))
         return answer, value
 
-    def _pause(self, seconds: float | None) -> None:
-        if seconds:
-            self._paused_until = max(self._paused_until, time.monotonic() + seconds)
-
-    def _raise_mapped(self, error: HttpError) -> NoReturn:
-        said = self._said(error)
+    def _mapped(self, error: HttpError) -> DeliveryError:
+        said = self._words(body_of(error))
         if error.status == 403 and _POLICY.search(said):
-            raise DeliveryError(Reason.REFUSED, said, permanent=True) from None
+            return DeliveryError(Reason.REFUSED, said, permanent=True)
         if error.reason is Reason.UNAUTHORIZED:
-            raise DeliveryError(Reason.UNAUTHORIZED, f"{_NEXT_STEP}: {said}" if said else _NEXT_STEP) from None
-        detail = f"{error.detail}: {said}" if said else error.detail
-        permanent = error.reason in _PERMANENT and error.status is not None and error.status < 500
-        raise DeliveryError(error.reason, detail, permanent=permanent, retry_after=error.retry_after) from None
-
-    def _said(self, error: HttpError) -> str:
-        try:
-            value = parse_json(error.body) if error.body else None
-        except HttpError:
-            return ""
-        return self._words(value) if isinstance(value, dict) else ""
+            return DeliveryError(Reason.UNAUTHORIZED, f"{_NEXT_STEP}: {said}" if said else _NEXT_STEP)
+        return delivery_error(error, said, pause=pause(error.headers, until=_RESET))
 
     def _words(self, value: Mapping[str, Any]) -> str:
         """Return ServiceNow's own words for an error, without what we sent as a secret."""
         error = value.get("error")
         parts = [error.get("message"), error.get("detail")] if isinstance(error, dict) else [error]
-        text = re.sub(r"\s+", " ", ": ".join(part for part in parts if isinstance(part, str) and part))
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text[:300]
+        return words(parts, self._secrets)
 
 
 def is_gone(error: DeliveryError) -> bool:

@@ -19,7 +19,7 @@ from service_event_checker.core.ports import Adoptive, Findable, Inbound, Outspo
 from service_event_checker.destinations.jira import Adapter, Config
 from service_event_checker.http import Http, HttpError
 from service_event_checker.jira_api.recent import REMEMBERED
-from tests.doubles.base import Answer
+from tests.doubles.base import Answer, Fault
 from tests.doubles.jira import Jira
 from tests.factories import NOW, alert, delivery
 
@@ -663,9 +663,31 @@ def test_a_search_that_says_that_it_does_not_know_us_finds_nothing_out(cloud):
     assert (error.reason, error.permanent) == (Reason.UNAUTHORIZED, False)
 
 
-def test_a_captcha_after_failed_logins_is_called_by_its_name():
+def test_a_refusal_that_says_that_it_does_not_know_us_is_not_asked_about(cloud):
+    link = opened(cloud, alert())
+    cloud.strangers = cloud.tells_strangers = True
+    cloud.requests.clear()
+
+    error = refusal(told, adapter(cloud, token="revoked"), alert(), Verb.NOTE, link)
+
+    assert (error.reason, error.permanent) == (Reason.UNAUTHORIZED, False)
+    assert not any(request.path.endswith("/myself") for request in cloud.requests)
+
+
+def test_a_limit_is_called_by_its_name(jira):
+    jira.limits = {"RateLimit-Reason": "jira-burst-based"}
+    jira.script.append(Fault.RATE_LIMIT)
+
+    error = refusal(opened, jira, alert())
+
+    assert (error.reason, error.retry_after) == (Reason.RATE_LIMITED, 1)
+    assert "jira-burst-based" in str(error)
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_captcha_after_failed_logins_is_called_by_its_name(silent):
     with Jira(api="server") as jira:
-        jira.email, jira.captcha = "outagebot", True
+        jira.email, jira.captcha, jira.silent_captcha = "outagebot", True, silent
 
         error = refusal(opened, jira, alert())
 

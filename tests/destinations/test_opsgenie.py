@@ -138,6 +138,17 @@ def test_a_fault_while_asking_what_became_of_a_write_never_proves_that_it_did_no
     assert len(pager.alerts) == 1
 
 
+def test_a_limit_is_waited_for_as_long_as_its_period_lasts(pager):
+    """Opsgenie sends no Retry-After: https://docs.opsgenie.com/docs/api-rate-limiting."""
+    pager.retry_after, pager.limits = "", {"X-RateLimit-State": "THROTTLED", "X-RateLimit-Period-In-Sec": "60"}
+    pager.script.append(Fault.RATE_LIMIT)
+
+    with pytest.raises(DeliveryError) as raised:
+        told(pager, alert())
+
+    assert (raised.value.reason, raised.value.retry_after) == (Reason.RATE_LIMITED, 60)
+
+
 def test_a_write_that_failed_later_is_given_up_with_their_words(pager):
     pager.fail_next.append("Alert cannot be created due to a policy")
 

@@ -229,6 +229,19 @@ def test_a_rate_limit_without_a_header_is_waited_for_all_the_same(pager):
     assert raised.value.retry_after == 10
 
 
+def test_a_rate_limit_is_waited_for_until_it_is_counted_anew(pager):
+    pager.retry_after, pager.limits = (
+        "",
+        {"ratelimit-limit": "960", "ratelimit-reset": "37"},
+    )
+    pager.script.append(Fault.RATE_LIMIT)
+
+    with pytest.raises(DeliveryError) as raised:
+        pay(pager, alert())
+
+    assert raised.value.retry_after == 37
+
+
 def test_an_acknowledgement_names_who_it_was_and_is_made_as_the_automation_user(pager):
     link = pay(pager, alert())
     for attempt in range(2):

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
 from service_event_checker.destinations.servicenow import Adapter, Config
-from service_event_checker.servicenow_api import document
+from service_event_checker.marks import is_signed
 from service_event_checker.servicenow_api.incidents import PAGE
+from tests.doubles.base import Fault
 from tests.doubles.servicenow import CANCELED, CLOSED, PASSWORD, RESOLVED, USER, ServiceNow
 from tests.factories import NOW, alert, delivery
 
@@ -252,7 +253,7 @@ def test_endless_words_of_a_source_leave_room_for_the_labels_and_for_our_mark(de
     pay(desk, replace(outage, links=addresses), Verb.UPDATE, link, note="more " * 2000)
 
     assert "pod: shop-1" in only(desk).fields["description"]
-    assert (len(only(desk).work_notes[0]) <= 4000, document.is_ours(only(desk).work_notes[0])) == (True, True)
+    assert (len(only(desk).work_notes[0]) <= 4000, is_signed(only(desk).work_notes[0])) == (True, True)
 
 
 def test_the_oldest_with_a_key_is_found(desk):
@@ -416,7 +417,7 @@ def test_what_was_made_twice_is_resolved_once_and_names_the_one_that_goes_on(des
     one, other = desk.incidents.values()
     assert (one.state, other.state, one.work_notes, len(other.work_notes)) == ("1", RESOLVED, [], 1)
     assert kept.url in other.fields["close_notes"]
-    assert document.is_ours(other.work_notes[0])
+    assert is_signed(other.work_notes[0])
     assert desk.refused == []
 
 
@@ -499,6 +500,22 @@ def test_a_rehearsal_says_what_would_be_made_and_sends_nothing(desk):
 
     assert said == "incident, impact 2, urgency 1: GitHub: Disruption with some GitHub services"
     assert desk.requests == []
+
+
+def test_a_limit_is_kept_until_its_reset(desk):
+    desk.retry_after, desk.limits = "", {"X-RateLimit-Limit": "500", "X-RateLimit-Reset": str(int(time.time()) + 90)}
+    desk.script.append(Fault.RATE_LIMIT)
+    polite = adapter(desk)
+
+    with pytest.raises(DeliveryError) as refused:
+        polite.find(remote_key(alert().key, 1))
+    calls = len(desk.requests)
+    with pytest.raises(DeliveryError) as waiting:
+        polite.find(remote_key(alert().key, 1))
+
+    assert [each.value.reason for each in (refused, waiting)] == [Reason.RATE_LIMITED] * 2
+    assert [each.value.retry_after for each in (refused, waiting)] == pytest.approx([90, 90], abs=2)
+    assert len(desk.requests) == calls
 
 
 @pytest.mark.parametrize(

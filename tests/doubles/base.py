@@ -80,6 +80,7 @@ class Double:
         self.requests: list[Request] = []
         self.refused: list[str] = []
         self.retry_after = "1"
+        self.limits: dict[str, str] = {}  # what a 429 tells besides, in headers
         self.hang_seconds = 30.0
         self.late_seconds = 1.0
         self.lock = threading.RLock()
@@ -159,9 +160,8 @@ def _handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
             if fault is Fault.ERROR:
                 self.write(Answer.json({"error": "internal"}, 500))
             elif fault is Fault.RATE_LIMIT:
-                self.write(
-                    Answer.json({"ok": False, "error": "ratelimited"}, 429, **{"Retry-After": double.retry_after})
-                )
+                told = {"Retry-After": double.retry_after, **double.limits}
+                self.write(Answer.json({"ok": False, "error": "ratelimited"}, 429, **told))
             elif fault is Fault.GARBAGE:
                 self.write(Answer(200, b"\x00\xff<<", {"Content-Type": "application/json"}))
             elif fault is Fault.HTML:

@@ -135,6 +135,7 @@ class Jira(Double):
         self.page = PAGE_MAX
         self.strangers = False
         self.captcha = False
+        self.silent_captcha = False  # its page does not say so, its headers do
         self.me = {"accountId": "5b10a2844c20165700ede21g", "displayName": "Outage Bot"}
         if not self.cloud:
             self.me = {"name": "outagebot", "key": "JIRAUSER10100", "displayName": "Outage Bot"}
@@ -222,7 +223,7 @@ class Jira(Double):
         except Refusal as refusal:
             if refusal.counts:
                 self.refused.append(f"{request.method} {request.path}: {refusal}")
-            return Answer.json(self._echoed(refusal.body, request), refusal.status)
+            return Answer.json(self._echoed(refusal.body, request), refusal.status, **self._named(known))
         if status == 204:
             return Answer(204)
         return Answer.json(value, status, **self._named(known))
@@ -247,7 +248,8 @@ class Jira(Double):
 
     def _unknown(self) -> Answer:
         if self.captcha:
-            page = b"<html><title>Forbidden (403)</title>Basic Authentication Failure - Reason : AUTHENTICATION_DENIED"
+            page = b"<html><title>Forbidden (403)</title>"
+            page += b"" if self.silent_captcha else b"Basic Authentication Failure - Reason : AUTHENTICATION_DENIED"
             told = {"X-Authentication-Denied-Reason": "CAPTCHA_CHALLENGE; login-url=https://jira.example/login.jsp"}
             denied = {"Content-Type": "text/html", "X-Seraph-LoginReason": "AUTHENTICATION_DENIED", **told}
             return Answer(403, page, denied)

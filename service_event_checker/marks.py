@@ -1,0 +1,51 @@
+"""By what our objects and comments in other systems are known as ours again: keys, and signatures; pure.
+
+A key alone comes into a query to another system, never a text of an alert.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from service_event_checker.core.errors import DeliveryError, Reason
+
+TAG = "platform-outage-checker"  # on all that we make, where a system has tags or labels
+KEY_TAG = "poc-"  # + a key
+SIGNATURE = "Platform Outage Checker"  # + a marker: in each comment of ours
+_KEY = re.compile(r"[0-9a-f]{20}")
+_SIGNED = re.compile(rf"{SIGNATURE} [0-9a-f]{{16}}")
+_TAIL = 200  # characters at the end of a comment in which it is looked for
+
+
+def is_key(text: str) -> bool:
+    """Whether it is a remote key, or an alert's own."""
+    return _KEY.fullmatch(text) is not None
+
+
+def checked(key: str) -> str:
+    """Return a key that may stand in a query. Raises DeliveryError for anything else."""
+    if not is_key(key):
+        raise DeliveryError(Reason.REFUSED, "a key is 20 hexadecimal digits", permanent=True)
+    return key
+
+
+def marker(cause: str) -> str:
+    """Return 16 hexadecimal digits that tell the comment of this cause (a delivery's id) from all others."""
+    return hashlib.sha256(cause.encode()).hexdigest()[:16]
+
+
+def signature(marker: str) -> str:
+    """Return what stands in a comment of ours, that it is known as ours, and as this very one."""
+    return f"{SIGNATURE} {marker}"
+
+
+def is_signed(text: str) -> bool:
+    """Whether a signature of ours stands anywhere in a comment."""
+    return _SIGNED.search(text) is not None
+
+
+def ends_signed(text: str) -> bool:
+    """Whether a comment ends with a signature of ours; one that a person wrote below a quotation of it does not."""
+    found = list(_SIGNED.finditer(text[-_TAIL:]))
+    return bool(found) and not re.search(r"\w", text[-_TAIL:][found[-1].end() :])

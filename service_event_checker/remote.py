@@ -1,0 +1,52 @@
+"""What the pipeline gets of an object in another system: links to it, events of what a person did to it; pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from service_event_checker.core.model import Delivery, Event, EventStatus, Kind, Link
+
+
+def made(delivery: Delivery, remote_key: str, external_id: str, url: str, previous: str = "") -> Link:
+    """Return the link to what `delivery` has made or taken over; `previous` names an earlier object, or ""."""
+    return Link(
+        key=delivery.key,
+        episode=delivery.episode,
+        receiver=delivery.receiver,
+        remote_key=remote_key,
+        external_id=external_id,
+        url=url,
+        previous=previous,
+    )
+
+
+def found(receiver: str, remote_key: str, external_id: str, url: str) -> Link:
+    """Return the link to what a search found; the caller knows whose it is."""
+    return Link(key="", episode=0, receiver=receiver, remote_key=remote_key, external_id=external_id, url=url)
+
+
+def change(
+    receiver: str,
+    external_id: str,
+    status: EventStatus,
+    *,
+    intake: str,
+    actor: str,
+    at: datetime | None,
+    note: str = "",
+    note_id: str = "",
+) -> Event:
+    """Return what a person did to an object of ours; the pipeline finds the alert by receiver and id."""
+    return Event(
+        source="",
+        fingerprint="",
+        kind=Kind.ALERT,
+        status=status,
+        ref=(receiver, external_id),
+        via=receiver,
+        intake=intake,
+        actor=actor,
+        at=at,
+        note=note,
+        note_id=note_id,
+    )
