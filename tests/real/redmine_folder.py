@@ -6,6 +6,7 @@ which one of pytest's is not.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -73,16 +74,28 @@ def seeded(variables: Mapping[str, str]) -> Path:
     facts = [REDMINE.version(rack), _SEED.read_text(), json.dumps(dict(variables))]
     name = hashlib.sha256("\n".join(facts).encode() + REDMINE_DATABASE.read_bytes()).hexdigest()[:16]
     cached = _CACHE / f"{name}.sqlite3"
-    if not cached.exists():
-        _CACHE.mkdir(exist_ok=True)
-        (_CACHE / ".gitignore").write_text("*\n")
-        with private_folder() as folder:
-            lay_out(folder, REDMINE_DATABASE)
-            _seed(rack.parent, folder, variables)
-            # Another run may do the same now; whoever is later replaces a whole file by a whole one.
-            whole = shutil.copyfile(folder / "redmine.sqlite3", cached.with_suffix(f".{os.getpid()}"))
-        whole.replace(cached)
+    with _alone():
+        if not cached.exists():
+            with private_folder() as folder:
+                lay_out(folder, REDMINE_DATABASE)
+                _seed(rack.parent, folder, variables)
+                # A run that is killed in the midst of the copy leaves no half of one behind under this name.
+                whole = shutil.copyfile(folder / "redmine.sqlite3", cached.with_suffix(".unfinished"))
+            whole.replace(cached)
     return cached
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Make the cache, and let no other worker or run seed one meanwhile: it waits, and finds it done."""
+    _CACHE.mkdir(exist_ok=True)
+    (_CACHE / ".gitignore").write_text("*\n")
+    folder = os.open(_CACHE, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _seed(redmine: Path, folder: Path, variables: Mapping[str, str]) -> None:
