@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
+from tests import said
 from tests.real.alertmanager import Alertmanager
 from tests.real.azurite import Azurite
 from tests.real.parts import ALERTMANAGER, AZURITE, PROMETHEUS, REDMINE, Part, all_are_required
@@ -16,6 +17,21 @@ from tests.real.prometheus import Prometheus
 from tests.real.redmine import Redmine
 from tests.real.redmine_folder import private_folder
 from tests.real.server import Server
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["said"] = said.LINES
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's: a worker is done
+def pytest_testnodedown(node: Any) -> None:
+    said.LINES += getattr(node, "workeroutput", {}).get("said", ())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in said.LINES:
+        terminalreporter.write_line(line)
 
 
 def require(part: Part) -> None:

@@ -17,11 +17,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.chaos.test_killed_again_and_again import wait_for
 from tests.doubles.azure_devops import PAT, AzureDevOps
 from tests.real.product import Product
+from tests.said import say
 
 FINGERPRINTS = 300
 ALERTS = 10_000
@@ -103,7 +102,7 @@ class Sender(threading.Thread):
 
 
 def test_ten_thousand_alerts_end_with_three_hundred_work_items_in_the_right_state(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     with AzureDevOps() as devops:
         devops.chaos(FAILING, SEED)
@@ -125,13 +124,11 @@ def test_ten_thousand_alerts_end_with_three_hundred_work_items_in_the_right_stat
             product.stop()
 
         sent, tries = sum(sender.sent for sender in senders), sum(sender.tries for sender in senders)
-        report = (
-            f"\nalert storm: {sent} alerts in {tries} posts by {SENDERS} senders, {KILLS} kills, "
+        say(
+            f"alert storm: {sent} alerts in {tries} posts by {SENDERS} senders, {KILLS} kills, "
             f"{len(devops.requests)} calls to Azure DevOps, a quarter failing; {len(devops.items)} work items; "
-            f"sent after {sent_after} s, quiet after {quiet} s more (seed {SEED})\n"
+            f"sent after {sent_after} s, quiet after {quiet} s more (seed {SEED})"
         )
-        with capsys.disabled():
-            os.write(1, report.encode())
         assert verdict(devops, truth) == {}
         assert sent >= ALERTS
         assert len(devops.items) == FINGERPRINTS

@@ -19,6 +19,7 @@ from tests.doubles.base import Answer, Request
 from tests.doubles.slack import TOKEN, Slack
 from tests.doubles.statuspages import StatusPages
 from tests.real.product import Product
+from tests.said import say
 
 # Azurite does a few hundred calls a second, all in all: fewer vendors, asked less often.
 PAGES = {"sqlite": 10, "azure": 3}
@@ -54,7 +55,6 @@ def test_each_outage_ends_with_one_message_and_one_work_item_both_closed(
     doubles: tuple[Pages, Slack, AzureDevOps],
     store: tuple[str, dict[str, str]],
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pages, slack, devops = doubles
     kind, variables = store
@@ -70,12 +70,10 @@ def test_each_outage_ends_with_one_message_and_one_work_item_both_closed(
     finally:
         product.stop()
 
-    report = (
-        f"\nchaos on {kind}: {len(vendors.all)} outages, {kills} kills, {len(slack.requests)} calls to Slack and "
-        f"{len(devops.requests)} to Azure DevOps, a quarter of them failing; quiet after {quiet} s (seed {SEED})\n"
+    say(
+        f"chaos on {kind}: {len(vendors.all)} outages, {kills} kills, {len(slack.requests)} calls to Slack and "
+        f"{len(devops.requests)} to Azure DevOps, a quarter of them failing; quiet after {quiet:.0f} s (seed {SEED})"
     )
-    with capsys.disabled():
-        os.write(1, report.encode())
     assert verdict(vendors, slack, devops) == {}
     assert [slack.refused, devops.refused, pages.refused] == [[], [], []]
 

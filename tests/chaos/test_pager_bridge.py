@@ -27,6 +27,7 @@ from tests.doubles.base import Fault, Request
 from tests.doubles.opsgenie import INTEGRATION, OpsAlert, Opsgenie
 from tests.doubles.pagerduty import ALICE, BOB, BOT, SECRET, SERVICE, Incident, PagerDuty
 from tests.real.product import ROOT, Product
+from tests.said import say
 
 EXAMPLES = ROOT / "examples"
 PATIENCE = 60.0  # seconds
@@ -189,7 +190,7 @@ class Bridge:
 
 
 @contextmanager
-def running(config: pytest.Config, folder: Path, **settings: object) -> Iterator[Bridge]:
+def running(folder: Path, **settings: object) -> Iterator[Bridge]:
     """A bridge that runs; at its end nothing was asked that must not be, and no incident was opened again."""
     bridge = Bridge(folder, **settings)
     with bridge.ops, bridge.pager:
@@ -198,15 +199,14 @@ def running(config: pytest.Config, folder: Path, **settings: object) -> Iterator
             yield bridge
         finally:
             bridge.product.stop()
-    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        os.write(1, f"\npager bridge: {summary(bridge)}\n".encode())
+    say(f"pager bridge: {summary(bridge)}")
     assert (bridge.ops.refused, bridge.pager.refused, bridge.pager.reopened) == ([], [], 0)
     assert max(bridge.seconds) < SLOWEST
 
 
 @pytest.fixture(scope="module")
-def shipped(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
-    with running(pytestconfig, tmp_path_factory.mktemp("bridge")) as bridge:
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+    with running(tmp_path_factory.mktemp("bridge")) as bridge:
         yield bridge
 
 
@@ -218,9 +218,9 @@ def bridge(shipped: Bridge) -> Bridge:
 
 
 @pytest.fixture
-def quick_bridge(pytestconfig: pytest.Config, tmp_path: Path) -> Iterator[Bridge]:
+def quick_bridge(tmp_path: Path) -> Iterator[Bridge]:
     """A bridge of the test's own that waits for a second only where the shipped one waits for a minute."""
-    with running(pytestconfig, tmp_path, **QUICK) as bridge:
+    with running(tmp_path, **QUICK) as bridge:
         yield bridge
 
 
