@@ -1,4 +1,7 @@
-"""Session fixtures for the real parts: each starts when a test first asks for it, and skips where it is missing."""
+"""Session fixtures for the real parts: each starts when a test first asks for it, and skips where it is missing.
+
+Several workers have one of each: servers choose their ports and folders, and share none.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests import said
+from tests import order, said
 from tests.real.alertmanager import Alertmanager
 from tests.real.azurite import Azurite
 from tests.real.parts import ALERTMANAGER, AZURITE, PROMETHEUS, REDMINE, Part, all_are_required
@@ -17,6 +20,12 @@ from tests.real.prometheus import Prometheus
 from tests.real.redmine import Redmine
 from tests.real.redmine_folder import private_folder
 from tests.real.server import Server
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups next
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        order.arrange(items)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,6 +1,7 @@
 """Runs the tests: gets the real parts, shows which are here, then pytest, then the gate on core.
 
-Arguments go to pytest; then a part of the tests runs, and the gate, which needs all of them, is left out.
+Arguments go to pytest as they are; then a part of the tests runs, in one process unless they name more (`-n 3`), and
+the gate, which needs all tests, is left out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from tests.real import install, parts
 #: what decides is pure and small: nothing in it may be untested
 CORE = "service_event_checker/core/*"
 COVERAGE = ("--cov", "--cov-report=term:skip-covered")
+#: More than the two cores of CI, for many tests wait. Each worker takes the next test; tests/order.py says which.
+WORKERS = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
 
 
 def main(arguments: list[str]) -> int:
@@ -24,7 +27,7 @@ def main(arguments: list[str]) -> int:
             print(f"missing: {names}; REQUIRE_ALL_PARTS is set, so no test is run", flush=True)
             return 1
         print(f"tests that need {names} are skipped", flush=True)
-    tests = _python("pytest", *(arguments or COVERAGE))
+    tests = _python("pytest", *(arguments or (*WORKERS, *COVERAGE)))
     return tests if tests or arguments else _gate()
 
 
