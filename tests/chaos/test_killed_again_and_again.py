@@ -24,11 +24,12 @@ from tests.said import say
 # Azurite does a few hundred calls a second, all in all: fewer vendors, asked less often.
 PAGES = {"sqlite": 10, "azure": 3}
 EVERY = {"sqlite": "1s", "azure": "2s"}
-SECONDS = float(os.environ.get("CHAOS_SECONDS", "45"))
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
 KILL_EVERY = (2.5, 5.0)  # seconds
 FAILING = 0.25
-QUIET_WITHIN = 600.0  # a minute as a rule; a delivery whose every call fails by chance waits ever longer
+FAILING_FOR = 20.0  # seconds after the last kill
+QUIET_WITHIN = 300.0  # a minute as a rule; a delivery whose every call failed by chance waits ever longer
 SHOWN_AT_LEAST = 5  # times; one that is over before a poll could commit it is history, not news
 BROKEN_FOR = 2.0  # seconds
 BREAKAGES = ("html", "500", "truncated", "empty")
@@ -66,7 +67,10 @@ def test_each_outage_ends_with_one_message_and_one_work_item_both_closed(
     vendors.end_all()
 
     try:
-        quiet = wait_for(lambda: verdict(vendors, slack, devops) == {}, QUIET_WITHIN)
+        quiet = wait_for(lambda: verdict(vendors, slack, devops) == {}, FAILING_FOR)
+        slack.chaos(0.0)
+        devops.chaos(0.0)
+        quiet += wait_for(lambda: verdict(vendors, slack, devops) == {}, QUIET_WITHIN)
     finally:
         product.stop()
 
