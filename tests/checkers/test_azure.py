@@ -32,7 +32,7 @@ def world() -> Iterator[Microsoft]:
 
 def checker(world: Microsoft, path: str = "", **changes: Any) -> Checker:
     entra = {"client_id": CLIENT, "client_secret": SECRET, "tenant_id": TENANT, "authority": world.url}
-    fields = {"kind": "azure", "url": world.url + path, "subscription_id": SUBSCRIPTION, "timeout": 0.5, **entra}
+    fields = {"kind": "azure", "url": world.url + path, "subscription_id": SUBSCRIPTION, "timeout": 1, **entra}
     return Checker("azure", Config.model_validate({**fields, **changes}))
 
 
@@ -135,7 +135,6 @@ def test_a_tracked_event_in_a_state_that_is_not_known_is_unknown(world: Microsof
 
 @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.HTML, Fault.RESET, Fault.HANG, Fault.RATE_LIMIT, Fault.GARBAGE])
 def test_a_tracked_event_that_cannot_be_read_is_unknown(world: Microsoft, fault: Fault) -> None:
-    world.hang_seconds = 1.0
     world.post_event("OLD-1", {"West US": "Active"}, world.clock - timedelta(days=5))
     world.script.extend([None, None, fault])
 

@@ -44,7 +44,7 @@ class Stub(Double):
 
 def check(world: Vendors, *tracked: str, endpoint: str = US, **config: Any) -> Snapshot:
     url = world.base("azure_devops") + endpoint
-    made = Config(kind="azure_devops", url=url, timeout=timedelta(seconds=0.5), **config)
+    made = Config(kind="azure_devops", url=url, timeout=timedelta(seconds=1), **config)
     return Checker("ado", made).check(frozenset(tracked))
 
 
@@ -103,7 +103,7 @@ def test_a_service_that_names_no_place_keeps_no_other_open() -> None:
 
     with Stub([well, {"id": "Boards", "geographies": []}, {"id": "Repos"}]) as page:
         url = f"{page.url}/?geographies=US"
-        made = Config(kind="azure_devops", url=url, timeout=timedelta(seconds=0.5))
+        made = Config(kind="azure_devops", url=url, timeout=timedelta(seconds=1))
         snapshot = Checker("ado", made).check(frozenset({"Pipelines:US", "Boards:US", "Repos:US"}))
 
     assert snapshot.complete

@@ -158,7 +158,6 @@ def test_a_host_that_does_not_answer_is_told_at_once() -> None:
 
 
 def test_all_tries_together_keep_the_time_given(site: Site) -> None:
-    site.hang_seconds = 1.0
     site.script.extend([None, Fault.HANG])
 
     with pytest.raises(SourceError) as caught:

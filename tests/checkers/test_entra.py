@@ -90,7 +90,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_authority_that_fails_once_is_asked_anew_the_next_time(world: Microsoft, fault: Fault) -> None:
     world.script.append(fault)
-    tokens = Tokens("azure", config(world.url, timeout=timedelta(seconds=0.4)))
+    tokens = Tokens("azure", config(world.url, timeout=timedelta(seconds=1)))
 
     with pytest.raises(SourceError) as caught:
         tokens.token()
@@ -134,7 +134,7 @@ def test_a_platform_that_gives_no_identity_is_a_source_that_cannot_be_read(
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{world.url}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", IDENTITY_HEADER)
     world.script.append(fault)
-    quick = {"client_secret": None, "identity_endpoint": f"{world.url}/msi/token", "timeout": timedelta(seconds=0.3)}
+    quick = {"client_secret": None, "identity_endpoint": f"{world.url}/msi/token", "timeout": timedelta(seconds=1)}
     tokens = Tokens("azure", config(world.url, **quick))
 
     with pytest.raises(SourceError):

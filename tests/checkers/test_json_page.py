@@ -457,7 +457,6 @@ def test_a_checker_keeps_its_deadline(world: Vendors) -> None:
     made = config("instatus", at=world.base("instatus") + "/summary.json").model_copy(
         update={"timeout": timedelta(seconds=0.3)}
     )
-    world.hang_seconds = 1.0
     world.script.append(Fault.HANG)
 
     with pytest.raises(SourceError) as caught:

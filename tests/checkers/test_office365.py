@@ -31,7 +31,7 @@ def world() -> Iterator[Microsoft]:
 
 def checker(world: Microsoft, path: str = "", **changes: Any) -> Checker:
     entra = {"client_id": CLIENT, "client_secret": SECRET, "tenant_id": TENANT, "authority": world.url}
-    fields = {"kind": "office365", "url": world.url + path, "timeout": 0.5, **entra}
+    fields = {"kind": "office365", "url": world.url + path, "timeout": 1, **entra}
     return Checker("office365", Config.model_validate({**fields, **changes}), clock=lambda: world.clock)
 
 
@@ -120,7 +120,6 @@ def test_the_end_of_a_tracked_issue_is_confirmed_by_its_id(world: Microsoft) -> 
 
 @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.HTML, Fault.RESET, Fault.HANG, Fault.RATE_LIMIT, Fault.GARBAGE])
 def test_an_end_that_cannot_be_confirmed_is_unknown(world: Microsoft, fault: Fault) -> None:
-    world.hang_seconds = 1.0
     world.post_issue("EX1", isResolved=True, status="serviceRestored")
     world.script.extend([None, None, fault])
 

@@ -36,7 +36,7 @@ def world() -> Iterator[Vendors]:
 
 def check(world: Vendors, *tracked: str) -> Snapshot:
     url = world.base("salesforce") + "/v1/incidents/active"
-    config = Config(kind="salesforce", url=url, instances=("NA137",), timeout=timedelta(seconds=0.5))
+    config = Config(kind="salesforce", url=url, instances=("NA137",), timeout=timedelta(seconds=1))
     return Checker("sf", config).check(frozenset(tracked))
 
 

@@ -34,7 +34,7 @@ def world() -> Iterator[Vendors]:
 
 def check(world: Vendors, *tracked: str) -> Snapshot:
     url = world.base("slack") + "/api/v2.0.0/current"
-    return Checker("slack", Config(kind="slack", url=url, timeout=timedelta(seconds=0.5))).check(frozenset(tracked))
+    return Checker("slack", Config(kind="slack", url=url, timeout=timedelta(seconds=1))).check(frozenset(tracked))
 
 
 def read(payload: Any, config: Config = CONFIG) -> Snapshot:

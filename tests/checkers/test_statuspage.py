@@ -30,7 +30,7 @@ def world() -> Iterator[StatusPages]:
 
 def checker(world: StatusPages, endpoint: str = "", page: str = "github") -> Checker:
     url = f"{world.page(page).url}{endpoint}"
-    return Checker(page, Config(kind="statuspage", url=url, timeout=timedelta(seconds=0.5)))
+    return Checker(page, Config(kind="statuspage", url=url, timeout=timedelta(seconds=1)))
 
 
 def asked(world: StatusPages) -> list[str]:
@@ -106,7 +106,6 @@ def test_an_incident_that_the_page_no_longer_knows_is_absent_not_unknown(world: 
 @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.HTML, Fault.RESET, Fault.HANG, Fault.RATE_LIMIT])
 @pytest.mark.parametrize("good_before", [2, 3], ids=["list of planned work", "single incident"])
 def test_a_tracked_incident_that_cannot_be_read_is_unknown(world: StatusPages, fault: Fault, good_before: int) -> None:
-    world.hang_seconds = 1.0
     world.script.extend([*[None] * good_before, fault])
 
     assert checker(world).check(frozenset({"gone"})).unknown == {"gone"}
@@ -170,7 +169,6 @@ BREAKAGES = {
 @pytest.mark.parametrize("endpoint", ["", "/api/v2/incidents/unresolved.json", "/api/v2/incidents.json"])
 @pytest.mark.parametrize("how", BREAKAGES)
 def test_a_page_that_it_cannot_read_is_unknown_not_quiet(world: StatusPages, how: str, endpoint: str) -> None:
-    world.hang_seconds = 1.5
     world.open_incident("github", "i1", "Actions is slow")
     reader = checker(world, endpoint)
     reader.check(NONE)
@@ -207,7 +205,7 @@ class Recorded(Double):
         return Answer.json(payload) if payload else Answer(404)
 
     def check(self) -> Snapshot:
-        return Checker("acme", Config(kind="statuspage", url=self.url, timeout=timedelta(seconds=0.5))).check(NONE)
+        return Checker("acme", Config(kind="statuspage", url=self.url, timeout=timedelta(seconds=1))).check(NONE)
 
 
 def incident(status: str, updated_at: str) -> dict[str, Any]:
