@@ -25,6 +25,8 @@ from service_event_checker.http_address import redact
 from service_event_checker.http_guard import is_public
 from tests.doubles.base import Answer, Double, Fault, Request
 
+DRIPS_FOR = 20.0  # seconds; far beyond any doubt about a slow machine
+
 
 class Pages(Double):
     """Serves what a test puts in `answers` by path; counts what it is asked with."""
@@ -73,7 +75,8 @@ class Drip:
         with connection:
             connection.recv(65536)
             connection.sendall(self._head)
-            for _ in range(200):
+            until = time.monotonic() + DRIPS_FOR
+            while time.monotonic() < until:
                 time.sleep(0.05)
                 try:
                     connection.sendall(b"x")
@@ -109,7 +112,7 @@ def test_a_server_that_drips_is_cut_at_the_total_deadline(head: bytes) -> None:
 
     server.close()
     assert error.reason is Reason.TIMEOUT
-    assert 0.35 < time.monotonic() - began < 1.0
+    assert 0.35 < time.monotonic() - began < DRIPS_FOR / 2
 
 
 def test_redirects_do_not_add_time(pages: Pages) -> None:
@@ -120,15 +123,18 @@ def test_redirects_do_not_add_time(pages: Pages) -> None:
 
 
 def test_a_name_service_that_hangs_is_not_waited_for() -> None:
+    asked = threading.Event()
+
     def resolve(_host: str, _port: int) -> list[str]:
-        time.sleep(1)
+        asked.wait(20)
         return ["127.0.0.1"]
 
     began = time.monotonic()
     error = failure(lambda: Http("http://status.example", timeout=0.2, resolve=resolve).get("/"))
+    asked.set()
 
     assert error.reason is Reason.UNREACHABLE
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 10
 
 
 def test_a_decompression_bomb_is_stopped_at_the_cap(pages: Pages) -> None:
@@ -476,7 +482,8 @@ class Tls:
         with suppress(OSError), self._context.wrap_socket(self._server.accept()[0], server_side=True) as connection:
             connection.recv(65536)
             connection.sendall(self._head)
-            for _ in range(60):
+            until = time.monotonic() + DRIPS_FOR
+            while time.monotonic() < until:
                 time.sleep(0.05)
                 connection.sendall(b"x")
 
@@ -540,7 +547,7 @@ def test_a_server_that_drips_through_tls_is_cut_too(tmp_path: Path, monkeypatch:
     began = time.monotonic()
 
     assert failure(server.get).reason is Reason.TIMEOUT
-    assert time.monotonic() - began < 1.2
+    assert time.monotonic() - began < DRIPS_FOR / 2
 
 
 def test_a_server_that_never_shakes_hands_is_not_waited_for() -> None:
@@ -549,7 +556,7 @@ def test_a_server_that_never_shakes_hands_is_not_waited_for() -> None:
         error = failure(lambda: Http(f"https://127.0.0.1:{silent.getsockname()[1]}", timeout=0.4).get("/"))
 
     assert error.reason is Reason.UNREACHABLE
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 10  # it never would
 
 
 def test_neither_proxies_nor_cookies_nor_netrc_change_a_request(

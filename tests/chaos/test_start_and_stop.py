@@ -51,7 +51,7 @@ def test_a_wrong_config_stops_the_start_with_the_path_of_the_mistake_and_a_hint(
     product = Product(tmp_path, wrong)
     product.port = free_port()
 
-    done = subprocess.run(product.command(), env=product.environment(), capture_output=True, text=True, timeout=30)
+    done = subprocess.run(product.command(), env=product.environment(), capture_output=True, text=True, timeout=60)
 
     assert done.returncode != 0
     assert 'checkers.github.evry: is no known key. Did you mean "every"?' in done.stderr
@@ -157,7 +157,7 @@ def together(acts: list[Callable[[], None]]) -> None:
         thread.join()
 
 
-def wait_for(so: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_for(so: Callable[[], object], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not so():
         assert time.monotonic() < until, "waited in vain"

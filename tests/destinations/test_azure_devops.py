@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -447,22 +446,22 @@ def test_a_duplicate_that_is_gone_needs_no_retirement(boards):
 def test_a_delivery_of_many_slow_calls_ends_in_time(boards):
     outage = alert()
     link = opened(boards, outage)
-    boards.changes_behind_our_back, boards.slowness = 100, 0.3
-    started = time.monotonic()
+    boards.changes_behind_our_back, boards.slowness = 100, 0.6
+    asked = len(boards.requests)
 
     with pytest.raises(DeliveryError) as raised:
-        adapter(boards, timeout=0.4).deliver(delivery(outage, Verb.ACK, receiver="azure_devops"), outage, link)
+        adapter(boards, timeout=1.0).deliver(delivery(outage, Verb.ACK, receiver="azure_devops"), outage, link)
 
     assert raised.value.reason is Reason.TIMEOUT
-    assert time.monotonic() - started < 0.4 * 3
+    assert len(boards.requests) - asked <= 4
 
 
 def test_a_slow_delivery_of_no_more_calls_than_it_needs_is_paid(boards):
     outage = alert()
     link = opened(boards, outage)
-    boards.slowness = 0.3
+    boards.slowness = 0.6
 
-    adapter(boards, timeout=0.4).deliver(delivery(outage, Verb.ACK, receiver="azure_devops"), outage, link)
+    adapter(boards, timeout=1.0).deliver(delivery(outage, Verb.ACK, receiver="azure_devops"), outage, link)
 
     assert len(boards.items[1].comments) == 1
 

@@ -104,7 +104,7 @@ class Slack(Double):
             self.answers[url] = []
             return url
 
-    def followed(self, url: str, seconds: float = 5.0) -> str:
+    def followed(self, url: str, seconds: float = 20.0) -> str:
         """Return what the last answer at a response_url shows, waiting for the first; "" when none comes."""
         with self._answered:
             self._answered.wait_for(lambda: self.answers[url], seconds)

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.real.server import free_port
 
 USERNAME, PASSWORD = "alice", "canary-4711"
+HANG_SECONDS = 30.0
 
 
 class Break(StrEnum):
@@ -137,7 +138,7 @@ class _Server(SMTP):
         elif play is Break.GARBAGE:
             await self.push("what?")
         elif play is Break.HANG:
-            await asyncio.sleep(30)
+            await asyncio.sleep(HANG_SECONDS)
         else:
             while not self.transport.is_closing():
                 self.transport.write(b"2")

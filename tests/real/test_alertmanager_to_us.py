@@ -21,7 +21,7 @@ CONFIG: dict[str, Any] = {
     "destinations": {"chat": {"kind": "console"}},
     "rules": [{"name": "none", "match": ['alertname="nothing"'], "send": ["chat"]}],
 }
-PATIENCE = 40  # seconds; a failed notification is tried again after a while only
+PATIENCE = 60  # seconds; a failed notification is tried again after a while only
 
 
 @pytest.fixture

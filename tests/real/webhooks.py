@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.doubles.base import Answer, Double, Request
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 class Webhooks(Double):

@@ -451,7 +451,7 @@ def test_a_store_that_hangs_says_so_in_bounded_time(
     breakable_azurite.pause()
 
     for call in every_call(store, delivery):
-        assert refused_within(call) < 1.5
+        assert refused_within(call) < BOUNDED
 
     breakable_azurite.resume()
     store.ping()

@@ -68,7 +68,7 @@ def test_a_database_that_another_process_locks_is_away_for_writers_and_there_for
         with pytest.raises(StoreError):
             call()
 
-    assert monotonic() - started < 3
+    assert monotonic() - started < 2 * BUSY_SECONDS  # four calls, none of which was so patient
     assert store.get([alert.key]) == {alert.key: alert}
     assert store.page(Query()).alerts == (alert,)
     other.execute("ROLLBACK")

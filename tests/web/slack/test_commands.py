@@ -139,8 +139,8 @@ def test_a_page_that_hangs_delays_no_answer(people: SlackCaller, pages: StatusPa
     began = time.monotonic()
     people.command("/manualcheck", "github", response_url=url)
 
-    assert time.monotonic() - began < 1
-    assert "could not be read" in slack.followed(url, 10)
+    assert time.monotonic() - began < ANSWER_SECONDS
+    assert "could not be read" in slack.followed(url)
 
 
 def test_a_checker_that_runs_already_is_not_run_twice(people: SlackCaller, slack: Slack, services: Services) -> None:
