@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from pydantic import TypeAdapter
 
+from service_event_checker.core.clean import clean
 from service_event_checker.core.model import Event, Kept
 from service_event_checker.core.ports import Store
 from service_event_checker.core.rules import Rulebook
@@ -37,6 +38,8 @@ def park(store: Store, events: Iterable[Event], now: datetime) -> None:
 def waiting(store: Store, book: Rulebook, now: datetime) -> list[tuple[Kept, Event]]:
     """Return what is still worth asking for, the oldest first; what nobody will ever know is dropped and logged."""
     found = sorted(store.kept(SHELF, limit=ASKED_AT_ONCE), key=lambda kept: (kept.at, kept.id))
+    if len(found) >= ASKED_AT_ONCE:
+        store.trim(SHELF, before=now - PATIENCE_MAX, per_source=ASKED_AT_ONCE)
     hopeful: list[tuple[Kept, Event]] = []
     for kept in found:
         event = _EVENT.validate_json(kept.doc)
@@ -49,8 +52,10 @@ def waiting(store: Store, book: Rulebook, now: datetime) -> list[tuple[Kept, Eve
 
 
 def _kept(event: Event, now: datetime) -> Kept:
-    """Return the event with an id of its own, so that asking twice is telling once."""
+    """Return the event, as long as texts may be, with an id of its own, so that asking twice is telling once."""
     receiver = event.ref[0] if event.ref else event.via
+    storable = clean(replace(event, source=SHELF, fingerprint=SHELF))  # whose it is will show later
+    event = replace(storable, source=event.source, fingerprint=event.fingerprint)
     id = hashlib.sha256(_EVENT.dump_json(event)).hexdigest()[:32]
     named = event if event.note_id else replace(event, note_id=id)
     return Kept(shelf=SHELF, id=id, source=receiver, at=now, doc=_EVENT.dump_json(named).decode())
