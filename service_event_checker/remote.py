@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from service_event_checker.core.model import Delivery, Event, EventStatus, Kind, Link
+from service_event_checker.core.model import Delivery, Event, EventStatus, Kind, Link, Status
+
+#: what it is to us when a person brings an object into a status
+EVENTS: Mapping[Status, EventStatus] = {
+    Status.FIRING: EventStatus.UNACKNOWLEDGED,
+    Status.ACKNOWLEDGED: EventStatus.ACKNOWLEDGED,
+    Status.RESOLVED: EventStatus.RESOLVED,
+}
 
 
 def made(delivery: Delivery, remote_key: str, external_id: str, url: str, previous: str = "") -> Link:

@@ -7,18 +7,15 @@ twice. What people do there comes back by a service hook.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any, ClassVar, Literal
-
-from pydantic import Field, SecretStr, field_validator
+from typing import Any
 
 from service_event_checker import remote
 from service_event_checker.azure_devops_api import document
+from service_event_checker.azure_devops_api.config import Config
 from service_event_checker.azure_devops_api.hook import Change, read
-from service_event_checker.azure_devops_api.pat import Given, Pat, plain
+from service_event_checker.azure_devops_api.pat import Given, Pat
 from service_event_checker.azure_devops_api.work_items import (
     BATCH,
     COMPLETED,
@@ -33,7 +30,7 @@ from service_event_checker.azure_devops_api.work_items import (
     WorkItems,
     is_gone,
 )
-from service_event_checker.config import DestinationConfig, secret
+from service_event_checker.config import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
     Alert,
@@ -43,7 +40,6 @@ from service_event_checker.core.model import (
     Family,
     Link,
     Remote,
-    Severity,
     Status,
     Verb,
     remote_key,
@@ -62,74 +58,11 @@ _STATUS = {
     IN_PROGRESS: Status.ACKNOWLEDGED,
     **dict.fromkeys((RESOLVED, COMPLETED, REMOVED), Status.RESOLVED),
 }
-_TOLD = {
-    Status.FIRING: EventStatus.UNACKNOWLEDGED,
-    Status.ACKNOWLEDGED: EventStatus.ACKNOWLEDGED,
-    Status.RESOLVED: EventStatus.RESOLVED,
-}
 _CHANGED_AT = "Microsoft.VSTS.Common.StateChangeDate"
 _WHO = {
     Status.ACKNOWLEDGED: ("Microsoft.VSTS.Common.ActivatedBy",),
     Status.RESOLVED: ("Microsoft.VSTS.Common.ClosedBy", "Microsoft.VSTS.Common.ResolvedBy"),
 }
-
-
-class Config(DestinationConfig):
-    """`url` is the organization's address or its name; `token` the PAT, base64 of it, or base64 of `:PAT`.
-    Without one, `token_from` "kubernetes" reads it from the secret azure-devops-token; in a pod that is the default.
-
-    `close_state` and `reopen_state` stand in for the states that are found by category. `fields` are set on creation,
-    by reference name. Where the process has no Bug, an Issue is made.
-    """
-
-    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
-    REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
-    UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
-    RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # 200 TSTU in 5 minutes are slower still; Retry-After tells
-    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
-        "url": ("ADO_ORG_URL", "AZURE_DEVOPS_ORG"),
-        "project": ("ADO_PROJECT",),
-        "token": ("ADO_PAT", "AZURE_DEVOPS_PAT", "ADO_PAT_BASE64"),
-        "token_from": ("KUBERNETES_SERVICE_HOST",),
-    }
-    INSTEAD: ClassVar[dict[str, str]] = {"token": "token_from"}
-    NEEDS: ClassVar[tuple[str, ...]] = ("url", "project", "token")
-
-    kind: Literal["azure_devops"] = "azure_devops"
-    url: str = ""
-    project: str = ""
-    token: SecretStr | None = None
-    token_from: Literal["", "kubernetes"] = ""
-    work_item_type: str = "Bug"
-    area_path: str = ""
-    priorities: Mapping[Severity, int] = Field(
-        default={Severity.CRITICAL: 1, Severity.ERROR: 2, Severity.WARNING: 3, Severity.INFO: 4}
-    )
-    fields: Mapping[str, str | int | float | bool] = Field(default={})
-    close_state: str = ""
-    reopen_state: str = ""
-
-    @field_validator("url")
-    @classmethod
-    def _whole_address(cls, url: str) -> str:
-        url = url.strip().rstrip("/")
-        if not url or url.startswith(("https://", "http://")):
-            return url
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", url):
-            raise ValueError('write "https://dev.azure.com/<organization>", or the organization\'s name')
-        return f"https://dev.azure.com/{url}"
-
-    @field_validator("token")
-    @classmethod
-    def _decoded(cls, token: SecretStr | None) -> SecretStr | None:
-        text = plain(secret(token))
-        return SecretStr(text) if text else None
-
-    @field_validator("token_from", mode="before")
-    @classmethod
-    def _in_a_pod(cls, value: object) -> object:
-        """Read KUBERNETES_SERVICE_HOST, an address that is set in every pod, as what it means here."""
-        return "kubernetes" if isinstance(value, str) and set(value) & set(".:") else value
 
 
 class Adapter:
@@ -213,7 +146,7 @@ class Adapter:
         events = []
         before, after = (self._known_status(change.kind, state) for state in (change.before, change.after))
         if after and after is not before:
-            events.append(self._event(change, _TOLD[after]))
+            events.append(self._event(change, remote.EVENTS[after]))
         if change.said:
             note_id = f"{change.id}:{change.rev}"  # the same in both events that one comment causes
             events.append(self._event(change, EventStatus.NOTED, change.said, note_id))

@@ -7,17 +7,14 @@ business rule.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any
 
 import structlog
-from pydantic import Field, SecretStr, field_validator
 
 from service_event_checker import remote
-from service_event_checker.config import DestinationConfig, secret
+from service_event_checker.config import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
     Alert,
@@ -27,7 +24,6 @@ from service_event_checker.core.model import (
     Family,
     Link,
     Remote,
-    Severity,
     Status,
     Verb,
     remote_key,
@@ -35,90 +31,24 @@ from service_event_checker.core.model import (
 from service_event_checker.foreign import moment
 from service_event_checker.marks import KEY_TAG, checked, is_signed, marker
 from service_event_checker.servicenow_api import document
+from service_event_checker.servicenow_api.config import Config
 from service_event_checker.servicenow_api.hook import Change, read
-from service_event_checker.servicenow_api.incidents import Incident, Incidents, is_gone
+from service_event_checker.servicenow_api.incidents import (
+    ENDED,
+    LOCKED,
+    NEW,
+    RESOLVED,
+    WORKED_ON,
+    Incident,
+    Incidents,
+    is_gone,
+)
 from service_event_checker.text import Notice, notice_of
 
 INTAKE = "/hooks/servicenow"
 CALLS_AT_THEIR_SLOWEST = 3  # of a delivery; with a search and a look for an older one it stays within its lease
-NEW, RESOLVED, CLOSED, CANCELED = "1", "6", "7", "8"
-WORKED_ON = frozenset({"2", "3", "4", "5"})  # in progress and on hold, which older releases divide into three
-_LOCKED = frozenset({CLOSED, CANCELED})  # nobody but an admin may change these
-_ENDED = _LOCKED | {RESOLVED}
-_TOLD = {
-    Status.FIRING: EventStatus.UNACKNOWLEDGED,
-    Status.ACKNOWLEDGED: EventStatus.ACKNOWLEDGED,
-    Status.RESOLVED: EventStatus.RESOLVED,
-}
-_OWN_FIELDS = frozenset({"sys_id", "number", "state", "correlation_id", "correlation_display", "impact", "urgency"})
 
 log = structlog.get_logger()
-
-Level = Annotated[int, Field(ge=1, le=3)]
-
-
-class Config(DestinationConfig):
-    """`url` is the instance's address or its name. `impact` and `urgency` (1 high to 3 low) go by severity; ServiceNow
-    makes the priority of them.
-
-    `assignment_group` is the group's sys_id. `fields` are set on creation, by the names of columns. `close_code` is one
-    of the instance's choices; `close_notes` replaces what we would say of the end. `reopen_state`: what a resolved
-    incident goes back to.
-    """
-
-    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
-    REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
-    UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
-    RATE: ClassVar[tuple[float, int]] = (1.0, 5)  # an instance's own limit is per hour and unknown; its 429 tells
-    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
-        "url": ("SERVICENOW_URL",),
-        "username": ("SERVICENOW_USERNAME",),
-        "password": ("SERVICENOW_PASSWORD",),
-    }
-    NEEDS: ClassVar[tuple[str, ...]] = ("url", "username", "password")
-
-    kind: Literal["servicenow"] = "servicenow"
-    url: str = ""
-    username: str = ""
-    password: SecretStr | None = None
-    impact: Mapping[Severity, Level] = Field(
-        default={Severity.CRITICAL: 1, Severity.ERROR: 2, Severity.WARNING: 2, Severity.INFO: 3}
-    )
-    urgency: Mapping[Severity, Level] = Field(
-        default={Severity.CRITICAL: 1, Severity.ERROR: 1, Severity.WARNING: 2, Severity.INFO: 3}
-    )
-    assignment_group: str = ""
-    fields: Mapping[str, str | int | float | bool] = Field(default={})
-    close_code: str = "Solution provided"
-    close_notes: str = ""
-    reopen_state: str = NEW
-
-    @field_validator("url")
-    @classmethod
-    def _whole_address(cls, url: str) -> str:
-        url = url.strip().rstrip("/")
-        if not url or url.startswith(("https://", "http://")):
-            return url
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", url):
-            raise ValueError('write "https://<instance>.service-now.com", or the instance\'s name')
-        return f"https://{url}.service-now.com"
-
-    @field_validator("assignment_group")
-    @classmethod
-    def _is_a_sys_id(cls, group: str) -> str:
-        if group and not re.fullmatch(r"[0-9a-f]{32}", group):
-            raise ValueError("is no sys_id. Open the group in ServiceNow, right-click its header, Copy sys_id")
-        return group
-
-    @field_validator("fields")
-    @classmethod
-    def _may_be_set(cls, fields: Mapping[str, str | int | float | bool]) -> Mapping[str, str | int | float | bool]:
-        if "priority" in fields:
-            raise ValueError("priority is made of impact and urgency by ServiceNow. Set those")
-        wrong = [name for name in fields if name in _OWN_FIELDS or not re.fullmatch(r"[a-z][a-z0-9_]*", name)]
-        if wrong:
-            raise ValueError(f"{wrong[0]!r} is none that can be set here. Use names of columns, like category")
-        return fields
 
 
 class Adapter:
@@ -203,7 +133,7 @@ class Adapter:
         if any(is_signed(text) for _, text in change.notes):
             return []
         before, after = _status(change.before), _status(change.after)
-        events = [self._event(change, _TOLD[after])] if after and after is not before else []
+        events = [self._event(change, remote.EVENTS[after])] if after and after is not before else []
         return events + [self._event(change, EventStatus.NOTED, note, id) for id, note in change.notes]
 
     def warnings(self) -> list[str]:
@@ -241,15 +171,15 @@ class Adapter:
 
     def _move_to_open(self, delivery: Delivery, alert: Alert, sys_id: str) -> None:
         incident = self._incidents.get(sys_id)
-        if incident.get("state") not in _ENDED:
+        if incident.get("state") not in ENDED:
             return
-        if incident.get("state") not in _LOCKED:
+        if incident.get("state") not in LOCKED:
             told = notice_of(delivery, alert)
             told = told if told.change else replace(told, change="Opened again")
             changes = {"state": self.config.reopen_state, **self._said(delivery, alert, told, full=True)}
             self._incidents.change(sys_id, changes)
             incident = self._incidents.get(sys_id)
-        if incident.get("state") in _ENDED:
+        if incident.get("state") in ENDED:
             raise DeliveryError(Reason.REFUSED, "the incident cannot be opened again", permanent=True)
 
     def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
@@ -287,7 +217,7 @@ class Adapter:
 
     def _end(self, sys_id: str, text: str, said: Mapping[str, str]) -> None:
         """Bring an incident into the state Resolved, unless it is over already."""
-        if self._incidents.get(sys_id).get("state") in _ENDED:
+        if self._incidents.get(sys_id).get("state") in ENDED:
             return
         notes = document.plain(self.config.close_notes or text)[: document.TEXT_MAX]
         ending = {"state": RESOLVED, "close_code": self.config.close_code, "close_notes": notes}
@@ -298,7 +228,7 @@ class Adapter:
                 raise _not_resolved(error.detail) from None
             raise
         state = self._incidents.get(sys_id).get("state")  # a rule of the instance may have put it back
-        if state not in _ENDED:
+        if state not in ENDED:
             raise _not_resolved(f"it went back to state {state}")
 
     def _said(self, delivery: Delivery, alert: Alert, told: Notice, *, full: bool = False) -> dict[str, str]:
@@ -353,14 +283,14 @@ def _open_with(display: str) -> tuple[str, Callable[[Incident], bool]]:
     """Return the encoded query for what is not over and carries our keys, and the same as a test."""
 
     def meets(incident: Incident) -> bool:
-        return incident.get("correlation_display").startswith(display) and incident.get("state") not in _ENDED
+        return incident.get("correlation_display").startswith(display) and incident.get("state") not in ENDED
 
-    return f"correlation_displaySTARTSWITH{display}^stateNOT IN{','.join(sorted(_ENDED))}", meets
+    return f"correlation_displaySTARTSWITH{display}^stateNOT IN{','.join(sorted(ENDED))}", meets
 
 
 def _status(state: str) -> Status | None:
     """Return what a state means for an alert, None for one of the instance's own."""
-    if state in _ENDED:
+    if state in ENDED:
         return Status.RESOLVED
     return Status.ACKNOWLEDGED if state in WORKED_ON else {NEW: Status.FIRING}.get(state)
 

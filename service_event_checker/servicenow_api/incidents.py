@@ -17,6 +17,10 @@ from service_event_checker.http import Http, HttpError, Response, json_body
 from service_event_checker.http_refusal import body_of, delivery_error, pause, words
 from service_event_checker.pace import Pace
 
+NEW, RESOLVED, CLOSED, CANCELED = "1", "6", "7", "8"
+WORKED_ON = frozenset({"2", "3", "4", "5"})  # in progress and on hold, which older releases divide into three
+LOCKED = frozenset({CLOSED, CANCELED})  # nobody but an admin may change these
+ENDED = LOCKED | {RESOLVED}
 TABLE = "api/now/table/incident"
 CHOICES = "api/now/table/sys_choice"
 PAGE = 200  # incidents a call
