@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import structlog
@@ -24,6 +25,7 @@ from service_event_checker.core.ports import Shelf
 SHELF = "quarantine"
 BODY_MAX = 64 * 1024  # bytes of a body that are kept; a template gone wrong shows itself sooner
 PER_SOURCE = 1000
+TRIM_EVERY = 100  # bodies that this process has put aside; the hourly trim comes late in a flood of them
 READ_MAX = 2 * BODY_MAX  # bytes of a body that are looked at where it is not whole: a secret may stand across the cut
 KEPT_FOR = timedelta(days=30)
 ERROR_MAX = 1000
@@ -38,6 +40,7 @@ _HEADERS = frozenset(
 )
 
 log = structlog.get_logger()
+_put = count(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,8 @@ def put(shelf: Shelf, source: str, refused: Sequence[Refusal], now: datetime) ->
     items = [_kept(source, each, now) for each in refused]
     try:
         shelf.keep(items)
+        if any([next(_put) % TRIM_EVERY == 0 for _ in items]):  # a list: counts each of them
+            trim(shelf, now)
     except StoreError as error:
         log.warning("quarantine_failed", source=source, bodies=len(items), reason=str(error))
         return []

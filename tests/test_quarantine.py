@@ -16,7 +16,18 @@ from structlog.testing import capture_logs
 from service_event_checker import logs, quarantine
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.core.model import Kept
-from service_event_checker.quarantine import BODY_MAX, PER_SOURCE, READ_MAX, Refusal, held, payload, put, refusal, trim
+from service_event_checker.quarantine import (
+    BODY_MAX,
+    PER_SOURCE,
+    READ_MAX,
+    TRIM_EVERY,
+    Refusal,
+    held,
+    payload,
+    put,
+    refusal,
+    trim,
+)
 from service_event_checker.stores.sql import SqlStore
 from tests.factories import NOW
 from tests.strategies import REPEATABLE
@@ -146,7 +157,8 @@ def test_the_beginning_of_a_text_is_text_though_its_last_character_is_broken() -
     assert (kept.binary, kept.cut) == (False, True)
 
 
-def test_what_is_old_or_too_much_goes(store: SqlStore) -> None:
+def test_what_is_old_or_too_much_goes(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "TRIM_EVERY", 10**9)  # what is looked at is the trim itself
     put(store, "old", [refused()], NOW - timedelta(days=30, seconds=1))
     put(store, "young", [refused()], NOW - timedelta(days=29))
     put(store, "flood", [refused(b'{"n": %d}' % number) for number in range(PER_SOURCE + 5)], NOW)
@@ -166,3 +178,11 @@ def test_any_body_can_be_kept(body: bytes) -> None:
     assert kept.redacted or (
         base64.b64decode(kept.body) == body if kept.binary else kept.body == body.decode("utf-8-sig")
     )
+
+
+def test_a_flood_of_bodies_does_not_fill_the_disk(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "PER_SOURCE", 50)
+    for number in range(5 * TRIM_EVERY):
+        put(store, "alertmanager", [refused(b"%d" % number)], NOW + timedelta(seconds=number))
+
+    assert len(store.kept(quarantine.SHELF, limit=10_000)) <= 50 + TRIM_EVERY
