@@ -158,6 +158,8 @@ class Adapter:
             verb = Verb.NOTE
         mark = marker(delivery.id)
         self._tell(verb, link.external_id, note(notice_of(delivery, alert), delivery.verb, mark), mark)
+        if verb is Verb.UPDATE:
+            self._raise_priority(alert, link.external_id)
         return replace(link, closed=True) if verb is Verb.CLOSE else link
 
     def find(self, remote_key: str) -> Link | None:
@@ -267,6 +269,14 @@ class Adapter:
 
     def _priority(self, alert: Alert) -> str:
         return self.config.priorities.get(alert.severity, "P3")
+
+    def _raise_priority(self, alert: Alert, id: str) -> None:
+        """Raise the priority of an alert that we made; it is never lowered, for a person may have raised it."""
+        if not self._dialect.reprioritizes:
+            return
+        seen, wanted = self._alerts.get(id), self._priority(alert)
+        if seen.open and hook.OUR_ALIAS.fullmatch(seen.alias) and wanted < seen.priority:  # P1 is the highest
+            self._alerts.prioritize(id, wanted)
 
     def _is_open(self, id: str) -> bool:
         seen = self.look(id)

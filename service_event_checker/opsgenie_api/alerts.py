@@ -43,6 +43,7 @@ class Dialect:
 
     `signed`: an action says who does it, with a note; else the account does it and the note goes by itself.
     `readable`: alerts and the outcome of requests can be read. `unacknowledges`: an acknowledgement can be undone.
+    `reprioritizes`: the priority can be set later.
     """
 
     path: str
@@ -52,10 +53,11 @@ class Dialect:
     signed: bool = True
     readable: bool = True
     unacknowledges: bool = True
+    reprioritizes: bool = False
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "opsgenie": Dialect("v2/alerts"),
+    "opsgenie": Dialect("v2/alerts", reprioritizes=True),
     "jsm-integration": Dialect("v2/alerts", readable=False, unacknowledges=False),
     "jsm": Dialect("v1/alerts", properties="extraProperties", size="size", listed="values", signed=False),
 }
@@ -129,6 +131,10 @@ class OpsAlerts:
         self._outcome(self._call("POST", f"{quote(id, safe='')}/{action}", json=body, params=self._named(id)))
         if body is None:
             self.note(id, text)
+
+    def prioritize(self, id: str, priority: str) -> None:
+        """Set the priority of an alert. Raises Undone when it could not be done."""
+        self._outcome(self._call("PUT", f"{quote(id, safe='')}/priority", json={"priority": priority}))
 
     def note(self, id: str, text: str) -> None:
         body = {"note": text, **({"user": self._user, "source": self._user} if self.dialect.signed else {})}

@@ -25,6 +25,10 @@ class OpsAlert:
         return str(self.raw.get("alias") or "")
 
     @property
+    def priority(self) -> str:
+        return str(self.raw.get("priority") or "")
+
+    @property
     def tags(self) -> list[str]:
         tags = self.raw.get("tags")
         return [str(tag) for tag in tags] if isinstance(tags, list) else []

@@ -279,6 +279,32 @@ def test_an_update_tells_the_state_in_a_note(pager):
 
 
 @pytest.mark.parametrize(
+    ("was", "severity", "priority"),
+    [("P3", Severity.CRITICAL, "P1"), ("P1", Severity.WARNING, "P1"), ("P3", Severity.WARNING, "P3")],
+)
+def test_an_update_raises_the_priority_and_never_lowers_it(pager, was, severity, priority):
+    link = told(pager, alert())
+    only(pager).priority = was
+
+    for _ in range(2):
+        told(pager, alert(severity=severity), Verb.UPDATE, link)
+
+    assert (only(pager).priority, len(only(pager).notes)) == (priority, 1)
+    assert sum(request.method == "PUT" for request in pager.requests) == (was != priority)
+
+
+def test_the_priority_of_what_was_born_there_or_is_over_is_left_alone(pager):
+    born = pager.create("Disk full")
+    ours = told(pager, alert(severity=Severity.WARNING))
+    pager.person_closes(ours.external_id)
+
+    for id in (born.id, ours.external_id):
+        told(pager, alert(severity=Severity.CRITICAL), Verb.UPDATE, replace(ours, external_id=id))
+
+    assert {each.priority for each in pager.alerts.values()} == {"P3"}
+
+
+@pytest.mark.parametrize(
     ("on_resolve", "open", "notes"), [("close", False, 1), ("comment", True, 1), ("none", True, 0)]
 )
 def test_the_end_is_told_as_configured(pager, on_resolve, open, notes):

@@ -216,6 +216,8 @@ class Opsgenie(Double):
                 return self._post_alert(request, rest)
             case ("POST", [id, action]) if action in _ACTIONS and (reads or action != "unacknowledge"):
                 return self._post_action(request, id, action, signed)
+            case ("PUT", [id, "priority"]) if signed and reads:
+                return self._put_priority(request, id)
         raise Refusal(404, f"no such endpoint: {request.method} {path}")
 
     def _read(self, request: Request, parts: list[str], rest: bool) -> Answer:
@@ -283,6 +285,19 @@ class Opsgenie(Double):
             return alert
 
         return self._taken(_ACTIONS[action], effect)
+
+    def _put_priority(self, request: Request, id: str) -> Answer:
+        body = self._body(request)
+        self._check(body, {"priority"})
+        kind = request.query.get("identifierType", "id")
+
+        def effect() -> OpsAlert:
+            alert = self._named(id, kind)
+            alert.priority = body["priority"]
+            self._do("UpdatePriority", alert, "System", "", own=True)
+            return alert
+
+        return self._taken("UpdatePriority", effect)
 
     def _body(self, request: Request) -> dict[str, Any]:
         body = request.json()
