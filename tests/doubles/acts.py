@@ -6,8 +6,9 @@ Each act looks at the doubles only and ends by counting what was made there: not
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tests.doubles.opsgenie import OpsAlert
 from tests.doubles.pagerduty import ALICE
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def an_alert_born_in_opsgenie(world: World, number: int) -> None:
     world.pause()
 
 
-def _told(alert: Any, words: str) -> bool:
+def _told(alert: OpsAlert, words: str) -> bool:
     return any(words in note.text for note in alert.notes)
 
 
