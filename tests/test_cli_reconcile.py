@@ -6,6 +6,8 @@ Nothing runs beside the commands: what they owe is sent by hand, as the app woul
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -255,6 +257,18 @@ def test_shadow_says_when_no_receiver_is_in_it(house: House) -> None:
     answer = house.run("mirror", "--shadow")
 
     assert (answer.output, answer.exit_code) == ('no receiver has "shadow": true in config.json\n', 0)
+
+
+def test_the_configurations_of_the_moving_guide_are_accepted(house: House) -> None:
+    guide = (Path(__file__).parents[1] / "docs" / "moving-from-opsgenie.md").read_text()
+    blocks = [textwrap.dedent(block) for block in re.findall(r"```json\n(.*?)```", guide, re.DOTALL)]
+    jsm, rule, pagers = (json.loads(block if block.startswith("{") else f"{{{block}}}") for block in blocks)
+
+    for config in ({"destinations": jsm, "rules": [rule]}, pagers):
+        file = house.folder / "guide.json"
+        file.write_text(json.dumps(config))
+        app = create_app({"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{house.folder}/guide.db"})
+        assert set(app.extensions["services"].book.receivers) == set(config["destinations"])
 
 
 def test_a_dry_run_says_what_a_pass_would_do_and_changes_nothing(house: House) -> None:
