@@ -41,6 +41,7 @@ from service_event_checker.pipeline import tell
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
 CALLS_PER_DELIVERY = 6  # a search, a create and what an adapter looks up on the way
 GIVE_UP_AFTER = timedelta(hours=24)
+GIVEN_UP_FOR_AGE = "given up after"  # begins the reason of a dead letter that only time has killed
 TRIES_AT_LEAST = 10  # also of what is a day old at its first: we were stopped, or it was sent again by hand
 BACK_OFF_FIRST = 1.0  # seconds
 BACK_OFF_SOON = 15.0  # the longest wait of a young delivery; later a tenth of its age
@@ -185,6 +186,8 @@ class Outbox:
             return self._create(claimed, link, receiver, destination)
         if not made:
             found = _find(destination, remote_key(delivery.key, delivery.episode))
+            if found is None and alert.open and delivery.verb is not Verb.CLOSE:
+                return self._create(claimed, link, receiver, destination)  # opened while the receiver was in shadow
             if found is None:
                 raise DeliveryError(Reason.NOT_FOUND, "there is no object to change", permanent=True)
             link = _own_link(delivery, link, found)
@@ -196,9 +199,26 @@ class Outbox:
         except DeliveryError as error:
             if error.reason.ambiguous and _makes_something(delivery, receiver):
                 raise _Ambiguous(error, self._clock()) from error
+            if error.reason is Reason.NOT_FOUND and link is not None and link.closed:
+                return Settled()  # it was deleted there, as we were told: nobody reads it any more
             raise
-        stamped = _stamped(changed, timely.verb, receiver, destination, began)
-        return Settled(link=None if stamped in claimed.links else stamped)  # what others wrote meanwhile stays
+        return Settled(link=self._changed(claimed, changed, timely.verb, began))
+
+    def _changed(self, claimed: Claimed, link: Link | None, verb: Verb, began: datetime) -> Link | None:
+        """Return the link to store after a change, None where nothing of it is new.
+
+        What came back from there while we wrote (it was closed) is kept.
+        """
+        name = claimed.delivery.receiver
+        stamped = _stamped(link, verb, self.book.receivers[name], self.destinations[name], began)
+        if stamped is None or stamped in claimed.links:
+            return None
+        before = next((each for each in claimed.links if each.episode == stamped.episode), None)
+        newest = self.store.link_by(name, stamped.external_id) if before else None
+        if before is None or newest is None or newest == before or newest.episode != stamped.episode:
+            return stamped
+        closed = newest.closed if stamped.closed == before.closed else stamped.closed
+        return replace(newest, sent={**newest.sent, **stamped.sent}, updated_at=stamped.updated_at, closed=closed)
 
     def _timely(self, delivery: Delivery, alert: Alert, receiver: Receiver) -> Delivery | None:
         """Return what a pager is to be sent, None if nothing any more; elsewhere a status is a comment."""
@@ -259,7 +279,7 @@ class Outbox:
             return Dead(reason=reason)
         old = delivery.created_at is not None and now - delivery.created_at > GIVE_UP_AFTER
         if old and delivery.attempts + 1 >= TRIES_AT_LEAST:
-            return Dead(reason=f"given up after {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
+            return Dead(reason=f"{GIVEN_UP_FOR_AGE} {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
         due_at = now + self._patience(delivery, error, now)
         if not isinstance(error, _Ambiguous):
             return Again(due_at=due_at, reason=reason)

@@ -41,9 +41,10 @@ def waiting(store: Store, book: Rulebook, now: datetime) -> list[tuple[Kept, Eve
     if len(found) >= ASKED_AT_ONCE:
         store.trim(SHELF, before=now - PATIENCE_MAX, per_source=ASKED_AT_ONCE)
     hopeful: list[tuple[Kept, Event]] = []
+    busy: dict[str, bool] = {}  # whether a receiver is still owed something
     for kept in found:
         event = _EVENT.validate_json(kept.doc)
-        if _is_foreign(store, book, kept, now):
+        if _is_foreign(store, book, kept, now, busy):
             log.info("event_of_a_foreign_object", receiver=kept.source, status=event.status.value)
             store.unkeep(SHELF, kept.id)
         else:
@@ -61,9 +62,13 @@ def _kept(event: Event, now: datetime) -> Kept:
     return Kept(shelf=SHELF, id=id, source=receiver, at=now, doc=_EVENT.dump_json(named).decode())
 
 
-def _is_foreign(store: Store, book: Rulebook, kept: Kept, now: datetime) -> bool:
+def _is_foreign(store: Store, book: Rulebook, kept: Kept, now: datetime, busy: dict[str, bool]) -> bool:
     receiver = book.receivers.get(kept.source)
     age = now - kept.at
     if receiver is None or age > PATIENCE_MAX:
         return True
-    return age > receiver.settle + PATIENCE and not store.waiting(kept.source)
+    if age <= receiver.settle + PATIENCE:
+        return False
+    if kept.source not in busy:
+        busy[kept.source] = store.waiting(kept.source) > 0
+    return not busy[kept.source]

@@ -12,12 +12,13 @@ from service_event_checker import parked
 from service_event_checker.core import reconcile, rules, tracker
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, StoreConflict
-from service_event_checker.core.model import Alert, Event, EventStatus, Family, Kind, Link, Snapshot, Status, Why
+from service_event_checker.core.model import Alert, Event, EventStatus, Family, Kind, Link, Snapshot, Status, Verb, Why
 from service_event_checker.core.ports import Conflict, Done, IdTaken, Store, Write
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.metrics import TRANSITIONS
 
 CONFLICTS_MAX = 20  # rounds; each round at least one writer of a contended alert wins
+LETTERS_MAX = 10_000
 RECEIPT_WITHIN = timedelta(minutes=1)  # clocks differ; what nobody did later than this is not our own doing
 _OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.MISSED})
 _STATUS_OF = {
@@ -82,6 +83,7 @@ class Pipeline:
             alert = self._requestable(key, receiver)
             write = rules.requested(alert, receiver, actor, self.book, now)
             if write is None:
+                self._send_again(alert, receiver, now)
                 return alert
             (result,) = self._commit([write], now)
             if isinstance(result, Done):
@@ -112,7 +114,7 @@ class Pipeline:
         for event in events:
             link = self.store.link_by(*event.ref) if event.ref else None
             alert = self.store.get([link.key]).get(link.key) if link else None
-            if event.ref and alert is None:
+            if event.ref and (link is None or alert is None or self._is_being_reopened(link, alert)):
                 unknown.append(event)
                 continue
             if alert:
@@ -120,6 +122,14 @@ class Pipeline:
                 event = replace(event, kind=alert.kind, test=alert.test)
             known.append(_Seen(clean(event), link))
         return known, unknown
+
+    def _is_being_reopened(self, link: Link, alert: Alert) -> bool:
+        """Whether an object of the episode before may soon be this one's: what is said there must wait for that."""
+        if not alert.open or link.episode != alert.episode - 1:
+            return False
+        receiver = self.book.receivers.get(link.receiver)
+        carried = receiver is not None and receiver.reopen_within > timedelta(0)
+        return carried and alert.key in self.store.owing(link.receiver)
 
     def _requestable(self, key: str, receiver: str) -> Alert:
         known = self.book.receivers.get(receiver)
@@ -133,6 +143,13 @@ class Pipeline:
         if not alert.open and receiver not in alert.receivers:
             raise InvalidInput("alert", f"{alert.internal_id} is over")
         return alert
+
+    def _send_again(self, alert: Alert, receiver: str, now: datetime) -> None:
+        """Queue again the open that was given up there: a person asks for it once more."""
+        for letter in self.store.dead_letters(LETTERS_MAX):
+            same = (letter.key, letter.episode, letter.receiver) == (alert.key, alert.episode, receiver)
+            if same and letter.verb is Verb.OPEN and self.store.requeue(letter.id, now):
+                self._wake()
 
     def _settle_round(self, group: dict[str, _Seen], now: datetime, first_good_at: datetime | None) -> dict[str, Alert]:
         """Commit one event per key; a key that somebody else changed meanwhile is read and decided anew."""

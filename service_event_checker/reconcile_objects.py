@@ -13,15 +13,18 @@ from datetime import datetime
 import structlog
 
 from service_event_checker.core import mirrors, reconcile, rules, tracker
-from service_event_checker.core.errors import DeliveryError
-from service_event_checker.core.model import Alert, Family, Link, Remote, Why
-from service_event_checker.core.ports import Destination, Query, Reconcilable, Store, Write
+from service_event_checker.core.errors import DeliveryError, InvalidInput, StoreConflict
+from service_event_checker.core.model import Alert, Delivery, Family, Link, Remote, Verb, Why
+from service_event_checker.core.ports import Destination, Done, Query, Reconcilable, Store, Write
 from service_event_checker.core.reconcile import Books, Fix, Repair
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.outbox import GIVEN_UP_FOR_AGE
 from service_event_checker.pipeline import Pipeline
 
 SINCE = "reconciled_since:"  # + receiver; setting: when it was first looked at
 LOOKS_MAX = 200  # objects looked at one by one in a pass; the rest waits for the next
+FAILURES_MAX = 5  # looks that may fail; more, and it is the system, which the next pass asks again
+LETTERS_MAX = 10_000
 LATEST = 20  # of those that ended lately
 
 log = structlog.get_logger()
@@ -36,9 +39,24 @@ def look(receiver: str, destination: Destination, store: Store, book: Rulebook, 
     found = reconcile.repairs(remotes, books, now)
     nobodys = {repair.remote.external_id for repair in found if not _concerns(repair, book, now)}
     found = [repair for repair in found if repair.remote.external_id not in nobodys]
-    for alert, link in reconcile.unlisted(books, remotes)[:LOOKS_MAX]:
-        found += reconcile.ended(alert, link, destination.look(link.external_id), books)
-    return found + _late_notes(destination, books, remotes, now)
+    return found + _ended(destination, books, remotes, now) + _late_notes(destination, books, remotes, now)
+
+
+def _ended(destination: Reconcilable, books: Books, remotes: Sequence[Remote], now: datetime) -> list[Repair]:
+    """Look at what is not listed as open, others first each time. One that cannot be looked at holds up no other."""
+    wanted = reconcile.unlisted(books, remotes)
+    begin = int(now.timestamp()) // 60 % len(wanted) if len(wanted) > LOOKS_MAX else 0
+    found: list[Repair] = []
+    failures = 0
+    for alert, link in [*wanted[begin:], *wanted[:begin]][:LOOKS_MAX]:
+        try:
+            found += reconcile.ended(alert, link, destination.look(link.external_id), books)
+        except DeliveryError as error:
+            log.warning("look_failed", receiver=books.receiver.name, id=alert.internal_id, reason=str(error))
+            failures += 1
+            if failures == FAILURES_MAX:
+                break
+    return found
 
 
 def _late_notes(destination: Reconcilable, books: Books, remotes: Sequence[Remote], now: datetime) -> list[Repair]:
@@ -61,7 +79,7 @@ def apply(
     for repair in found:
         try:
             _mend(repair, destination, store, pipeline, now)
-        except DeliveryError as error:
+        except (DeliveryError, InvalidInput, StoreConflict) as error:
             failed.append(f"{repair.receiver}: {repair.remote.external_id}: {error}")
     return failed
 
@@ -100,10 +118,23 @@ def _books(receiver: str, remotes: Sequence[Remote], store: Store, book: Ruleboo
         links=known,
         alerts=alerts | store.get(missing),
         owing=frozenset(store.owing(receiver)),
+        dead=frozenset((each.key, each.episode, each.verb) for each in _given_up(receiver, store)),
         since=datetime.fromisoformat(since) if (since := store.setting(SINCE + receiver)) else None,
     )
     acked, unacked, came_from = _statuses(store, _disputed(books, remotes))
     return replace(books, acked_at=acked, unacked_at=unacked, status_from=came_from)
+
+
+def aged_opens(receiver: str, store: Store) -> list[Delivery]:
+    """Return the opens of open alerts that were given up for their age alone. Raises StoreError."""
+    old = [letter for letter in _given_up(receiver, store) if letter.verb is Verb.OPEN]
+    aged = [letter for letter in old if letter.reason.startswith(GIVEN_UP_FOR_AGE)]
+    alerts = store.get({letter.key for letter in aged})
+    return [letter for letter in aged if (alert := alerts.get(letter.key)) and alert.open]
+
+
+def _given_up(receiver: str, store: Store) -> list[Delivery]:
+    return [letter for letter in store.dead_letters(LETTERS_MAX) if letter.receiver == receiver]
 
 
 def _concerns(repair: Repair, book: Rulebook, now: datetime) -> bool:
@@ -146,10 +177,11 @@ def _mend(repair: Repair, destination: Destination, store: Store, pipeline: Pipe
         return
     if repair.event is not None:
         pipeline.ingest([repair.event], now)
+    elif pipeline.book.receivers[repair.receiver].shadow:
+        return  # nothing is written there
     elif repair.kept is not None:
-        if isinstance(destination, Reconcilable):
+        if _follow(repair, repair.kept, store, now) and isinstance(destination, Reconcilable):
             destination.retire(repair.remote, repair.kept)
-        _follow(repair, repair.kept, store, now)
     elif repair.verb is not None:
         alert = store.get([repair.key]).get(repair.key)
         if alert is not None and reconcile.is_still_owed(repair.verb, alert):
@@ -164,13 +196,13 @@ def _owed(repair: Repair, alert: Alert, book: Rulebook, now: datetime) -> Write:
     return replace(write, deliveries=tuple(replace(each, episode=repair.episode) for each in write.deliveries))
 
 
-def _follow(repair: Repair, kept: Remote, store: Store, now: datetime) -> None:
-    """Let our link lead to the object that stays, where it led to the other."""
+def _follow(repair: Repair, kept: Remote, store: Store, now: datetime) -> bool:
+    """Let our link lead to the object that stays, where it led to the other; False when somebody came between."""
     link: Link | None = store.link_by(repair.receiver, repair.remote.external_id)
-    if link is None or repair.fix is not Fix.TWICE:
-        return
-    alert = store.get([link.key]).get(link.key)
-    if alert is not None:
+    alert = store.get([link.key]).get(link.key) if link else None
+    if link is not None and alert is not None:
         moved = replace(link, external_id=kept.external_id, url=kept.url or link.url)
         links = {**alert.links, repair.receiver: moved.url} if alert.episode == link.episode else alert.links
-        store.commit([Write(alert=replace(alert, links=links), links=(moved,))], now)
+        (result,) = store.commit([Write(alert=replace(alert, links=links), links=(moved,))], now)
+        return isinstance(result, Done)
+    return True

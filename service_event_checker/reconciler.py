@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ import structlog
 
 from service_event_checker import reconcile_alerts, reconcile_objects
 from service_event_checker.alertmanager_api import Alertmanager
-from service_event_checker.core.errors import DeliveryError, SourceError
+from service_event_checker.core.errors import DeliveryError, SourceError, StoreError
 from service_event_checker.core.model import Slot
 from service_event_checker.core.ports import Destination, Reconcilable, Store
 from service_event_checker.core.reconcile import Repair
@@ -25,6 +26,7 @@ from service_event_checker.pipeline import Pipeline
 SLOT = "reconcile"
 LEASE = timedelta(minutes=10)  # a pass that takes longer may run twice; its repairs are repeatable
 CONFLICTS_MAX = 5
+REVIVED_EVERY = timedelta(days=1)
 
 log = structlog.get_logger()
 
@@ -36,6 +38,18 @@ class Report:
     lines: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     repairs: list[Repair] = field(default_factory=list)
+
+    def tell(self) -> None:
+        """Log a line per repair and per failure, and one for all that is left of a kind."""
+        left = Counter((repair.receiver, repair.fix) for repair in self.repairs if repair.left)
+        quiet = {reconcile_objects.line(repair) for repair in self.repairs if repair.left}
+        for line in self.lines:
+            if line not in quiet:
+                log.info("reconciled", found=line)
+        for (receiver, fix), number in left.items():
+            log.info("reconcile_left", receiver=receiver, why=fix.value, number=number)
+        for failure in self.failed:
+            log.warning("reconcile_failed", failure=failure)
 
 
 class Reconciler:
@@ -56,6 +70,7 @@ class Reconciler:
         self.every = every
         self._clock = clock
         self._alone = threading.Lock()
+        self._revived: dict[str, datetime] = {}  # dead letters, and when they were queued again
 
     @property
     def store(self) -> Store:
@@ -95,12 +110,24 @@ class Reconciler:
 
     def run_taken(self, slot: Slot) -> None:
         """Make a pass that was taken, and say when it is over. Raises StoreError: then the lease ends it."""
-        report = self.run()
-        for line in (*report.lines, *report.failed):
-            log.info("reconciled", found=line)
-        now = self._clock()
-        told = tuple(report.failed[:10])
-        self.store.put_slot(replace(slot, lease_until=None, last_run_at=now, last_success_at=now, warnings=told))
+        failed = ["the pass broke off: the log says why"]
+        try:
+            report = self.run()
+            failed = report.failed
+            report.tell()
+        finally:
+            self._release(slot, tuple(failed[:10]))
+
+    def _release(self, slot: Slot, warnings: tuple[str, ...]) -> None:
+        """Say that the pass is over; one that was asked for meanwhile stays due."""
+        for _ in range(CONFLICTS_MAX):
+            newest = self.store.slots().get(SLOT)
+            if newest is None or newest.owner != slot.owner:
+                return  # the lease was over, and somebody else has it
+            now = self._clock()
+            over = replace(newest, lease_until=None, last_run_at=now, last_success_at=now, warnings=warnings)
+            if self.store.put_slot(over) is not None:
+                return
 
     def _ask_manager(self, name: str, manager: Alertmanager, report: Report, *, dry_run: bool) -> None:
         now = self._clock()
@@ -124,12 +151,28 @@ class Reconciler:
         except DeliveryError as error:
             report.failed.append(f"{name}: could not be asked: {error}")
             return []
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001  # an adapter's bug must not keep the others from being compared
+            log.exception("reconcile_crashed", receiver=name)
+            report.failed.append(f"{name}: could not be asked: the log says why")
+            return []
+        if not dry_run:
+            self._revive(name, now)
         report.repairs += found
         report.lines += [reconcile_objects.line(repair) for repair in found]
         return found
 
+    def _revive(self, name: str, now: datetime) -> None:
+        """Queue again, once a day, what was given up only because its receiver did not answer for so long."""
+        for letter in reconcile_objects.aged_opens(name, self.store):
+            if now - self._revived.get(letter.id, now - REVIVED_EVERY) >= REVIVED_EVERY:
+                self._revived[letter.id] = now
+                if self.store.requeue(letter.id, now):
+                    log.info("dead_letter_requeued", id=letter.id, receiver=name)
+
     def _mend(self, name: str, found: list[Repair], report: Report) -> None:
         destination = self.destinations[name]
         report.failed += reconcile_objects.apply(found, destination, self.store, self.pipeline, self._clock())
-        for repair in found:
+        for repair in (repair for repair in found if not repair.left):
             REPAIRS.labels(name, repair.fix.name.lower()).inc()

@@ -160,8 +160,8 @@ def _behind(queue: Sequence[Delivery], again: Delivery) -> list[Delivery]:
     later = [other for other in queue if other.episode == again.episode]
     if again.verb is not Verb.UPDATE or not later:
         return in_order([again, *queue])
-    if _is_ending(later, again.episode):
-        return in_order(queue)  # the end says the state of now by itself
+    if any(other.verb in (Verb.CLOSE, Verb.UPDATE) for other in later):
+        return in_order(queue)  # which say the state of now by themselves
     return in_order([replace(again, revision=later[-1].revision, seq=LAST, due_at=None), *queue])
 
 

@@ -53,9 +53,10 @@ class Fix(StrEnum):
     ALLOWED = "differs, as `mirrors` allows: left"
     FOREIGN = "carries our mark, and no alert here knows it: left"
     REOPENED = "opened again there after its alert's end: left"
+    GIVEN_UP = "given up, see the dead letters: left"
 
 
-LEFT = frozenset({Fix.ALLOWED, Fix.FOREIGN, Fix.REOPENED})
+LEFT = frozenset({Fix.ALLOWED, Fix.FOREIGN, Fix.REOPENED, Fix.GIVEN_UP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +84,9 @@ class Books:
     """What we know of one receiver's objects.
 
     `links` by external id; `alerts` (newest episodes) by key; `owing`: keys with unsettled deliveries to it, which
-    are in motion and not judged; `acked_at`, `unacked_at`: by key, when that last happened to the alert. `since`: when
-    it was first looked at; what was born there before is history, and not ours to tell.
+    are in motion and not judged; `dead`: (key, episode, verb) of what was given up and is not asked for again;
+    `acked_at`, `unacked_at`: by key, when that last happened to the alert; `status_from`: by key, which receiver told
+    its status. `since`: when it was first looked at; what was born there before is history, and not ours to tell.
     """
 
     receiver: Receiver
@@ -92,6 +94,7 @@ class Books:
     links: Mapping[str, Link] = field(default_factory=dict)
     alerts: Mapping[str, Alert] = field(default_factory=dict)
     owing: frozenset[str] = frozenset()
+    dead: frozenset[tuple[str, int, Verb]] = frozenset()
     acked_at: Mapping[str, datetime] = field(default_factory=dict)
     unacked_at: Mapping[str, datetime] = field(default_factory=dict)
     status_from: Mapping[str, str] = field(default_factory=dict)
@@ -103,7 +106,8 @@ def repairs(remotes: Sequence[Remote], books: Books, now: datetime) -> list[Repa
     found: list[Repair] = []
     for same in _by_key(remotes):
         kept, *younger = sorted(same, key=_age)
-        found += [_twice(each, kept, books) for each in younger] or _judge(kept, books, now)
+        twice = [_twice(each, kept, books) for each in younger]
+        found += [repair for repair in twice if repair.key not in books.owing] if twice else _judge(kept, books, now)
     return found
 
 
@@ -193,12 +197,15 @@ def _unknown(remote: Remote, books: Books, now: datetime) -> list[Repair]:
 
 def _over(remote: Remote, link: Link, alert: Alert, books: Books) -> list[Repair]:
     """Close what its alert left open, unless somebody wants it open or the mirrors say that it may be."""
-    if not books.receiver.ends or alert.source == books.receiver.name:
+    by_person = alert.resolved_by is ResolvedBy.PERSON
+    if not books.receiver.ends or (alert.source == books.receiver.name and not by_person):
         return []
     if link.closed:
         return [_repair(books, Fix.REOPENED, remote, alert, episode=link.episode)]
-    if alert.resolved_by is not ResolvedBy.PERSON and not _carries(Verb.CLOSE, alert, books):
+    if not by_person and not _carries(Verb.CLOSE, alert, books):
         return [_repair(books, Fix.ALLOWED, remote, alert, episode=link.episode)]
+    if (alert.key, link.episode, Verb.CLOSE) in books.dead:
+        return [_repair(books, Fix.GIVEN_UP, remote, alert, episode=link.episode)]
     return [_repair(books, Fix.CLOSE, remote, alert, episode=link.episode, verb=Verb.CLOSE)]
 
 
@@ -258,6 +265,8 @@ def _again(remote: Remote, alert: Alert, books: Books) -> Repair:
     verb = Verb.ACK if alert.status is Status.ACKNOWLEDGED else Verb.UNACK
     if verb not in books.receiver.verbs or not _carries(verb, alert, books):
         return _repair(books, Fix.ALLOWED, remote, alert)
+    if (alert.key, alert.episode, verb) in books.dead:
+        return _repair(books, Fix.GIVEN_UP, remote, alert)
     fix = Fix.ACK_AGAIN if verb is Verb.ACK else Fix.UNACK_AGAIN
     return _repair(books, fix, remote, alert, verb=verb)
 

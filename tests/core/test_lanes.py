@@ -82,7 +82,26 @@ class LaneMachine(RuleBasedStateMachine):
             return
         if new.verb is Verb.UPDATE:
             self._forget([o for o in same if o.verb is Verb.UPDATE and not self._leased(o)], "a newer update")
+        held = [o for o in same if o.verb is Verb.UPDATE and self._is_held(o)] if new.verb is not Verb.UPDATE else []
+        self._forget(held, "lets others pass")
         self.owed.append(new)
+        if new.verb is not Verb.CLOSE:
+            self.owed += [replace(each, revision=new.revision, seq=lanes.LAST) for each in held]
+
+    def _is_held(self, update: Delivery) -> bool:
+        due_at = self._before(update).due_at
+        return due_at is not None and due_at > self.now and not self._leased(update)
+
+    def _let_pass(self, update: Delivery) -> None:
+        """An update that has to be tried again falls away before an end or a newer one, and lets all else pass."""
+        (first,) = [other for other in self.owed if other.id == update.id]
+        later = [other for other in self.owed if other.episode == update.episode and other is not first]
+        if any(other.verb in (Verb.CLOSE, Verb.UPDATE) for other in later):
+            self._forget([first], "which say it all")
+        elif later:
+            self._forget([first], "goes behind")
+            moved = replace(first, revision=later[-1].revision, seq=lanes.LAST)
+            self.owed = lanes.in_order([*self.owed, moved])
 
     def _forget(self, those: list[Delivery], why: str) -> None:
         self.gone |= {each.id: why for each in those}
@@ -145,6 +164,8 @@ class LaneMachine(RuleBasedStateMachine):
         held = self.held()[0]
         self.store.take(lanes.settle(self.store.lane, self.store.waiting, held, outcome, self.now))
         if isinstance(outcome, Again):
+            if held.verb is Verb.UPDATE:
+                self._let_pass(held)
             return
         (first,) = [other for other in self.owed if other.id == held.id]
         assert all(other.id != held.id for other in self.owed if other is not first)
