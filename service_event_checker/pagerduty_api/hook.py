@@ -70,14 +70,14 @@ def read(payload: Any) -> tuple[str, Told | None]:
     return kind[:TYPE_MAX], None
 
 
-def _change(event: Mapping[str, Any], kind: str) -> Told | None:
+def _change(event: Mapping[str, Any], kind: str) -> Told:
     incident = _object(event.get("data"), "event.data")
-    if kind == _REOPENED and incident.get("status") != ACKNOWLEDGED:
-        return None  # nobody has it any more, and nothing said before that it was taken
+    taken = incident.get("status") == ACKNOWLEDGED
+    reopened_as = EventStatus.ACKNOWLEDGED if taken else EventStatus.UNACKNOWLEDGED
     key = incident.get("incident_key")
     return Told(
         incident=_id(incident, "event.data"),
-        status=_STATUSES.get(kind, EventStatus.ACKNOWLEDGED),
+        status=_STATUSES.get(kind, reopened_as),
         agent=reference(event.get("agent")),
         at=moment(event.get("occurred_at")),
         key=key if isinstance(key, str) else "",

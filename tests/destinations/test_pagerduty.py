@@ -727,7 +727,10 @@ def test_the_start_asks_nobody(pager):
     assert pager.requests == []
 
 
-@pytest.mark.parametrize(("status", "events"), [("acknowledged", [EventStatus.ACKNOWLEDGED]), ("triggered", [])])
+@pytest.mark.parametrize(
+    ("status", "events"),
+    [("acknowledged", [EventStatus.ACKNOWLEDGED]), ("triggered", [EventStatus.UNACKNOWLEDGED])],
+)
 def test_what_is_opened_again_is_taken_only_if_it_is_acknowledged(pager, status, events):
     told = {"event": told_event("incident.reopened", {"id": "Q1", "type": "incident", "status": status})}
 
