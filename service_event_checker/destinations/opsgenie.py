@@ -200,7 +200,7 @@ class Adapter:
     def look(self, external_id: str) -> Remote | None:
         self._must_read()
         try:
-            return as_remote(self._alerts.get(external_id), self._here)
+            return as_remote(self._alerts.get(external_id), self._here, self._alerts.notes(external_id))
         except DeliveryError as error:
             if error.reason is not Reason.NOT_FOUND:
                 raise
