@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -21,6 +21,9 @@ from service_event_checker.sources import alertmanager
 
 SOURCE = "alertmanager"
 TRUNCATED = "alertmanager:truncated"  # setting: {intake: [receivers]} whose messages did not hold all alerts
+SENDERS = "alertmanager:senders"  # setting: {externalURL: day}
+SENDERS_KNOWN_FOR = timedelta(days=7)
+EARLY = 0.8  # of an interval: a pass does not come to the second
 SHARE_FROM = 4  # alerts; a share of fewer says nothing
 
 log = structlog.get_logger()
@@ -28,11 +31,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What one look at an Alertmanager has to do: alerts to count as missing, to close, to leave for the next pass."""
+    """What one look at an Alertmanager has to do: alerts to count as missing, to close, to leave for the next pass.
+
+    `senders`: which Alertmanagers have sent to us lately, by externalURL, with the day on which that was last seen.
+    """
 
     missing: tuple[Alert, ...] = ()
     over: tuple[Alert, ...] = ()
     held: tuple[Alert, ...] = ()
+    senders: Mapping[str, str] = field(default_factory=dict)
     take_in: tuple[Event, ...] = ()
     why_not: str = ""
 
@@ -47,32 +54,40 @@ class Pass:
         return said
 
 
-def look(manager: Alertmanager, store: Store, *, alone: bool, now: datetime) -> Pass:
-    """Ask an Alertmanager and decide; changes nothing. `alone`: no other one is configured.
+def look(managers: Sequence[Alertmanager], store: Store, *, alone: bool, now: datetime) -> Pass:
+    """Ask an Alertmanager, or all members of a pair that share an externalURL, and decide; changes nothing.
 
-    Raises SourceError and StoreError.
+    `alone`: no other one is configured. Raises SourceError when one of them does not answer, and StoreError.
     """
-    started_at = manager.started_at()
-    listed = manager.alerts()
+    manager = managers[0]
+    started_at = max(each.started_at() for each in managers)
+    listed = list({str(alert["fingerprint"]): alert for each in managers for alert in each.alerts()}.values())
     open_alerts = [alert for alert in store.open_alerts(SOURCE) if not alert.test]
     fingerprints = {str(each["fingerprint"]) for each in listed}
     take_in = _take_in(manager, store, listed, {alert.fingerprint: alert for alert in open_alerts})
+    senders = _senders(store, open_alerts, now)
     if now - started_at < manager.config.grace:
-        return Pass(take_in=take_in, why_not="was started a moment ago and may not list all yet: nothing is closed")
-    vouched = [alert for alert in open_alerts if _vouches(manager, alert, open_alerts, alone=alone)]
+        why_not = "was started a moment ago and may not list all yet: nothing is closed"
+        return Pass(take_in=take_in, senders=senders, why_not=why_not)
+    lone = alone and len(senders) == 1 and manager.origin not in senders
+    vouched = [alert for alert in open_alerts if alert.origin and (lone or same(alert.origin) == manager.origin)]
     gone = [alert for alert in vouched if alert.fingerprint not in fingerprints]
     over = [alert for alert in gone if alert.missing_polls + 1 >= manager.config.resolve_after]
-    allowed = len(over) if len(vouched) < SHARE_FROM else max(1, int(len(vouched) * manager.config.max_share))
+    ripe = [alert for alert in over if _is_ripe(alert, manager, now)]
+    allowed = len(ripe) if len(vouched) < SHARE_FROM else max(1, int(len(vouched) * manager.config.max_share))
     return Pass(
         missing=tuple(alert for alert in gone if alert not in over),
-        over=tuple(over[:allowed]),
-        held=tuple(over[allowed:]),
+        over=tuple(ripe[:allowed]),
+        held=tuple(ripe[allowed:]),
         take_in=take_in,
+        senders=senders,
     )
 
 
 def apply(found: Pass, manager: Alertmanager, pipeline: Pipeline, now: datetime) -> None:
     """Commit what a look has decided. Raises StoreError; repeatable."""
+    if found.senders:
+        pipeline.store.set_setting(SENDERS, json.dumps(found.senders))
     pipeline.ingest(found.take_in, now)
     listed = Snapshot(source=SOURCE, complete=True)
     pipeline.absent([*found.missing, *found.over], listed, manager.config.resolve_after, now)
@@ -95,12 +110,18 @@ def _truncated(store: Store) -> dict[str, Sequence[str]]:
     return dict(json.loads(store.setting(TRUNCATED) or "{}"))
 
 
-def _vouches(manager: Alertmanager, alert: Alert, others: Sequence[Alert], *, alone: bool) -> bool:
-    """Whether this Alertmanager's silence about an alert means something: it sent it, or its API once listed it."""
-    if not alert.origin:
-        return False
-    senders = {same(other.origin) for other in others if other.origin}
-    return same(alert.origin) == manager.origin or (alone and len(senders) == 1)
+def _senders(store: Store, open_alerts: Sequence[Alert], now: datetime) -> dict[str, str]:
+    """Return who sent to us lately: an alert of a sender that cannot be asked is not another's to end."""
+    known: dict[str, str] = json.loads(store.setting(SENDERS) or "{}")
+    since = (now - SENDERS_KNOWN_FOR).date().isoformat()
+    recent = {sender: day for sender, day in known.items() if day >= since}
+    return recent | {same(alert.origin): now.date().isoformat() for alert in open_alerts if alert.origin}
+
+
+def _is_ripe(alert: Alert, manager: Alertmanager, now: datetime) -> bool:
+    """Whether the looks at which it was missing are as far apart as they should be."""
+    wanted = manager.config.every * (manager.config.resolve_after - 1)
+    return alert.missing_since is not None and now - alert.missing_since >= wanted * EARLY
 
 
 def _take_in(
@@ -114,6 +135,8 @@ def _take_in(
     for each in strangers:
         alert = past.get(alert_key(SOURCE, str(each["fingerprint"])))
         too_early = alert is not None and alert.resolved_by is ResolvedBy.ABSENCE
+        if alert is not None and alert.resolved_by is ResolvedBy.PERSON:
+            continue
         intakes = alert.intakes if alert and too_early else _intakes(truncated, each)
         found += [event for intake in intakes for event in _events(manager, each, intake)]
     for each in listed:

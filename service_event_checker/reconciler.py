@@ -80,9 +80,9 @@ class Reconciler:
         """Make one pass over all sources and destinations, or those named; return what was found. Raises StoreError."""
         report, wanted = Report(), frozenset(only)
         with self._alone:
-            for name, manager in self.managers.items():
-                if not wanted or name in wanted:
-                    self._ask_manager(name, manager, report, dry_run=dry_run)
+            for members in self._pairs():
+                if not wanted or wanted & {member.name for member in members}:
+                    self._ask_managers(members, report, dry_run=dry_run)
             names = [name for name in self.destinations if not wanted or name in wanted]
             found = {name: self._ask_destination(name, report, dry_run=dry_run) for name in names}
             for name in names if not dry_run else ():  # only now: what one owes another would be in motion there
@@ -129,16 +129,23 @@ class Reconciler:
             if self.store.put_slot(over) is not None:
                 return
 
-    def _ask_manager(self, name: str, manager: Alertmanager, report: Report, *, dry_run: bool) -> None:
-        now = self._clock()
+    def _pairs(self) -> list[list[Alertmanager]]:
+        """Return the Alertmanagers by externalURL: those of one pair list the same alerts."""
+        pairs: dict[str, list[Alertmanager]] = {}
+        for manager in self.managers.values():
+            pairs.setdefault(manager.origin, []).append(manager)
+        return list(pairs.values())
+
+    def _ask_managers(self, members: list[Alertmanager], report: Report, *, dry_run: bool) -> None:
+        now, name = self._clock(), members[0].name
         try:
-            found = reconcile_alerts.look(manager, self.store, alone=len(self.managers) == 1, now=now)
+            found = reconcile_alerts.look(members, self.store, alone=len(members) == len(self.managers), now=now)
         except SourceError as error:
             report.failed.append(f"{error}; nothing is closed for that")
             return
         report.lines += found.lines(name)
         if not dry_run:
-            reconcile_alerts.apply(found, manager, self.pipeline, now)
+            reconcile_alerts.apply(found, members[0], self.pipeline, now)
             REPAIRS.labels(name, "closed").inc(len(found.over))
             REPAIRS.labels(name, "taken_in").inc(len(found.take_in))
 

@@ -216,6 +216,7 @@ class Alert:
     mirrored: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
     affects_us: Affects = Affects.YES
     missing_polls: int = 0
+    missing_since: datetime | None = None
     repeats: int = 0
     repeated_at: datetime | None = None
     test: bool = False

@@ -142,6 +142,7 @@ def _observe(alert: Alert, event: Event, now: datetime) -> Change:
     seen = replace(
         alert,
         missing_polls=0,
+        missing_since=None,
         intakes=alert.intakes if event.intake in alert.intakes else (*alert.intakes, event.intake),
         starts_at=_later(alert.starts_at, event.starts_at),
     )
@@ -255,7 +256,7 @@ def _remembered(ids: tuple[str, ...], place: str, name: str) -> tuple[str, ...]:
 
 
 def _miss(alert: Alert, resolve_after: int, now: datetime) -> Change:
-    missing = replace(alert, missing_polls=alert.missing_polls + 1)
+    missing = replace(alert, missing_polls=alert.missing_polls + 1, missing_since=alert.missing_since or now)
     if missing.missing_polls < resolve_after:
         return Change(missing)
     over = replace(
