@@ -16,7 +16,7 @@ from flask import Flask
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Alert, Family, Transition, Why
 from service_event_checker.core.ports import Query
-from service_event_checker.core.reconcile import Repair
+from service_event_checker.core.reconcile import Fix, Repair
 from service_event_checker.reconciler import Report
 from service_event_checker.text import duration, line
 from service_event_checker.wiring import Services
@@ -24,6 +24,8 @@ from service_event_checker.wiring import Services
 TITLE_WIDTH = 60
 SHADOWED_ALERTS = 500  # whose timelines are read: those that changed last, open or over
 _DRY_RUN = "A dry run: nothing was changed. The end of each line is what a pass does about it."
+_NOTHING_CHANGED = "Nothing was changed; what stands behind → is done by: flask --app app mirror --repair"
+_GIVEN_UP = "What was given up, and why: flask --app app dead-letters; --requeue sends it again"
 _SENT_SOON = "The app sends what is owed for it within seconds, if it runs; what it gives up is in `dead-letters`."
 
 
@@ -104,15 +106,29 @@ def _compare(services: Services, *, repair: bool) -> int:
     for each in report.repairs:
         click.echo(_difference(each, alerts.get(each.key)))
     _tell_failed(report)
-    wrong = sum(not each.left for each in report.repairs)
-    unasked = f", {len(report.failed)} failed (above)" if report.failed else ""
-    allowed = len(report.repairs) - wrong
-    said = f"{wrong} {'mended' if repair else 'should not differ'}, {allowed} may differ{unasked}"
-    click.echo(f"{said}; compared: {', '.join(pagers)}")
-    if wrong:
-        hint = "Nothing was changed; what stands behind → is done by: flask --app app mirror --repair"
-        click.echo(_SENT_SOON if repair else hint)
-    return 1 if report.failed or (wrong and not repair) else 0
+    return _sum_up(report, pagers, repair=repair)
+
+
+def _sum_up(report: Report, pagers: Sequence[str], *, repair: bool) -> int:
+    """Print how many differ and what a person may do next; return the exit code."""
+    given_up = sum(each.fix is Fix.GIVEN_UP for each in report.repairs)
+    wrong = sum(_should_not_be(each) for each in report.repairs)
+    counts = [f"{wrong - given_up} mended, {given_up} given up" if repair else f"{wrong} should not differ"]
+    counts += [
+        f"{len(report.repairs) - wrong} may differ",
+        *([f"{len(report.failed)} failed"] if report.failed else []),
+    ]
+    click.echo(f"{', '.join(counts)}; compared: {', '.join(pagers)}")
+    if wrong > given_up:
+        click.echo(_SENT_SOON if repair else _NOTHING_CHANGED)
+    if given_up:
+        click.echo(_GIVEN_UP)
+    return 1 if report.failed or given_up or (wrong and not repair) else 0
+
+
+def _should_not_be(repair: Repair) -> bool:
+    """Whether a person should know of it; what we gave up is left, and is no agreement."""
+    return not repair.left or repair.fix is Fix.GIVEN_UP
 
 
 def _tell_failed(report: Report) -> None:
@@ -128,7 +144,7 @@ def _difference(repair: Repair, alert: Alert | None) -> str:
     other = f" (stays: {repair.kept.external_id})" if repair.kept else ""
     since = f", since {repair.since:%Y-%m-%d %H:%M} UTC ({_age(repair.since)})" if repair.since else ""
     said = [
-        f"{' ' if repair.left else '!'} {name}{title}",
+        f"{'!' if _should_not_be(repair) else ' '} {name}{title}",
         f"    {repair.receiver} {repair.remote.external_id}: {what} → {remedy}{other}{since}",
     ]
     return "\n".join([*said, f"    {repair.remote.url}"] if repair.remote.url else said)

@@ -10,7 +10,7 @@ import re
 import textwrap
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from click.testing import Result
 from flask import Flask
 
 from service_event_checker.core.model import Severity
+from service_event_checker.core.ports import Dead
 from service_event_checker.web import create_app
 from tests.doubles import azure_devops, opsgenie, pagerduty
 from tests.doubles.azure_devops import AzureDevOps
@@ -153,7 +154,7 @@ def test_a_repair_mends_it_and_the_next_check_is_content(house: House) -> None:
     after = house.run("mirror", "--check")
 
     assert mended.output.splitlines()[-2:] == [
-        "1 mended, 0 may differ; compared: pagerduty, opsgenie",
+        "1 mended, 0 given up, 0 may differ; compared: pagerduty, opsgenie",
         ON_ITS_WAY,
     ]
     assert (mended.exit_code, after.exit_code, after.output) == (0, 0, AGREE)
@@ -190,6 +191,30 @@ def test_what_may_differ_by_the_mirrors_is_listed_and_no_alarm(house: House) -> 
     assert (answer.exit_code, incident.status) == (0, "triggered")
 
 
+def test_what_was_given_up_is_an_alarm_until_a_person_sends_it_again(house: House) -> None:
+    alert, incident = house.born()
+    house.ops.person_acknowledges(alert.id, "dana@example.com")
+    _, body = house.ops.webhooks.popleft()
+    house.app.test_client().post("/ops-webhook", data=body, content_type="application/json")
+    store, now = house.services.store, datetime.now(UTC)
+    (claimed,) = store.claim("pagerduty", limit=1, owner="me", now=now, until=now + timedelta(minutes=1))
+    store.settle(claimed.delivery, Dead(reason="refused"), now)
+
+    answers = [house.run("mirror", words) for words in ("--check", "--repair")]
+    requeued = house.run("dead-letters", "--requeue", claimed.delivery.id)
+    house.send_all()
+    after = house.run("mirror", "--check")
+
+    assert [answer.exit_code for answer in (*answers, requeued, after)] == [1, 1, 0, 0]
+    assert [answer.output.splitlines()[-2] for answer in answers] == [
+        "1 should not differ, 0 may differ; compared: pagerduty, opsgenie",
+        "0 mended, 1 given up, 0 may differ; compared: pagerduty, opsgenie",
+    ]
+    assert answers[0].output.startswith("! OPSGENIE-")
+    assert answers[0].output.splitlines()[-1].startswith("What was given up, and why: flask --app app dead-letters")
+    assert incident.status == "acknowledged"
+
+
 def test_a_pager_that_does_not_answer_is_named_and_fails_the_check(house: House) -> None:
     _, incident = house.born()
     house.pager.person_acknowledges(incident.id, ALICE)
@@ -198,7 +223,7 @@ def test_a_pager_that_does_not_answer_is_named_and_fails_the_check(house: House)
     answer = house.run("mirror", "--check")
 
     assert "failed: opsgenie: could not be asked: unauthorized" in answer.output
-    assert "1 should not differ, 0 may differ, 1 failed (above)" in answer.output
+    assert "1 should not differ, 0 may differ, 1 failed; compared: " in answer.output
     assert answer.exit_code == 1
 
 
