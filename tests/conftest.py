@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests import order, said
+from tests import said
 from tests.real.alertmanager import Alertmanager
 from tests.real.azurite import Azurite
 from tests.real.parts import ALERTMANAGER, AZURITE, PROMETHEUS, REDMINE, Part, all_are_required
@@ -22,10 +22,18 @@ from tests.real.redmine_folder import private_folder
 from tests.real.server import Server
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups next
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
-        order.arrange(items)
+        from tests.order import rank
+
+        items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's: there are workers
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.order import Units
+
+    return Units(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

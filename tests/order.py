@@ -1,8 +1,16 @@
-"""Which test runs when, and beside which, where several workers share them: the longest first, so that none is last."""
+"""Which test runs when, and on which worker, where several share them: the longest first, so that none is last.
+
+For that the units of pytest-xdist's scopes are cut anew, by names: its marks for groups are lost with pytest 9.2
+(https://github.com/pytest-dev/pytest-xdist/issues/1386).
+"""
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 #: files whose tests take long, the longest first, but what waits beside what computes
 LONG = (
@@ -18,25 +26,25 @@ LONG = (
     "tests/real",
     "tests/stores",
 )
-#: fixtures of servers that start slowly and serve many tests: one worker runs all of these
-SERVERS = ("redmine", "shipped")
+#: what starts slowly and serves many tests; these run on one worker, which is the only one to start it
+TOGETHER = {
+    "redmine": re.compile(r"tests/chaos/test_alert_chain\.py|tests/(real|destinations)/test_redmine\.py|\[redmine\b"),
+    "pager bridge": re.compile(r"tests/chaos/test_pager_bridge\.py"),
+    "webhooks": re.compile(r"tests/real/test_webhooks\.py"),
+}
 
 
-def arrange(items: list[pytest.Item]) -> None:
-    """Put the tests of a worker into the order in which they are given out, and name those that stay together."""
-    for item in items:
-        if server := _server_of(item):
-            item.add_marker(pytest.mark.xdist_group(server))
-    items.sort(key=lambda item: _rank(item.nodeid))
+class Units(LoadScopeScheduling):
+    """Gives each worker that is free the next unit, in the order of the tests."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((name for name, tests in TOGETHER.items() if tests.search(nodeid)), nodeid)
 
 
-def _rank(nodeid: str) -> int:
-    return next((place for place, start in enumerate(LONG) if nodeid.startswith(start)), len(LONG))
-
-
-def _server_of(item: pytest.Item) -> str:
-    """Return the server that the test runs against; "" without one. A case of a contract asks for it only when run."""
-    callspec = getattr(item, "callspec", None)
-    case = callspec.params.get("case") if callspec else None
-    wanted = {*getattr(item, "fixturenames", ()), getattr(case, "real", "")}
-    return next((server for server in SERVERS if server in wanted), "")
+def rank(item: pytest.Item) -> int:
+    """Return the place of a test among all: those of one rank stay as they are."""
+    return next((place for place, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))

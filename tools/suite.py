@@ -14,8 +14,8 @@ from tests.real import install, parts
 #: what decides is pure and small: nothing in it may be untested
 CORE = "service_event_checker/core/*"
 COVERAGE = ("--cov", "--cov-report=term:skip-covered")
-#: More than the two cores of CI, for many tests wait. Each worker takes the next test; tests/order.py says which.
-WORKERS = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
+#: more than the two cores of CI, for many tests wait; tests/order.py says which test is whose
+WORKERS = ("-n", "3")
 
 
 def main(arguments: list[str]) -> int:
