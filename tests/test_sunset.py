@@ -26,10 +26,10 @@ class Anything(DestinationConfig):
 
 def configured(kind: str, why_off: str = "", **fields: Any) -> Config:
     entry: Entry[DestinationConfig] = Entry("one", kind, Anything(kind=kind, **fields), why_off)
-    return Config(checkers=(), destinations=(entry,), rules=(), silences=())
+    return Config(checkers=(), destinations=(entry,), rules=(), silences=(), sources=())
 
 
-EMPTY = Config(checkers=(), destinations=(), rules=(), silences=())
+EMPTY = Config(checkers=(), destinations=(), rules=(), silences=(), sources=())
 
 
 def test_what_ends_soonest_is_told_first() -> None:
@@ -92,4 +92,4 @@ def test_what_is_off_is_not_in_use() -> None:
     off = configured("opsgenie", "OPSGENIE_API_KEY is not set", url="https://api.opsgenie.com")
 
     assert in_use({}, off) == set()
-    assert in_use({}, Config((checker,), (), (), ())) == set()
+    assert in_use({}, Config((checker,), (), (), (), ())) == set()

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from service_event_checker.config import SourceConfig
 from service_event_checker.config_file import load
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, EventStatus, Family, ResolvedBy, Severity, Status, Verb, remote_key
@@ -420,5 +421,5 @@ class Dripping:
 
 
 def entries(file: Path, environ: dict[str, str]) -> Any:
-    nothing = {"checker_config": lambda _: None, "destination_config": lambda _: Config, "kinds": lambda _: []}
-    return load(file, environ, **nothing).destinations
+    nothing = {"checker_config": lambda _: None, "source_config": lambda _: SourceConfig, "kinds": lambda _: []}
+    return load(file, environ, destination_config=lambda _: Config, **nothing).destinations
