@@ -1,8 +1,12 @@
-"""Values out of JSON that another system wrote, where what is of another shape counts as none; pure."""
+"""Values out of JSON that another system wrote; pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
+
+from service_event_checker.core.errors import DeliveryError, Reason
 
 _MOMENT_MAX = 40  # characters
 
@@ -10,6 +14,14 @@ _MOMENT_MAX = 40  # characters
 def text(value: object) -> str:
     """Return it if it is text, else ""."""
     return value if isinstance(value, str) else ""
+
+
+def objects(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return the objects of a list in an answer. Raises DeliveryError(GARBAGE) where there is no such list."""
+    listed = answer.get(name)
+    if not isinstance(listed, list):
+        raise DeliveryError(Reason.GARBAGE, f"the answer lists no {name}")
+    return [each for each in listed if isinstance(each, dict)]
 
 
 def moment(value: object) -> datetime | None:

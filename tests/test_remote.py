@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker import remote
-from service_event_checker.core.model import EventStatus, Link, Verb
-from service_event_checker.foreign import moment, text
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.model import EventStatus, Link, Verb, remote_key
+from service_event_checker.foreign import moment, objects, text
 from tests.factories import NOW, alert, delivery
 
 
@@ -67,6 +68,33 @@ def test_no_text_is_too_odd_for_a_time(value):
     found = moment(value)
 
     assert found is None or found.tzinfo is not None
+
+
+@pytest.mark.parametrize("link", [None, Link(key="a", episode=1, receiver="jira", remote_key="b")])
+def test_without_an_object_there_is_nothing_to_write_to(link):
+    with pytest.raises(DeliveryError, match="no issue of this episode") as error:
+        remote.known(link, "issue")
+
+    assert (error.value.reason, error.value.permanent) == (Reason.NOT_FOUND, True)
+
+
+def test_an_episode_that_has_a_link_keeps_its_key():
+    owed = delivery(alert(), Verb.OPEN, receiver="jira")
+
+    assert remote.key_of(owed, None) == remote_key(owed.key, owed.episode)
+    assert remote.key_of(owed, Link(key=owed.key, episode=2, receiver="jira", remote_key="ab")) == "ab"
+
+
+def test_of_a_list_the_objects_count():
+    assert objects({"values": [{"id": 1}, None, "x", [], {}]}, "values") == [{"id": 1}, {}]
+
+
+@pytest.mark.parametrize("answer", [{}, {"values": None}, {"values": {}}, {"values": "x"}])
+def test_an_answer_without_its_list_is_garbage_and_not_an_empty_one(answer):
+    with pytest.raises(DeliveryError, match="lists no values") as error:
+        objects(answer, "values")
+
+    assert (error.value.reason, error.value.permanent) == (Reason.GARBAGE, False)
 
 
 @pytest.mark.parametrize(("value", "wanted"), [("a", "a"), ("", ""), (None, ""), (7, ""), (["a"], ""), ({}, "")])

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from service_event_checker import logs
 from service_event_checker.azure_devops_api.pat import Pat, plain
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.foreign import objects
 from service_event_checker.http import Http, HttpError, json_body
 from service_event_checker.http_refusal import body_of, delivery_error, words
 from service_event_checker.pace import Pace
@@ -95,7 +96,7 @@ class WorkItems:
         skip = max(0, item.rev - BATCH)  # there are as many updates as revisions, or more
         for _ in range(UPDATE_PAGES):
             params = {"$top": str(BATCH), "$skip": str(skip)}
-            updates = _listed(self._call("GET", f"workItems/{quote(item.id, safe='')}/updates", params=params))
+            updates = objects(self._call("GET", f"workItems/{quote(item.id, safe='')}/updates", params=params), "value")
             if any(marker in _comment(update) for update in updates):
                 return True
             if len(updates) < BATCH:
@@ -117,14 +118,16 @@ class WorkItems:
         items: list[WorkItem] = []
         for start in range(0, len(ids), BATCH):
             body = {"ids": [int(id) for id in ids[start : start + BATCH]], "fields": fields, "errorPolicy": "omit"}
-            items += [_work_item(each) for each in _listed(self._call("POST", "workitemsbatch", json=body))]
+            items += [_work_item(each) for each in objects(self._call("POST", "workitemsbatch", json=body), "value")]
         return items
 
     def states(self, kind: str) -> tuple[tuple[str, str], ...]:
         """Return (state, category) of a work item type in the order of its workflow; asked for once."""
         if kind not in self._states:
             answer = self._call("GET", f"workitemtypes/{quote(kind, safe='')}/states")
-            self._states[kind] = tuple((str(s.get("name", "")), str(s.get("category", ""))) for s in _listed(answer))
+            self._states[kind] = tuple(
+                (str(s.get("name", "")), str(s.get("category", ""))) for s in objects(answer, "value")
+            )
         return self._states[kind]
 
     def category(self, item: WorkItem) -> str:
@@ -211,13 +214,6 @@ def _work_item(value: Mapping[str, Any]) -> WorkItem:
     if not isinstance(id, int) or not isinstance(rev, int) or not isinstance(fields, dict):
         raise DeliveryError(Reason.GARBAGE, "the answer is no work item")
     return WorkItem(str(id), rev, fields)
-
-
-def _listed(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    listed = answer.get("value")
-    if not isinstance(listed, list):
-        raise DeliveryError(Reason.GARBAGE, "the answer is no list")
-    return [each for each in listed if isinstance(each, dict)]
 
 
 def _comment(update: Mapping[str, Any]) -> str:

@@ -87,8 +87,7 @@ class Adapter:
     def _deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        if link is None or not link.external_id:
-            raise DeliveryError(Reason.NOT_FOUND, "no work item of this episode is known", permanent=True)
+        link = remote.known(link, "work item")
         told = notice_of(delivery, alert)
         if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
             self._comment(delivery, told, link)
@@ -207,8 +206,7 @@ class Adapter:
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if link and link.external_id:
             return self._reopen(delivery, alert, link)
-        key = link.remote_key if link else remote_key(alert.key, delivery.episode)
-        return self._create(delivery, alert, key, link.previous if link else "")
+        return self._create(delivery, alert, remote.key_of(delivery, link), link.previous if link else "")
 
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Open it again; where Azure DevOps refuses, make a new one that names the old."""

@@ -62,8 +62,7 @@ class Adapter:
         """Create, reopen, comment on or close the episode's issue; see `core.ports.Destination`."""
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        if link is None or not link.external_id:
-            raise DeliveryError(Reason.NOT_FOUND, "no issue of this episode is known", permanent=True)
+        link = remote.known(link, "issue")
         if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
             self._say(delivery, alert, link.external_id, full=delivery.verb is Verb.UPDATE)
         elif self.config.on_resolve == "close":
@@ -139,8 +138,7 @@ class Adapter:
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if link and link.external_id:
             return self._reopen(delivery, alert, link)
-        key = link.remote_key if link else remote_key(alert.key, delivery.episode)
-        return self._create(delivery, alert, key, link.previous if link else "")
+        return self._create(delivery, alert, remote.key_of(delivery, link), link.previous if link else "")
 
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Open it again; where Jira refuses, make a new one that names the old."""

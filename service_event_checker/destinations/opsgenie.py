@@ -147,8 +147,7 @@ class Adapter:
         """Create, note on, acknowledge, unacknowledge or close the episode's alert; see `core.ports.Destination`."""
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        if link is None or not link.external_id:
-            raise DeliveryError(Reason.NOT_FOUND, "no alert of this episode is known", permanent=True)
+        link = remote.known(link, "alert")
         if delivery.verb not in self.verbs:
             raise DeliveryError(Reason.REFUSED, f"{self.config.spoken} cannot {delivery.verb}", permanent=True)
         verb = delivery.verb

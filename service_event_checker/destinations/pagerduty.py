@@ -130,8 +130,7 @@ class Adapter:
         self._we.learn()  # before the first write, so that its echo is known
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        if link is None or not link.external_id:
-            raise DeliveryError(Reason.NOT_FOUND, "no incident of this episode is known", permanent=True)
+        link = remote.known(link, "incident")
         if delivery.verb is Verb.CLOSE and self.config.on_resolve != "comment":
             return self._close(delivery, alert, link)
         if delivery.verb is Verb.UPDATE:
@@ -234,8 +233,7 @@ class Adapter:
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if link and link.external_id:
             return self._reopen(delivery, alert, link)
-        key = link.remote_key if link else remote_key(alert.key, delivery.episode)
-        return self._create(delivery, alert, key, link.previous if link else "")
+        return self._create(delivery, alert, remote.key_of(delivery, link), link.previous if link else "")
 
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Trigger it again; where PagerDuty refuses, make a new one that names the old."""

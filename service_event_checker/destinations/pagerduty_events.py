@@ -61,7 +61,7 @@ class Adapter:
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Send one event; the dedup key is the episode's, whatever `link` says of earlier ones."""
-        key = link.remote_key if link else remote_key(alert.key, delivery.episode)
+        key = remote.key_of(delivery, link)
         if delivery.verb not in _ACTIONS or (delivery.verb is Verb.CLOSE and self.config.on_resolve != "close"):
             return link
         self._send(self._event(delivery, alert, key))

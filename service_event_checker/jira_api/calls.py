@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.foreign import objects
 from service_event_checker.http import Http, HttpError, json_body
 from service_event_checker.http_address import without_credentials
 from service_event_checker.http_refusal import body_of, delivery_error, words
@@ -107,7 +108,7 @@ class Jira:
         path = f"issue/{quote(id, safe='')}/comment"
         for number in range(COMMENT_PAGES):
             params = {"orderBy": "-created", "maxResults": str(PAGE), "startAt": str(number * PAGE)}
-            comments = _objects(self._ask("GET", path, params=params), "comments")
+            comments = objects(self._ask("GET", path, params=params), "comments")
             if any(marker in jsonlib.dumps(each.get("body")) for each in comments):
                 return True
             if len(comments) < PAGE:
@@ -121,7 +122,7 @@ class Jira:
         """Return what the workflow, and our rights, allow from the status that the issue is in."""
         path = f"issue/{quote(id, safe='')}/transitions"
         answer = self._ask("GET", path, params={"expand": "transitions.fields"})
-        return [_step(each) for each in _objects(answer, "transitions")]
+        return [_step(each) for each in objects(answer, "transitions")]
 
     def take(self, id: str, step: Step, fields: Mapping[str, Any]) -> None:
         """Bring the issue into another status; `fields` are those of the transition's screen."""
@@ -132,7 +133,7 @@ class Jira:
         """Return the ids of the issue types, without sub-tasks, that we may make in a project, by name."""
         path = f"issue/createmeta/{quote(project, safe='')}/issuetypes"
         answer = self._ask("GET", path, params={"maxResults": "200"})
-        found = _objects(answer, "issueTypes" if "issueTypes" in answer else "values")
+        found = objects(answer, "issueTypes" if "issueTypes" in answer else "values")
         whole = (each for each in found if "name" in each and not each.get("subtask"))
         return {str(each["name"]): str(each.get("id", "")) for each in whole}
 
@@ -141,7 +142,7 @@ class Jira:
         path = f"issue/createmeta/{quote(project, safe='')}/issuetypes/{quote(type_id, safe='')}"
         answer = self._ask("GET", path, params={"maxResults": "200"})
         return {
-            str(each.get("fieldId")): each for each in _objects(answer, "fields" if "fields" in answer else "values")
+            str(each.get("fieldId")): each for each in objects(answer, "fields" if "fields" in answer else "values")
         }
 
     def sign_in(self) -> None:
@@ -155,7 +156,7 @@ class Jira:
         body |= {"reconcileIssues": ids} if ids else {}
         for _ in range(SEARCH_PAGES):
             answer = self._ask("POST", "search/jql", json=body)
-            yield [_issue(each) for each in _objects(answer, "issues")]
+            yield [_issue(each) for each in objects(answer, "issues")]
             token = answer.get("nextPageToken")
             if not token:
                 return
@@ -167,7 +168,7 @@ class Jira:
         for _ in range(SEARCH_PAGES):
             body = {"jql": jql, "maxResults": PAGE, "fields": list(FIELDS), "startAt": start}
             answer = self._ask("POST", "search", json=body)
-            found, total = _objects(answer, "issues"), answer.get("total")
+            found, total = objects(answer, "issues"), answer.get("total")
             if not isinstance(total, int):
                 raise DeliveryError(Reason.GARBAGE, "the answer to a search has no total")
             yield [_issue(each) for each in found]
@@ -262,13 +263,6 @@ def _step(value: Mapping[str, Any]) -> Step:
     to = as_mapping(value.get("to"))
     screen = {name: as_mapping(field) for name, field in as_mapping(value.get("fields")).items()}
     return Step(str(value.get("id", "")), str(value.get("name", "")), str(to.get("name", "")), category(to), screen)
-
-
-def _objects(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    listed = answer.get(name)
-    if not isinstance(listed, list):
-        raise DeliveryError(Reason.GARBAGE, f"the answer has no list of {name}")
-    return [each for each in listed if isinstance(each, dict)]
 
 
 def _listed(value: Any) -> list[Any]:

@@ -17,12 +17,12 @@ from urllib.parse import quote
 
 from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.foreign import objects
 from service_event_checker.http import Http, HttpError, json_body
 from service_event_checker.http_refusal import body_of, delivery_error, pause, words
 from service_event_checker.opsgenie_api.values import (
     OpsAlert,
     OpsNote,
-    listed_under,
     next_page,
     ops_alert,
     ops_note,
@@ -117,7 +117,7 @@ class OpsAlerts:
         params = {self.dialect.size: str(PAGE), **({"order": "desc"} if self.dialect.signed else {})}
         for _ in range(NOTE_PAGES):
             answer = self._call("GET", f"{quote(id, safe='')}/notes", params=params)
-            page = listed_under(answer, self.dialect.listed)
+            page = objects(answer, self.dialect.listed)
             notes += [ops_note(each) for each in page]
             following = next_page(answer)
             if not page or not following:
@@ -149,7 +149,7 @@ class OpsAlerts:
     def _page(self, query: str, offset: int) -> list[OpsAlert]:
         size = {self.dialect.size: str(PAGE), "offset": str(offset)}
         answer = self._call("GET", "", params={"query": query, "sort": "createdAt", "order": "asc", **size})
-        return [ops_alert(each) for each in listed_under(answer, self.dialect.listed)]
+        return [ops_alert(each) for each in objects(answer, self.dialect.listed)]
 
     def _alert(self, answer: Mapping[str, Any]) -> OpsAlert:
         return ops_alert(self._inner(answer))

@@ -75,14 +75,6 @@ def ops_note(value: Mapping[str, Any]) -> OpsNote:
     return OpsNote(str(value.get("note") or ""), str(value.get("owner") or ""), value.get("createdAt"))
 
 
-def listed_under(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Return the objects of a page."""
-    listed = answer.get(name)
-    if not isinstance(listed, list):
-        raise DeliveryError(Reason.GARBAGE, "the answer is no list")
-    return [each for each in listed if isinstance(each, dict)]
-
-
 def next_page(answer: Mapping[str, Any]) -> dict[str, str]:
     """Return the parameters that ask for the next page; only these are taken of the address that is offered."""
     address = as_mapping(answer.get("paging") or answer.get("links")).get("next")

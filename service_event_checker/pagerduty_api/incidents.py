@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.foreign import objects
 from service_event_checker.http import Http, HttpError, json_body
 from service_event_checker.http_refusal import body_of, delivery_error, pause, words
 from service_event_checker.pagerduty_api.values import (
@@ -69,7 +70,7 @@ class Incidents:
 
     def notes(self, id: str) -> list[Note]:
         return [
-            read_note(each) for each in _listed(self._call("GET", f"incidents/{quote(id, safe='')}/notes"), "notes")
+            read_note(each) for each in objects(self._call("GET", f"incidents/{quote(id, safe='')}/notes"), "notes")
         ]
 
     def add_note(self, id: str, content: str) -> None:
@@ -81,7 +82,7 @@ class Incidents:
         One whose alerts were merged into it has no key of its own any more, and is found by theirs.
         """
         asked = [("incident_key", key), ("sort_by", "created_at:desc"), ("limit", str(PAGE)), *self._everything]
-        found = map(read_incident, _listed(self._call("GET", "incidents", asked), "incidents"))
+        found = map(read_incident, objects(self._call("GET", "incidents", asked), "incidents"))
         return [each for each in found if each.key in (key, "")]
 
     def all_open(self) -> list[Incident]:
@@ -129,7 +130,7 @@ class Incidents:
             if offset + PAGE > LISTED_MAX:
                 raise DeliveryError(Reason.TOO_LARGE, f"more than {LISTED_MAX} {name}")
             answer = self._call("GET", name, [*asked, ("limit", str(PAGE)), ("offset", str(offset))])
-            page = _listed(answer, name)
+            page = objects(answer, name)
             if found and (not page or page[0].get("id") != found[-1].get("id")):
                 return None
             found += page[1:] if found else page
@@ -168,10 +169,3 @@ class Incidents:
         told = as_mapping(body_of(error).get("error"))
         errors = told.get("errors")
         return words([told.get("message"), *(errors if isinstance(errors, list) else [errors])], [self._token])
-
-
-def _listed(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    listed = answer.get(name)
-    if not isinstance(listed, list):
-        raise DeliveryError(Reason.GARBAGE, f"the answer lists no {name}")
-    return [each for each in listed if isinstance(each, dict)]
