@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,6 +32,7 @@ UNKNOWN_MAX = 20
 WORD_MAX = 40  # characters
 UNKNOWN_FOR = timedelta(days=7)
 ENVELOPE_MAX = 2000  # characters of each of these
+AHEAD_MAX = timedelta(minutes=5)  # clocks differ
 _ENVELOPE = ("version", "groupKey", "externalURL", "receiver")  # what an alert needs of its message to be read again
 
 log = structlog.get_logger()
@@ -65,7 +66,7 @@ def take_alerts(services: Services, payload: Any, intake: str, now: datetime) ->
         remember_truncated(services.store, intake, parsed.receiver)
     if parsed.rejected and not parsed.events:
         raise NoneUsable(parsed.rejected)
-    found = services.pipeline.ingest(_without_echoes(parsed.events), now)
+    found = services.pipeline.ingest(_without_echoes(_until(now, parsed.events)), now)
     if parsed.truncated:
         log.warning("alerts_truncated", intake=intake, receiver=parsed.receiver, left_out=parsed.truncated)
         services.reconcile_soon()
@@ -85,7 +86,7 @@ def take_talk(services: Services, receiver: str, headers: Mapping[str, str], pay
     if not isinstance(destination, Inbound):
         raise InvalidInput("receiver", f"{receiver} is off, or does not talk back")
     events = _read(receiver, destination, headers, payload)
-    services.pipeline.ingest(events, now)
+    services.pipeline.ingest(_until(now, events), now)
     if events:
         log.info("talk_taken", receiver=receiver, events=len(events))
     return len(events)
@@ -147,6 +148,14 @@ def _tell(parsed: Parsed, found: Mapping[str, Alert], unknown: Iterable[str], in
         unchanged=len(quiet),
         rejected=len(parsed.rejected),
     )
+
+
+def _until(now: datetime, events: Iterable[Event]) -> Iterator[Event]:
+    """Take what is still to come for now, and such a start for unknown: it would outrank all that is told later."""
+    latest = now + AHEAD_MAX
+    for event in events:
+        starts_at = None if event.starts_at and event.starts_at > latest else event.starts_at
+        yield replace(event, starts_at=starts_at, at=now if event.at and event.at > latest else event.at)
 
 
 def _without_echoes(events: Iterable[Event]) -> Iterator[Event]:
