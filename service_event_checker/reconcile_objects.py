@@ -134,7 +134,9 @@ def aged_opens(receiver: str, store: Store) -> list[Delivery]:
 
 
 def _given_up(receiver: str, store: Store) -> list[Delivery]:
-    return [letter for letter in store.dead_letters(LETTERS_MAX) if letter.receiver == receiver]
+    """Return what a receiver did not take; what went to and fro was never sent, and is put right once it is calm."""
+    letters = (letter for letter in store.dead_letters(LETTERS_MAX) if letter.receiver == receiver)
+    return [letter for letter in letters if letter.reason != mirrors.PING_PONG]
 
 
 def _concerns(repair: Repair, book: Rulebook, now: datetime) -> bool:
