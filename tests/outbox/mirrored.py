@@ -155,7 +155,7 @@ class Mirrored:
         self.weather = replace(self.weather, lost=0.0)
         report = self.world.survive(lambda: self.reconciler.run())
         self.rest()
-        again = self.reconciler.run(dry_run=True)
+        again = self.world.survive(lambda: self.reconciler.run(dry_run=True))
         assert report.failed == again.failed == []
         return [
             f"{repair.receiver} {repair.remote.external_id} {repair.fix}" for repair in again.repairs if not repair.left

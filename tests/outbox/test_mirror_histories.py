@@ -17,10 +17,27 @@ from hypothesis import strategies as st
 
 from service_event_checker.stores.sql_tables import metadata
 from tests.outbox.mirrored import ACTS, LOST, Mirrored, Step, Weather
+from tests.process import Death
 from tests.strategies import REPEATABLE
 
 pytestmark = pytest.mark.parametrize("store_kind", ["sqlite"], indirect=True)
 HISTORIES = 500  # of each kind
+STRIDE = 5  # one crash point in five; each is a history of its own
+DAY = [
+    Step("ops note", 0, 1, 1),
+    Step("ops ack", 0, 20, 1),
+    Step("pager time-out", 0, 20, 0),
+    Step("ops ack", 0, 1, 1),
+    Step("pager note", 0, 20, 1),
+    Step("create", 0, 1, 0),
+    Step("ops ack", 1, 1, 1),
+    Step("pager unack", 0, 20, 1),
+    Step("pager ack", 0, 1, 0),
+    Step("ops unack", 0, 1, 1),
+    Step("pager resolve", 0, 20, 0),
+    Step("pager reopen taken", 0, 90, 1),
+    Step("ops close", 1, 1, 1),
+]
 
 
 def histories() -> st.SearchStrategy[list[Step]]:
@@ -71,3 +88,16 @@ def test_one_reconciliation_mends_what_lost_webhooks_have_left(empty_store, step
 
     assert mirrored.reconcile() == []
     mirrored.check()
+
+
+def test_a_process_that_dies_anywhere_loses_and_doubles_nothing(empty_store):
+    def day(death: Death) -> None:
+        mirrored = Mirrored(empty_store(), Weather(3, LOST), death)
+        mirrored.live(DAY)
+        assert mirrored.reconcile() == []
+        mirrored.check()
+
+    whole = Death()
+    day(whole)
+    for point in range(1, len(whole.calls) + 1, STRIDE):
+        day(Death(at=point, after=point % 2 == 0))

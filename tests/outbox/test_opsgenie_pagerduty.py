@@ -5,7 +5,6 @@ Both adapters are the real ones, the systems are doubles; their webhooks are del
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -13,77 +12,15 @@ from typing import Any
 
 import pytest
 
-from service_event_checker.core.matchers import parse
-from service_event_checker.core.mirrors import Mirrors
-from service_event_checker.core.model import Family, Status, Verb
-from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.destinations import opsgenie, pagerduty
-from tests.doubles.opsgenie import KEY, OpsAlert, Opsgenie
-from tests.doubles.pagerduty import ALICE, BOB, BOT, SECRET, SERVICE, TOKEN, Incident, PagerDuty
-from tests.factories import receiver
-from tests.process import Death, World
-from tests.sink import Clock
+from service_event_checker.core.model import Status
+from tests.doubles.opsgenie import Opsgenie
+from tests.doubles.pagerduty import ALICE, BOB, BOT, PagerDuty
+from tests.outbox.bridge import Bridge, History
+from tests.process import Death
 
 pytestmark = pytest.mark.parametrize("store_kind", ["sqlite"], indirect=True)
 STRIDE = 5  # one crash point in five; each makes a world of its own
-ROUNDS_MAX = 20  # of webhooks to and fro; more is a loop
-CARRIED = {("opsgenie", "pagerduty"): {Verb.UNACK: (Verb.NOTE,), Verb.CLOSE: (Verb.NOTE,)}}
-
-
-class Bridge:
-    """An alert that was born in Opsgenie, and its incident in PagerDuty."""
-
-    def __init__(
-        self, store: Any, ops: Opsgenie, pager: PagerDuty, user: str = "bot@example.com", death: Death | None = None
-    ) -> None:
-        self.clock, self.ops, self.pager = Clock(), ops, pager
-        ops.clock, pager.now = lambda: self.clock().timestamp(), self.clock
-        made = {"url": pager.url, "token": TOKEN, "service_id": SERVICE, "webhook_secret": SECRET, "timeout": 10}
-        self.sides: dict[str, Any] = {
-            "opsgenie": opsgenie.Adapter("opsgenie", opsgenie.Config(url=ops.url, token=KEY, timeout=10)),
-            "pagerduty": pagerduty.Adapter("pagerduty", pagerduty.Config(**made, email="bot@example.com", user=user)),
-        }
-        rule = Rule("page", parse('source="opsgenie"'), ("pagerduty",))
-        receivers = {name: receiver(name, Family.PAGER, verbs=side.verbs) for name, side in self.sides.items()}
-        self.world = World(store, self.sides, Rulebook((rule,), (), receivers, Mirrors(CARRIED)), self.clock, death)
-        self.hooks = {"opsgenie": ops.webhooks, "pagerduty": pager.webhooks}
-        ops.create("Test alert", username="alice@example.com")
-        self.carry()
-
-    def carry(self) -> None:
-        """Pay what is owed and deliver all webhooks, until both sides are quiet."""
-        for _ in range(ROUNDS_MAX):
-            self.world.settle_down()
-            if not any(self.hooks.values()):
-                return
-            for name in self.hooks:
-                while self.hooks[name]:
-                    self.hear(name, *self.hooks[name].popleft())
-            self.clock.advance(5)
-        raise AssertionError("the two sides never come to rest")
-
-    def hear(self, name: str, headers: dict[str, str], body: bytes) -> None:
-        self.world.see(*self.sides[name].parse(headers, json.loads(body)))
-
-    @property
-    def alert(self) -> OpsAlert:
-        (alert,) = self.ops.alerts.values()
-        return alert
-
-    @property
-    def incident(self) -> Incident:
-        (incident,) = self.pager.incidents.values()
-        return incident
-
-    @property
-    def status(self) -> Status:
-        (alert,) = self.world.store.open_alerts()
-        return alert.status
-
-    @property
-    def told(self) -> list[str]:
-        """What Opsgenie was told that no person wrote there."""
-        return [note.text for note in self.alert.notes if note.owner == "platform-outage-checker"]
+HISTORIES = 40
 
 
 @pytest.fixture
@@ -252,3 +189,16 @@ def test_a_process_that_dies_anywhere_writes_nothing_twice(fresh_store):
     day(whole)
     for point in range(1, len(whole.calls) + 1, STRIDE):
         day(Death(at=point, after=point % 2 == 0))
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["late", "lost"])
+def test_histories_end_in_agreement(fresh_store, lost):
+    for seed in range(HISTORIES // 2):
+        with Opsgenie() as ops, PagerDuty() as pager:
+            history = History(Bridge(fresh_store(), ops, pager), seed, lost=lost)
+            history.live(10)
+
+            assert not lost or history.bridge.reconcile() == []
+            history.check()
+            assert ops.refused == pager.refused == []
+            assert history.bridge.world.store.dead_letters() == []
