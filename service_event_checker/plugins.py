@@ -39,7 +39,9 @@ def make_checker(name: str, config: CheckerConfig) -> Any:
 
 
 def make_destination(name: str, config: DestinationConfig) -> Any:
-    return _load(DESTINATIONS, config.kind).Adapter(name, config)
+    """Return the adapter; a module whose configuration decides what its adapter can has a function `make`."""
+    module = _load(DESTINATIONS, config.kind)
+    return getattr(module, "make", module.Adapter)(name, config)
 
 
 def adapter_class(kind: str) -> Any:

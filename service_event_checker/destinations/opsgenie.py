@@ -10,10 +10,11 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
+import structlog
 from pydantic import Field, SecretStr, field_validator
 
 from service_event_checker import remote
@@ -27,7 +28,6 @@ from service_event_checker.core.model import (
     Link,
     Remote,
     Severity,
-    Status,
     Verb,
     remote_key,
 )
@@ -45,6 +45,7 @@ from service_event_checker.opsgenie_api.remote import as_remote
 from service_event_checker.opsgenie_api.values import OpsAlert, Undone
 from service_event_checker.text import line, notice_of
 
+FOUND_CLOSED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
 NOTES_OF = 20  # alerts whose notes one reconciliation reads, the latest changed first
 _HOMES = {"opsgenie": "https://api.opsgenie.com", "jsm-integration": "https://api.atlassian.com/jsm/ops/integration"}
 _SITES = {"api.opsgenie.com": "https://app.opsgenie.com", "api.eu.opsgenie.com": "https://app.eu.opsgenie.com"}
@@ -54,6 +55,8 @@ _LACKS: Mapping[Verb, Callable[[OpsAlert], bool]] = {
     Verb.UNACK: lambda seen: seen.open and seen.acknowledged,
     Verb.CLOSE: lambda seen: seen.open,
 }
+
+log = structlog.get_logger()
 
 
 class Responder(Model):
@@ -119,8 +122,15 @@ class Config(DestinationConfig):
         return "" if self.email else "JIRA_EMAIL is not set"
 
 
-class Adapter:
-    """Safe for several threads: what they share is one HTTP session."""
+def make(name: str, config: Config) -> Sender:
+    """Return the adapter of a configuration: one that lists alerts where its API can."""
+    return (Adapter if DIALECTS[config.spoken].readable else Sender)(name, config)
+
+
+class Sender:
+    """What each of the three addresses can: write, and hear webhooks. Safe for several threads: what they share is one
+    HTTP session.
+    """
 
     family = Family.PAGER
     verbs = frozenset({Verb.OPEN, Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE})
@@ -162,14 +172,15 @@ class Adapter:
         return replace(link, closed=True) if verb is Verb.CLOSE else link
 
     def find(self, remote_key: str) -> Link | None:
-        """Return the alert of an episode: the open one with its alias, else the oldest with its tag.
+        """Return the alert of an episode: the open one with its alias, else one with its tag, made in the last hour.
 
-        Where alerts cannot be read, None: an alias makes no second open alert.
+        An older one that is closed does not count: after a loss of data its key comes again, and somebody must be
+        paged. Where alerts cannot be read, None: an alias makes no second open alert.
         """
         alias = KEY_TAG + checked(remote_key)
         if not self._dialect.readable:
             return None
-        found = self._alerts.with_alias(alias) or self._oldest(f'tag: "{alias}"', alias)
+        found = self._alerts.with_alias(alias) or self._recent(alias)
         return self._found(found, remote_key)
 
     def find_open(self, alert_key: str) -> Link | None:
@@ -185,30 +196,6 @@ class Adapter:
             return f"{_ACTIONS.get(delivery.verb, 'note')}: {line(notice_of(delivery, alert).change, MESSAGE_MAX)}"
         made = document(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"{self._priority(alert)} alert: {made['message']}"
-
-    def open_objects(self) -> list[Remote]:
-        """Return all open alerts that we may see, those born there with the event that their webhook would bring."""
-        self._must_read()
-        ours = f'({self.config.query}) OR tag: "{TAG}"'
-        query = f"status: open AND ({ours})" if self.config.query else "status: open"
-        found = [alert for alert in self._alerts.search(query) if alert.open]
-        latest = sorted(found, key=lambda alert: str(alert.raw.get("updatedAt", "")), reverse=True)[:NOTES_OF]
-        notes = {alert.id: self._alerts.notes(alert.id) for alert in latest}
-        return [as_remote(alert, self._here, notes.get(alert.id, ())) for alert in found]
-
-    def look(self, external_id: str) -> Remote | None:
-        self._must_read()
-        try:
-            return as_remote(self._alerts.get(external_id), self._here, self._alerts.notes(external_id))
-        except DeliveryError as error:
-            if error.reason is not Reason.NOT_FOUND:
-                raise
-            return None
-
-    def retire(self, duplicate: Remote, kept: Remote) -> None:
-        mark = marker(f"{duplicate.external_id}:{kept.external_id}")
-        where = kept.url or kept.external_id
-        self._tell(Verb.CLOSE, duplicate.external_id, signed(f"Made twice; it goes on at {where}", mark), mark)
 
     def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Return None: Opsgenie signs nothing, so the route's token decides. See `admits` too."""
@@ -233,8 +220,9 @@ class Adapter:
         found = []
         if not self._dialect.readable:
             found.append(
-                "JSM's integration API can neither take back an acknowledgement nor be asked what it holds: nothing is "
-                "reconciled, and a note may appear twice after a time-out. For these use its REST API (api: jsm)"
+                "JSM's integration API can neither take back an acknowledgement nor be asked what it holds: it is left "
+                "out of every reconciliation, a rise in severity is told in a note only, and a note may appear twice "
+                "after a time-out. For these use its REST API (api: jsm)"
             )
         else:
             try:
@@ -255,8 +243,10 @@ class Adapter:
         key = remote_key(alert.key, delivery.episode)
         if link is None or not link.external_id:
             return self._create(delivery, alert, key, link.previous if link else "")
-        if self._dialect.readable and self._is_open(link.external_id):
-            return replace(link, closed=False)
+        if self._dialect.readable:
+            seen = self._seen(link.external_id)
+            if seen is not None and seen.open:
+                return replace(link, closed=False)
         return self._create(delivery, alert, key, link.url or link.external_id)
 
     def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
@@ -274,12 +264,23 @@ class Adapter:
         if not self._dialect.reprioritizes:
             return
         seen, wanted = self._alerts.get(id), self._priority(alert)
-        if seen.open and hook.OUR_ALIAS.fullmatch(seen.alias) and wanted < seen.priority:  # P1 is the highest
+        if not seen.open or not hook.OUR_ALIAS.fullmatch(seen.alias) or wanted >= seen.priority:  # P1 is the highest
+            return
+        try:
             self._alerts.prioritize(id, wanted)
+        except DeliveryError as refusal:
+            if not refusal.permanent:
+                raise
+            log.warning("opsgenie_priority_refused", receiver=self.name, wanted=wanted, why=str(refusal))
 
-    def _is_open(self, id: str) -> bool:
-        seen = self.look(id)
-        return seen is not None and seen.status is not Status.RESOLVED
+    def _seen(self, id: str) -> OpsAlert | None:
+        """Return an alert, None when it is gone."""
+        try:
+            return self._alerts.get(id)
+        except DeliveryError as error:
+            if error.reason is not Reason.NOT_FOUND:
+                raise
+            return None
 
     def _tell(self, verb: Verb, id: str, text: str, mark: str) -> None:
         """Do what `verb` says, with a note, or only note it where the alert is that far already; once per mark."""
@@ -300,6 +301,15 @@ class Adapter:
                 raise
             self._alerts.note(id, text)  # somebody was faster
 
+    def _recent(self, tag: str) -> OpsAlert | None:
+        """Return the oldest alert with a tag that is open, or may be what a try of ours has made."""
+        since = datetime.now(UTC) - FOUND_CLOSED
+        for each in self._alerts.search(f'tag: "{tag}"'):
+            made_at = hook.moment(each.raw.get("createdAt"))
+            if tag in each.tags and (each.open or (made_at is not None and made_at > since)):
+                return each
+        return None
+
     def _oldest(self, query: str, tag: str) -> OpsAlert | None:
         return next((alert for alert in self._alerts.search(query) if tag in alert.tags), None)
 
@@ -318,7 +328,26 @@ class Adapter:
             f"{site}/alert/detail/{id}/details" if self.config.spoken == "opsgenie" else f"{site}/jira/ops/alerts/{id}"
         )
 
-    def _must_read(self) -> None:
-        if not self._dialect.readable:
-            detail = "JSM's integration API lists nothing; its REST API does (api: jsm)"
-            raise DeliveryError(Reason.NOT_CONFIGURED, detail, permanent=True)
+
+class Adapter(Sender):
+    """What can be read besides: Opsgenie, and JSM by its REST API."""
+
+    def open_objects(self) -> list[Remote]:
+        """Return all open alerts that we may see, those born there with the event that their webhook would bring."""
+        ours = f'({self.config.query}) OR tag: "{TAG}"'
+        query = f"status: open AND ({ours})" if self.config.query else "status: open"
+        found = [alert for alert in self._alerts.search(query) if alert.open]
+        latest = sorted(found, key=lambda alert: str(alert.raw.get("updatedAt", "")), reverse=True)[:NOTES_OF]
+        notes = {alert.id: self._alerts.notes(alert.id) for alert in latest}
+        return [as_remote(alert, self._here, notes.get(alert.id, ())) for alert in found]
+
+    def look(self, external_id: str) -> Remote | None:
+        """Return the alert as it is now; None when it was deleted."""
+        seen = self._seen(external_id)
+        return as_remote(seen, self._here, self._alerts.notes(external_id)) if seen else None
+
+    def retire(self, duplicate: Remote, kept: Remote) -> None:
+        """Close an alert that was made twice, with a note naming the other."""
+        mark = marker(f"{duplicate.external_id}:{kept.external_id}")
+        where = kept.url or kept.external_id
+        self._tell(Verb.CLOSE, duplicate.external_id, signed(f"Made twice; it goes on at {where}", mark), mark)

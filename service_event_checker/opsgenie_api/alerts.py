@@ -43,7 +43,7 @@ class Dialect:
 
     `signed`: an action says who does it, with a note; else the account does it and the note goes by itself.
     `readable`: alerts and the outcome of requests can be read. `unacknowledges`: an acknowledgement can be undone.
-    `reprioritizes`: the priority can be set later.
+    `reprioritizes`: the method that sets a priority later, "" where it cannot be set.
     """
 
     path: str
@@ -53,13 +53,15 @@ class Dialect:
     signed: bool = True
     readable: bool = True
     unacknowledges: bool = True
-    reprioritizes: bool = False
+    reprioritizes: str = ""
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "opsgenie": Dialect("v2/alerts", reprioritizes=True),
+    "opsgenie": Dialect("v2/alerts", reprioritizes="PUT"),
     "jsm-integration": Dialect("v2/alerts", readable=False, unacknowledges=False),
-    "jsm": Dialect("v1/alerts", properties="extraProperties", size="size", listed="values", signed=False),
+    "jsm": Dialect(
+        "v1/alerts", properties="extraProperties", size="size", listed="values", signed=False, reprioritizes="PATCH"
+    ),
 }
 
 
@@ -134,7 +136,9 @@ class OpsAlerts:
 
     def prioritize(self, id: str, priority: str) -> None:
         """Set the priority of an alert. Raises Undone when it could not be done."""
-        self._outcome(self._call("PUT", f"{quote(id, safe='')}/priority", json={"priority": priority}))
+        self._outcome(
+            self._call(self.dialect.reprioritizes, f"{quote(id, safe='')}/priority", json={"priority": priority})
+        )
 
     def note(self, id: str, text: str) -> None:
         body = {"note": text, **({"user": self._user, "source": self._user} if self.dialect.signed else {})}

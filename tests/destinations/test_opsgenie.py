@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from service_event_checker import plugins
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, EventStatus, Link, Remote, Severity, Status, Verb, remote_key
-from service_event_checker.destinations.opsgenie import Adapter, Config
+from service_event_checker.core.ports import Inbound, Reconcilable
+from service_event_checker.destinations.opsgenie import Config
 from tests.doubles.base import Fault
 from tests.doubles.opsgenie import KEY, OpsAlert, Opsgenie
 from tests.factories import alert, delivery
@@ -28,10 +30,10 @@ def pager() -> Iterator[Opsgenie]:
         yield running
 
 
-def adapter(pager: Opsgenie, api: str = "opsgenie", **changes: Any) -> Adapter:
+def adapter(pager: Opsgenie, api: str = "opsgenie", **changes: Any) -> Any:
     urls = {"opsgenie": pager.url, "jsm-integration": pager.integration_url, "jsm": pager.rest_url}
     settings = {"url": urls[api], "token": KEY, "timeout": 1, "email": pager.email if api == "jsm" else ""}
-    return Adapter("opsgenie", Config(**{**settings, **changes}))
+    return plugins.make_destination("opsgenie", Config(**{**settings, **changes}))
 
 
 def told(
@@ -39,7 +41,9 @@ def told(
 ) -> Link:
     """Deliver once and return the link."""
     settings = {name: more.pop(name) for name in list(more) if name in Config.model_fields}
-    made = adapter(pager, api, **settings).deliver(delivery(alert, verb, receiver="opsgenie", **more), alert, link)
+    made: Link | None = adapter(pager, api, **settings).deliver(
+        delivery(alert, verb, receiver="opsgenie", **more), alert, link
+    )
     assert made
     return made
 
@@ -278,19 +282,21 @@ def test_an_update_tells_the_state_in_a_note(pager):
     assert "now everywhere" in only(pager).notes[-1].text
 
 
+@pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize(
     ("was", "severity", "priority"),
     [("P3", Severity.CRITICAL, "P1"), ("P1", Severity.WARNING, "P1"), ("P3", Severity.WARNING, "P3")],
 )
-def test_an_update_raises_the_priority_and_never_lowers_it(pager, was, severity, priority):
-    link = told(pager, alert())
+def test_an_update_raises_the_priority_and_never_lowers_it(pager, api, was, severity, priority):
+    link = told(pager, alert(), api=api)
     only(pager).priority = was
 
     for _ in range(2):
-        told(pager, alert(severity=severity), Verb.UPDATE, link)
+        told(pager, alert(severity=severity), Verb.UPDATE, link, api)
 
     assert (only(pager).priority, len(only(pager).notes)) == (priority, 1)
-    assert sum(request.method == "PUT" for request in pager.requests) == (was != priority)
+    assert sum(request.path.endswith("/priority") for request in pager.requests) == (was != priority)
+    assert pager.refused == []
 
 
 def test_the_priority_of_what_was_born_there_or_is_over_is_left_alone(pager):
@@ -531,8 +537,51 @@ def test_the_integration_api_writes_by_alias_and_says_what_it_cannot_do(pager):
     with pytest.raises(DeliveryError, match="cannot unack") as raised:
         told(pager, alert(), Verb.UNACK, link, "jsm-integration")
     assert raised.value.permanent
-    with pytest.raises(DeliveryError, match="lists nothing"):
-        pinned.open_objects()
+
+
+def test_what_cannot_list_its_alerts_is_no_part_of_a_reconciliation(pager):
+    pinned = adapter(pager, "jsm-integration")
+
+    assert not isinstance(pinned, Reconcilable)
+    assert isinstance(pinned, Inbound)
+    assert any("left out of every reconciliation" in warning for warning in pinned.warnings())
+    assert all(isinstance(adapter(pager, api), Reconcilable) for api in APIS)
+
+
+def test_a_priority_that_is_refused_keeps_no_update_back(pager):
+    link = told(pager, alert(severity=Severity.WARNING))
+    told(pager, alert(severity=Severity.CRITICAL), Verb.UPDATE, link)
+    only(pager).priority = "P3"
+    pager.fail_next.append("You may not do that")
+
+    told(pager, alert(severity=Severity.CRITICAL), Verb.UPDATE, link)  # its note is there
+
+    assert not pager.fail_next
+    assert (only(pager).priority, len(only(pager).notes)) == ("P3", 1)
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize(("age", "is_found"), [(timedelta(minutes=50), True), (timedelta(minutes=70), False)])
+def test_an_old_alert_that_is_closed_is_not_taken_for_the_one_to_be_made(pager, api, age, is_found):
+    link = told(pager, alert(), api=api)
+    pager.person_closes(link.external_id)
+    pager.alerts[link.external_id].created_at -= age.total_seconds()
+
+    found = adapter(pager, api).find(remote_key(alert().key, 1))
+
+    assert (found is not None) is is_found
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_an_old_alert_that_is_open_under_another_alias_is_found_by_its_tag(pager, api):
+    link = told(pager, alert(), api=api)
+    made = pager.alerts[link.external_id]
+    made.alias, made.created_at = "renamed", made.created_at - timedelta(days=30).total_seconds()
+
+    found = adapter(pager, api).find(remote_key(alert().key, 1))
+
+    assert found
+    assert found.external_id == link.external_id
 
 
 def test_with_the_integration_api_a_webhook_about_our_alert_finds_it_by_its_alias(pager):
@@ -592,7 +641,7 @@ def test_a_mistake_in_the_config_is_refused():
     ],
 )
 def test_people_are_sent_to_where_their_alerts_are(url, site, address):
-    pinned = Adapter("opsgenie", Config(token="k", url=url, site=site, email="a@b.c"))
+    pinned = plugins.make_destination("opsgenie", Config(token="k", url=url, site=site, email="a@b.c"))
 
     (born,) = pinned.parse({}, {"action": "Create", "alert": {"alertId": "a-1"}})
     (strange,) = pinned.parse({}, {"action": "Create", "alert": {"alertId": "../x?y"}})

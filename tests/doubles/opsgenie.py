@@ -216,7 +216,7 @@ class Opsgenie(Double):
                 return self._post_alert(request, rest)
             case ("POST", [id, action]) if action in _ACTIONS and (reads or action != "unacknowledge"):
                 return self._post_action(request, id, action, signed)
-            case ("PUT", [id, "priority"]) if signed and reads:
+            case (method, [id, "priority"]) if reads and method == ("PATCH" if rest else "PUT"):
                 return self._put_priority(request, id)
         raise Refusal(404, f"no such endpoint: {request.method} {path}")
 
