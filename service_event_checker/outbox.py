@@ -18,7 +18,7 @@ import structlog
 
 from service_event_checker.core import mirrors, rules
 from service_event_checker.core.errors import DeliveryError, LeaseLost, Reason, StoreConflict, StoreError
-from service_event_checker.core.model import Alert, Delivery, Family, Link, Receiver, Status, Verb, remote_key
+from service_event_checker.core.model import Alert, Delivery, Family, Link, Receiver, Status, Verb, Why, remote_key
 from service_event_checker.core.ports import (
     Adoptive,
     Again,
@@ -188,6 +188,8 @@ class Outbox:
             found = _find(destination, remote_key(delivery.key, delivery.episode))
             if found is None and alert.open and delivery.verb is not Verb.CLOSE:
                 return self._create(claimed, link, receiver, destination)  # opened while the receiver was in shadow
+            if found is None and self._was_rehearsed(delivery):
+                return Settled()
             if found is None:
                 raise DeliveryError(Reason.NOT_FOUND, "there is no object to change", permanent=True)
             link = _own_link(delivery, link, found)
@@ -203,6 +205,12 @@ class Outbox:
                 return Settled()  # it was deleted there, as we were told: nobody reads it any more
             raise
         return Settled(link=self._changed(claimed, changed, timely.verb, began))
+
+    def _was_rehearsed(self, delivery: Delivery) -> bool:
+        """Whether the episode was opened while its receiver was in shadow: then there is nothing to end."""
+        steps = self.store.timeline(delivery.key)
+        own = (step for step in steps if step.episode == delivery.episode and step.receiver == delivery.receiver)
+        return any(step.why is Why.DRY_RUN for step in own)
 
     def _changed(self, claimed: Claimed, link: Link | None, verb: Verb, began: datetime) -> Link | None:
         """Return the link to store after a change, None where nothing of it is new.
@@ -385,9 +393,10 @@ def _makes_something(delivery: Delivery, receiver: Receiver) -> bool:
 
 
 def _rehearse(destination: Destination, delivery: Delivery, alert: Alert) -> Rehearsed:
-    if isinstance(destination, Rehearsing):
+    if isinstance(destination, Rehearsing) and delivery.verb is Verb.OPEN:
         return Rehearsed(text=destination.rehearse(delivery, alert))
-    return Rehearsed(text=f"{delivery.verb} {alert.title}")
+    said = f" ({delivery.note})" if delivery.note else ""
+    return Rehearsed(text=f"{delivery.verb} {alert.title}{said}")
 
 
 def _find(destination: Destination, key: str) -> Link | None:

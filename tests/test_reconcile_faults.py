@@ -167,6 +167,18 @@ def test_what_was_opened_in_shadow_is_made_at_its_first_change_afterwards(place)
     assert place.world.store.dead_letters() == []
 
 
+def test_what_was_opened_in_shadow_and_ends_afterwards_has_nothing_to_end(place):
+    real = place.world.book.receivers["there"]
+    place.world.book.receivers["there"] = replace(real, shadow=True)  # type: ignore[index]
+    place.see(event(fingerprint="second"))
+    place.world.book.receivers["there"] = real  # type: ignore[index]
+
+    place.see(event(fingerprint="second", status=RESOLVED, at=place.clock()))
+
+    assert len(place.there.things) == 1
+    assert place.world.store.dead_letters() == []
+
+
 def test_a_comment_on_a_ticket_that_is_being_opened_again_waits_for_it(place):
     reopening = replace(place.world.book.receivers["there"], reopen_within=timedelta(hours=72))
     place.world.book.receivers["there"] = reopening  # type: ignore[index]

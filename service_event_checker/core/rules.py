@@ -137,7 +137,7 @@ def rehearsed(alert: Alert, receiver: str, text: str, book: Rulebook, now: datet
 
 def shadowed(alert: Alert, delivery: Delivery, text: str, now: datetime) -> Write:
     """Return the commit that records what a receiver in shadow would have been sent."""
-    transition = replace(_own(alert, Why.DRY_RUN, now, receiver=delivery.receiver), note=f"{delivery.verb}: {text}")
+    transition = replace(_own(alert, Why.DRY_RUN, now, receiver=delivery.receiver), note=text)
     return Write(alert=replace(alert, updated_at=now), transitions=(transition,))
 
 
@@ -208,7 +208,7 @@ def _tell(
             each = Verb.NOTE  # PagerDuty, for one, can only be told of it
         if each not in _verbs(book, name):
             continue
-        cause = transition if each is verb else replace(transition, note=mirrors.said(transition, verb))
+        cause = transition if each is verb else replace(transition, note=mirrors.said(transition, verb), actor="")
         delivery = _delivery(alert, name, each, cause, book, now)
         if each is not Verb.NOTE and not {_family(book, transition.via), _family(book, name)} & _HEARERS:
             alert, allowed = mirrors.counted(alert, transition.via, name, now)

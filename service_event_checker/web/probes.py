@@ -13,6 +13,7 @@ from service_event_checker.tasks import Engine, last_heartbeat
 from service_event_checker.web.state import beats
 
 PROBE_MAX_AGE = 5.0  # seconds; many probers then cost the store one write
+TROUBLE_MAX_AGE = 1.0  # who is not ready is asked again soon
 
 
 class StoreProbe:
@@ -26,11 +27,12 @@ class StoreProbe:
         self._trouble = ""
 
     def trouble(self) -> str:
-        """Return "" if the store could be written to in the last five seconds, else what is wrong."""
+        """Return "" if the store could be written to in the last five seconds, else what was wrong a second ago."""
         if not self._lock.acquire(timeout=PROBE_MAX_AGE):
             return "the store has not answered for some time"
         try:
-            if self._asked_at is None or self._clock() - self._asked_at >= PROBE_MAX_AGE:
+            longest = TROUBLE_MAX_AGE if self._trouble else PROBE_MAX_AGE
+            if self._asked_at is None or self._clock() - self._asked_at >= longest:
                 self._trouble = self._ask()
                 self._asked_at = self._clock()
             return self._trouble

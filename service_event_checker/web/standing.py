@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 import structlog
 
 from service_event_checker import intake, reconciler
+from service_event_checker.core.ports import Query
 from service_event_checker.web.talkback import is_open_door
 from service_event_checker.wiring import Services
+
+LOOKED_AT = 200  # open alerts, the latest; the page costs the same however many there are
 
 log = structlog.get_logger()
 
 
 def warnings(services: Services, now: datetime) -> tuple[str, ...]:
     """Return the standing warnings. Raises StoreError."""
-    return (*open_doors(services), *_unknown_severities(services, now), *_not_reconciled(services))
+    found = (*open_doors(services), *_unknown_severities(services, now), *_not_reconciled(services))
+    return (*found, *_left_behind(services))
 
 
 def open_doors(services: Services) -> list[str]:
@@ -33,6 +38,17 @@ def tell(services: Services) -> None:
     """Log the warnings that the configuration alone tells."""
     for text in open_doors(services):
         log.warning("open_door", text=text)
+
+
+def _left_behind(services: Services) -> list[str]:
+    """Return the receivers that open alerts were told to and that config.json no longer has: renamed, or removed."""
+    shown = services.store.page(Query(open=True, limit=LOOKED_AT)).alerts
+    gone = Counter(name for alert in shown for name in alert.receivers if name not in services.book.receivers)
+    return [
+        f"{name}: {number} open alerts were told there, and config.json has no such destination any more. "
+        "They are owed their end: put it back under this name until they are over"
+        for name, number in sorted(gone.items())
+    ]
 
 
 def _not_reconciled(services: Services) -> list[str]:

@@ -1,0 +1,35 @@
+"""What the page says should be mended though nothing breaks of it."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from service_event_checker.core.model import Slot
+from service_event_checker.reconciler import SLOT
+from tests.factories import NOW, event
+from tests.web.conftest import CONFIG, MakeApp
+
+
+def page_of(app: Flask) -> str:
+    return app.test_client().get("/").get_data(as_text=True)
+
+
+def test_a_destination_that_was_renamed_while_it_is_owed_ends_is_named(make_app: MakeApp) -> None:
+    services = make_app().extensions["services"]
+    services.pipeline.ingest([event()], NOW)
+    renamed = {**CONFIG, "destinations": {"talk": {"kind": "console"}}, "rules": []}
+
+    page = page_of(make_app(renamed))
+
+    assert "chat: 1 open alerts were told there" in page
+    assert "put it back under this name" in page
+
+
+def test_what_could_not_be_reconciled_is_said(make_app: MakeApp) -> None:
+    app = make_app()
+    store = app.extensions["services"].store
+    assert "To mend" not in page_of(app)
+
+    store.put_slot(Slot(name=SLOT, due_at=NOW, warnings=("redmine: could not be asked: unreachable",)))
+
+    assert "reconciliation: redmine: could not be asked: unreachable" in page_of(app)
