@@ -16,6 +16,7 @@ from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity
 from service_event_checker.severities import severity_of
+from service_event_checker.text import line
 
 SOURCE = "alertmanager"
 NAME = "alertname"
@@ -147,7 +148,7 @@ def _labels(labels: Any, where: str) -> dict[str, str]:
         raise InvalidInput(where, problem, 'Send at least {"alertname": "what it is"}')
     for name, value in labels.items():
         if not isinstance(value, str):
-            raise InvalidInput(f"{where}.{name[:_NAME_MAX]}", "is no text", "Put the value in quotes")
+            raise InvalidInput(f"{where}.{line(name, _NAME_MAX)}", "is no text", "Put the value in quotes")
     found = {name: value for name, value in labels.items() if name and value}
     if not found.get(NAME, "").replace("\0", "").strip():
         raise InvalidInput(f"{where}.{NAME}", "is missing or empty", "It says what the alert is")

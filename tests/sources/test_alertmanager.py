@@ -369,3 +369,7 @@ def test_the_identity_hangs_on_the_labels_as_they_were_sent() -> None:
     labels = LABELS | {"instance": "http://x:canary@y"}
 
     assert only(alert(labels=labels, fingerprint="")).fingerprint == fingerprint(labels)
+
+
+def test_a_refusal_names_a_label_without_what_a_terminal_would_obey() -> None:
+    assert error(alert(labels=LABELS | {"x\x1b]0;\n\x1b[31m": 5})).startswith("alerts[0].labels.x]0; [31m: is no text")
