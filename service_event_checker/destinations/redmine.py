@@ -7,92 +7,31 @@ was written is read back, and an issue that stays open is never said to be close
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any
 
 import structlog
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from service_event_checker.config import DestinationConfig, secret
+from service_event_checker import remote
+from service_event_checker.config import secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Delivery, Event, Family, Link, Remote, Severity, Verb, remote_key
+from service_event_checker.core.model import Alert, Delivery, Event, Family, Link, Remote, Verb, remote_key
+from service_event_checker.marks import marker, signature
 from service_event_checker.redmine_api import advice, keys, markup, shapes
+from service_event_checker.redmine_api.config import Config
 from service_event_checker.redmine_api.issues import Issues
 from service_event_checker.redmine_api.keys import Keyed
 from service_event_checker.redmine_api.shapes import Issue, IssueStatus
-from service_event_checker.redmine_api.watch import Watch, is_told, marker
-from service_event_checker.text import Notice, cut, notice, platform_name
+from service_event_checker.redmine_api.watch import Watch, is_told
+from service_event_checker.text import Notice, cut, notice_of
+from service_event_checker.webhook_proof import header, is_proof
 
 SUBJECT_MAX = 255
 HOOK = "/hooks/redmine"
 UNCLOSED = "This issue could not be closed: Redmine allows our user no closing status here. Please close it."
 
 log = structlog.get_logger()
-
-#: Redmine's id of something, or its name, where a number in the file is as good as a text
-Name = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
-
-
-class Config(DestinationConfig):
-    """`project` is the identifier or the number. `custom_field`: id or name of the text field that holds our keys (41
-    characters, used as a filter); "" puts them into the subject. `text_formatting` is Redmine's own setting of that
-    name.
-
-    `priorities` are ids by severity; `fields` (the API's names) and `custom_fields` (id -> value) are set on creation.
-    `webhook_secret` is that of the webhook in Redmine 7.
-    """
-
-    SETTLE: ClassVar[timedelta] = timedelta(seconds=20)
-    REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
-    UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
-    RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # it has no limit of its own, and few threads
-    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
-        "url": ("REDMINE_URL",),
-        "token": ("REDMINE_API_KEY",),
-        "project": ("REDMINE_PROJECT_ID",),
-        "tracker_id": ("REDMINE_TRACKER_ID",),
-        "open_status_id": ("REDMINE_OPEN_STATUS_ID",),
-        "close_status_id": ("REDMINE_CLOSE_STATUS_ID",),
-        "webhook_secret": ("REDMINE_WEBHOOK_SECRET",),
-    }
-    NEEDS: ClassVar[tuple[str, ...]] = ("url", "token", "project")
-
-    kind: Literal["redmine"] = "redmine"
-    url: str = ""
-    token: SecretStr | None = None
-    project: Name = ""
-    tracker_id: Annotated[int, Field(ge=1)] = 1
-    open_status_id: Annotated[int, Field(ge=1)] = 1
-    close_status_id: Annotated[int, Field(ge=1)] = 8
-    custom_field: Name = "Alert fingerprint"
-    text_formatting: markup.Format = "textile"
-    priorities: Mapping[Severity, int] = Field(
-        default={Severity.CRITICAL: 5, Severity.ERROR: 4, Severity.WARNING: 2, Severity.INFO: 1}
-    )
-    fields: Mapping[str, str | int | float | bool] = Field(default={})
-    custom_fields: Mapping[int, str] = Field(default={})
-    webhook_secret: SecretStr | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _web_address(cls, url: str) -> str:
-        url = url.strip().rstrip("/")
-        if url and not url.startswith(("https://", "http://")):
-            raise ValueError('write the address of Redmine itself, "https://redmine.example.com"')
-        return url
-
-    @field_validator("project")
-    @classmethod
-    def _identifier(cls, project: str) -> str:
-        project = project.strip()
-        if project and not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", project):
-            raise ValueError("write the project's identifier, as its address shows it: /projects/<identifier>")
-        return project
 
 
 class Adapter:
@@ -112,13 +51,12 @@ class Adapter:
         """Create, reopen, comment on or close the episode's issue; see `core.ports.Destination`."""
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        if link is None or not link.external_id:
-            raise DeliveryError(Reason.NOT_FOUND, "no issue of this episode is known", permanent=True)
-        told = self._notice(delivery, alert)
+        link = remote.known(link, "issue")
+        told = notice_of(delivery, alert)
         if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
             self._comment(delivery, told, link)
         elif self.config.on_resolve == "close":
-            mark = marker(delivery.id)
+            mark = _signature(delivery.id)
             self._end(self._issues.get(link.external_id), markup.comment(told, self.config.text_formatting, mark), mark)
             return replace(link, closed=True)
         return link
@@ -146,7 +84,7 @@ class Adapter:
 
     def retire(self, duplicate: Remote, kept: Remote) -> None:
         """Close an issue that was made twice."""
-        mark = marker(f"retire:{duplicate.external_id}:{kept.external_id}")
+        mark = _signature(f"retire:{duplicate.external_id}:{kept.external_id}")
         note = f"This was made twice by mistake: #{kept.external_id} goes on.\n\n{mark}"
         self._end(self._issues.get(duplicate.external_id), note, mark)
 
@@ -172,9 +110,7 @@ class Adapter:
         key = secret(self.config.webhook_secret)
         if not key:
             return None
-        given = next((value for name, value in headers.items() if name.lower() == "x-redmine-signature-256"), "")
-        right = "sha256=" + hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
-        return hmac.compare_digest(given.strip().encode("utf-8", "replace"), right.encode())
+        return is_proof([header(headers, "X-Redmine-Signature-256")], body, key)
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         """Return what a webhook of Redmine 7, or of the plugin redmine_webhook, tells of our issues."""
@@ -186,8 +122,7 @@ class Adapter:
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if link and link.external_id:
             return self._reopen(delivery, alert, link)
-        key = link.remote_key if link else remote_key(alert.key, delivery.episode)
-        return self._create(delivery, alert, key, link.previous if link else "")
+        return self._create(delivery, alert, remote.key_of(delivery, link), link.previous if link else "")
 
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Open it again; where the workflow forbids that, or it was deleted, make a new one that names the old."""
@@ -207,9 +142,9 @@ class Adapter:
         """Bring a closed issue into an open status; False where the workflow allows none."""
         if not issue.status.closed:
             return True
-        told = self._notice(delivery, alert)
+        told = notice_of(delivery, alert)
         told = told if told.change else replace(told, change="Opened again")
-        mark = marker(delivery.id)
+        mark = _signature(delivery.id)
         note = markup.comment(told, self.config.text_formatting, mark, full=True)
         allowed = self._allowed(issue, self.config.open_status_id, closed=False)
         return bool(allowed) and self._moved(issue, allowed[0], note, mark)
@@ -267,7 +202,7 @@ class Adapter:
             log.warning("redmine_key_missing", receiver=self.name, issue=issue.id, why=str(error))
 
     def _document(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> dict[str, Any]:
-        told = self._notice(delivery, alert)
+        told = notice_of(delivery, alert)
         mark = keys.in_description(alert.key)
         priority = self.config.priorities.get(alert.severity)
         return {
@@ -276,7 +211,7 @@ class Adapter:
             "status_id": self.config.open_status_id,
             **({"priority_id": priority} if priority else {}),
             **self.config.fields,
-            "subject": _subject(alert, told),
+            "subject": cut(told.subject, SUBJECT_MAX),
             "description": markup.description(told, self.config.text_formatting, previous=previous, mark=mark),
             "custom_fields": [*self._own_fields(), *self._keyed.value(key, alert.key)],
         }
@@ -285,7 +220,7 @@ class Adapter:
         return [{"id": id, "value": value} for id, value in self.config.custom_fields.items()]
 
     def _comment(self, delivery: Delivery, told: Notice, link: Link) -> None:
-        mark = marker(delivery.id)
+        mark = _signature(delivery.id)
         issue = self._issues.get(link.external_id)
         if not is_told(issue, mark):
             note = markup.comment(told, self.config.text_formatting, mark, full=delivery.verb is Verb.UPDATE)
@@ -326,30 +261,15 @@ class Adapter:
     def _as_link(self, issue: Issue | None) -> Link | None:
         if issue is None:
             return None
-        id, url = str(issue.id), self._issues.address(issue.id)
-        key = keys.remote_key(issue)
-        return Link(key="", episode=0, receiver=self.name, remote_key=key, external_id=id, url=url)
+        return remote.found(self.name, keys.remote_key(issue), str(issue.id), self._issues.address(issue.id))
 
     def _link(self, delivery: Delivery, key: str, issue: Issue, previous: str) -> Link:
-        return Link(
-            key=delivery.key,
-            episode=delivery.episode,
-            receiver=delivery.receiver,
-            remote_key=key,
-            external_id=str(issue.id),
-            url=self._issues.address(issue.id),
-            previous=previous,
-        )
-
-    def _notice(self, delivery: Delivery, alert: Alert) -> Notice:
-        return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+        return remote.made(delivery, key, str(issue.id), self._issues.address(issue.id), previous)
 
 
-def _subject(alert: Alert, told: Notice) -> str:
-    """Return a subject that need not change while the severity and the status do."""
-    platform = platform_name(alert.source)
-    named = told.title.lower().startswith(platform.lower())
-    return cut(told.title if named else f"{platform}: {told.title}", SUBJECT_MAX)
+def _signature(what: str) -> str:
+    """Return the signature of the note of one delivery, or of another cause."""
+    return signature(marker(what))
 
 
 def _marked(subject: str, key: str) -> str:

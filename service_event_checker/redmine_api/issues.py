@@ -5,20 +5,20 @@ What is written into an issue, and when, is the destination's affair. https://ww
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from service_event_checker.core.errors import DeliveryError, InvalidInput, Reason
-from service_event_checker.http import Http, HttpError, json_body, parse_json
+from service_event_checker.foreign import objects
+from service_event_checker.http import Http, HttpError, json_body
+from service_event_checker.http_refusal import body_of, delivery_error, words
 from service_event_checker.redmine_api import shapes
 from service_event_checker.redmine_api.shapes import Issue, IssueStatus
 
 PAGE = 100  # Redmine gives no more, whatever is asked
 PAGES = 50  # of one list; more open tickets of ours than that are not believed
 BODY_MAX = 16 * 1024 * 1024  # bytes of an answer: a page of our longest descriptions
-_PERMANENT = frozenset({Reason.NOT_FOUND, Reason.REFUSED, Reason.TOO_LARGE})
 _NEXT_STEP = (
     "the API key is wrong, its user may not do this in the project, or REST is not enabled in Redmine's settings"
 )
@@ -101,14 +101,14 @@ class Issues:
     def statuses(self) -> Mapping[int, IssueStatus]:
         """Return the statuses by id, in Redmine's order."""
         if not self._statuses:
-            listed = _listed(self._call("GET", "issue_statuses.json"), "issue_statuses")
+            listed = objects(self._call("GET", "issue_statuses.json"), "issue_statuses")
             self._statuses = {each.id: each for each in (_read(shapes.status, value) for value in listed)}
         return self._statuses
 
     def trackers(self) -> Mapping[int, tuple[str, int | None]]:
         """Return name and first status of each tracker by id."""
         if not self._trackers:
-            listed = _listed(self._call("GET", "trackers.json"), "trackers")
+            listed = objects(self._call("GET", "trackers.json"), "trackers")
             self._trackers = {
                 _id_of(value): (_name(value), _read(shapes.status, first).id if first else None)
                 for value in listed
@@ -118,14 +118,14 @@ class Issues:
 
     def priorities(self) -> dict[int, str]:
         """Return the names of the priorities by id."""
-        listed = _listed(self._call("GET", "enumerations/issue_priorities.json"), "issue_priorities")
+        listed = objects(self._call("GET", "enumerations/issue_priorities.json"), "issue_priorities")
         return {_id_of(value): _name(value) for value in listed}
 
     def project_trackers(self, project: str) -> dict[int, str]:
         """Return the names of a project's trackers by id."""
         answer = self._call("GET", f"projects/{quote(project, safe='')}.json", params={"include": "trackers"})
         found = answer.get("project")
-        return {_id_of(value): _name(value) for value in _listed(found if isinstance(found, dict) else {}, "trackers")}
+        return {_id_of(value): _name(value) for value in objects(found if isinstance(found, dict) else {}, "trackers")}
 
     def _listed(self, asked: Mapping[str, str]) -> list[Issue]:
         try:
@@ -135,7 +135,7 @@ class Issues:
                 raise
             # a person mends that, as with a wrong key: what is owed waits
             raise DeliveryError(Reason.NOT_CONFIGURED, "Redmine shows our user no such project") from None
-        return [_read(shapes.issue, value) for value in _listed(answer, "issues")]
+        return [_read(shapes.issue, value) for value in objects(answer, "issues")]
 
     def _call(
         self,
@@ -151,29 +151,18 @@ class Issues:
             answer = self._http.send(method, path, json=json, params=params)
             value = json_body(answer) if answered else {}
         except HttpError as error:
-            self._raise_mapped(error)
+            raise self._mapped(error) from None
         if not answered and answer.body.strip():  # a sign-in page, say
             raise DeliveryError(Reason.GARBAGE, "a change is answered without a body")
         if not isinstance(value, dict):
             raise DeliveryError(Reason.GARBAGE, "the answer is no JSON object")
         return value
 
-    def _raise_mapped(self, error: HttpError) -> NoReturn:
+    def _mapped(self, error: HttpError) -> DeliveryError:
         if error.reason is Reason.UNAUTHORIZED:
-            raise DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP) from None
-        said = self._said(error)
-        detail = f"{error.detail}: {said}" if said else error.detail
-        permanent = error.reason in _PERMANENT and error.status is not None and 400 <= error.status < 500
-        raise DeliveryError(error.reason, detail, permanent=permanent, retry_after=error.retry_after) from None
-
-    def _said(self, error: HttpError) -> str:
-        """Return Redmine's own words: {"errors": ["Subject cannot be blank"]}; a 404 has none."""
-        try:
-            listed = parse_json(error.body).get("errors") if error.body else None
-        except (HttpError, AttributeError):
-            return ""
-        words = [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
-        return re.sub(r"\s+", " ", "; ".join(words)).replace(self._key, "***")[:300]
+            return DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP)
+        said = body_of(error).get("errors")  # ["Subject cannot be blank"]; a 404 has none
+        return delivery_error(error, words(said if isinstance(said, list) else [], [self._key], between="; "))
 
 
 def _issue(answer: Mapping[str, Any]) -> Issue:
@@ -185,13 +174,6 @@ def _read(reader: Callable[[Any, str], Read], value: Any) -> Read:
         return reader(value, "answer")
     except InvalidInput as error:
         raise DeliveryError(Reason.GARBAGE, f"{error.where} {error.problem}") from None
-
-
-def _listed(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    listed = answer.get(name)
-    if not isinstance(listed, list):
-        raise DeliveryError(Reason.GARBAGE, f"the answer lists no {name}")
-    return [each for each in listed if isinstance(each, dict)]
 
 
 def _id_of(value: Any) -> int:

@@ -12,24 +12,16 @@ from typing import Any
 
 import structlog
 
-from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.marks import KEY_TAG, checked
 from service_event_checker.redmine_api.issues import Issues
 from service_event_checker.redmine_api.shapes import Issue
 
 NOBODYS = "0" * 20  # a key that no issue carries
-_KEY = re.compile(r"[0-9a-f]{20}")
 _VALUE = re.compile(r"([0-9a-f]{20}) ([0-9a-f]{20})")
-_IN_SUBJECT = re.compile(r"\[poc-([0-9a-f]{20})\]")
-_IN_DESCRIPTION = re.compile(r"\bpoc-([0-9a-f]{20})\b")
+_IN_SUBJECT = re.compile(rf"\[{KEY_TAG}([0-9a-f]{{20}})\]")
+_IN_DESCRIPTION = re.compile(rf"\b{KEY_TAG}([0-9a-f]{{20}})\b")
 
 log = structlog.get_logger()
-
-
-def checked(key: str) -> str:
-    """Return a key that may stand in a query: hexadecimal only. Raises DeliveryError."""
-    if not _KEY.fullmatch(key):
-        raise DeliveryError(Reason.REFUSED, "a key is 20 hexadecimal digits", permanent=True)
-    return key
 
 
 def keys(issue: Issue, *, described: bool = True) -> frozenset[str]:
@@ -47,11 +39,11 @@ def remote_key(issue: Issue) -> str:
 
 
 def in_subject(key: str) -> str:
-    return f" [poc-{checked(key)}]"
+    return f" [{KEY_TAG}{checked(key)}]"
 
 
 def in_description(alert_key: str) -> str:
-    return f"poc-{checked(alert_key)}"
+    return f"{KEY_TAG}{checked(alert_key)}"
 
 
 class Keyed:

@@ -82,6 +82,7 @@ def _escaped(told: Notice, markup: Format) -> Notice:
 
     return replace(
         told,
+        subject=escape(told.subject, markup),
         headline=escape(told.headline, markup),
         title=escape(told.title, markup),
         state=escape(told.state, markup),

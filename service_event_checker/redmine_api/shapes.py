@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from service_event_checker.core.errors import InvalidInput
+from service_event_checker.foreign import moment, text
 
 ID_MAX = 10**15
 _HINT = "Send what Redmine 7 or the plugin redmine_webhook sends"
@@ -76,15 +77,15 @@ def issue(value: Any, where: str = "issue") -> Issue:
     allowed = [status(each, f"{where}.allowed_statuses[{n}]") for n, each in _listed(fields, "allowed_statuses", where)]
     return Issue(
         id=_id(fields.get("id"), f"{where}.id"),
-        subject=_text(fields.get("subject")),
-        description=_text(fields.get("description")),
+        subject=text(fields.get("subject")),
+        description=text(fields.get("description")),
         status=status(fields.get("status"), f"{where}.status"),
         tracker_id=_id_of(fields.get("tracker")),
         author_id=_id_of(fields.get("author")),
         custom_fields=_custom_fields(fields, where),
-        created_at=_moment(fields.get("created_on")),
-        updated_on=_text(fields.get("updated_on")),
-        closed_at=_moment(fields.get("closed_on")),
+        created_at=moment(fields.get("created_on")),
+        updated_on=text(fields.get("updated_on")),
+        closed_at=moment(fields.get("closed_on")),
         # a person's own setting may turn their order around
         journals=tuple(sorted(journals, key=lambda each: each.id)),
         allowed=tuple(allowed) if isinstance(fields.get("allowed_statuses"), list) else None,
@@ -96,7 +97,7 @@ def status(value: Any, where: str) -> IssueStatus:
     fields = _object(value, where)
     closed = fields.get("is_closed")
     id = _id(fields.get("id"), f"{where}.id")
-    return IssueStatus(id, _text(fields.get("name")), closed if isinstance(closed, bool) else None)
+    return IssueStatus(id, text(fields.get("name")), closed if isinstance(closed, bool) else None)
 
 
 def journal(value: Any, where: str) -> Journal:
@@ -108,9 +109,9 @@ def journal(value: Any, where: str) -> Journal:
         id=_id(fields.get("id"), f"{where}.id"),
         user_id=_id_of(user),
         user=_person(user),
-        notes=_text(fields.get("notes")),
+        notes=text(fields.get("notes")),
         private=fields.get("private_notes") is True,
-        at=_moment(fields.get("created_on")),
+        at=moment(fields.get("created_on")),
         status_id=next((found for each in details if (found := _new_status(each)) is not None), None),
     )
 
@@ -140,7 +141,7 @@ def _custom_fields(fields: Mapping[str, Any], where: str) -> dict[int, tuple[str
             place = f"{where}.{name}[{n}]"
             one = _object(each, place)
             id = _id(one.get(f"{prefix}id"), f"{place}.{prefix}id")
-            found[id] = (_text(one.get(f"{prefix}name")), _text(one.get("value")))
+            found[id] = (text(one.get(f"{prefix}name")), text(one.get("value")))
     return found
 
 
@@ -184,17 +185,5 @@ def _person(value: Any) -> str:
     """Return a person's name: REST gives it whole, the plugin in two parts."""
     if not isinstance(value, dict):
         return ""
-    whole = " ".join(part for part in (_text(value.get("firstname")), _text(value.get("lastname"))) if part)
-    return (_text(value.get("name")) or whole or _text(value.get("login")))[:200]
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(_text(value)[:40])
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
+    whole = " ".join(part for part in (text(value.get("firstname")), text(value.get("lastname"))) if part)
+    return (text(value.get("name")) or whole or text(value.get("login")))[:200]

@@ -6,13 +6,13 @@ is news. Our own notes carry a marker, and our own user is known as soon as some
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from service_event_checker import remote
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Event, EventStatus, Kind, Remote, RemoteNote, Status
+from service_event_checker.core.model import Event, EventStatus, Remote, RemoteNote, Status
+from service_event_checker.marks import is_signed
 from service_event_checker.redmine_api.issues import Issues
 from service_event_checker.redmine_api.keys import remote_key
 from service_event_checker.redmine_api.shapes import Change, Issue, IssueStatus, Journal
@@ -21,13 +21,6 @@ from service_event_checker.text import clean
 NOTE_MAX = 4000  # characters of a person's note that are told elsewhere
 NOTES = 20  # the newest of an issue
 READS = 100  # issues whose journals one pass reads; the rest waits for the next
-_MARKER = "Platform Outage Checker"
-_OURS = re.compile(re.escape(_MARKER) + r" [0-9a-f]{16}")
-
-
-def marker(what: str) -> str:
-    """Return what tells the note of one delivery from all others."""
-    return f"{_MARKER} {hashlib.sha256(what.encode()).hexdigest()[:16]}"
 
 
 def is_told(issue: Issue, mark: str) -> bool:
@@ -122,16 +115,8 @@ class Watch:
 
     def _events(self, change: Change, receiver: str, intake: str) -> Iterator[Event]:
         journal = change.journal
-        event = Event(
-            source="",
-            fingerprint="",
-            kind=Kind.ALERT,
-            status=EventStatus.NOTED,
-            ref=(receiver, str(change.issue.id)),
-            via=receiver,
-            intake=intake,
-            actor=journal.user,
-            at=journal.at,
+        event = remote.change(
+            receiver, str(change.issue.id), EventStatus.NOTED, intake=intake, actor=journal.user, at=journal.at
         )
         if self._is_note(journal):
             note = _note(journal)
@@ -157,7 +142,7 @@ class Watch:
 
     def _is_ours(self, journal: Journal) -> bool:
         me = self._issues.known_me
-        return bool(_OURS.search(journal.notes)) or (me is not None and journal.user_id == me)
+        return is_signed(journal.notes) or (me is not None and journal.user_id == me)
 
     def _is_note(self, journal: Journal) -> bool:
         """Whether a person wrote there what all who see the issue may read."""

@@ -90,7 +90,7 @@ def test_an_issue_says_what_a_person_needs(proxy):
 
     (issue,) = proxy.made
     assert (issue["tracker"]["name"], issue["status"]["name"], issue["priority"]["name"]) == ("Bug", "New", "Immediate")
-    assert issue["subject"].startswith("Alertmanager: Disruption with some GitHub services")
+    assert issue["subject"].startswith("Disruption with some GitHub services")
     assert link.url == f"{proxy.url}/issues/{issue['id']}"
     shown = Browser(proxy.server).shown(issue["id"])
     for name, value in [("alertname", "DiskFull"), ("pod", "shop-1"), ("summary", "disk of shop-1")]:
