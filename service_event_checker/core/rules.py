@@ -137,7 +137,7 @@ def rehearsed(alert: Alert, receiver: str, text: str, book: Rulebook, now: datet
 
 def shadowed(alert: Alert, delivery: Delivery, text: str, now: datetime) -> Write:
     """Return the commit that records what a receiver in shadow would have been sent."""
-    said = text if text.startswith(delivery.verb) else f"{delivery.verb}: {text}"
+    said = f"{delivery.verb}: {text.removeprefix(f'{delivery.verb} ')}"
     transition = replace(_own(alert, Why.DRY_RUN, now, receiver=delivery.receiver), note=said)
     return Write(alert=replace(alert, updated_at=now), transitions=(transition,))
 
