@@ -25,8 +25,9 @@ from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.model import Receiver, Severity
 from service_event_checker.core.ports import Destination, Findable, Outspoken, Store
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.gate import Gate
 from service_event_checker.mounts import refuses_network_mount
-from service_event_checker.outbox import Gate, Outbox
+from service_event_checker.outbox import Outbox
 from service_event_checker.pipeline import Pipeline
 from service_event_checker.polling import Poller, Watch
 from service_event_checker.reconciler import Reconciler

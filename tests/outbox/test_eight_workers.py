@@ -12,7 +12,8 @@ import pytest
 
 from service_event_checker.core.model import EventStatus, Kind, remote_key
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.outbox import Gate, Outbox
+from service_event_checker.gate import Gate
+from service_event_checker.outbox import Outbox
 from service_event_checker.pipeline import Pipeline
 from service_event_checker.stores.sql import SqlStore
 from tests.destinations.cases import Case, all_cases
