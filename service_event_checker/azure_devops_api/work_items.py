@@ -17,6 +17,7 @@ from service_event_checker.azure_devops_api.pat import Pat, plain
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.foreign import objects
 from service_event_checker.http import Http, HttpError, json_body
+from service_event_checker.http_address import without_credentials
 from service_event_checker.http_refusal import body_of, delivery_error, words
 from service_event_checker.pace import Pace
 
@@ -68,7 +69,7 @@ class WorkItems:
         self._pat = pat
         self._secrets: tuple[str, ...] = ()
         self._http = Http(org_url, timeout=timeout)
-        self._home = f"{org_url.rstrip('/')}/{quote(project, safe='')}"
+        self._home = f"{without_credentials(org_url).rstrip('/')}/{quote(project, safe='')}"
         self._project = quote(project, safe="")
         self._states: dict[str, tuple[tuple[str, str], ...]] = {}
         self.pace = Pace("Azure DevOps", timeout)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from service_event_checker.core.errors import DeliveryError, InvalidInput, Reason
 from service_event_checker.foreign import objects
 from service_event_checker.http import Http, HttpError, json_body
+from service_event_checker.http_address import without_credentials
 from service_event_checker.http_refusal import body_of, delivery_error, words
 from service_event_checker.redmine_api import shapes
 from service_event_checker.redmine_api.shapes import Issue, IssueStatus
@@ -33,7 +34,7 @@ class Issues:
     def __init__(self, url: str, key: str, timeout: float) -> None:
         self._key = key
         self._http = Http(url, headers={"X-Redmine-API-Key": key}, timeout=timeout, max_bytes=BODY_MAX)
-        self._home = url.rstrip("/")
+        self._home = without_credentials(url).rstrip("/")
         self._me: int | None = None
         self._statuses: dict[int, IssueStatus] = {}
         self._trackers: dict[int, tuple[str, int | None]] = {}

@@ -14,6 +14,7 @@ from typing import Any
 
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.http import Http, HttpError, Response, json_body
+from service_event_checker.http_address import without_credentials
 from service_event_checker.http_refusal import body_of, delivery_error, pause, words
 from service_event_checker.pace import Pace
 
@@ -68,7 +69,7 @@ class Incidents:
         self._secrets = tuple(secret for secret in (pair, password) if secret)
         headers = {"Authorization": f"Basic {pair}", "Accept": "application/json"}
         self._http = Http(url, headers=headers, timeout=timeout)
-        self._url = url.rstrip("/")
+        self._url = without_credentials(url).rstrip("/")
         self.pace = Pace("ServiceNow", timeout)
 
     def address(self, sys_id: str) -> str:
