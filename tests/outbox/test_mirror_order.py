@@ -9,6 +9,7 @@ import pytest
 
 from service_event_checker.core.mirrors import PING_PONG, STATUSES_MAX, Mirrors
 from service_event_checker.core.model import Status, Verb
+from service_event_checker.core.reconcile import Fix
 from service_event_checker.core.tracker import NOTES_REMEMBERED
 from service_event_checker.metrics import REGISTRY
 from tests.outbox.mirrored import MIRRORS, Mirrored, Weather
@@ -55,7 +56,7 @@ def test_a_webhook_that_comes_again_after_the_other_side_has_moved_on_is_no_news
     again = pair.pager.hooks[0]
     pair.rest()
     pair.ops.person_brings(pair.alert, ACKED)
-    pair.rest()
+    pair.hear()
 
     pair.pager.hooks.append(again)
     pair.rest()
@@ -125,6 +126,21 @@ def test_what_comes_back_as_done_by_nobody_is_no_news_and_what_nobody_did_is(fre
     pair.rest()
 
     assert pair.statuses == (FIRING, FIRING, ACKED)
+
+
+def test_our_own_acknowledgement_that_comes_back_late_from_nobody_is_no_news(fresh_store):
+    pair = Calm(fresh_store(), nobody=True)
+    pair.pager.person_brings(pair.incident, ACKED)
+    pair.hear()
+    pair.world.settle_down()
+    bring = pair.held_back()
+    pair.pager.ack_times_out(pair.incident)
+    pair.hear()
+
+    bring()
+    pair.rest()
+
+    assert pair.statuses == (FIRING, FIRING, FIRING)
 
 
 def test_an_incident_that_is_ended_again_after_it_was_taken_up_again_is_told_again(pair):
@@ -214,6 +230,16 @@ def test_notes_that_were_missed_are_told_though_both_are_over_by_now(pair):
     assert pair.reconcile() == []
 
     pair.check()
+
+
+def test_a_note_that_was_missed_is_told_though_something_is_on_its_way_there(pair):
+    pair.pager.person_notes(pair.incident)
+    pair.pager.hooks.clear()
+    pair.ops.person_notes(pair.alert)
+    pair.hear()
+    pair.clock.advance(130)
+
+    assert [repair.fix for repair in pair.reconciler.run().repairs] == [Fix.NOTED]
 
 
 def test_our_own_late_acknowledgement_is_nobodys_news(pair):
