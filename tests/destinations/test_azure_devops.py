@@ -26,7 +26,7 @@ def boards() -> Iterator[AzureDevOps]:
 
 
 def adapter(boards: AzureDevOps, **changes: Any) -> Adapter:
-    settings = {"url": boards.org_url, "project": boards.project, "token": boards.pat, "timeout": 1}
+    settings = {"url": boards.org_url, "project": boards.project, "token": boards.pat, "timeout": 5}
     return Adapter("azure_devops", Config(**{**settings, **changes}))
 
 

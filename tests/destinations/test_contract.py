@@ -149,6 +149,7 @@ def test_a_change_to_an_object_that_was_never_made_is_a_permanent_not_found(dest
 )
 def test_every_fault_of_a_create_says_whether_it_may_have_worked(case, double, destination, firing, fault, ambiguous):
     double.script.append(fault)
+    double.late_seconds = case.deadline + 0.5
 
     with pytest.raises(DeliveryError) as raised:
         destination.deliver(delivery(firing, receiver=destination.name), firing, None)

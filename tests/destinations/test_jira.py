@@ -38,7 +38,7 @@ def cloud() -> Iterator[Jira]:
 
 def adapter(jira: Jira, **changes: Any) -> Adapter:
     settings = {"url": jira.url, "project": jira.project, "email": jira.email, "token": jira.token, "api": jira.kind}
-    return Adapter("jira", Config(**{**settings, "timeout": 1, **changes}))
+    return Adapter("jira", Config(**{**settings, "timeout": 5, **changes}))
 
 
 def opened(jira: Jira, alert: Alert, link: Link | None = None, **changes: Any) -> Link:

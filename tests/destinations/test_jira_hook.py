@@ -40,7 +40,7 @@ def jira(request: pytest.FixtureRequest) -> Iterator[Jira]:
 def adapter(jira: Jira | None = None, **changes: Any) -> Adapter:
     known = {"url": jira.url, "email": jira.email, "token": jira.token, "api": jira.kind} if jira else {}
     settings = {"url": "http://127.0.0.1:1", "token": "t", "project": "OPS", "webhook_secret": SECRET, **known}
-    return Adapter("jira", Config(**{**settings, "timeout": 1, **changes}))
+    return Adapter("jira", Config(**{**settings, "timeout": 5, **changes}))
 
 
 def parsed(hook: Hook, destination: Adapter | None = None) -> list[Event]:

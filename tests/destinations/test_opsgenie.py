@@ -32,7 +32,7 @@ def pager() -> Iterator[Opsgenie]:
 
 def adapter(pager: Opsgenie, api: str = "opsgenie", **changes: Any) -> Any:
     urls = {"opsgenie": pager.url, "jsm-integration": pager.integration_url, "jsm": pager.rest_url}
-    settings = {"url": urls[api], "token": KEY, "timeout": 1, "email": pager.email if api == "jsm" else ""}
+    settings = {"url": urls[api], "token": KEY, "timeout": 5, "email": pager.email if api == "jsm" else ""}
     return plugins.make_destination("opsgenie", Config(**{**settings, **changes}))
 
 

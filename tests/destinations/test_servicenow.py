@@ -31,7 +31,7 @@ def desk() -> Iterator[ServiceNow]:
 
 
 def adapter(desk: ServiceNow, **changes: Any) -> Adapter:
-    settings = {"url": desk.url, "username": USER, "password": PASSWORD, "timeout": 1}
+    settings = {"url": desk.url, "username": USER, "password": PASSWORD, "timeout": 5}
     return Adapter("servicenow", Config(**{**settings, **changes}))
 
 

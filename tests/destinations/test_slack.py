@@ -28,7 +28,7 @@ def slack() -> Iterator[Slack]:
 
 
 def adapter(slack: Slack, **changes: Any) -> Adapter:
-    made = Adapter("slack", Config(**{"token": slack.token, "api_url": slack.api_url, "timeout": 1, **changes}))
+    made = Adapter("slack", Config(**{"token": slack.token, "api_url": slack.api_url, "timeout": 5, **changes}))
     made.button_key = lambda: BUTTON_KEY
     return made
 
