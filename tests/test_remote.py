@@ -29,6 +29,56 @@ def test_what_was_made_is_the_deliverys_and_names_the_one_before():
     )
 
 
+HOME = "https://jira.example/base"
+
+
+@pytest.mark.parametrize(
+    ("url", "is_ours"),
+    [
+        ("https://jira.example/base/browse/OPS-1", True),
+        ("https://JIRA.example:443/Base/browse/OPS-1", True),
+        ("https://jira.example/base", True),
+        ("", True),
+        ("https://jira.example/base2/browse/OPS-1", False),
+        ("https://jira.example/browse/OPS-1", False),
+        ("http://jira.example/base/browse/OPS-1", False),
+        ("https://jira.example:8443/base/browse/OPS-1", False),
+        ("https://jira.example.evil.example/base/browse/OPS-1", False),
+    ],
+)
+def test_an_object_is_of_the_system_below_whose_address_it_is(url, is_ours):
+    link = remote.found("jira", "ab" * 10, "7", url)
+
+    assert remote.known(link, "issue") is link
+    assert remote.known(link, "issue", ["", "https://elsewhere.example", url or HOME]) is link
+    if is_ours:
+        assert remote.known(link, "issue", [f"{HOME}/"]) is link
+        return
+    with pytest.raises(DeliveryError, match="belongs to another address") as raised:
+        remote.known(link, "issue", ["https://bot:secret@jira.example/base"])
+    assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
+    assert "secret" not in str(raised.value)
+
+
+def kept(*objects: tuple[int, str, str], us: str = "") -> list[int]:
+    """Return the ids of what is kept of objects (id, key, creator)."""
+
+    def names(name: str) -> frozenset[str]:
+        return frozenset(filter(None, [name]))
+
+    left = remote.without_copies(objects, lambda each: each[1], lambda each: names(each[2]), names(us))
+    return [each[0] for each in left]
+
+
+def test_a_later_one_of_a_key_by_somebody_else_is_a_copy():
+    assert kept((1, "a", "bot"), (2, "a", "ann"), (3, "b", "ann"), (4, "a", "bot"), (5, "a", "")) == [1, 3, 4, 5]
+    assert kept((1, "", "bot"), (2, "", "ann")) == [1, 2]
+
+
+def test_once_it_is_known_who_we_are_what_another_made_is_a_copy():
+    assert kept((1, "a", "ann"), (2, "a", "bot"), (3, "b", "ann"), (4, "c", ""), us="bot") == [2, 4]
+
+
 def test_what_was_found_is_nobodys_yet():
     found = remote.found("jira", "ab" * 10, "7", "https://x/7")
 
