@@ -10,12 +10,13 @@ import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from service_event_checker import logs
 from service_event_checker.azure_devops_api.pat import Pat, plain
+from service_event_checker.config import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.foreign import objects
+from service_event_checker.foreign import objects, text
 from service_event_checker.http import Http, HttpError, json_body
 from service_event_checker.http_address import without_credentials
 from service_event_checker.http_refusal import body_of, delivery_error, words
@@ -54,6 +55,13 @@ class WorkItem:
     def state(self) -> str:
         return str(self.fields.get("System.State", ""))
 
+    @property
+    def creator(self) -> frozenset[str]:
+        """The ids of who made it, else how he is called; empty where that is not told."""
+        person = as_mapping(self.fields.get("System.CreatedBy"))
+        ids = [text(person.get(name)) for name in ("id", "descriptor", "uniqueName")]
+        return frozenset(filter(None, ids)) or frozenset(filter(None, [text(person.get("displayName"))]))
+
 
 class ChangedMeanwhile(DeliveryError):
     """Somebody changed the work item between our look and our change; nothing was done."""
@@ -69,10 +77,22 @@ class WorkItems:
         self._pat = pat
         self._secrets: tuple[str, ...] = ()
         self._http = Http(org_url, timeout=timeout)
-        self._home = f"{without_credentials(org_url).rstrip('/')}/{quote(project, safe='')}"
+        self._org = without_credentials(org_url).rstrip("/")
+        self._home = f"{self._org}/{quote(project, safe='')}"
         self._project = quote(project, safe="")
         self._states: dict[str, tuple[tuple[str, str], ...]] = {}
         self.pace = Pace("Azure DevOps", timeout)
+
+    @property
+    def homes(self) -> tuple[str, ...]:
+        """The organization's address, and the other one that it has at Microsoft."""
+        parts = urlsplit(self._org)
+        host, name = (parts.hostname or "").lower(), parts.path.strip("/")
+        if host == "dev.azure.com" and name:
+            return self._org, f"https://{name}.visualstudio.com"
+        if host.endswith(".visualstudio.com"):
+            return self._org, f"https://dev.azure.com/{host.partition('.')[0]}"
+        return (self._org,)
 
     def address(self, id: str) -> str:
         """Return where a person opens the work item."""

@@ -7,7 +7,7 @@ twice. What people do there comes back by a service hook.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -77,6 +77,7 @@ class Adapter:
         self._timeout = config.timeout.total_seconds()
         self._items = WorkItems(config.url, config.project, _pat(config), self._timeout)
         self._type = config.work_item_type
+        self._we: frozenset[str] = frozenset()  # who we are over there, as what we made tells
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Create, reopen, comment on or close the episode's work item; see `core.ports.Destination`."""
@@ -87,10 +88,10 @@ class Adapter:
     def _deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        link = remote.known(link, "work item")
+        link = remote.known(link, "work item", self._items.homes)
         told = notice_of(delivery, alert)
         if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
-            self._comment(delivery, told, link)
+            self._comment(delivery, told, link, full=delivery.verb is Verb.UPDATE)
         elif self.config.on_resolve == "close":
             return self._close(delivery, told, link)
         return link
@@ -106,9 +107,10 @@ class Adapter:
         self._items.pace.wait_if_told()
         with self._items.pace.within(self._timeout * 2):
             ids = self._items.query([document.tagged(alert_key), *self._not_ended()], BATCH)
-            items = self._items.batch(ids, ["System.State", "System.WorkItemType"])
+            names = ["System.State", "System.WorkItemType", "System.Tags", "System.CreatedBy"]
+            items = self._originals(self._items.batch(ids, names))
             open_ones = [item.id for item in items if self._items.category(item) not in _ENDED]
-        return self._seen(min(open_ones, key=int), "") if open_ones else None
+        return self._seen(open_ones[0], "") if open_ones else None
 
     def look(self, external_id: str) -> Remote | None:
         """Return the work item as it is now; None when it was deleted."""
@@ -180,12 +182,18 @@ class Adapter:
             "System.Tags",
             "System.State",
             "System.CreatedDate",
+            "System.CreatedBy",
             "System.WorkItemType",
             _CHANGED_AT,
             *_WHO[Status.ACKNOWLEDGED],
         ]
-        remotes = map(self._remote, self._items.batch(ids, names))
+        remotes = map(self._remote, self._originals(self._items.batch(ids, names)))
         return [remote for remote in remotes if remote.remote_key and remote.status is not Status.RESOLVED]
+
+    def _originals(self, items: Iterable[WorkItem]) -> list[WorkItem]:
+        """Return work items, the oldest first, without those that people copied: "Copy work item" copies the tags."""
+        oldest_first = sorted(items, key=lambda item: int(item.id))
+        return remote.without_copies(oldest_first, _key_of, lambda item: item.creator, self._we)
 
     def _seen(self, id: str, key: str) -> Link:
         """Return what a search found; the caller knows whose it is."""
@@ -211,7 +219,8 @@ class Adapter:
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Open it again; where Azure DevOps refuses, make a new one that names the old."""
         try:
-            self._move_to_open(delivery, notice_of(delivery, alert), link.external_id)
+            remote.must_be_at(link, self._items.homes)
+            self._say_again(delivery, notice_of(delivery, alert), link)
         except DeliveryError as refusal:
             if not refusal.permanent:
                 raise
@@ -230,16 +239,17 @@ class Adapter:
     def _created(self, fields: Mapping[str, Any], addresses: Mapping[str, str]) -> str:
         """Create the work item and return its id; an Issue where the process (Basic) has no Bug."""
         try:
-            return self._items.create(self._type, document.patch(self._type, fields, addresses)).id
+            made = self._items.create(self._type, document.patch(self._type, fields, addresses))
         except DeliveryError as error:
             if error.reason is not Reason.NOT_FOUND or self._type != "Bug":
                 raise
             try:
-                made = self._items.create("Issue", document.patch("Issue", fields, addresses)).id
+                made = self._items.create("Issue", document.patch("Issue", fields, addresses))
             except DeliveryError as second:
                 raise (error if second.reason is Reason.NOT_FOUND else second) from None
-        self._type = "Issue"
-        return made
+            self._type = "Issue"
+        self._we = made.creator
+        return made.id
 
     def _link(self, delivery: Delivery, key: str, id: str, previous: str) -> Link:
         return remote.made(delivery, key, id, self._items.address(id), previous)
@@ -251,14 +261,14 @@ class Adapter:
         tags = "; ".join([fields["System.Tags"], *filter(None, [str(self.config.fields.get("System.Tags", ""))])])
         return {**fields, **priority, **area, **self.config.fields, "System.Tags": tags}
 
-    def _comment(self, delivery: Delivery, told: Notice, link: Link) -> None:
+    def _comment(self, delivery: Delivery, told: Notice, link: Link, *, full: bool = False) -> None:
         mark = marker(delivery.id)
         for attempt in range(TRIES):
             item = self._items.get(link.external_id)
             if self._items.told(item, mark):
                 return
             try:
-                self._items.change(item, [document.comment(told, mark, full=delivery.verb is Verb.UPDATE)])
+                self._items.change(item, [document.comment(told, mark, full=full)])
             except ChangedMeanwhile:
                 if attempt == TRIES - 1:
                     raise
@@ -275,21 +285,23 @@ class Adapter:
         )
         return replace(link, closed=True)
 
-    def _move_to_open(self, delivery: Delivery, told: Notice, id: str) -> None:
+    def _say_again(self, delivery: Delivery, told: Notice, link: Link) -> None:
+        """Open it again; where it was never closed, as by `on_resolve`, say so."""
         told = told if told.change else replace(told, change="Opened again")
         history = document.comment(told, marker(delivery.id), full=True)
-        self._move(
-            id, frozenset({PROPOSED, IN_PROGRESS, ""}), (PROPOSED, IN_PROGRESS), self.config.reopen_state, history
-        )
+        is_there = frozenset({PROPOSED, IN_PROGRESS, ""})
+        moved = self._move(link.external_id, is_there, (PROPOSED, IN_PROGRESS), self.config.reopen_state, history)
+        if not moved and remote.is_earlier(link, delivery):
+            self._comment(delivery, told, link, full=True)
 
     def _move(
         self, id: str, there: frozenset[str], categories: tuple[str, ...], state: str, history: Operation
-    ) -> None:
-        """Bring the work item into a state of one of `categories`, unless it is `there` already."""
+    ) -> bool:
+        """Bring the work item into a state of one of `categories`; False if it is `there` already."""
         for attempt in range(TRIES):
             item = self._items.get(id)
             if self._items.category(item) in there or item.state == state:
-                return
+                return False
             target = state or self._state_of(item, categories)
             try:
                 self._items.change(item, [{"op": "add", "path": "/fields/System.State", "value": target}, history])
@@ -297,7 +309,8 @@ class Adapter:
                 if attempt == TRIES - 1:
                     raise
             else:
-                return
+                return True
+        return False
 
     def _not_ended(self) -> list[str]:
         """Return the condition that spares a query what is over, none where the type's states are not known."""
@@ -333,7 +346,7 @@ class Adapter:
         who = [_name(item.fields.get(field)) for field in _WHO.get(status, ())]
         return Remote(
             external_id=item.id,
-            remote_key=document.key_of(str(item.fields.get("System.Tags", ""))),
+            remote_key=_key_of(item),
             status=status,
             created_at=moment(item.fields.get("System.CreatedDate")),
             url=self._items.address(item.id),
@@ -346,6 +359,10 @@ class Adapter:
         if self._items.is_untouched(kind, state):
             return Status.FIRING
         return _STATUS.get(self._items.known_category(kind, state))
+
+
+def _key_of(item: WorkItem) -> str:
+    return document.key_of(str(item.fields.get("System.Tags", "")))
 
 
 def _name(person: object) -> str:

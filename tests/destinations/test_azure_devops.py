@@ -125,14 +125,89 @@ def test_a_work_item_that_a_person_closed_is_left_as_it_is(boards):
     assert boards.items[1].comments == []
 
 
-def test_a_reopening_of_what_is_open_changes_nothing(boards):
+def test_a_reopening_of_what_is_open_is_said_once_and_changes_nothing(boards):
     outage = alert()
     link = opened(boards, outage)
     boards.change(1, State="Active")
+    again = replace(outage, episode=2, revision=3)
 
-    opened(boards, replace(outage, episode=2, revision=3), link)
+    for _ in range(2):
+        opened(boards, again, link)
 
-    assert (boards.items[1].state, boards.items[1].comments) == ("Active", [])
+    (comment,) = boards.items[1].comments
+    assert boards.items[1].state == "Active"
+    assert "Opened again" in comment
+
+
+@pytest.mark.parametrize("episode", [1, 2])
+def test_what_this_episode_has_made_is_not_said_to_be_opened_again(boards, episode):
+    outage = alert(episode=episode)
+    link = opened(boards, outage)
+
+    opened(boards, outage, link)  # as after a crash before the link was stored
+
+    assert boards.items[1].comments == []
+
+
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE])
+def test_nothing_is_done_to_what_has_the_same_number_in_another_organization(boards, verb):
+    elsewhere = replace(opened(boards, alert()), url="https://dev.azure.com/other/Outages/_workitems/edit/1")
+    before = len(boards.requests)
+
+    with pytest.raises(DeliveryError, match="belongs to another address: https://dev.azure.com/other/") as raised:
+        adapter(boards).deliver(delivery(alert(revision=2), verb, receiver="azure_devops"), alert(), elsewhere)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
+    assert len(boards.requests) == before
+
+
+def test_what_was_closed_in_another_organization_gets_one_new_that_names_it(boards):
+    opened(boards, alert(fingerprint="another"))
+    address = "https://dev.azure.com/other/Outages/_workitems/edit/1"
+    link = Link(
+        key=alert().key, episode=2, receiver="azure_devops", remote_key=alert().key, external_id="1", url=address
+    )
+    again = alert(episode=2, revision=3)
+
+    first, second = opened(boards, again, link), opened(boards, again, link)
+
+    assert first == second
+    assert (first.external_id, first.previous) == ("2", address)
+    assert address in boards.items[2].fields["System.Description"]
+    assert boards.items[1].comments == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_copy_that_a_person_made_is_nobodys_ticket_of_ours(boards, known):
+    outage = alert()
+    ours = adapter(boards)
+    link = ours.deliver(delivery(outage, receiver="azure_devops"), outage, None)
+    assert link
+    ours = ours if known else adapter(boards)
+    boards.person_copies(1)
+
+    listed, found = ours.open_objects(), ours.find_open(outage.key)
+
+    assert [each.external_id for each in listed] == ["1"]
+    assert found
+    assert found.external_id == "1"
+
+
+def test_a_copy_of_what_is_over_is_not_taken_for_ours_when_we_know_who_we_are(boards):
+    outage, ours = alert(), adapter(boards)
+    ours.deliver(delivery(outage, receiver="azure_devops"), outage, None)
+    boards.change(1, State="Closed")
+    boards.person_copies(1)
+
+    assert ours.open_objects() == []
+    assert ours.find_open(outage.key) is None
+
+
+def test_what_we_made_twice_ourselves_is_listed_twice(boards):
+    opened(boards, alert())
+    boards.person_copies(1, by=boards.we)
+
+    assert [each.external_id for each in adapter(boards).open_objects()] == ["1", "2"]
 
 
 def test_where_the_old_one_was_deleted_a_reopening_makes_one_new_that_names_it(boards):

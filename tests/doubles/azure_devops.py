@@ -50,7 +50,7 @@ _FIELDS = frozenset(
 )
 _BUG_FIELDS = frozenset({"Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.Common.Severity", "Custom.Team"})
 _READABLE = _FIELDS | frozenset(
-    {"System.CreatedDate", "System.WorkItemType"}
+    {"System.CreatedDate", "System.CreatedBy", "System.WorkItemType"}
     | {f"Microsoft.VSTS.Common.{name}" for name in ("StateChangeDate", "ActivatedBy", "ResolvedBy", "ClosedBy")}
 )
 _ROUTE = re.compile(r"/(?P<org>[^/]+)/(?:(?P<project>[^/]+)/)?_apis/wit/(?P<rest>.+)", re.IGNORECASE)
@@ -104,6 +104,7 @@ class AzureDevOps(Double):
         self.project = project
         self.types = PROCESSES[process]
         self.items: dict[int, WorkItem] = {}
+        self.we = "Outage Checker"  # whose PAT it is
         self.sign_in = 203
         self.pause = ""
         self.slowness = 0.0  # seconds that every answer takes
@@ -125,6 +126,15 @@ class AzureDevOps(Double):
         """A person changes a work item: `change(1, State="Closed")`."""
         with self.lock:
             self._apply(self.items[id], {f"System.{name}": value for name, value in fields.items()}, [])
+
+    def person_copies(self, id: int, by: str = "Alice Archer") -> WorkItem:
+        """A person makes a copy of a work item, tags and all, in the first state of its type."""
+        with self.lock:
+            self._made += 1
+            item = self.items[self._made] = WorkItem(self._made, self.items[id].type, {}, self.clock(), rev=0)
+            first = {"System.State": self.types[item.type][0][0], "System.CreatedBy": _identity(by)}
+            self._apply(item, {**self.items[id].fields, **first, "System.CreatedDate": _now()}, [], by)
+            return item
 
     def hook_of_change(self, id: int, by: str = "Example User", **fields: Any) -> tuple[dict[str, str], bytes]:
         """A person changes a work item; return the headers and the body of `workitem.updated`."""
@@ -245,7 +255,7 @@ class AzureDevOps(Double):
         item = WorkItem(self._made, kind, {}, self.clock(), rev=0)
         stated = {"System.WorkItemType": kind, "System.TeamProject": self.project, "System.CreatedDate": _now()}
         self.items[item.id] = item
-        self._apply(item, {**stated, **fields}, relations)
+        self._apply(item, {**stated, "System.CreatedBy": _identity(self.we), **fields}, relations)
         return self._as_json(item)
 
     def _patch(self, request: Request, item: WorkItem) -> Any:
@@ -360,6 +370,11 @@ class AzureDevOps(Double):
         shown = {name: value for name, value in item.fields.items() if fields is None or name in fields}
         address = f"{self.org_url}/_apis/wit/workItems/{item.id}"
         return {"id": item.id, "rev": item.rev, "fields": shown, "relations": item.relations, "url": address}
+
+
+def _identity(name: str) -> dict[str, str]:
+    first = name.split()[0].lower()
+    return {"displayName": name, "id": f"0f0f-{first}", "uniqueName": f"{first}@example.com"}
 
 
 def _now() -> str:
