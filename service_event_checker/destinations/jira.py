@@ -7,7 +7,7 @@ looked for before it is written, so that a repeated delivery cannot say a thing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -62,7 +62,7 @@ class Adapter:
         """Create, reopen, comment on or close the episode's issue; see `core.ports.Destination`."""
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        link = remote.known(link, "issue")
+        link = remote.known(link, "issue", self._jira.homes)
         if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
             self._say(delivery, alert, link.external_id, full=delivery.verb is Verb.UPDATE)
         elif self.config.on_resolve == "close":
@@ -85,7 +85,7 @@ class Adapter:
         if not found:
             self._jira.sign_in()  # a stranger is shown an empty list
         issues = {issue.id: issue for issue in found if TAG in issue.labels and issue.category != DONE}
-        return [remote for remote in map(self._remote, issues.values()) if remote.remote_key]
+        return [remote for remote in map(self._remote, self._originals(issues.values())) if remote.remote_key]
 
     def look(self, external_id: str) -> Remote | None:
         """Return the issue; None when it was deleted, or moved to where we may not look."""
@@ -143,6 +143,7 @@ class Adapter:
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Open it again; where Jira refuses, make a new one that names the old."""
         try:
+            remote.must_be_at(link, self._jira.homes)
             issue = self._jira.get(link.external_id)
             ended = issue.category == DONE
             if ended:
@@ -156,7 +157,7 @@ class Adapter:
             if found:
                 return self._link(delivery, key, found, previous)
             return self._create(delivery, alert, key, previous)
-        if ended or alert.episode > 1:
+        if ended or remote.is_earlier(link, delivery):
             self._say(delivery, alert, link.external_id, full=True)
         return replace(link, closed=False)
 
@@ -278,8 +279,14 @@ class Adapter:
 
     def _open_issue(self, alert_key: str) -> Issue | None:
         label = keys.of_alert(alert_key)
-        found = self._search_open(label)
+        found = self._originals(self._search_open(label))
         return next((each for each in found if label in each.labels and each.category != DONE), None)
+
+    def _originals(self, found: Iterable[Issue]) -> list[Issue]:
+        """Return issues, the oldest first, without those that people cloned: a clone has the labels too."""
+        return remote.without_copies(
+            found, lambda issue: keys.remote_key_in(issue.labels), lambda issue: issue.creator, self._jira.me
+        )
 
     def _link(self, delivery: Delivery, key: str, issue: Issue, previous: str) -> Link:
         return remote.made(delivery, key, issue.id, self._jira.address(issue.key), previous)

@@ -27,7 +27,7 @@ SEARCH_PAGES = 100
 COMMENT_PAGES = 10
 BODY_MAX = 16 * 1024 * 1024  # bytes: a page of the longest comments
 RECONCILE_MAX = 50  # ids
-FIELDS = ("labels", "status", "created", "resolutiondate", "statuscategorychangedate")
+FIELDS = ("labels", "status", "created", "resolutiondate", "statuscategorychangedate", "creator")
 _WHO = ("accountId", "key", "name")
 _LOGIN = "X-Seraph-LoginReason"
 _LIMIT = "RateLimit-Reason"  # which one: https://developer.atlassian.com/cloud/jira/platform/rate-limiting/
@@ -57,6 +57,12 @@ class Issue:
     def category(self) -> str:
         return category(self.fields.get("status"))
 
+    @property
+    def creator(self) -> frozenset[str]:
+        """The ids and names of who made it, whoever the reporter is; empty where that is not told."""
+        person = as_mapping(self.fields.get("creator"))
+        return frozenset(str(person[name]) for name in _WHO if person.get(name))
+
 
 class Refused(DeliveryError):
     """Jira does not take what was sent; `fields` maps the id of a field to what is wrong with it."""
@@ -69,8 +75,8 @@ class Refused(DeliveryError):
 class Jira:
     """The issues of one site. Every method raises DeliveryError. Safe for several threads.
 
-    `site`: where people open an issue, if that is not where the API is asked. `me`: the ids and names of the account
-    whose key we use, as far as Jira has told them by now.
+    `site`: where people open an issue, if that is not where the API is asked; `homes`: both. `me`: the ids and names of
+    the account whose key we use, as far as Jira has told them by now.
     """
 
     def __init__(self, url: str, api: Api, email: str, token: str, timeout: float, *, site: str = "") -> None:
@@ -80,6 +86,7 @@ class Jira:
         self._http = Http(url, headers=headers, timeout=timeout, max_bytes=BODY_MAX)
         self._cloud = api == "cloud"
         self._root = f"rest/api/{3 if self._cloud else 2}"
+        self.homes = (site or url, url)
         self._home = without_credentials(site or url).rstrip("/")
         self.me: frozenset[str] = frozenset()
 

@@ -385,6 +385,76 @@ def test_a_later_episode_is_told_also_where_somebody_has_opened_it_again_already
     assert "Opened again (episode 2)" in only(jira).said[0]
 
 
+@pytest.mark.parametrize("episode", [1, 2])
+def test_what_this_episode_has_made_is_not_said_to_be_opened_again(jira, episode):
+    outage = alert(episode=episode)
+    link = opened(jira, outage)
+
+    opened(jira, outage, link)  # as after a crash before the link was stored
+
+    assert only(jira).said == []
+
+
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE])
+def test_nothing_is_done_to_what_has_the_same_id_at_another_site(jira, verb):
+    elsewhere = replace(opened(jira, alert()), url="https://other.example/browse/OPS-1")
+    before = len(jira.requests)
+
+    with pytest.raises(DeliveryError, match="belongs to another address: https://other.example/") as raised:
+        told(adapter(jira), alert(revision=2), verb, elsewhere)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
+    assert len(jira.requests) == before
+
+
+def test_what_was_closed_at_another_site_gets_one_new_issue_that_names_it(jira):
+    stranger = opened(jira, alert(fingerprint="another"))
+    elsewhere = replace(
+        stranger, key=alert().key, remote_key=remote_key(alert().key, 1), url="https://other.example/browse/OPS-1"
+    )
+    again = alert(episode=2, revision=3)
+
+    first, second = opened(jira, again, elsewhere), opened(jira, again, elsewhere)
+
+    assert first.external_id == second.external_id != stranger.external_id
+    assert first.previous == "https://other.example/browse/OPS-1"
+    assert jira.issues[stranger.external_id].said == []
+
+
+def test_an_issue_is_known_by_the_site_and_by_where_the_api_is_asked(jira):
+    link = opened(jira, alert())
+    shown = replace(link, url="https://acme.example/browse/OPS-1")
+
+    for each in (link, shown):
+        told(adapter(jira, site="https://acme.example"), alert(revision=2), Verb.NOTE, each, note="a word")
+
+    assert len(only(jira).said) == 1
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_clone_that_a_person_made_is_no_issue_of_ours(jira, known):
+    jira.names_callers = known
+    outage = alert()
+    link = opened(jira, outage)
+    jira.person_clones(link.external_id)
+
+    listed, found = adapter(jira).open_objects(), adapter(jira).find_open(outage.key)
+
+    assert [each.external_id for each in listed] == [link.external_id]
+    assert found
+    assert found.external_id == link.external_id
+
+
+def test_a_clone_of_what_is_over_is_not_taken_for_ours(jira):
+    outage = alert()
+    link = opened(jira, outage)
+    jira.person_closes(link.external_id)
+    jira.person_clones(link.external_id)
+
+    assert adapter(jira).open_objects() == []
+    assert adapter(jira).find_open(outage.key) is None
+
+
 def test_where_reopening_is_refused_one_new_issue_names_the_old(jira):
     outage = alert()
     link = opened(jira, outage)

@@ -165,6 +165,16 @@ class Jira(Double):
         item |= {"fromString": before["name"], "to": after["id"], "toString": after["name"]}
         return self.webhook("jira:issue_updated", issue, who=_user(who), changelog=[item])
 
+    def person_clones(self, id: str, who: str = "Alice Archer") -> Issue:
+        """A person clones an issue: labels and reporter stay, the creator is who did it."""
+        with self.lock:
+            self._made += 1
+            number, key = str(10000 + self._made), f"{self.project}-{self._made}"
+            stated = {"created": self._now(), "resolution": None, "creator": _user(who)}
+            clone = self.issues[number] = Issue(number, key, {**copy.deepcopy(self.issues[id].fields), **stated})
+            self._set_status(clone, "To Do")
+            return clone
+
     def person_closes(self, id: str, who: str = "Alice Archer") -> Hook:
         return self.person_moves(id, "Done", who)
 
@@ -316,7 +326,7 @@ class Jira(Double):
         self._check_fields(given)
         self._made += 1
         id, key = str(10000 + self._made), f"{self.project}-{self._made}"
-        issue = Issue(id, key, {**copy.deepcopy(given), "created": self._now(), "resolution": None})
+        issue = Issue(id, key, {**copy.deepcopy(given), "created": self._now(), "resolution": None, "creator": self.me})
         issue.fields.setdefault("labels", [])
         self.issues[id] = issue
         self._set_status(issue, "To Do")
