@@ -69,7 +69,7 @@ class Adapter:
         with self._incidents.pace.within(self._timeout * CALLS_AT_THEIR_SLOWEST):
             if delivery.verb is Verb.OPEN:
                 return self._open(delivery, alert, link)
-            link = remote.known(link, "incident")
+            link = remote.known(link, "incident", [self.config.url])
             if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
                 self._note(delivery, alert, link)
             elif self.config.on_resolve == "close":
@@ -156,7 +156,8 @@ class Adapter:
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Open it again; where ServiceNow refuses, make a new one that names the old."""
         try:
-            self._move_to_open(delivery, alert, link.external_id)
+            remote.must_be_at(link, [self.config.url])
+            self._move_to_open(delivery, alert, link)
         except DeliveryError as refusal:
             if not refusal.permanent:
                 raise
@@ -167,15 +168,19 @@ class Adapter:
             return self._create(delivery, alert, key, previous)
         return replace(link, closed=False)
 
-    def _move_to_open(self, delivery: Delivery, alert: Alert, sys_id: str) -> None:
+    def _move_to_open(self, delivery: Delivery, alert: Alert, link: Link) -> None:
+        """Open it again; where it was never resolved, as by `on_resolve`, say so."""
+        sys_id = link.external_id
         incident = self._incidents.get(sys_id)
+        told = notice_of(delivery, alert)
+        told = told if told.change else replace(told, change="Opened again")
+        said = self._said(delivery, alert, told, full=True)
         if incident.get("state") not in ENDED:
+            if remote.is_earlier(link, delivery) and not document.has_mark(incident, marker(delivery.id)):
+                self._incidents.change(sys_id, said)
             return
         if incident.get("state") not in LOCKED:
-            told = notice_of(delivery, alert)
-            told = told if told.change else replace(told, change="Opened again")
-            changes = {"state": self.config.reopen_state, **self._said(delivery, alert, told, full=True)}
-            self._incidents.change(sys_id, changes)
+            self._incidents.change(sys_id, {"state": self.config.reopen_state, **said})
             incident = self._incidents.get(sys_id)
         if incident.get("state") in ENDED:
             raise DeliveryError(Reason.REFUSED, "the incident cannot be opened again", permanent=True)

@@ -171,14 +171,54 @@ def test_what_was_resolved_opens_again(desk):
     assert desk.refused == []
 
 
-def test_a_reopening_of_what_is_open_changes_nothing(desk):
+def test_a_reopening_of_what_is_open_is_said_once_and_changes_nothing(desk):
     outage = alert()
     link = opened(desk, outage)
     desk.change(link.external_id, state="2")
+    again = replace(outage, episode=2, revision=3)
 
-    opened(desk, replace(outage, episode=2, revision=3), link)
+    for _ in range(2):
+        opened(desk, again, link)
 
-    assert (only(desk).state, only(desk).work_notes) == ("2", [])
+    (note,) = only(desk).work_notes
+    assert only(desk).state == "2"
+    assert "Opened again" in note
+
+
+@pytest.mark.parametrize("episode", [1, 2])
+def test_what_this_episode_has_made_is_not_said_to_be_opened_again(desk, episode):
+    outage = alert(episode=episode)
+    link = opened(desk, outage)
+
+    opened(desk, outage, link)  # as after a crash before the link was stored
+
+    assert only(desk).work_notes == []
+
+
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE])
+def test_nothing_is_done_to_an_incident_of_another_instance(desk, verb):
+    link = opened(desk, alert())
+    elsewhere = replace(link, url=f"https://other.example/nav_to.do?uri=incident.do%3Fsys_id%3D{link.external_id}")
+    before = len(desk.requests)
+
+    with pytest.raises(DeliveryError, match="belongs to another address: https://other.example/") as raised:
+        pay(desk, alert(revision=2), verb, elsewhere)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
+    assert len(desk.requests) == before
+
+
+def test_what_was_resolved_in_another_instance_gets_one_new_that_names_it(desk):
+    stranger = opened(desk, alert(fingerprint="another"))
+    address = "https://other.example/nav_to.do?uri=incident.do%3Fsys_id%3D1"
+    elsewhere = replace(stranger, key=alert().key, remote_key=remote_key(alert().key, 1), url=address)
+    again = alert(episode=2, revision=3)
+
+    first, second = opened(desk, again, elsewhere), opened(desk, again, elsewhere)
+
+    assert first.external_id == second.external_id != stranger.external_id
+    assert first.previous == address
+    assert desk.incidents[stranger.external_id].work_notes == []
 
 
 @pytest.mark.parametrize("how", ["closed", "canceled", "deleted", "kept"])
