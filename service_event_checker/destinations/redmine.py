@@ -51,7 +51,7 @@ class Adapter:
         """Create, reopen, comment on or close the episode's issue; see `core.ports.Destination`."""
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        link = remote.known(link, "issue")
+        link = remote.known(link, "issue", [self.config.url])
         told = notice_of(delivery, alert)
         if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
             self._comment(delivery, told, link)
@@ -127,7 +127,8 @@ class Adapter:
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Open it again; where the workflow forbids that, or it was deleted, make a new one that names the old."""
         try:
-            if self._opened(delivery, alert, self._issues.get(link.external_id)):
+            remote.must_be_at(link, [self.config.url])
+            if self._opened(delivery, alert, link):
                 return replace(link, closed=False)
         except DeliveryError as refusal:
             if not refusal.permanent:
@@ -138,14 +139,20 @@ class Adapter:
             return self._link(delivery, key, found, previous)
         return self._create(delivery, alert, key, previous)
 
-    def _opened(self, delivery: Delivery, alert: Alert, issue: Issue) -> bool:
-        """Bring a closed issue into an open status; False where the workflow allows none."""
-        if not issue.status.closed:
-            return True
+    def _opened(self, delivery: Delivery, alert: Alert, link: Link) -> bool:
+        """Bring a closed issue into an open status; False where the workflow allows none.
+
+        Where it was never closed, as by `on_resolve`, it is only said.
+        """
+        issue = self._issues.get(link.external_id)
         told = notice_of(delivery, alert)
         told = told if told.change else replace(told, change="Opened again")
         mark = _signature(delivery.id)
         note = markup.comment(told, self.config.text_formatting, mark, full=True)
+        if not issue.status.closed:
+            if remote.is_earlier(link, delivery) and not is_told(issue, mark):
+                self._issues.change(issue.id, {"notes": note})
+            return True
         allowed = self._allowed(issue, self.config.open_status_id, closed=False)
         return bool(allowed) and self._moved(issue, allowed[0], note, mark)
 

@@ -302,6 +302,47 @@ def test_where_the_workflow_allows_it_the_same_issue_opens_again(proxy):
     assert sum("Opened again &#40;episode 2)" in note or "Opened again (episode 2)" in note for note in notes) == 1
 
 
+def test_a_reopening_of_what_is_open_is_said_once(proxy):
+    tickets, outage = adapter(proxy, on_resolve="none"), alert()
+    link = opened(tickets, outage)
+    for _ in range(2):
+        opened(tickets, outage, link)  # as after a crash before the link was stored
+    before = list(proxy.notes)
+
+    for _ in range(2):
+        assert opened(tickets, two(outage), link) == link
+
+    assert before == []
+    assert len(proxy.made) == 1
+    assert len(proxy.notes) == 1
+    assert "Opened again" in proxy.notes[0]
+
+
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE])
+def test_nothing_is_done_to_what_has_the_same_number_in_another_redmine(proxy, verb):
+    tickets = adapter(proxy)
+    elsewhere = replace(opened(tickets, alert()), url="https://other.example/issues/1")
+
+    with pytest.raises(DeliveryError, match="belongs to another address: https://other.example/") as raised:
+        tickets.deliver(delivery(alert(revision=2), verb, receiver="redmine"), alert(), elsewhere)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
+    assert ([each["status"]["name"] for each in proxy.made], proxy.notes) == (["New"], [])
+
+
+def test_what_was_closed_in_another_redmine_gets_one_new_issue_that_names_it(proxy):
+    tickets, outage = adapter(proxy), alert()
+    stranger = opened(tickets, alert(fingerprint="another"))
+    key = remote_key(outage.key, 1)
+    elsewhere = replace(stranger, key=outage.key, remote_key=key, url="https://other.example/issues/1")
+
+    first, second = opened(tickets, two(outage), elsewhere), opened(tickets, two(outage), elsewhere)
+
+    assert first.external_id == second.external_id != stranger.external_id
+    assert first.previous == "https://other.example/issues/1"
+    assert len(proxy.made) == 2
+
+
 def test_a_priority_that_is_not_there_costs_no_ticket(proxy):
     with capture_logs() as logs:
         opened(adapter(proxy, priorities={"error": 77}), alert(severity=Severity.ERROR))
