@@ -6,6 +6,7 @@ Everything here has a reason that is written beside it. Flags on the command lin
 import os
 import signal
 import socket
+import struct
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +32,8 @@ threads = 32
 # Gunicorn waits for a request, and for the client to take the answer, as long as that likes: so many half requests as
 # there are threads would be the end of the service, and it takes no token to send them.
 READ_SECONDS = 10  # for a request as a whole; who sends 8 MiB of alerts in one is near
-ANSWER_SECONDS = 120  # until the answer has been taken
+TAKE_SECONDS = 10  # for a client that takes nothing of its answer
+ANSWER_SECONDS = 120  # until the whole answer has been taken
 
 
 class Worker(ThreadWorker):
@@ -43,6 +45,7 @@ class Worker(ThreadWorker):
 
     def handle(self, conn: Any) -> Any:
         self._served[conn] = time.monotonic()
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", TAKE_SECONDS, 0))
         try:
             keep = super().handle(conn)
             if not keep:

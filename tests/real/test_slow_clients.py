@@ -94,6 +94,16 @@ def test_one_that_drips_is_cut_off_in_the_middle(product: Product) -> None:
         assert READ_SECONDS - 1 < time.monotonic() - began < READ_SECONDS + 5
 
 
+def test_one_that_asks_and_never_listens_is_hung_up_on(product: Product) -> None:
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.connect(("127.0.0.1", product.port))
+        client.settimeout(60)
+
+        with pytest.raises(ConnectionError):
+            _ask_for_ever(client)
+
+
 def test_a_whole_request_on_a_slow_line_is_taken(product: Product) -> None:
     body = b'{"alerts": [{"status": "firing", "labels": {"alertname": "Slow"}}]}'
     head = HALF_A_BODY.removesuffix(b"{").replace(b" 100", f" {len(body)}".encode())
@@ -104,6 +114,11 @@ def test_a_whole_request_on_a_slow_line_is_taken(product: Product) -> None:
 
         client.settimeout(10)
         assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def _ask_for_ever(client: socket.socket) -> None:
+    while True:
+        client.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500)
 
 
 def _ended(client: socket.socket) -> bool:
