@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
@@ -51,6 +51,7 @@ from tests.strategies import (
     polls,
 )
 
+HISTORIES = settings(REPEATABLE, max_examples=100)  # each step is a commit to a file; tests/core has twice as many
 LATER = NOW + timedelta(minutes=30)
 FIRING, RESOLVED = EventStatus.FIRING, EventStatus.RESOLVED
 RECEIVERS = {
@@ -375,7 +376,7 @@ def play(pipeline: Pipeline, ledger: Ledger, history: Iterable[Step]) -> None:
         act(pipeline, ledger, step, NOW + timedelta(minutes=20 * number))
 
 
-@REPEATABLE
+@HISTORIES
 @given(histories())
 def test_each_receiver_is_opened_once_per_episode_and_told_nothing_before(
     pipeline: Pipeline, ledger: Ledger, history: list[Step]
@@ -395,7 +396,7 @@ def test_each_receiver_is_opened_once_per_episode_and_told_nothing_before(
         assert told == set(write.alert.receivers)
 
 
-@REPEATABLE
+@HISTORIES
 @given(histories())
 def test_episodes_and_revisions_only_rise_and_no_two_episodes_share_an_id(
     pipeline: Pipeline, ledger: Ledger, history: list[Step]
@@ -416,7 +417,7 @@ def test_episodes_and_revisions_only_rise_and_no_two_episodes_share_an_id(
     assert {alert.key: alert for alert in stored} == before
 
 
-@REPEATABLE
+@HISTORIES
 @given(histories())
 def test_whoever_a_rule_names_at_any_transition_is_told_or_waits(
     pipeline: Pipeline, ledger: Ledger, history: list[Step]
@@ -433,7 +434,7 @@ def test_whoever_a_rule_names_at_any_transition_is_told_or_waits(
         assert not set(alert.receivers) & set(alert.withheld)
 
 
-@REPEATABLE
+@HISTORIES
 @given(histories())
 def test_nothing_is_delivered_back_to_where_it_came_from(
     pipeline: Pipeline, ledger: Ledger, history: list[Step]
@@ -445,7 +446,7 @@ def test_nothing_is_delivered_back_to_where_it_came_from(
         assert not origins & {one.receiver for one in write.deliveries}
 
 
-@REPEATABLE
+@HISTORIES
 @given(st.lists(observations((FIRING, EventStatus.ACKNOWLEDGED, EventStatus.NOTED)) | polls(), min_size=1, max_size=8))
 def test_unknown_is_never_over(pipeline: Pipeline, ledger: Ledger, history: list[Step]) -> None:
     blind = [replace(step, complete=False) if isinstance(step, Poll) and not step.unknown else step for step in history]
@@ -461,7 +462,7 @@ def test_unknown_is_never_over(pipeline: Pipeline, ledger: Ledger, history: list
     assert Verb.CLOSE not in {verb for _, verb in ledger.owed()}
 
 
-@REPEATABLE
+@HISTORIES
 @given(st.lists(observations((RESOLVED, EventStatus.ACKNOWLEDGED, EventStatus.NOTED)) | polls(), max_size=8))
 def test_what_never_fired_owes_nobody_anything(pipeline: Pipeline, ledger: Ledger, history: list[Step]) -> None:
     play(pipeline, ledger, history)
@@ -469,7 +470,7 @@ def test_what_never_fired_owes_nobody_anything(pipeline: Pipeline, ledger: Ledge
     assert ledger.written == []
 
 
-@REPEATABLE
+@HISTORIES
 @given(st.lists(observations((FIRING, RESOLVED, EventStatus.ACKNOWLEDGED, EventStatus.UNACKNOWLEDGED)), max_size=6))
 def test_a_repetition_owes_nothing_and_opens_nothing(pipeline: Pipeline, ledger: Ledger, history: list[Event]) -> None:
     by_source = [replace(seen, via="") for seen in history]
@@ -481,7 +482,7 @@ def test_a_repetition_owes_nothing_and_opens_nothing(pipeline: Pipeline, ledger:
     assert (ledger.owed(), ledger.whys()) == once
 
 
-@REPEATABLE
+@HISTORIES
 @given(
     st.lists(st.tuples(st.sampled_from(INTAKES), st.sampled_from(Severity)), min_size=1, max_size=4),
     st.lists(st.booleans(), max_size=3),
