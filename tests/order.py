@@ -42,7 +42,12 @@ class Units(LoadScopeScheduling):
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((name for name, tests in TOGETHER.items() if tests.search(nodeid)), nodeid)
+        return unit(nodeid)
+
+
+def unit(nodeid: str) -> str:
+    """Return the name of what is given to one worker as a whole: mostly the test's own."""
+    return next((name for name, tests in TOGETHER.items() if tests.search(nodeid)), nodeid)
 
 
 def rank(item: pytest.Item) -> int:
