@@ -5,6 +5,7 @@ API v2: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,6 +15,7 @@ from service_event_checker.config import Duration, SourceConfig, secret
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.http import Http, HttpError, json_body
 
+_CREDENTIALS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")  # of an address that may be malformed
 LIST_MAX = 32 * 1024 * 1024  # bytes; ten thousand alerts take six
 
 
@@ -94,5 +96,5 @@ def receivers_of(listed: dict[str, Any]) -> set[str]:
 
 
 def same(address: str) -> str:
-    """Return an address as it is compared: without the slash that some write at its end."""
-    return address.strip().rstrip("/").lower()
+    """Return an address as it is compared: without credentials, and without the slash that some write at its end."""
+    return _CREDENTIALS.sub(r"\1", address.strip()).rstrip("/").lower()

@@ -11,7 +11,7 @@ from service_event_checker import intake, quarantine
 from service_event_checker.cli import table
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.quarantine import Held
-from service_event_checker.text import duration, line
+from service_event_checker.text import clean, duration, line
 from service_event_checker.wiring import Services
 
 LISTED_MAX = 200
@@ -62,7 +62,7 @@ def _replay(services: Services, wanted: str) -> bool:
 
 def _show(services: Services, id: str) -> bool:
     held = quarantine.find(services.store, id)
-    click.echo(held.refusal.body if held else f"{id}: {_NOT_THERE}")
+    click.echo(clean(held.refusal.body, quarantine.BODY_MAX) if held else f"{id}: {_NOT_THERE}")
     return held is not None
 
 

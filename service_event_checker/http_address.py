@@ -38,6 +38,14 @@ def split_credentials(base_url: str) -> tuple[str, dict[str, str]]:
     return without_credentials(base_url), {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
+def password_in(text: str) -> str:
+    """Return the password of an address like https://user:password@host, "" if it has none."""
+    try:
+        return unquote(urlsplit(text).password or "") if "@" in text else ""
+    except ValueError:
+        return ""
+
+
 def without_credentials(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

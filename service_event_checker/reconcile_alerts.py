@@ -21,6 +21,7 @@ from service_event_checker.sources import alertmanager
 
 SOURCE = "alertmanager"
 TRUNCATED = "alertmanager:truncated"  # setting: {intake: [receivers]} whose messages did not hold all alerts
+TRUNCATED_MAX = 100  # receivers of an intake; an Alertmanager has a few
 SENDERS = "alertmanager:senders"  # setting: {externalURL: day}
 SENDERS_KNOWN_FOR = timedelta(days=7)
 EARLY = 0.8  # of an interval: a pass does not come to the second
@@ -101,7 +102,7 @@ def remember_truncated(store: Store, intake: str, receiver: str) -> None:
     Raises StoreError.
     """
     known = _truncated(store)
-    if receiver not in known.get(intake, ()):
+    if receiver not in known.get(intake, ()) and len(known.get(intake, ())) < TRUNCATED_MAX:
         known[intake] = sorted({*known.get(intake, ()), receiver})
         store.set_setting(TRUNCATED, json.dumps(known))
 

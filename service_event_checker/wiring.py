@@ -26,6 +26,7 @@ from service_event_checker.core.model import Receiver, Severity
 from service_event_checker.core.ports import Destination, Findable, Outspoken, Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.gate import Gate
+from service_event_checker.http_address import password_in
 from service_event_checker.mounts import refuses_network_mount
 from service_event_checker.outbox import Outbox
 from service_event_checker.pipeline import Pipeline
@@ -291,6 +292,7 @@ def _secrets(config: Config, environ: Mapping[str, str]) -> set[str]:
     models = [entry.config for entry in entries if entry.config]
     values = [getattr(model, field) for model in models for field in type(model).model_fields]
     found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+    found |= {password for value in values if isinstance(value, str) and (password := password_in(value))}
     return found | {value for name, value in environ.items() if value and _SECRET_NAME.search(name)}
 
 

@@ -282,3 +282,24 @@ def test_what_a_person_ended_is_not_taken_in_again_though_it_is_listed(shop, man
     shop.pipeline.ingest([replace(event, person=True)], datetime.now(UTC))
 
     assert shop.passes() == []
+
+
+def test_a_password_in_our_address_of_it_goes_no_further(tmp_path):
+    with Alertmanager() as manager:
+        assert isinstance(manager, Alertmanager)
+        shop = Shop(tmp_path, manager)
+        config = alertmanager_api.Config(url=manager.url.replace("//", "//ops:canary@"))
+        shop.reconciler.managers = {"am0": alertmanager_api.Alertmanager("am0", config)}
+        shop.take({"alerts": [manager.fire("DiskFull")]})
+
+        shop.passes()
+
+        (alert,) = shop.store.open_alerts()
+        assert alert.origin == manager.url
+
+
+def test_only_so_many_receivers_are_remembered_as_truncated(shop):
+    for number in range(300):
+        remember_truncated(shop.store, "/webhook", f"receiver-{number}")
+
+    assert len(shop.store.setting("alertmanager:truncated")) < 3000
