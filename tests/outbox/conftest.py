@@ -13,7 +13,7 @@ from sqlalchemy import event
 from service_event_checker.core.ports import Store
 from service_event_checker.stores.sql import SqlStore
 
-AZURE_STRIDE = 13  # Azurite does a few hundred calls a second: there each point's neighbours take turns
+AZURE_STRIDE = 23  # Azurite does a few hundred calls a second: there each point's neighbours take turns
 
 FreshStore = Callable[[], Store]
 
