@@ -12,13 +12,12 @@ from service_event_checker import parked
 from service_event_checker.core import reconcile, rules, tracker
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, StoreConflict
-from service_event_checker.core.model import Alert, Event, EventStatus, Family, Kind, Link, Snapshot, Status, Verb, Why
+from service_event_checker.core.model import Alert, Event, EventStatus, Family, Kind, Link, Snapshot, Status, Why
 from service_event_checker.core.ports import Conflict, Done, IdTaken, Store, Write
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.metrics import TRANSITIONS
 
 CONFLICTS_MAX = 20  # rounds; each round at least one writer of a contended alert wins
-LETTERS_MAX = 10_000
 RECEIPT_WITHIN = timedelta(minutes=1)  # clocks differ; what nobody did later than this is not our own doing
 _OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.MISSED})
 _STATUS_OF = {
@@ -83,7 +82,6 @@ class Pipeline:
             alert = self._requestable(key, receiver)
             write = rules.requested(alert, receiver, actor, self.book, now)
             if write is None:
-                self._send_again(alert, receiver, now)
                 return alert
             (result,) = self._commit([write], now)
             if isinstance(result, Done):
@@ -143,13 +141,6 @@ class Pipeline:
         if not alert.open and receiver not in alert.receivers:
             raise InvalidInput("alert", f"{alert.internal_id} is over")
         return alert
-
-    def _send_again(self, alert: Alert, receiver: str, now: datetime) -> None:
-        """Queue again the open that was given up there: a person asks for it once more."""
-        for letter in self.store.dead_letters(LETTERS_MAX):
-            same = (letter.key, letter.episode, letter.receiver) == (alert.key, alert.episode, receiver)
-            if same and letter.verb is Verb.OPEN and self.store.requeue(letter.id, now):
-                self._wake()
 
     def _settle_round(self, group: dict[str, _Seen], now: datetime, first_good_at: datetime | None) -> dict[str, Alert]:
         """Commit one event per key; a key that somebody else changed meanwhile is read and decided anew."""

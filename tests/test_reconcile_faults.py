@@ -58,11 +58,11 @@ def test_an_open_that_died_of_age_is_brought_when_the_receiver_answers_again(pla
 def test_one_that_was_refused_stays_dead_until_a_person_asks(place):
     place.there.failures.append(REFUSED)
     place.see(event(fingerprint="second"))
-    second = event(fingerprint="second").key
     place.run()
     assert len(place.there.things) == 1
 
-    place.world.pipeline.request(second, "there", actor="Ada", now=place.clock())
+    (letter,) = place.world.store.dead_letters()
+    place.world.store.requeue(letter.id, place.clock())
     place.world.settle_down()
 
     assert len(place.there.things) == 2

@@ -43,10 +43,6 @@ class Mirrors:
         ends = Verb.CLOSE in self.tables.get((event.via, ALERT), {}).get(Verb.CLOSE, ())
         return replace(event, person=True) if ends else event
 
-    def closes(self, source: str, to: str) -> bool:
-        """Whether the end on one side closes the other."""
-        return Verb.CLOSE in self.tables.get((source, to), {}).get(Verb.CLOSE, ())
-
 
 def said(transition: Transition, verb: Verb) -> str:
     """Return the words of a note that stands for another verb: what happened, where, and who did it."""

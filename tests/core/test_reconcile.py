@@ -1,0 +1,98 @@
+"""What a difference between our books and a destination's means, case by case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service_event_checker.core.model import Alert, Family, Link, Remote, ResolvedBy, Status, Verb, remote_key
+from service_event_checker.core.reconcile import LEFT, Books, Fix, repairs
+from tests.factories import NOW, alert, receiver
+
+LATER = NOW + timedelta(hours=1)
+FIRING = alert(source="alertmanager", receivers=("pager",))
+ACKED = replace(FIRING, status=Status.ACKNOWLEDGED)
+OVER = replace(FIRING, status=Status.RESOLVED, resolved_by=ResolvedBy.SOURCE)
+LINK = Link(key=FIRING.key, episode=1, receiver="pager", remote_key=remote_key(FIRING.key, 1), external_id="7")
+SHOWN = Remote(external_id="7", remote_key=LINK.remote_key, status=Status.FIRING, created_at=NOW)
+
+
+def found(known: Alert, shown: Remote = SHOWN, link: Link = LINK, **books: Any) -> list[Fix]:
+    books = {"receiver": receiver("pager", Family.PAGER), **books}
+    whole = Books(links={link.external_id: link}, alerts={known.key: known}, **books)
+    return [repair.fix for repair in repairs([shown], whole, LATER)]
+
+
+def test_what_is_open_of_an_earlier_episode_is_closed() -> None:
+    assert found(replace(FIRING, episode=2)) == [Fix.CLOSE]
+
+
+def test_but_not_while_something_is_on_its_way_there() -> None:
+    assert found(replace(FIRING, episode=2), owing=frozenset({FIRING.key})) == []
+
+
+def test_where_an_end_is_only_a_comment_nothing_is_closed() -> None:
+    assert found(OVER, receiver=receiver("pager", Family.PAGER, ends=False)) == []
+
+
+def test_what_was_born_there_is_its_own_to_end() -> None:
+    born = replace(OVER, source="pager")
+
+    assert found(born) == []
+    assert found(replace(born, resolved_by=ResolvedBy.PERSON)) == [Fix.CLOSE]
+
+
+def test_a_list_that_lags_behind_what_was_told_says_nothing() -> None:
+    told = replace(ACKED, heard={"pager": LATER})
+
+    assert found(told, replace(SHOWN, at=NOW)) == []
+
+
+@pytest.mark.parametrize(("sent", "fixes"), [({}, [Fix.ACKED]), ({Status.ACKNOWLEDGED: NOW}, [Fix.ACK_AGAIN])])
+def test_an_ack_without_a_time_is_news_unless_we_wrote_one(sent: dict[Status, Any], fixes: list[Fix]) -> None:
+    taken = replace(SHOWN, status=Status.ACKNOWLEDGED)
+    expected = fixes if not sent else [Fix.UNACK_AGAIN]
+
+    assert found(FIRING, taken, replace(LINK, sent=sent)) == expected
+
+
+def test_an_ack_of_the_receiver_that_last_told_the_status_is_news_when_it_is_later() -> None:
+    taken = replace(SHOWN, status=Status.ACKNOWLEDGED, at=LATER)
+    known = replace(FIRING, heard={"pager": NOW})
+
+    assert found(known, taken, status_from={FIRING.key: "pager"}) == [Fix.ACKED]
+
+
+def test_what_was_given_up_is_not_owed_again() -> None:
+    dead = frozenset({(FIRING.key, 1, Verb.ACK), (FIRING.key, 1, Verb.CLOSE)})
+
+    assert found(ACKED, dead=dead) == [Fix.GIVEN_UP]
+    assert found(OVER, dead=dead) == [Fix.GIVEN_UP]
+    assert {Fix.GIVEN_UP} <= LEFT
+
+
+@given(
+    status=st.sampled_from(list(Status)),
+    shown=st.sampled_from([Status.FIRING, Status.ACKNOWLEDGED]),
+    closed=st.booleans(),
+    owing=st.booleans(),
+    at=st.sampled_from([None, NOW, LATER]),
+    family=st.sampled_from([Family.TICKET, Family.PAGER]),
+)
+def test_nothing_in_motion_is_judged_and_what_agrees_is_left_alone(
+    status: Status, shown: Status, closed: bool, owing: bool, at: Any, family: Family
+) -> None:
+    known = replace(FIRING, status=status, resolved_by=ResolvedBy.SOURCE if status is Status.RESOLVED else None)
+    remote = replace(SHOWN, status=shown, at=at)
+    books = {"receiver": receiver("pager", family), "owing": frozenset({known.key} if owing else ())}
+
+    fixes = found(known, remote, replace(LINK, closed=closed), **books)
+
+    assert len(fixes) <= 1
+    if owing or (status is shown and not closed):
+        assert fixes == []
