@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from service_event_checker.core.mirrors import Mirrors
 from service_event_checker.core.model import (
@@ -153,11 +154,17 @@ def notes(alert: Alert, remote: Remote, books: Books) -> list[Repair]:
 def ended(alert: Alert, link: Link, remote: Remote | None, books: Books) -> list[Repair]:
     """Return what a look at an object that is not listed as open means; None: it is gone."""
     shown = remote or Remote(external_id=link.external_id, remote_key=link.remote_key, status=Status.RESOLVED)
-    if shown.status is not Status.RESOLVED:
-        return []  # a search that lags
+    if shown.status is not Status.RESOLVED or _is_elsewhere(link, shown):
+        return []  # a search that lags, or an object of the same id at another address
     fix = Fix.ENDED if remote else Fix.GONE
     event = _event(books, shown, EventStatus.RESOLVED, note="" if remote else f"{link.external_id} is gone")
     return [*notes(alert, shown, books), _repair(books, fix, shown, alert, event=event)]
+
+
+def _is_elsewhere(link: Link, remote: Remote) -> bool:
+    """Whether the destination is another system by now than the one where our object was made."""
+    ours, shown = urlsplit(link.url).netloc, urlsplit(remote.url).netloc
+    return bool(ours and shown) and ours != shown
 
 
 def is_still_owed(verb: Verb, alert: Alert) -> bool:

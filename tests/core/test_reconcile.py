@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.model import Alert, Family, Link, Remote, ResolvedBy, Status, Verb, remote_key
-from service_event_checker.core.reconcile import LEFT, Books, Fix, repairs
+from service_event_checker.core.reconcile import LEFT, Books, Fix, ended, repairs
 from tests.factories import NOW, alert, receiver
 
 LATER = NOW + timedelta(hours=1)
@@ -74,6 +74,17 @@ def test_what_was_given_up_is_not_owed_again() -> None:
     assert found(ACKED, dead=dead) == [Fix.GIVEN_UP]
     assert found(OVER, dead=dead) == [Fix.GIVEN_UP]
     assert {Fix.GIVEN_UP} <= LEFT
+
+
+def test_an_object_of_the_same_id_at_another_address_is_not_ours() -> None:
+    books = Books(receiver=receiver("pager", Family.PAGER))
+    link = replace(LINK, url="https://old.example.com/7")
+    gone = replace(SHOWN, status=Status.RESOLVED)
+
+    assert ended(FIRING, link, replace(gone, url="https://new.example.com/7"), books) == []
+    assert [each.fix for each in ended(FIRING, link, replace(gone, url="https://old.example.com/x"), books)] == [
+        Fix.ENDED
+    ]
 
 
 @given(
