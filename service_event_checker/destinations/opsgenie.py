@@ -77,7 +77,6 @@ class Config(DestinationConfig):
     """
 
     SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
-    UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
     RATE: ClassVar[tuple[float, int]] = (1.0, 5)  # deliveries of four or five calls; the limits depend on the plan
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
         "url": ("OPSGENIE_API_URL",),
