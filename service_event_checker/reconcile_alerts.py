@@ -23,6 +23,7 @@ SOURCE = "alertmanager"
 TRUNCATED = "alertmanager:truncated"  # setting: {intake: [receivers]} whose messages did not hold all alerts
 TRUNCATED_MAX = 100  # receivers of an intake; an Alertmanager has a few
 SENDERS = "alertmanager:senders"  # setting: {externalURL: day}
+LISTED = "#listed"  # ends the origin of an alert that we know from the API alone: no message named its sender
 SENDERS_KNOWN_FOR = timedelta(days=7)
 EARLY = 0.8  # of an interval: a pass does not come to the second
 SHARE_FROM = 4  # alerts; a share of fewer says nothing
@@ -70,8 +71,8 @@ def look(managers: Sequence[Alertmanager], store: Store, *, alone: bool, now: da
     if now - started_at < manager.config.grace:
         why_not = "was started a moment ago and may not list all yet: nothing is closed"
         return Pass(take_in=take_in, senders=senders, why_not=why_not)
-    lone = alone and len(senders) == 1 and manager.origin not in senders
-    vouched = [alert for alert in open_alerts if alert.origin and (lone or same(alert.origin) == manager.origin)]
+    lone = alone and len(senders) == 1 and manager.origin not in senders  # it calls itself something else
+    vouched = [alert for alert in open_alerts if alert.origin and (lone or _sender(alert) == manager.origin)]
     gone = [alert for alert in vouched if alert.fingerprint not in fingerprints]
     over = [alert for alert in gone if alert.missing_polls + 1 >= manager.config.resolve_after]
     ripe = [alert for alert in over if _is_ripe(alert, manager, now)]
@@ -116,7 +117,12 @@ def _senders(store: Store, open_alerts: Sequence[Alert], now: datetime) -> dict[
     known: dict[str, str] = json.loads(store.setting(SENDERS) or "{}")
     since = (now - SENDERS_KNOWN_FOR).date().isoformat()
     recent = {sender: day for sender, day in known.items() if day >= since}
-    return recent | {same(alert.origin): now.date().isoformat() for alert in open_alerts if alert.origin}
+    told = {_sender(alert) for alert in open_alerts if alert.origin and not alert.origin.endswith(LISTED)}
+    return recent | dict.fromkeys(told, now.date().isoformat())
+
+
+def _sender(alert: Alert) -> str:
+    return same(alert.origin.removesuffix(LISTED))
 
 
 def _is_ripe(alert: Alert, manager: Alertmanager, now: datetime) -> bool:
@@ -155,7 +161,7 @@ def _intakes(truncated: Mapping[str, Sequence[str]], listed: dict[str, Any]) -> 
 def _events(manager: Alertmanager, listed: dict[str, Any], intake: str) -> tuple[Event, ...]:
     """Read a listed alert as the webhook would have told it."""
     told = {"alerts": [{**listed, "status": "firing"}], "groupKey": "api", "externalURL": manager.origin}
-    return tuple(replace(event, origin=manager.origin) for event in alertmanager.parse(told, intake).events)
+    return tuple(replace(event, origin=manager.origin + LISTED) for event in alertmanager.parse(told, intake).events)
 
 
 def _unchanged(event: Event, alert: Alert) -> Event:

@@ -295,7 +295,7 @@ def test_a_password_in_our_address_of_it_goes_no_further(tmp_path):
         shop.passes()
 
         (alert,) = shop.store.open_alerts()
-        assert alert.origin == manager.url
+        assert alert.origin == f"{manager.url}#listed"
 
 
 def test_only_so_many_receivers_are_remembered_as_truncated(shop):
@@ -303,3 +303,17 @@ def test_only_so_many_receivers_are_remembered_as_truncated(shop):
         remember_truncated(shop.store, "/webhook", f"receiver-{number}")
 
     assert len(shop.store.setting("alertmanager:truncated")) < 3000
+
+
+def test_what_its_api_listed_makes_no_second_sender_of_a_lone_one(shop, manager):
+    told, left_out = manager.fire("Sent"), manager.fire("LeftOut")
+    shop.take(manager.message(told, externalURL="http://a1b2c3:9093", truncatedAlerts=1))
+    remember_truncated(shop.store, "/webhook", "tickets")
+    shop.passes()
+    assert shop.open() == {"Sent", "LeftOut"}
+    manager.listed.clear()
+
+    shop.passes(2)
+
+    assert shop.open() == set()
+    assert left_out["fingerprint"] != told["fingerprint"]
