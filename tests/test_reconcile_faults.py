@@ -117,19 +117,24 @@ def test_in_shadow_nothing_is_written_there(place):
     assert place.there.retired == []
 
 
-def test_a_death_between_the_two_of_a_double_loses_neither(place):
+@pytest.mark.parametrize("after", [False, True], ids=["before the close", "after the close"])
+def test_a_death_while_a_double_is_closed_loses_neither(place, after):
     key = remote_key(KEY, 1)
     place.there.things.insert(0, Thing("0", key, place.clock() - timedelta(days=1)))
 
+    retire = place.there.retire
+
     def dies(duplicate: Remote, kept: Remote) -> None:
+        if after:
+            retire(duplicate, kept)
         raise Died
 
-    retire, place.there.retire = place.there.retire, dies  # type: ignore[method-assign]
+    place.there.retire = dies  # type: ignore[method-assign]
     with pytest.raises(Died):
         place.reconciler.run()
     place.there.retire = retire  # type: ignore[method-assign]
 
-    assert place.run() == [Fix.TWICE]
+    assert place.run() == ([] if after else [Fix.TWICE])
     assert place.run() == []
     place.end()
     assert [thing.open for thing in place.there.things] == [False, False]

@@ -128,6 +128,7 @@ class WorkItems:
     def query(self, conditions: Iterable[str], top: int) -> list[str]:
         """Return the ids of the work items that meet all conditions (WIQL), the oldest first."""
         where = " AND ".join(("[System.TeamProject] = @project", *conditions))
+        # conditions are made of hex keys and of names of states, quotes doubled; there are no parameters in WIQL
         wiql = {"query": f"SELECT [System.Id] FROM WorkItems WHERE {where} ORDER BY [System.Id]"}  # noqa: S608
         found = self._call("POST", "wiql", json=wiql, params={"$top": str(top)}).get("workItems")
         if not isinstance(found, list):

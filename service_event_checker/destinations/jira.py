@@ -110,7 +110,7 @@ class Adapter:
         key = secret(self.config.webhook_secret)
         return hook.authentic(headers, body, key) if key else None
 
-    def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:  # noqa: ARG002
+    def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         """Return what people did to our issues; see `jira_api.hook`."""
         ours = hook.Ours(receiver=self.name, label=TAG, account=self._jira.me)
         return hook.read(payload, ours)

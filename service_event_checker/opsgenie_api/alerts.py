@@ -179,7 +179,7 @@ class OpsAlerts:
                 return outcome(done)
             if time.monotonic() + pause > until:
                 raise DeliveryError(Reason.TIMEOUT, "the request was taken, what became of it is not known yet")
-            time.sleep(pause)
+            time.sleep(pause)  # within the call's own deadline: only its end says whether it worked
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _look(self, request: str) -> dict[str, Any]:
