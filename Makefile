@@ -12,12 +12,13 @@ run: ## start the app on port 8000 (PORT=...)
 test: ## install what the tests need, then run them all
 	./test
 
-check: install ## formatting, lint, types, layers, dead code
+check: install ## formatting, lint, types, layers, dead code, locks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/vulture
+	$(BIN)/python tools/lock_check.py
 
 format: install ## let ruff format and mend what it can
 	$(BIN)/ruff format .
@@ -33,7 +34,7 @@ chaos: ## kill the product again and again, for longer than ./test does (CHAOS_S
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-180} ./test tests/chaos -rA
 
 # The lock holds hashes for Python 3.11 to 3.13 on all systems. UPGRADE=1 takes the newest versions allowed.
-LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 lock: install ## write requirements*.txt anew from pyproject.toml (UPGRADE=1: newest versions)

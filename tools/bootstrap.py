@@ -110,13 +110,9 @@ def _create() -> None:
 
 
 def _fill(files: tuple[str, ...]) -> None:
-    arguments = ["install", "--require-hashes", *(word for file in files for word in ("-r", file))]
-    uv = shutil.which("uv")
-    # uv is three times faster, but does not read pip's configuration (a mirror, say): when it fails, pip is asked.
-    if uv and _run(uv, "pip", *arguments, "--compile-bytecode", "--python", str(PYTHON)):
-        return
-    pip = _pip()
-    if not _run(*pip, "--disable-pip-version-check", "--no-input", *arguments, "--compile"):
+    # pip alone: uv accepts locks that pip refuses, and App Service, containers and newcomers have pip.
+    locked = ("--require-hashes", "--compile", *(word for file in files for word in ("-r", file)))
+    if not _run(*_pip(), "--disable-pip-version-check", "--no-input", "install", *locked):
         sys.exit("The installation failed: see above. The next start begins it again.")
 
 

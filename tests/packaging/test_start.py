@@ -7,13 +7,18 @@ import re
 import subprocess
 import sys
 import tomllib
+from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
+from tools import lock_check
+from tools.lock_check import empty_wheel
+
 ROOT = Path(__file__).resolve().parent.parent.parent
-LOCKED = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
+LOCKED = re.compile(r"^([\w.-]+)(?:\[([\w.,-]+)])?==(\S+)", re.MULTILINE)
 BROKEN_SHIM = "echo 'command not found' >&2; exit 127"
 OLD = 'case "$1" in -c) exit 1 ;; esac; echo "old python"'
 GOOD = 'case "$1" in -c) exit 0 ;; esac; echo "chosen with $*"'
@@ -89,9 +94,52 @@ def test_the_locks_hold_each_requirement_in_a_version_that_it_allows() -> None:
     }
 
     for file, requirements in wanted.items():
-        locked = dict(LOCKED.findall((ROOT / file).read_text()))
+        locked = {name: version for name, _, version in LOCKED.findall((ROOT / file).read_text())}
         for requirement in map(Requirement, requirements):
             assert locked.get(requirement.name, "missing") in requirement.specifier, f"{file}: {requirement}: make lock"
+
+
+def test_a_package_that_another_asks_for_with_an_extra_is_locked_with_it() -> None:
+    extras: dict[str, set[str]] = {}
+    for file in ("requirements.txt", "requirements-dev.txt"):
+        for name, extra, _ in LOCKED.findall((ROOT / file).read_text()):
+            extras.setdefault(name, set()).update(filter(None, extra.split(",")))
+
+    asked = [wanted for name, own in extras.items() for wanted in requirements(name, own) if wanted.extras]
+    assert asked
+    for wanted in asked:
+        assert wanted.extras <= extras[wanted.name.lower()], f"{wanted}: make lock"
+
+
+def test_a_lock_without_the_extra_is_refused_once_there_is_a_newer_release(tmp_path: Path) -> None:
+    locked = empty_wheel(tmp_path, "part", "1.0"), empty_wheel(tmp_path, "whole", "1.0", "part[more]")
+    empty_wheel(tmp_path, "part", "2.0")
+    lock = tmp_path / "lock.txt"
+
+    def install(extra: str) -> str:
+        names = (f"part{extra}==1.0", "whole==1.0")
+        lines = [
+            f"{name} --hash=sha256:{sha256(file.read_bytes()).hexdigest()}"
+            for name, file in zip(names, locked, strict=True)
+        ]
+        lock.write_text("\n".join(lines))
+        return lock_check.resolve("3.12", tmp_path, [lock])
+
+    assert "part[more]" in install("")
+    assert install("[more]") == ""
+
+
+def requirements(name: str, extras: set[str]) -> list[Requirement]:
+    """Return what this package asks for here, with these extras of its own; nothing where it is not for this system."""
+    try:
+        wanted = [Requirement(text) for text in metadata.requires(name) or ()]
+    except metadata.PackageNotFoundError:
+        return []
+    return [
+        one
+        for one in wanted
+        if not one.marker or any(one.marker.evaluate({"extra": extra}) for extra in extras or {""})
+    ]
 
 
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt", "tests/tools/package-lock.json"])
