@@ -35,7 +35,7 @@ from service_event_checker.core.ports import Query, Write
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.pipeline import Pipeline
 from service_event_checker.sources import alertmanager
-from service_event_checker.stores.sql import SqlStore
+from service_event_checker.stores.sql.store import SqlStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FEW, MANY = 100, 20_000

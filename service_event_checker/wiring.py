@@ -27,18 +27,15 @@ from service_event_checker.core.ports import Destination, Findable, Outspoken, S
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.gate import Gate
 from service_event_checker.http_address import password_in
-from service_event_checker.mounts import refuses_network_mount
 from service_event_checker.outbox import Outbox
 from service_event_checker.pipeline import Pipeline
 from service_event_checker.polling import Poller, Watch
 from service_event_checker.reconciler import Reconciler
+from service_event_checker.stores.choose import AZURE_STORE, make_store
 from service_event_checker.test_mode import TestMode
 
-DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"
-MOUNTS = Path("/proc/mounts")
 DEFAULT_RETENTION_DAYS = 400
 RECONCILE_EVERY = timedelta(minutes=5)
-AZURE_STORE = "AZURE_STORAGE_CONNECTION_STRING"
 LOOK_EVERY = timedelta(seconds=1)  # how soon what becomes due by itself is seen
 LOOK_AT_AZURE_EVERY = timedelta(seconds=3)  # there a look is sixteen billed reads
 LEASE_TIMEOUTS = 8  # a check asks several addresses one after the other; see LOOKUP_TIMEOUTS of statuspage
@@ -172,36 +169,6 @@ def _reconciler(config: Config, pipeline: Pipeline, adapters: Mapping[str, Desti
     }
     every = min((entry.config.every for entry in entries if entry.config), default=RECONCILE_EVERY)
     return Reconciler(pipeline, adapters, managers, clock=_now, every=every)
-
-
-def make_store(environ: Mapping[str, str]) -> Store:
-    """Return the store that the environment names. Raises ConfigError."""
-    azure = environ.get(AZURE_STORE)
-    if azure:
-        from service_event_checker.stores.azure_tables import AzureTablesStore
-
-        active = environ.get("AZURE_TABLE_NAME") or environ.get("EVENT_TABLE_NAME") or "EventTickets"
-        resolved = environ.get("RESOLVED_EVENTS_TABLE") or "ResolvedEvents"
-        return AzureTablesStore(azure, active_table=active, resolved_table=resolved)
-    url = environ.get("DATABASE_URL") or DEFAULT_DATABASE
-    if not url.startswith("sqlite:"):
-        raise ConfigError(
-            "environment", ["DATABASE_URL: this version knows sqlite:///path only. Unset it or name a file"]
-        )
-    network = _network_mount(url.removeprefix("sqlite:///"))
-    if network:
-        raise ConfigError("environment", [f"DATABASE_URL: {network}"])
-    from service_event_checker.stores.sql import SqlStore
-
-    return SqlStore(url)
-
-
-def _network_mount(path: str) -> str:
-    """Return why a database must not lie at a path, "" if it may; where the system tells no mounts, it may."""
-    try:
-        return refuses_network_mount(str(Path(path).resolve()), MOUNTS.read_text(errors="replace"))
-    except OSError:
-        return ""
 
 
 def _adapters(config: Config) -> tuple[dict[str, Destination], dict[str, str]]:

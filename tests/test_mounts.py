@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_event_checker.mounts import refuses_network_mount
+from service_event_checker.stores.sql.mounts import refuses_network_mount
 
 APP_SERVICE = """overlay / overlay rw,relatime,lowerdir=/a 0 0
 proc /proc proc rw 0 0

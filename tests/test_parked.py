@@ -13,7 +13,7 @@ from service_event_checker.core.clean import TEXT_MAX
 from service_event_checker.core.model import Event, EventStatus, Family
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.parked import SHELF, park, waiting
-from service_event_checker.stores.sql import SqlStore
+from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import NOW, event, receiver
 
 BOOK = Rulebook(receivers={"pager": receiver("pager", Family.PAGER)})

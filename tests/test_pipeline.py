@@ -34,8 +34,8 @@ from service_event_checker.core.ports import Conflict, Done, IdTaken, Query, Wri
 from service_event_checker.core.rules import Rule, Rulebook, Silence
 from service_event_checker.metrics import REGISTRY
 from service_event_checker.pipeline import Pipeline
-from service_event_checker.stores.sql import SqlStore
-from service_event_checker.stores.sql_tables import metadata
+from service_event_checker.stores.sql.store import SqlStore
+from service_event_checker.stores.sql.tables import metadata
 from tests.factories import NOW, event, receiver
 from tests.strategies import (
     FINGERPRINTS,

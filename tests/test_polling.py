@@ -28,7 +28,7 @@ from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.metrics import REGISTRY
 from service_event_checker.pipeline import Pipeline
 from service_event_checker.polling import BACK_OFF_MAX, DISMISSED_MAX, JITTER, Poller, Watch
-from service_event_checker.stores.sql import SqlStore
+from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import NOW, event, receiver
 
 EVERY = timedelta(seconds=60)

@@ -28,7 +28,7 @@ from service_event_checker.quarantine import (
     refusal,
     trim,
 )
-from service_event_checker.stores.sql import SqlStore
+from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import NOW
 from tests.strategies import REPEATABLE
 

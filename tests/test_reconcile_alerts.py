@@ -17,7 +17,7 @@ from service_event_checker.pipeline import Pipeline
 from service_event_checker.reconcile_alerts import remember_truncated
 from service_event_checker.reconciler import Reconciler
 from service_event_checker.sources.alertmanager import parse
-from service_event_checker.stores.sql import SqlStore
+from service_event_checker.stores.sql.store import SqlStore
 from tests.doubles.alertmanager import Alertmanager
 from tests.doubles.base import Fault
 from tests.factories import receiver

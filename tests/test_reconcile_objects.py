@@ -28,7 +28,7 @@ from service_event_checker.core.ports import Write
 from service_event_checker.core.reconcile import Fix
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.reconciler import Reconciler, Report
-from service_event_checker.stores.sql import SqlStore
+from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import event, receiver
 from tests.process import World
 from tests.sink import Clock, Sink, Talker, Thing

@@ -14,6 +14,7 @@ from service_event_checker import wiring
 from service_event_checker.config_file import ConfigError
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import EventStatus, Family, Severity, Verb
+from service_event_checker.stores import choose
 from service_event_checker.wiring import Services
 from tests.factories import NOW, event
 
@@ -93,7 +94,7 @@ def test_a_database_on_a_network_mount_is_refused_with_the_reason(
 ) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"//server/share {tmp_path}/home cifs rw 0 0\n")
-    monkeypatch.setattr(wiring, "MOUNTS", mounts)
+    monkeypatch.setattr(choose, "MOUNTS", mounts)
 
     with pytest.raises(ConfigError, match="DATABASE_URL: .*cifs"):
         build({}, DATABASE_URL=f"sqlite:///{tmp_path}/home/store.db")

@@ -25,7 +25,7 @@ from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, EventStatus, Family, ResolvedBy, Severity, Status, Verb, remote_key
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.destinations.sendgrid import Adapter, Config
-from service_event_checker.stores.sql import SqlStore
+from service_event_checker.stores.sql.store import SqlStore
 from tests.doubles.base import Answer, Fault
 from tests.doubles.sendgrid import KEY, SENDER, SendGrid, problem
 from tests.factories import NOW, alert, delivery, event, receiver

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from service_event_checker.core.ports import Store
-from service_event_checker.stores.sql import SqlStore
+from service_event_checker.stores.sql.store import SqlStore
 
 AZURE_STRIDE = 23  # Azurite does a few hundred calls a second: there each point's neighbours take turns
 
@@ -43,7 +43,7 @@ def fresh_store(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest)
         return store
 
     def azure() -> Store:
-        from service_event_checker.stores.azure_tables import AzureTablesStore
+        from service_event_checker.stores.azure.store import AzureTablesStore
 
         azurite = request.getfixturevalue("azurite")
         store = AzureTablesStore(azurite.new_account(), active_table="Active", resolved_table="Resolved")

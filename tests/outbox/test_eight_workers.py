@@ -15,7 +15,7 @@ from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.gate import Gate
 from service_event_checker.outbox import Outbox
 from service_event_checker.pipeline import Pipeline
-from service_event_checker.stores.sql import SqlStore
+from service_event_checker.stores.sql.store import SqlStore
 from tests.destinations.cases import Case, all_cases
 from tests.factories import event, receiver
 

@@ -15,7 +15,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service_event_checker.stores.sql_tables import metadata
+from service_event_checker.stores.sql.tables import metadata
 from tests.outbox.mirrored import ACTS, LOST, Mirrored, Step, Weather
 from tests.process import Death
 from tests.strategies import REPEATABLE

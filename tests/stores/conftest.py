@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from service_event_checker.stores.azure_tables import AzureTablesStore
-from service_event_checker.stores.sql import SqlStore
-from service_event_checker.stores.sql_schema import upgrade
+from service_event_checker.stores.azure.store import AzureTablesStore
+from service_event_checker.stores.sql.schema import upgrade
+from service_event_checker.stores.sql.store import SqlStore
 
 Stored = SqlStore | AzureTablesStore
 

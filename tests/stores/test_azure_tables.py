@@ -18,9 +18,11 @@ from service_event_checker.core.errors import LeaseLost, StoreError
 from service_event_checker.core.lanes import Lane
 from service_event_checker.core.model import Kept, Slot, Verb, Why, internal_code
 from service_event_checker.core.ports import Conflict, Dead, IdTaken, Query, Settled, Write
-from service_event_checker.stores import azure_client, azure_keys, azure_rows
-from service_event_checker.stores.azure_client import Change, Raced, Table
-from service_event_checker.stores.azure_tables import AzureTablesStore
+from service_event_checker.stores.azure import client
+from service_event_checker.stores.azure import keys as azure_keys
+from service_event_checker.stores.azure import rows as azure_rows
+from service_event_checker.stores.azure.client import Change, Raced, Table
+from service_event_checker.stores.azure.store import AzureTablesStore
 from tests.factories import NOW
 from tests.real.azurite import Azurite
 from tests.stores.steps import (
@@ -255,7 +257,7 @@ def test_a_lane_without_a_due_head_is_mended_by_the_sweep(store: AzureTablesStor
     alert = opened(store)
     waiting = (owed(alert, Verb.OPEN), owed(alert, Verb.CLOSE, seq=1))
     lane = Lane(key=alert.key, receiver="slack", revision=1)
-    store.active.write([azure_client.upsert(azure_rows.lane_entity(lane, waiting, ""))])
+    store.active.write([client.upsert(azure_rows.lane_entity(lane, waiting, ""))])
     assert claim(store) == []
 
     assert store.sweep(NOW) == 1
@@ -410,7 +412,7 @@ def test_a_write_beyond_the_limits_is_not_sent(store: AzureTablesStore) -> None:
         [{**rows[n], **piece(n)} for n in range(9)],
     ):
         with pytest.raises(StoreError) as refused:
-            store.active.write([azure_client.upsert(row) for row in wrong])
+            store.active.write([client.upsert(row) for row in wrong])
         assert not isinstance(refused.value, Raced)
     assert store.active.scan("0") == []
 
@@ -445,7 +447,7 @@ def test_a_store_that_is_gone_says_so_in_bounded_time_and_works_when_it_is_back(
 def test_a_store_that_hangs_says_so_in_bounded_time(
     breakable_azurite: Azurite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(azure_client, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(client, "READ_SECONDS", 0.3)
     store = AzureTablesStore(breakable_azurite.connection_string)
     delivery = claim_delivery(store)
     breakable_azurite.pause()

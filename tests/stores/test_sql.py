@@ -20,9 +20,9 @@ from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Kept, Verb
 from service_event_checker.core.ports import Query, Settled
 from service_event_checker.stores import codec
-from service_event_checker.stores.sql import BUSY_SECONDS, SqlStore
-from service_event_checker.stores.sql_schema import MIGRATIONS, upgrade
-from service_event_checker.stores.sql_tables import deliveries, links, metadata
+from service_event_checker.stores.sql.schema import MIGRATIONS, upgrade
+from service_event_checker.stores.sql.store import BUSY_SECONDS, SqlStore
+from service_event_checker.stores.sql.tables import deliveries, links, metadata
 from tests.factories import NOW
 from tests.stores.conftest import sqlite_store
 from tests.stores.steps import at_once, claim, claim_one, commit, ending, link_of, new_alert, opened, opening, pay

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from service_event_checker.core.model import Alert, Severity, Status, alert_key
 from service_event_checker.core.ports import Query
 from service_event_checker.quarantine import held
-from service_event_checker.stores.sql import SqlStore
+from service_event_checker.stores.sql.store import SqlStore
 from service_event_checker.web.alertmanager import BODY_MAX
 from service_event_checker.wiring import Services
 from tests.sources.test_alertmanager import ANY_JSON, NEARLY, alert, message

@@ -15,7 +15,8 @@ from typing import Any
 from service_event_checker.core.lanes import Lane, in_order
 from service_event_checker.core.mirrors import STATUSES_MAX
 from service_event_checker.core.model import Alert, Delivery, Kept, Link, Slot, Transition
-from service_event_checker.stores import azure_keys, codec
+from service_event_checker.stores import codec
+from service_event_checker.stores.azure import keys
 
 SCHEMA = 1
 PLAIN_MAX = 16_000  # characters; more is packed. Text stays readable in Storage Explorer
@@ -42,7 +43,7 @@ class StoredLane:
 def alert_entity(alert: Alert, op: str) -> tuple[Alert, dict[str, Any]]:
     """Return the alert as it is stored, and its row."""
     alert, document = _fit_alert(alert)
-    return alert, _row(azure_keys.partition(alert.key), azure_keys.alert_row(alert.key), op) | {
+    return alert, _row(keys.partition(alert.key), keys.alert_row(alert.key), op) | {
         **_alert_columns(alert),
         **document,
     }
@@ -63,7 +64,7 @@ def lane_entity(lane: Lane, waiting: tuple[Delivery, ...], op: str) -> dict[str,
     head = waiting[0] if waiting else None
     made = [codec.micros(delivery.created_at) for delivery in waiting if delivery.created_at]
     return {
-        **_row(azure_keys.partition(lane.key), azure_keys.lane_row(lane.key, lane.receiver), op),
+        **_row(keys.partition(lane.key), keys.lane_row(lane.key, lane.receiver), op),
         "key": lane.key,
         "receiver": lane.receiver,
         "revision": lane.revision,
@@ -72,7 +73,7 @@ def lane_entity(lane: Lane, waiting: tuple[Delivery, ...], op: str) -> dict[str,
         "waiting": len(waiting),
         "severity": head.severity.rank if head else 0,
         "free_at": _free_at(head),
-        "made_at": azure_keys.sortable(min(made)) if made else azure_keys.NEVER,
+        "made_at": keys.sortable(min(made)) if made else keys.NEVER,
         **document,
     }
 
@@ -90,43 +91,43 @@ def load_lane(entity: Any) -> StoredLane:
 
 
 def link_entity(link: Link, op: str) -> dict[str, Any]:
-    row_key = azure_keys.link_row(link.key, link.receiver, link.episode)
+    row_key = keys.link_row(link.key, link.receiver, link.episode)
     columns = {"episode": link.episode, "receiver": link.receiver, "external_id": link.external_id[:1000]}
-    return {**_row(azure_keys.partition(link.key), row_key, op), **columns, **document_of(codec.dump_link(link))}
+    return {**_row(keys.partition(link.key), row_key, op), **columns, **document_of(codec.dump_link(link))}
 
 
 def pointer_entity(link: Link) -> dict[str, Any]:
     """Return the row that leads from a remote object's own id to the alert. It may be written again and again."""
-    row_key = azure_keys.digest(link.receiver, link.external_id) + link.key
-    return _row(azure_keys.pointer_partition(link.receiver, link.external_id), row_key, "") | {"key": link.key}
+    row_key = keys.digest(link.receiver, link.external_id) + link.key
+    return _row(keys.pointer_partition(link.receiver, link.external_id), row_key, "") | {"key": link.key}
 
 
 def timeline_entity(alert: Alert, transitions: tuple[Transition, ...], op: str) -> dict[str, Any]:
-    row_key = azure_keys.timeline_row(alert.key, alert.revision)
+    row_key = keys.timeline_row(alert.key, alert.revision)
     document = document_of(codec.dump_transitions(transitions))
     for length in _LENGTHS:
         if _size(document) <= TIMELINE_MAX:
             break
         transitions = tuple(replace(each, note=_short(each.note, length)) for each in transitions)
         document = document_of(codec.dump_transitions(transitions))
-    return {**_row(azure_keys.partition(alert.key), row_key, op), "episode": alert.episode, **document}
+    return {**_row(keys.partition(alert.key), row_key, op), "episode": alert.episode, **document}
 
 
 def internal_id_entity(alert: Alert, code: str, op: str) -> dict[str, Any]:
-    row = _row(azure_keys.partition(alert.key), azure_keys.internal_id_row(code), op)
+    row = _row(keys.partition(alert.key), keys.internal_id_row(code), op)
     return {**row, "key": alert.key, "episode": alert.episode}
 
 
 def known_entity(key: str, op: str, archived: int = 0) -> dict[str, Any]:
     """Return the row that every key has for good; `archived` is the revision that lies in the archive."""
-    return {**_row(azure_keys.partition(key), azure_keys.known_row(key), op), "archived": archived}
+    return {**_row(keys.partition(key), keys.known_row(key), op), "archived": archived}
 
 
 def dead_entity(delivery: Delivery, op: str) -> dict[str, Any]:
-    row_key = azure_keys.dead_row(delivery.key, delivery.id)
-    made_at = azure_keys.sortable(codec.micros(delivery.created_at)) if delivery.created_at else ""
+    row_key = keys.dead_row(delivery.key, delivery.id)
+    made_at = keys.sortable(codec.micros(delivery.created_at)) if delivery.created_at else ""
     return {
-        **_row(azure_keys.partition(delivery.key), row_key, op),
+        **_row(keys.partition(delivery.key), row_key, op),
         "made_at": made_at,
         "receiver": delivery.receiver,
         "episode": delivery.episode,
@@ -135,19 +136,19 @@ def dead_entity(delivery: Delivery, op: str) -> dict[str, Any]:
 
 
 def slot_entity(slot: Slot, op: str) -> dict[str, Any]:
-    row = _row(azure_keys.SLOTS, azure_keys.digest(slot.name), op)
+    row = _row(keys.SLOTS, keys.digest(slot.name), op)
     return {**row, "revision": slot.revision, **document_of(codec.dump_slot(slot))}
 
 
 def setting_entity(name: str, value: str, op: str) -> dict[str, Any]:
-    row = _row(azure_keys.SETTINGS, azure_keys.digest(name), op)
+    row = _row(keys.SETTINGS, keys.digest(name), op)
     return {**row, "name": name[:1000], **document_of(value)}
 
 
 def kept_entity(kept: Kept) -> dict[str, Any]:
     """Return the row of a thing put aside; what does not fit is for the caller to hear of, it is never shortened."""
-    row = _row(azure_keys.shelf_partition(kept.shelf), azure_keys.digest(kept.id), "")
-    at = azure_keys.sortable(codec.micros(kept.at))
+    row = _row(keys.shelf_partition(kept.shelf), keys.digest(kept.id), "")
+    at = keys.sortable(codec.micros(kept.at))
     columns = {"shelf": kept.shelf, "id": kept.id, "source": kept.source, "at": at}
     return {**row, **columns, **document_of(kept.doc)}
 
@@ -167,7 +168,7 @@ def document_of(text: str) -> dict[str, Any]:
     if len(text) <= PLAIN_MAX:
         return {"doc": text}
     packed = zlib.compress(text.encode(), level=6)
-    return {f"doc{number:02d}": piece for number, piece in enumerate(azure_keys.pieces(packed))}
+    return {f"doc{number:02d}": piece for number, piece in enumerate(keys.pieces(packed))}
 
 
 def text_of(entity: Entity) -> str:
@@ -199,15 +200,15 @@ def _alert_columns(alert: Alert) -> dict[str, Any]:
         "revision": alert.revision,
         "open": alert.open,
         "withheld": bool(alert.withheld),
-        "updated_at": azure_keys.sortable(codec.micros(alert.updated_at)),
+        "updated_at": keys.sortable(codec.micros(alert.updated_at)),
     }
 
 
 def _free_at(head: Delivery | None) -> str:
     """Return from when on a worker may take the head: it is due and nobody else's lease runs."""
     if head is None or head.due_at is None:
-        return azure_keys.NEVER
-    return azure_keys.sortable(codec.micros(_later(head.due_at, head.lease_until)))
+        return keys.NEVER
+    return keys.sortable(codec.micros(_later(head.due_at, head.lease_until)))
 
 
 def _later(at: datetime, other: datetime | None) -> datetime:
@@ -268,4 +269,4 @@ def _short(text: str, length: int) -> str:
 
 
 def _size(document: Mapping[str, Any]) -> int:
-    return azure_keys.entity_bytes(document)
+    return keys.entity_bytes(document)

@@ -12,11 +12,12 @@ from datetime import datetime
 
 from service_event_checker.core.model import internal_code
 from service_event_checker.core.ports import Conflict, Done, IdTaken, Write
-from service_event_checker.stores import azure_client, azure_keys, azure_rows
-from service_event_checker.stores.azure_client import Change, Raced, Table, Tables
-from service_event_checker.stores.azure_draft import Draft, Picture, receivers_of
-from service_event_checker.stores.azure_keys import partition
-from service_event_checker.stores.azure_rows import StoredLane
+from service_event_checker.stores.azure import client, keys
+from service_event_checker.stores.azure import rows as azure_rows
+from service_event_checker.stores.azure.client import Change, Raced, Table, Tables
+from service_event_checker.stores.azure.draft import Draft, Picture, receivers_of
+from service_event_checker.stores.azure.keys import partition
+from service_event_checker.stores.azure.rows import StoredLane
 
 TRIES = 10  # of a write whose rows others keep changing
 
@@ -52,10 +53,10 @@ def commit(tables: Tables, active: Table, writes: Sequence[Write], now: datetime
 
 def read_lanes(active: Table, key: str, receivers: Sequence[str]) -> dict[str, StoredLane]:
     if len(receivers) == 1:
-        row = active.get(partition(key), azure_keys.lane_row(key, receivers[0]))
+        row = active.get(partition(key), keys.lane_row(key, receivers[0]))
         rows = [row] if row else []
     else:
-        rows = active.scan(partition(key), azure_keys.LANE + key) if receivers else []
+        rows = active.scan(partition(key), keys.LANE + key) if receivers else []
     return {row["receiver"]: azure_rows.load_lane(row) for row in rows}
 
 
@@ -67,12 +68,12 @@ def read_picture(active: Table, key: str, receivers: Sequence[str], write: Write
     if new and not again:
         return Picture()
     place, code = partition(key), internal_code(write.alert.internal_id)
-    done = azure_keys.timeline_row(key, write.alert.revision + 1)
-    alert = active.get(place, azure_keys.alert_row(key))
+    done = keys.timeline_row(key, write.alert.revision + 1)
+    alert = active.get(place, keys.alert_row(key))
     return Picture(
         alert=alert,
-        known=active.get(place, azure_keys.known_row(key)) if alert is None else None,
-        internal_id=active.get(place, azure_keys.internal_id_row(code)) if again else None,
+        known=active.get(place, keys.known_row(key)) if alert is None else None,
+        internal_id=active.get(place, keys.internal_id_row(code)) if again else None,
         timeline=active.get(place, done) if again else None,
         lanes=read_lanes(active, key, receivers),
     )
@@ -113,7 +114,7 @@ def _packed(attempts: Iterable[_Attempt]) -> list[list[_Attempt]]:
     groups: dict[str, list[list[_Attempt]]] = {}
     for attempt in attempts:
         place = groups.setdefault(partition(attempt.write.alert.key), [[]])
-        if azure_client.fits([change for other in (*place[-1], attempt) for change in other.changes]):
+        if client.fits([change for other in (*place[-1], attempt) for change in other.changes]):
             place[-1].append(attempt)
         else:
             place.append([attempt])

@@ -43,9 +43,13 @@ from service_event_checker.core.ports import (
     Settled,
     Write,
 )
-from service_event_checker.stores import codec, sql_outbox, sql_page, sql_rows, sql_shelf
-from service_event_checker.stores.sql_schema import upgrade
-from service_event_checker.stores.sql_tables import (
+from service_event_checker.stores import codec
+from service_event_checker.stores.sql import outbox
+from service_event_checker.stores.sql import page as sql_page
+from service_event_checker.stores.sql import rows as sql_rows
+from service_event_checker.stores.sql import shelf as sql_shelf
+from service_event_checker.stores.sql.schema import upgrade
+from service_event_checker.stores.sql.tables import (
     alerts,
     deliveries,
     episodes,
@@ -102,7 +106,7 @@ class SqlStore:
     def by_internal_id(self, code: str) -> Alert | None:
         with self._read() as connection:
             place = connection.execute(select(internal_ids).where(internal_ids.c.code == code)).mappings().first()
-            return sql_outbox.episode_of(connection, place["key"], place["episode"]) if place else None
+            return outbox.episode_of(connection, place["key"], place["episode"]) if place else None
 
     def by_fingerprint(self, fingerprint: str) -> list[Alert]:
         return self._alerts(select(alerts.c.doc).where(alerts.c.fingerprint == fingerprint).limit(20))
@@ -149,29 +153,29 @@ class SqlStore:
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
         at = codec.micros(now)
         with self._read() as connection:
-            return {name for name in receivers if sql_outbox.due(connection, {"at": at, "receiver": name}, 1)}
+            return {name for name in receivers if outbox.due(connection, {"at": at, "receiver": name}, 1)}
 
     def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
         values = {"receiver": receiver, "at": codec.micros(now)}
         with self._read() as connection:
-            if not sql_outbox.due(connection, values, 1):
+            if not outbox.due(connection, values, 1):
                 return []  # an idle look costs no write lock
         with self._write() as connection:
-            docs = sql_outbox.due(connection, values, limit, sql_outbox.DUE_LOCKED)
+            docs = outbox.due(connection, values, limit, outbox.DUE_LOCKED)
             leased = [replace(codec.load_delivery(doc), owner=owner, lease_until=until) for doc in docs]
             for delivery in leased:
-                sql_outbox.put(connection, delivery)
-            return [sql_outbox.claimed(connection, delivery) for delivery in leased]
+                outbox.put(connection, delivery)
+            return [outbox.claimed(connection, delivery) for delivery in leased]
 
     def intend(self, delivery: Delivery, now: datetime) -> Delivery:
         with self._write() as connection:
-            held = replace(sql_outbox.held(connection, delivery), intent_at=now)
-            sql_outbox.put(connection, held)
+            held = replace(outbox.held(connection, delivery), intent_at=now)
+            outbox.put(connection, held)
         return held
 
     def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
         with self._write() as connection:
-            held = sql_outbox.held(connection, delivery)
+            held = outbox.held(connection, delivery)
             lane, waiting = sql_rows.read_lane(connection, held.key, held.receiver, lock=True)
             sql_rows.apply(connection, lane_rules.settle(lane, waiting, held, outcome, now))
             if isinstance(outcome, Settled) and outcome.link:

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 from service_event_checker.core.errors import LeaseLost, StoreError
 from service_event_checker.core.model import Alert, Delivery, Severity
 from service_event_checker.core.ports import Claimed
-from service_event_checker.stores import codec, sql_rows
-from service_event_checker.stores.sql_tables import alerts, deliveries, episodes, links
+from service_event_checker.stores import codec
+from service_event_checker.stores.sql import rows
+from service_event_checker.stores.sql.tables import alerts, deliveries, episodes, links
 
 # Severity by severity, so that the index gives the order however much waits.
 DUE = (
@@ -57,9 +58,7 @@ def held(connection: Connection, delivery: Delivery) -> Delivery:
 
 
 def put(connection: Connection, delivery: Delivery) -> None:
-    connection.execute(
-        update(deliveries).where(deliveries.c.id == delivery.id).values(**sql_rows.delivery_row(delivery))
-    )
+    connection.execute(update(deliveries).where(deliveries.c.id == delivery.id).values(**rows.delivery_row(delivery)))
 
 
 def episode_of(connection: Connection, key: str, episode: int) -> Alert | None:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, delete, func, or_, select
 
 from service_event_checker.core.model import Kept
-from service_event_checker.stores import codec, sql_rows
-from service_event_checker.stores.sql_tables import kept
+from service_event_checker.stores import codec
+from service_event_checker.stores.sql import rows as sql_rows
+from service_event_checker.stores.sql.tables import kept
 
 
 def put(connection: Connection, things: Iterable[Kept]) -> None:

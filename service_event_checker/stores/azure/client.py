@@ -19,7 +19,7 @@ from azure.data.tables import TableClient, TableEntity, TableServiceClient, Upda
 from requests.adapters import HTTPAdapter
 
 from service_event_checker.core.errors import StoreError
-from service_event_checker.stores import azure_keys
+from service_event_checker.stores.azure import keys
 
 CONNECT_SECONDS = 2
 READ_SECONDS = 3
@@ -71,9 +71,9 @@ def etag_of(entity: TableEntity) -> str:
 
 def fits(changes: Sequence[Change]) -> bool:
     """Whether the service takes the changes as one transaction."""
-    if len(changes) > azure_keys.ENTITIES_MAX or len({change.row_key for change in changes}) < len(changes):
+    if len(changes) > keys.ENTITIES_MAX or len({change.row_key for change in changes}) < len(changes):
         return False
-    return sum(azure_keys.payload_bytes(change.entity) for change in changes) <= azure_keys.PAYLOAD_MAX
+    return sum(keys.payload_bytes(change.entity) for change in changes) <= keys.PAYLOAD_MAX
 
 
 class Tables:
@@ -146,7 +146,7 @@ class Table:
         most so many rows (0: all).
         """
         query = "PartitionKey eq @partition and RowKey gt @low and RowKey lt @high" + (f" and {where}" if where else "")
-        bounds = {"partition": partition, "low": beyond or prefix, "high": azure_keys.after(prefix)}
+        bounds = {"partition": partition, "low": beyond or prefix, "high": keys.after(prefix)}
 
         def read() -> list[TableEntity]:
             found = self._client.query_entities(
@@ -226,6 +226,6 @@ def _check(changes: Sequence[Change]) -> None:
     if not fits(changes):
         raise StoreError(f"{len(changes)} rows do not make one transaction")
     for change in changes:
-        broken = azure_keys.refusal(change.entity)
+        broken = keys.refusal(change.entity)
         if broken:
             raise StoreError(f"row {change.row_key}: {broken}")

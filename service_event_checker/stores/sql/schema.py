@@ -9,7 +9,7 @@ from sqlalchemy.sql import column
 
 from service_event_checker.core.errors import StoreError
 
-MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 
 def upgrade(engine: Engine) -> None:

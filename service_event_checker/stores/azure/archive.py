@@ -13,52 +13,53 @@ from typing import Any
 from azure.data.tables import TableEntity
 
 from service_event_checker.core.model import Link
-from service_event_checker.stores import azure_client, azure_keys, azure_rows, codec
-from service_event_checker.stores.azure_client import Raced, Table, etag_of
+from service_event_checker.stores import codec
+from service_event_checker.stores.azure import client, keys, rows
+from service_event_checker.stores.azure.client import Raced, Table, etag_of
 
 
 def archive(active: Table, resolved: Table, partition: str, limit: int, op: str) -> int:
     """Archive at most `limit` alerts of a partition that are over and owe nobody anything; return how many."""
-    for past in active.scan(partition, azure_keys.EPISODE):
+    for past in active.scan(partition, keys.EPISODE):
         _archive_past(active, resolved, past)  # what of it still waits finds it there
-    busy = {lane["key"] for lane in active.scan(partition, azure_keys.LANE, "waiting gt 0", columns=["key"])}
-    over = active.scan(partition, azure_keys.ALERT, "open eq false")
+    busy = {lane["key"] for lane in active.scan(partition, keys.LANE, "waiting gt 0", columns=["key"])}
+    over = active.scan(partition, keys.ALERT, "open eq false")
     idle = [row for row in over if row["key"] not in busy][:limit]
     return sum(_archive_alert(active, resolved, row, op) for row in idle)
 
 
 def retain(active: Table, resolved: Table, partition: str, before_micros: int) -> int:
     """Forget archived episodes that ended earlier, but for the newest of each key; return how many."""
-    wanted = {"before": azure_keys.sortable(before_micros)}
-    old = resolved.scan(partition, azure_keys.EPISODE, "ended_at lt @before", wanted, columns=["key", "episode"])
-    owing = {lane["key"] for lane in active.scan(partition, azure_keys.LANE, "waiting gt 0", columns=["key"])}
+    wanted = {"before": keys.sortable(before_micros)}
+    old = resolved.scan(partition, keys.EPISODE, "ended_at lt @before", wanted, columns=["key", "episode"])
+    owing = {lane["key"] for lane in active.scan(partition, keys.LANE, "waiting gt 0", columns=["key"])}
     idle = (row for row in old if row["key"] not in owing)
     past = [row for row in idle if row["episode"] < _newest_episode(active, resolved, partition, row["key"])]
     for row in past:
         _forget(active, partition, row["key"], row["episode"])
         with suppress(Raced):
-            resolved.write([azure_client.delete(row, etag_of(row))])
+            resolved.write([client.delete(row, etag_of(row))])
     return len(past)
 
 
 def _archive_past(active: Table, resolved: Table, past: TableEntity) -> None:
-    resolved.write([azure_client.upsert(_episode(past))])
+    resolved.write([client.upsert(_episode(past))])
     with suppress(Raced):
-        active.write([azure_client.delete(past, etag_of(past))])
+        active.write([client.delete(past, etag_of(past))])
 
 
 def _archive_alert(active: Table, resolved: Table, row: TableEntity, op: str) -> bool:
     """Copy an alert to the resolved table, then delete its row if it is still the same."""
-    alert = azure_rows.load_alert(row)
-    place = azure_keys.resolved_row(codec.micros(alert.updated_at), alert.key)
-    resolved.write([azure_client.upsert(_episode(row))])
+    alert = rows.load_alert(row)
+    place = keys.resolved_row(codec.micros(alert.updated_at), alert.key)
+    resolved.write([client.upsert(_episode(row))])
     try:
         stale = _put_head(resolved, row, place)
         if stale != place:
-            _drop(resolved, azure_keys.RESOLVED, stale)
-        resolved.write([azure_client.upsert(azure_rows.moved(row, place, partition=azure_keys.RESOLVED))])
-        archived = azure_rows.known_entity(alert.key, op, alert.revision)
-        active.write([azure_client.delete(row, etag_of(row)), azure_client.upsert(archived)])
+            _drop(resolved, keys.RESOLVED, stale)
+        resolved.write([client.upsert(rows.moved(row, place, partition=keys.RESOLVED))])
+        archived = rows.known_entity(alert.key, op, alert.revision)
+        active.write([client.delete(row, etag_of(row)), client.upsert(archived)])
     except Raced:
         return False  # somebody changed the alert, or archives it too
     return True
@@ -71,11 +72,11 @@ def _put_head(resolved: Table, row: TableEntity, place: str) -> str:
     """
     head = resolved.get(row["PartitionKey"], row["RowKey"])
     if head is None:
-        resolved.write([azure_client.create(azure_rows.moved(row, row["RowKey"], place=place, stale=""))])
+        resolved.write([client.create(rows.moved(row, row["RowKey"], place=place, stale=""))])
         return ""
     stale = str(head["place"] if head["place"] != place else head["stale"])
-    moved = azure_rows.moved(row, row["RowKey"], place=place, stale=stale)
-    resolved.write([azure_client.update(moved, etag_of(head))])
+    moved = rows.moved(row, row["RowKey"], place=place, stale=stale)
+    resolved.write([client.update(moved, etag_of(head))])
     return stale
 
 
@@ -83,35 +84,35 @@ def _drop(table: Table, partition: str, row_key: str) -> None:
     row = table.get(partition, row_key) if row_key else None
     if row is not None:
         with suppress(Raced):
-            table.write([azure_client.delete(row, etag_of(row))])
+            table.write([client.delete(row, etag_of(row))])
 
 
 def _episode(row: TableEntity) -> dict[str, Any]:
-    alert = azure_rows.load_alert(row)
-    ended_at = azure_keys.sortable(azure_rows.ended_micros(alert))
-    return azure_rows.moved(row, azure_keys.episode_row(alert.key, alert.episode), ended_at=ended_at)
+    alert = rows.load_alert(row)
+    ended_at = keys.sortable(rows.ended_micros(alert))
+    return rows.moved(row, keys.episode_row(alert.key, alert.episode), ended_at=ended_at)
 
 
 def _newest_episode(active: Table, resolved: Table, partition: str, key: str) -> int:
-    row = active.get(partition, azure_keys.alert_row(key)) or resolved.get(partition, azure_keys.alert_row(key))
+    row = active.get(partition, keys.alert_row(key)) or resolved.get(partition, keys.alert_row(key))
     return int(row["episode"]) if row else 0
 
 
 def _forget(active: Table, partition: str, key: str, episode: int) -> None:
     """Delete an episode's links, timeline and dead letters."""
-    links = active.scan(partition, azure_keys.LINK + key)
-    kept = {_target(azure_rows.text_of(row)) for row in links if row["episode"] != episode}
+    links = active.scan(partition, keys.LINK + key)
+    kept = {_target(rows.text_of(row)) for row in links if row["episode"] != episode}
     for row in links:
-        target = _target(azure_rows.text_of(row))
+        target = _target(rows.text_of(row))
         if row["episode"] == episode and target not in kept:
-            _drop(active, azure_keys.pointer_partition(*target), azure_keys.digest(*target) + key)
-    times = active.scan(partition, azure_keys.TIMELINE + key, "episode eq @episode", {"episode": episode})
-    dead = active.scan(partition, azure_keys.DEAD + key, "episode eq @episode", {"episode": episode})
+            _drop(active, keys.pointer_partition(*target), keys.digest(*target) + key)
+    times = active.scan(partition, keys.TIMELINE + key, "episode eq @episode", {"episode": episode})
+    dead = active.scan(partition, keys.DEAD + key, "episode eq @episode", {"episode": episode})
     gone = [row for row in (*links, *times, *dead) if row["episode"] == episode]
-    for start in range(0, len(gone), azure_keys.ENTITIES_MAX):
-        chunk = gone[start : start + azure_keys.ENTITIES_MAX]
+    for start in range(0, len(gone), keys.ENTITIES_MAX):
+        chunk = gone[start : start + keys.ENTITIES_MAX]
         with suppress(Raced):
-            active.write([azure_client.delete(row, etag_of(row)) for row in chunk])
+            active.write([client.delete(row, etag_of(row)) for row in chunk])
 
 
 def _target(text: str) -> tuple[str, str]:

@@ -8,8 +8,10 @@ from azure.data.tables import TableEntity
 
 from service_event_checker.core.model import Status
 from service_event_checker.core.ports import Page, Query
-from service_event_checker.stores import azure_keys, azure_rows, codec
-from service_event_checker.stores.azure_client import Table
+from service_event_checker.stores import codec
+from service_event_checker.stores.azure import keys
+from service_event_checker.stores.azure import rows as azure_rows
+from service_event_checker.stores.azure.client import Table
 
 PAGE_MAX = 500
 
@@ -21,7 +23,7 @@ def page(active: Iterable[TableEntity], resolved: Table, query: Query) -> Page:
     """
     active = list(active)
     limit = min(query.limit, PAGE_MAX)
-    beyond = azure_keys.cursor_row(query.cursor) if query.cursor else ""
+    beyond = keys.cursor_row(query.cursor) if query.cursor else ""
     rows = {_place(row): row for row in active if _wanted(row, query)}
     if query.open is not True and (not query.statuses or Status.RESOLVED in query.statuses):
         rows |= _archived(resolved, query, beyond, limit + 1, {row["key"] for row in active})
@@ -29,14 +31,14 @@ def page(active: Iterable[TableEntity], resolved: Table, query: Query) -> Page:
     alerts = tuple(azure_rows.load_alert(rows[place]) for place in places[:limit])
     if len(places) <= limit:
         return Page(alerts=alerts)
-    return Page(alerts=alerts, cursor=azure_keys.cursor_of(codec.micros(alerts[-1].updated_at), alerts[-1].key))
+    return Page(alerts=alerts, cursor=keys.cursor_of(codec.micros(alerts[-1].updated_at), alerts[-1].key))
 
 
 def _archived(resolved: Table, query: Query, beyond: str, limit: int, active: set[str]) -> dict[str, TableEntity]:
     """Return the next rows of the resolved table's list; a key that is active again is told from there."""
     found: dict[str, TableEntity] = {}
     while True:
-        rows = resolved.scan(azure_keys.RESOLVED, top=limit, beyond=beyond)
+        rows = resolved.scan(keys.RESOLVED, top=limit, beyond=beyond)
         wanted = (row for row in rows if row["key"] not in active and _wanted(row, query))
         found |= {row["RowKey"]: row for row in wanted}
         if len(rows) < limit or len(found) >= limit:
@@ -45,7 +47,7 @@ def _archived(resolved: Table, query: Query, beyond: str, limit: int, active: se
 
 
 def _place(row: TableEntity) -> str:
-    return azure_keys.resolved_row(int(row["updated_at"]), row["key"])
+    return keys.resolved_row(int(row["updated_at"]), row["key"])
 
 
 def _wanted(row: TableEntity, query: Query) -> bool:

@@ -34,21 +34,19 @@ from service_event_checker.core.ports import (
     Settled,
     Write,
 )
-from service_event_checker.stores import (
-    azure_archive,
-    azure_client,
-    azure_commit,
-    azure_keys,
-    azure_page,
-    azure_rows,
-    azure_shelf,
-    codec,
-)
-from service_event_checker.stores.azure_client import Change, Raced, Tables, etag_of
-from service_event_checker.stores.azure_commit import TRIES, Written, new_op
-from service_event_checker.stores.azure_draft import Draft, Picture, receivers_of
-from service_event_checker.stores.azure_keys import PARTITIONS, partition
-from service_event_checker.stores.azure_rows import StoredLane
+from service_event_checker.stores import codec
+from service_event_checker.stores.azure import archive as azure_archive
+from service_event_checker.stores.azure import client
+from service_event_checker.stores.azure import commit as azure_commit
+from service_event_checker.stores.azure import keys as azure_keys
+from service_event_checker.stores.azure import page as azure_page
+from service_event_checker.stores.azure import rows as azure_rows
+from service_event_checker.stores.azure import shelf as azure_shelf
+from service_event_checker.stores.azure.client import Change, Raced, Tables, etag_of
+from service_event_checker.stores.azure.commit import TRIES, Written, new_op
+from service_event_checker.stores.azure.draft import Draft, Picture, receivers_of
+from service_event_checker.stores.azure.keys import PARTITIONS, partition
+from service_event_checker.stores.azure.rows import StoredLane
 
 ARCHIVED_AT_ONCE = 200
 FINGERPRINTS_MAX = 20
@@ -198,7 +196,7 @@ class AzureTablesStore:
         row = self.active.get(partition(key), azure_keys.dead_row(key, delivery_id)) if azure_keys.is_key(key) else None
         if row is None:
             return False
-        self.active.write([azure_client.delete(row, azure_client.etag_of(row))])
+        self.active.write([client.delete(row, client.etag_of(row))])
         return True
 
     def requeue(self, delivery_id: str, now: datetime) -> bool:
@@ -249,7 +247,7 @@ class AzureTablesStore:
         held = self.active.get(azure_keys.SLOTS, row["RowKey"]) if slot.revision else None
         if slot.revision and (held is None or held["revision"] != slot.revision):
             return None
-        change = azure_client.update(row, etag_of(held)) if held else azure_client.create(row)
+        change = client.update(row, etag_of(held)) if held else client.create(row)
         return stored if self._written(change) else None
 
     def setting(self, name: str) -> str | None:
@@ -259,8 +257,8 @@ class AzureTablesStore:
     def set_setting(self, name: str, value: str, *, only_if_new: bool = False) -> str:
         row = azure_rows.setting_entity(name, value, new_op())
         if not only_if_new:
-            self.active.write([azure_client.upsert(row)])
-        elif not self._written(azure_client.create(row)):
+            self.active.write([client.upsert(row)])
+        elif not self._written(client.create(row)):
             return self.setting(name) or ""
         return value
 
@@ -385,7 +383,7 @@ class AzureTablesStore:
         """Write the rows that lead from remote objects to alerts; before the links themselves, and repeatable."""
         rows = {link.receiver + link.external_id + link.key: link for link in links if link.external_id}
         self.tables.each(
-            lambda link: self.active.write([azure_client.upsert(azure_rows.pointer_entity(link))]), rows.values()
+            lambda link: self.active.write([client.upsert(azure_rows.pointer_entity(link))]), rows.values()
         )
 
 

@@ -16,9 +16,10 @@ from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.lanes import Lane, LaneChange, over_before_sent
 from service_event_checker.core.model import Alert, Delivery, Link, Transition, Why, internal_code
 from service_event_checker.core.ports import Conflict, IdTaken, Write
-from service_event_checker.stores import azure_client, azure_keys, azure_rows
-from service_event_checker.stores.azure_client import Change, etag_of
-from service_event_checker.stores.azure_rows import StoredLane
+from service_event_checker.stores.azure import client, keys
+from service_event_checker.stores.azure import rows as azure_rows
+from service_event_checker.stores.azure.client import Change, etag_of
+from service_event_checker.stores.azure.rows import StoredLane
 
 _OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.MISSED})
 
@@ -67,7 +68,7 @@ class Draft:
         rows |= {delivery.id: delivery for delivery in change.put}
         self._lanes[lane.receiver] = replace(before, lane=lane, waiting=tuple(lane_rules.in_order(rows.values())))
         if change.dead:
-            self._add(azure_client.upsert(azure_rows.dead_entity(change.dead, self._op)))
+            self._add(client.upsert(azure_rows.dead_entity(change.dead, self._op)))
 
     def replace_waiting(self, receiver: str, delivery: Delivery) -> None:
         """Put a delivery in the place of the one with its id."""
@@ -76,14 +77,14 @@ class Draft:
         self._lanes[receiver] = replace(before, waiting=waiting)
 
     def put_link(self, link: Link) -> None:
-        self._add(azure_client.upsert(azure_rows.link_entity(link, self._op)))
+        self._add(client.upsert(azure_rows.link_entity(link, self._op)))
 
     def remove(self, row: TableEntity) -> None:
-        self._add(azure_client.delete(row, etag_of(row)))
+        self._add(client.delete(row, etag_of(row)))
 
     def guard(self, row: TableEntity) -> None:
         """Let the write fail if `row` is changed meanwhile, and what is built upon `row` if this write is faster."""
-        self._add(azure_client.update({**row, "op": self._op}, etag_of(row)))
+        self._add(client.update({**row, "op": self._op}, etag_of(row)))
 
     def write(self, write: Write, now: datetime) -> Conflict | IdTaken | None:
         """Add an alert's write; return why that cannot be."""
@@ -98,7 +99,7 @@ class Draft:
             return IdTaken(self._key)
         transitions = write.transitions + self._append(write, now)
         if transitions:
-            self._add(azure_client.upsert(azure_rows.timeline_entity(self.stored, transitions, self._op)))
+            self._add(client.upsert(azure_rows.timeline_entity(self.stored, transitions, self._op)))
         for link in write.links:
             self.put_link(link)
         return None
@@ -113,26 +114,26 @@ class Draft:
         if revision == 0:
             if stored is not None or known is not None:
                 return None
-            self._add(azure_client.create(azure_rows.known_entity(self._key, self._op)))
-            return azure_client.create(row)
+            self._add(client.create(azure_rows.known_entity(self._key, self._op)))
+            return client.create(row)
         if stored is not None:
             if stored["revision"] != revision:
                 return None
             if opening:  # the last deliveries of the episode before may still wait
-                past = azure_keys.episode_row(self._key, stored["episode"])
-                self._add(azure_client.upsert(azure_rows.moved(stored, past)))
-            return azure_client.update(row, etag_of(stored))
+                past = keys.episode_row(self._key, stored["episode"])
+                self._add(client.upsert(azure_rows.moved(stored, past)))
+            return client.update(row, etag_of(stored))
         if known is None or known["archived"] != revision:
             return None
-        self._add(azure_client.update(azure_rows.known_entity(self._key, self._op), etag_of(known)))
-        return azure_client.create(row)
+        self._add(client.update(azure_rows.known_entity(self._key, self._op), etag_of(known)))
+        return client.create(row)
 
     def _take_id(self, alert: Alert) -> bool:
         holder = self._picture.internal_id
         if holder is not None:
             return bool(holder["key"] == alert.key and holder["episode"] == alert.episode)
         code = internal_code(alert.internal_id)
-        self._add(azure_client.create(azure_rows.internal_id_entity(alert, code, self._op)))
+        self._add(client.create(azure_rows.internal_id_entity(alert, code, self._op)))
         return True
 
     def _append(self, write: Write, now: datetime) -> tuple[Transition, ...]:
@@ -151,8 +152,8 @@ class Draft:
         row = azure_rows.lane_entity(changed.lane, changed.waiting, self._op)
         kept = changed.waiting or changed.lane.dead_episode
         if changed.etag is None:
-            return azure_client.create(row) if kept else None
-        return azure_client.update(row, changed.etag) if kept else azure_client.delete(row, changed.etag)
+            return client.create(row) if kept else None
+        return client.update(row, changed.etag) if kept else client.delete(row, changed.etag)
 
     def _add(self, change: Change) -> None:
         self._changes[change.row_key] = change

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, and_, or_, select
 
 from service_event_checker.core.ports import Query
-from service_event_checker.stores.sql_tables import alerts
+from service_event_checker.stores.sql.tables import alerts
 
 
 def page(query: Query) -> Select[Any]:

@@ -14,7 +14,7 @@ from service_event_checker.core.lanes import Lane, LaneChange, over_before_sent
 from service_event_checker.core.model import Alert, Delivery, Link, Transition, Why, internal_code
 from service_event_checker.core.ports import Conflict, Done, IdTaken, Write
 from service_event_checker.stores import codec
-from service_event_checker.stores.sql_tables import (
+from service_event_checker.stores.sql.tables import (
     alerts,
     deliveries,
     episodes,
