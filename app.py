@@ -8,7 +8,7 @@ import sys
 from dotenv import load_dotenv
 
 from service_event_checker import logs
-from service_event_checker.config_file import ConfigError
+from service_event_checker.config.load import ConfigError
 from service_event_checker.web import create_app
 
 GUNICORN_HALTS = 3  # its exit code for a worker that can never boot; any other makes it try for ever

@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, SecretStr
 
 from service_checkers._fetch import source_error
-from service_event_checker.config import CheckerConfig, secret
+from service_event_checker.config.models import CheckerConfig, secret
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.http import Http, HttpError
+from service_event_checker.http.client import Http, HttpError
 
 REFRESH_BEFORE = timedelta(minutes=5)  # what is asked for with a token must arrive before it ends
 PUBLIC_CLOUD = "https://login.microsoftonline.com"

@@ -11,8 +11,8 @@ from urllib.parse import urljoin, urlsplit
 from service_checkers._entra import EntraConfig, Tokens, identity_warning
 from service_checkers._fetch import source_error
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.http import Http, HttpError, json_body, parse_json
-from service_event_checker.http_address import origin
+from service_event_checker.http.address import origin
+from service_event_checker.http.client import Http, HttpError, json_body, parse_json
 
 MAX_BYTES = 16 * 1024 * 1024  # of one page
 PAGES_MAX = 25

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from azure.core.pipeline.transport import HttpResponse, HttpTransport
 
 from service_event_checker.core.errors import Reason
-from service_event_checker.http import Http, HttpError
+from service_event_checker.http.client import Http, HttpError
 
 _METADATA = "/v2.0/.well-known/openid-configuration"
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 
 from service_event_checker.core.errors import SourceError
-from service_event_checker.http import Http, HttpError, Response, json_body, parse_json
+from service_event_checker.http.client import Http, HttpError, Response, json_body, parse_json
 
 _SHUFFLE = random.SystemRandom()
 

@@ -19,8 +19,8 @@ from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator, BeforeValidator
 
 from service_checkers._fetch import WebAddress
-from service_event_checker.config import Model
-from service_event_checker.config_problems import nearest
+from service_event_checker.config.models import Model
+from service_event_checker.config.problems import nearest
 from service_event_checker.core.model import Severity
 
 PRESETS = Path(__file__).parent / "presets"

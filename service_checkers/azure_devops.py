@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 from service_checkers._fetch import WebAddress, fetch_json, read_json
 from service_checkers._text import moment, one_line, plain
 from service_checkers._values import identity, objects
-from service_event_checker.config import CheckerConfig
+from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity, Snapshot
-from service_event_checker.http import Http
+from service_event_checker.http.client import Http
 
 PAGE = "https://status.dev.azure.com/"
 PATH = "/_apis/status/health"

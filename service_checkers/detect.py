@@ -18,7 +18,7 @@ from service_checkers import _feed_payload, statuspage
 from service_checkers._mapping import evaluate
 from service_checkers._values import names
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.http import Http, HttpError, Response, parse_json
+from service_event_checker.http.client import Http, HttpError, Response, parse_json
 
 MAX_BYTES = 8 * 1024 * 1024
 HEAD_MAX = 200_000  # bytes of a page in which its feeds are looked for

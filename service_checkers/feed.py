@@ -14,9 +14,9 @@ from pydantic import Field
 
 from service_checkers._feed_payload import parse
 from service_checkers._fetch import WebAddress, fetch
-from service_event_checker.config import CheckerConfig, Duration
+from service_event_checker.config.models import CheckerConfig, Duration
 from service_event_checker.core.model import Snapshot
-from service_event_checker.http import Http
+from service_event_checker.http.client import Http
 
 MAX_BYTES = 1024 * 1024
 

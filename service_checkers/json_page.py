@@ -15,11 +15,11 @@ from service_checkers._fetch import WebAddress, fetch, read_json
 from service_checkers._mapping import Mapping, Preset, evaluate, read_preset, word
 from service_checkers._text import lines, newest, one_line, plain
 from service_checkers._values import any_moment, identity, link, names
-from service_event_checker.config import CheckerConfig
+from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot
-from service_event_checker.http import Http
-from service_event_checker.http_address import without_credentials
+from service_event_checker.http.address import without_credentials
+from service_event_checker.http.client import Http
 
 MAX_BYTES = 8 * 1024 * 1024
 ENTRIES_MAX = 1000  # of each list; an expression may look through the whole page for each

@@ -9,7 +9,7 @@ from typing import Literal
 
 from service_checkers import feed, statuspage
 from service_checkers._fetch import WebAddress
-from service_event_checker.config import CheckerConfig
+from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import SourceError
 from service_event_checker.core.model import Event, EventStatus, Snapshot
 

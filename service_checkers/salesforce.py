@@ -17,10 +17,10 @@ from pydantic import BeforeValidator, model_validator
 from service_checkers._fetch import WebAddress, fetch_json, in_turn, read_json
 from service_checkers._text import lines, moment, newest, one_line, plain
 from service_checkers._values import identity, names, objects
-from service_event_checker.config import CheckerConfig, as_mapping
+from service_event_checker.config.models import CheckerConfig, as_mapping
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot
-from service_event_checker.http import Http
+from service_event_checker.http.client import Http
 
 API = "https://api.status.salesforce.com/v1"
 PAGE_HOST = "status.salesforce.com"  # answers 403 "Direct API access not allowed"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from service_event_checker.config import Selection
+from service_event_checker.config.models import Selection
 from service_event_checker.core.model import Affects, Event
 
 _LABELS = {

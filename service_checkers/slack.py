@@ -15,10 +15,10 @@ from urllib.parse import urlsplit, urlunsplit
 from service_checkers._fetch import WebAddress, fetch_json, read_json
 from service_checkers._text import lines, moment, newest, one_line, plain
 from service_checkers._values import identity, link, names, objects
-from service_event_checker.config import CheckerConfig
+from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot
-from service_event_checker.http import Http
+from service_event_checker.http.client import Http
 
 API = "/api/v2.0.0"
 SEVERITIES = {"outage": Severity.ERROR, "incident": Severity.WARNING, "notice": Severity.INFO}

@@ -16,10 +16,10 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from service_checkers._fetch import WebAddress, fetch_json, in_turn, read_json
 from service_checkers._statuspage_payload import Places, Reading, parse, raised
-from service_event_checker.config import CheckerConfig
+from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Severity, Snapshot
-from service_event_checker.http import Http
+from service_event_checker.http.client import Http
 
 LOOKUP_TIMEOUTS = 2  # how many times `timeout` all of them may take together
 LOOKUPS_MAX = 10  # single incidents asked for in one check; the others stay unknown until the next

@@ -11,7 +11,7 @@ from service_event_checker import intake, quarantine
 from service_event_checker.cli import table
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.quarantine import Held
-from service_event_checker.text import clean, duration, line
+from service_event_checker.render.text import clean, duration, line
 from service_event_checker.wiring import Services
 
 LISTED_MAX = 200

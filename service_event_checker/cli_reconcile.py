@@ -18,7 +18,7 @@ from service_event_checker.core.model import Alert, Family, Transition, Why
 from service_event_checker.core.ports import Query
 from service_event_checker.core.reconcile import Fix, Repair
 from service_event_checker.reconciler import Report
-from service_event_checker.text import duration, line
+from service_event_checker.render.text import duration, line
 from service_event_checker.wiring import Services
 
 TITLE_WIDTH = 60

@@ -16,8 +16,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from service_event_checker import plugins
-from service_event_checker.config import Model
-from service_event_checker.config_file import File as ConfigFile
+from service_event_checker.config.load import File as ConfigFile
+from service_event_checker.config.models import Model
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ENV_REF = {"$ref": "#/$defs/env"}

@@ -20,9 +20,9 @@ from service_event_checker.core.ports import Inbound
 from service_event_checker.metrics import UNKNOWN_VALUES
 from service_event_checker.quarantine import Held
 from service_event_checker.reconcile_alerts import remember_truncated
+from service_event_checker.render.text import line
 from service_event_checker.sources import alertmanager
 from service_event_checker.sources.alertmanager import Parsed, Rejected
-from service_event_checker.text import line
 from service_event_checker.wiring import Services
 
 LINES_MAX = 100  # lines of the log for alerts of one message in which nothing changed

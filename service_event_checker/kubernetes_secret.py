@@ -20,7 +20,7 @@ import structlog
 
 from service_event_checker import logs
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.http import Http, HttpError, json_body
+from service_event_checker.http.client import Http, HttpError, json_body
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TIMEOUT = 5.0  # seconds; whoever needs the value waits for it

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from service_event_checker import alertmanager_api
-from service_event_checker.config import CheckerConfig, DestinationConfig, SourceConfig
+from service_event_checker.config.models import CheckerConfig, DestinationConfig, SourceConfig
 
 CHECKERS = "service_checkers"
 DESTINATIONS = "service_event_checker.destinations"

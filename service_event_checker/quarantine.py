@@ -17,10 +17,11 @@ from typing import Any
 
 import structlog
 
-from service_event_checker import logs, strict_json
+from service_event_checker import logs
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.core.model import Kept
 from service_event_checker.core.ports import Shelf
+from service_event_checker.http import strict_json
 
 SHELF = "quarantine"
 BODY_MAX = 64 * 1024  # bytes of a body that are kept; a template gone wrong shows itself sooner

@@ -19,7 +19,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.deadline import Deadline
+from service_event_checker.http.deadline import Deadline
 
 PAGE = 200  # entries a call; Slack recommends no more
 PAGES = 10

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service_event_checker.core.model import Alert, Delivery, Kind, Severity, Status, Verb
-from service_event_checker.text import Notice, duration, escape_mrkdwn, notice
+from service_event_checker.render.notice import Notice, escape_mrkdwn, notice
+from service_event_checker.render.text import duration
 
 HEADER_MAX = 150
 SECTION_MAX = 3000

@@ -17,16 +17,17 @@ import structlog
 from pydantic import SecretStr
 
 from service_checkers.selection import affects_us
-from service_event_checker import alertmanager_api, config_file, logs, plugins, sunset
+from service_event_checker import alertmanager_api, logs, plugins
 from service_event_checker.alertmanager_api import Alertmanager
-from service_event_checker.config import CheckerConfig, DestinationConfig, SourceConfig
-from service_event_checker.config_file import Config, ConfigError, Entry
+from service_event_checker.config import load, sunset
+from service_event_checker.config.load import Config, ConfigError, Entry
+from service_event_checker.config.models import CheckerConfig, DestinationConfig, SourceConfig
 from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.model import Receiver, Severity
 from service_event_checker.core.ports import Destination, Findable, Outspoken, Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.gate import Gate
-from service_event_checker.http_address import password_in
+from service_event_checker.http.address import password_in
 from service_event_checker.outbox import Outbox
 from service_event_checker.pipeline import Pipeline
 from service_event_checker.polling import Poller, Watch
@@ -118,7 +119,7 @@ class Services:
 def load_config(environ: Mapping[str, str]) -> Config:
     """Read the file that CONFIG_FILE names. Raises ConfigError."""
     packages = {"checkers": plugins.CHECKERS, "destinations": plugins.DESTINATIONS}
-    return config_file.load(
+    return load.load(
         Path(environ.get("CONFIG_FILE") or "config.json"),
         environ,
         checker_config=plugins.checker_config,

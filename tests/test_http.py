@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 
 from service_event_checker.core.errors import Reason
-from service_event_checker.http import Http, HttpError, Response, json_body
-from service_event_checker.http_address import redact
-from service_event_checker.http_guard import is_public
+from service_event_checker.http.address import redact
+from service_event_checker.http.client import Http, HttpError, Response, json_body
+from service_event_checker.http.guard import is_public
 from tests.doubles.base import Answer, Double, Fault, Request
 
 DRIPS_FOR = 20.0  # seconds; far beyond any doubt about a slow machine

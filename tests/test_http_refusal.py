@@ -7,8 +7,8 @@ import time
 import pytest
 
 from service_event_checker.core.errors import Reason
-from service_event_checker.http import HttpError
-from service_event_checker.http_refusal import WORDS_MAX, body_of, delivery_error, pause, words
+from service_event_checker.http.client import HttpError
+from service_event_checker.remote.errors import WORDS_MAX, body_of, delivery_error, pause, words
 
 
 def answered(status: int | None, reason: Reason, body: bytes = b"", retry_after: float | None = None) -> HttpError:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service_event_checker.core.model import Alert, Verb
 from service_event_checker.jira_api import document
-from service_event_checker.text import notice
+from service_event_checker.render.notice import notice
 from tests.doubles.jira import TEXT_MAX, rendered
 from tests.factories import NOW, alert
 from tests.strategies import REPEATABLE

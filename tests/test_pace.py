@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.pace import Pace
+from service_event_checker.remote.pace import Pace
 
 
 def test_a_pause_holds_for_all_threads_and_says_how_long():

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_event_checker import remote
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import EventStatus, Link, Verb, remote_key
-from service_event_checker.foreign import moment, objects, text
+from service_event_checker.remote import links
+from service_event_checker.remote.values import moment, objects, text
 from tests.factories import NOW, alert, delivery
 
 
 def test_what_was_made_is_the_deliverys_and_names_the_one_before():
     owed = delivery(alert(), Verb.OPEN, receiver="jira")
 
-    assert remote.made(owed, "ab" * 10, "7", "https://x/7", "https://x/6") == Link(
+    assert links.made(owed, "ab" * 10, "7", "https://x/7", "https://x/6") == Link(
         key=owed.key,
         episode=owed.episode,
         receiver="jira",
@@ -47,15 +47,15 @@ HOME = "https://jira.example/base"
     ],
 )
 def test_an_object_is_of_the_system_below_whose_address_it_is(url, is_ours):
-    link = remote.found("jira", "ab" * 10, "7", url)
+    link = links.found("jira", "ab" * 10, "7", url)
 
-    assert remote.known(link, "issue") is link
-    assert remote.known(link, "issue", ["", "https://elsewhere.example", url or HOME]) is link
+    assert links.known(link, "issue") is link
+    assert links.known(link, "issue", ["", "https://elsewhere.example", url or HOME]) is link
     if is_ours:
-        assert remote.known(link, "issue", [f"{HOME}/"]) is link
+        assert links.known(link, "issue", [f"{HOME}/"]) is link
         return
     with pytest.raises(DeliveryError, match="belongs to another address") as raised:
-        remote.known(link, "issue", ["https://bot:secret@jira.example/base"])
+        links.known(link, "issue", ["https://bot:secret@jira.example/base"])
     assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
     assert "secret" not in str(raised.value)
 
@@ -66,7 +66,7 @@ def kept(*objects: tuple[int, str, str], us: str = "") -> list[int]:
     def names(name: str) -> frozenset[str]:
         return frozenset(filter(None, [name]))
 
-    left = remote.without_copies(objects, lambda each: each[1], lambda each: names(each[2]), names(us))
+    left = links.without_copies(objects, lambda each: each[1], lambda each: names(each[2]), names(us))
     return [each[0] for each in left]
 
 
@@ -80,14 +80,14 @@ def test_once_it_is_known_who_we_are_what_another_made_is_a_copy():
 
 
 def test_what_was_found_is_nobodys_yet():
-    found = remote.found("jira", "ab" * 10, "7", "https://x/7")
+    found = links.found("jira", "ab" * 10, "7", "https://x/7")
 
     assert (found.key, found.episode) == ("", 0)
     assert (found.receiver, found.remote_key, found.external_id, found.url) == ("jira", "ab" * 10, "7", "https://x/7")
 
 
 def test_a_change_is_known_by_its_object_and_never_carried_back():
-    event = remote.change("jira", "7", EventStatus.ACKNOWLEDGED, intake="/hooks/jira", actor="Ann", at=NOW)
+    event = links.change("jira", "7", EventStatus.ACKNOWLEDGED, intake="/hooks/jira", actor="Ann", at=NOW)
 
     assert (event.ref, event.via, event.source, event.fingerprint) == (("jira", "7"), "jira", "", "")
     assert (event.status, event.actor, event.at, event.intake) == (EventStatus.ACKNOWLEDGED, "Ann", NOW, "/hooks/jira")
@@ -123,7 +123,7 @@ def test_no_text_is_too_odd_for_a_time(value):
 @pytest.mark.parametrize("link", [None, Link(key="a", episode=1, receiver="jira", remote_key="b")])
 def test_without_an_object_there_is_nothing_to_write_to(link):
     with pytest.raises(DeliveryError, match="no issue of this episode") as error:
-        remote.known(link, "issue")
+        links.known(link, "issue")
 
     assert (error.value.reason, error.value.permanent) == (Reason.NOT_FOUND, True)
 
@@ -131,8 +131,8 @@ def test_without_an_object_there_is_nothing_to_write_to(link):
 def test_an_episode_that_has_a_link_keeps_its_key():
     owed = delivery(alert(), Verb.OPEN, receiver="jira")
 
-    assert remote.key_of(owed, None) == remote_key(owed.key, owed.episode)
-    assert remote.key_of(owed, Link(key=owed.key, episode=2, receiver="jira", remote_key="ab")) == "ab"
+    assert links.key_of(owed, None) == remote_key(owed.key, owed.episode)
+    assert links.key_of(owed, Link(key=owed.key, episode=2, receiver="jira", remote_key="ab")) == "ab"
 
 
 def test_of_a_list_the_objects_count():

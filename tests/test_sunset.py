@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from service_event_checker.config import CheckerConfig, DestinationConfig
-from service_event_checker.config_file import Config, Entry
-from service_event_checker.sunset import SUNSETS, due, in_use
+from service_event_checker.config.load import Config, Entry
+from service_event_checker.config.models import CheckerConfig, DestinationConfig
+from service_event_checker.config.sunset import SUNSETS, due, in_use
 
 TODAY = date(2026, 11, 20)
 

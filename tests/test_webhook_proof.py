@@ -7,7 +7,7 @@ import hmac
 
 import pytest
 
-from service_event_checker.webhook_proof import header, is_proof
+from service_event_checker.remote.signature import header, is_proof
 
 BODY = b'{"event": 1}'
 RIGHT = hmac.new(b"s3cret", BODY, hashlib.sha256).hexdigest()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from service_event_checker import wiring
-from service_event_checker.config_file import ConfigError
+from service_event_checker.config.load import ConfigError
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import EventStatus, Family, Severity, Verb
 from service_event_checker.stores import choose

@@ -8,8 +8,10 @@ from typing import Any
 
 from service_event_checker.azure_devops_api.work_items import Operation
 from service_event_checker.core.model import Alert, Severity, remote_key
-from service_event_checker.marks import KEY_TAG, TAG, checked, is_key, marker, signature
-from service_event_checker.text import Notice, cut, render
+from service_event_checker.remote.marks import KEY_TAG, TAG, checked, is_key, marker, signature
+from service_event_checker.render.notice import Notice
+from service_event_checker.render.templates import render
+from service_event_checker.render.text import cut
 
 TITLE_MAX = 255
 EPISODES_MAX = 10_000  # tried when it is asked which of two keys is made of the other

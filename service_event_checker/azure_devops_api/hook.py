@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.foreign import moment, text
+from service_event_checker.remote.values import moment, text
 
 COMMENT_MAX = 40_000  # characters of HTML that are read
 _ID = re.compile(r"[1-9][0-9]{0,11}")

@@ -14,13 +14,13 @@ from urllib.parse import quote, urlsplit
 
 from service_event_checker import logs
 from service_event_checker.azure_devops_api.pat import Pat, plain
-from service_event_checker.config import as_mapping
+from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.foreign import objects, text
-from service_event_checker.http import Http, HttpError, json_body
-from service_event_checker.http_address import without_credentials
-from service_event_checker.http_refusal import body_of, delivery_error, words
-from service_event_checker.pace import Pace
+from service_event_checker.http.address import without_credentials
+from service_event_checker.http.client import Http, HttpError, json_body
+from service_event_checker.remote.errors import body_of, delivery_error, words
+from service_event_checker.remote.pace import Pace
+from service_event_checker.remote.values import objects, text
 
 VERSION = "7.1"
 BATCH = 200  # work items or updates a call

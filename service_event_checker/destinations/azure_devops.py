@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from service_event_checker import remote
 from service_event_checker.azure_devops_api import document
 from service_event_checker.azure_devops_api.config import Config
 from service_event_checker.azure_devops_api.hook import Change, read
@@ -30,7 +29,7 @@ from service_event_checker.azure_devops_api.work_items import (
     WorkItems,
     is_gone,
 )
-from service_event_checker.config import secret
+from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
     Alert,
@@ -44,10 +43,11 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
-from service_event_checker.foreign import moment
 from service_event_checker.kubernetes_secret import SecretFromCluster
-from service_event_checker.marks import TAG, is_signed, marker
-from service_event_checker.text import Notice, notice_of
+from service_event_checker.remote import links
+from service_event_checker.remote.marks import TAG, is_signed, marker
+from service_event_checker.remote.values import moment
+from service_event_checker.render.notice import Notice, notice_of
 
 INTAKE = "/hooks/azure-devops"
 TRIES = 3  # against people who change the same work item at the same moment
@@ -88,7 +88,7 @@ class Adapter:
     def _deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        link = remote.known(link, "work item", self._items.homes)
+        link = links.known(link, "work item", self._items.homes)
         told = notice_of(delivery, alert)
         if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
             self._comment(delivery, told, link, full=delivery.verb is Verb.UPDATE)
@@ -147,7 +147,7 @@ class Adapter:
         events = []
         before, after = (self._known_status(change.kind, state) for state in (change.before, change.after))
         if after and after is not before:
-            events.append(self._event(change, remote.EVENTS[after]))
+            events.append(self._event(change, links.EVENTS[after]))
         if change.said:
             note_id = f"{change.id}:{change.rev}"  # the same in both events that one comment causes
             events.append(self._event(change, EventStatus.NOTED, change.said, note_id))
@@ -188,19 +188,19 @@ class Adapter:
             *_WHO[Status.ACKNOWLEDGED],
         ]
         remotes = map(self._remote, self._originals(self._items.batch(ids, names)))
-        return [remote for remote in remotes if remote.remote_key and remote.status is not Status.RESOLVED]
+        return [links for links in remotes if links.remote_key and links.status is not Status.RESOLVED]
 
     def _originals(self, items: Iterable[WorkItem]) -> list[WorkItem]:
         """Return work items, the oldest first, without those that people copied: "Copy work item" copies the tags."""
         oldest_first = sorted(items, key=lambda item: int(item.id))
-        return remote.without_copies(oldest_first, _key_of, lambda item: item.creator, self._we)
+        return links.without_copies(oldest_first, _key_of, lambda item: item.creator, self._we)
 
     def _seen(self, id: str, key: str) -> Link:
         """Return what a search found; the caller knows whose it is."""
-        return remote.found(self.name, key, id, self._items.address(id))
+        return links.found(self.name, key, id, self._items.address(id))
 
     def _event(self, change: Change, status: EventStatus, note: str = "", note_id: str = "") -> Event:
-        return remote.change(
+        return links.change(
             self.name,
             change.id,
             status,
@@ -214,12 +214,12 @@ class Adapter:
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if link and link.external_id:
             return self._reopen(delivery, alert, link)
-        return self._create(delivery, alert, remote.key_of(delivery, link), link.previous if link else "")
+        return self._create(delivery, alert, links.key_of(delivery, link), link.previous if link else "")
 
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Open it again; where Azure DevOps refuses, make a new one that names the old."""
         try:
-            remote.must_be_at(link, self._items.homes)
+            links.must_be_at(link, self._items.homes)
             self._say_again(delivery, notice_of(delivery, alert), link)
         except DeliveryError as refusal:
             if not refusal.permanent:
@@ -252,7 +252,7 @@ class Adapter:
         return made.id
 
     def _link(self, delivery: Delivery, key: str, id: str, previous: str) -> Link:
-        return remote.made(delivery, key, id, self._items.address(id), previous)
+        return links.made(delivery, key, id, self._items.address(id), previous)
 
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
         area = {"System.AreaPath": self.config.area_path} if self.config.area_path else {}
@@ -291,7 +291,7 @@ class Adapter:
         history = document.comment(told, marker(delivery.id), full=True)
         is_there = frozenset({PROPOSED, IN_PROGRESS, ""})
         moved = self._move(link.external_id, is_there, (PROPOSED, IN_PROGRESS), self.config.reopen_state, history)
-        if not moved and remote.is_earlier(link, delivery):
+        if not moved and links.is_earlier(link, delivery):
             self._comment(delivery, told, link, full=True)
 
     def _move(

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
-from service_event_checker.config import DestinationConfig
+from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
-from service_event_checker.text import notice, render
+from service_event_checker.render.notice import notice
+from service_event_checker.render.templates import render
 
 RULE = "-" * 72
 

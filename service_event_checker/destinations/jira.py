@@ -13,8 +13,7 @@ from typing import Any
 
 import structlog
 
-from service_event_checker import remote
-from service_event_checker.config import secret
+from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
     Alert,
@@ -27,14 +26,15 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
-from service_event_checker.foreign import moment
 from service_event_checker.jira_api import document, hook, keys, workflow
 from service_event_checker.jira_api.calls import Issue, Jira, Refused
 from service_event_checker.jira_api.config import OWN_FIELDS, Config
 from service_event_checker.jira_api.recent import Recent
 from service_event_checker.jira_api.workflow import DONE, IN_PROGRESS, Step
-from service_event_checker.marks import TAG, marker
-from service_event_checker.text import Notice, notice_of
+from service_event_checker.remote import links
+from service_event_checker.remote.marks import TAG, marker
+from service_event_checker.remote.values import moment
+from service_event_checker.render.notice import Notice, notice_of
 
 ADAPTATIONS = 3  # creates of one issue: without a priority, or of another type, where Jira does not know ours
 
@@ -62,7 +62,7 @@ class Adapter:
         """Create, reopen, comment on or close the episode's issue; see `core.ports.Destination`."""
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        link = remote.known(link, "issue", self._jira.homes)
+        link = links.known(link, "issue", self._jira.homes)
         if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
             self._say(delivery, alert, link.external_id, full=delivery.verb is Verb.UPDATE)
         elif self.config.on_resolve == "close":
@@ -85,7 +85,7 @@ class Adapter:
         if not found:
             self._jira.sign_in()  # a stranger is shown an empty list
         issues = {issue.id: issue for issue in found if TAG in issue.labels and issue.category != DONE}
-        return [remote for remote in map(self._remote, self._originals(issues.values())) if remote.remote_key]
+        return [links for links in map(self._remote, self._originals(issues.values())) if links.remote_key]
 
     def look(self, external_id: str) -> Remote | None:
         """Return the issue; None when it was deleted, or moved to where we may not look."""
@@ -138,12 +138,12 @@ class Adapter:
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if link and link.external_id:
             return self._reopen(delivery, alert, link)
-        return self._create(delivery, alert, remote.key_of(delivery, link), link.previous if link else "")
+        return self._create(delivery, alert, links.key_of(delivery, link), link.previous if link else "")
 
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Open it again; where Jira refuses, make a new one that names the old."""
         try:
-            remote.must_be_at(link, self._jira.homes)
+            links.must_be_at(link, self._jira.homes)
             issue = self._jira.get(link.external_id)
             ended = issue.category == DONE
             if ended:
@@ -157,7 +157,7 @@ class Adapter:
             if found:
                 return self._link(delivery, key, found, previous)
             return self._create(delivery, alert, key, previous)
-        if ended or remote.is_earlier(link, delivery):
+        if ended or links.is_earlier(link, delivery):
             self._say(delivery, alert, link.external_id, full=True)
         return replace(link, closed=False)
 
@@ -275,7 +275,7 @@ class Adapter:
         )
 
     def _as_found(self, issue: Issue, key: str) -> Link:
-        return remote.found(self.name, key, issue.id, self._jira.address(issue.key))
+        return links.found(self.name, key, issue.id, self._jira.address(issue.key))
 
     def _open_issue(self, alert_key: str) -> Issue | None:
         label = keys.of_alert(alert_key)
@@ -284,12 +284,12 @@ class Adapter:
 
     def _originals(self, found: Iterable[Issue]) -> list[Issue]:
         """Return issues, the oldest first, without those that people cloned: a clone has the labels too."""
-        return remote.without_copies(
+        return links.without_copies(
             found, lambda issue: keys.remote_key_in(issue.labels), lambda issue: issue.creator, self._jira.me
         )
 
     def _link(self, delivery: Delivery, key: str, issue: Issue, previous: str) -> Link:
-        return remote.made(delivery, key, issue.id, self._jira.address(issue.key), previous)
+        return links.made(delivery, key, issue.id, self._jira.address(issue.key), previous)
 
 
 def _where(issue: Issue) -> str:

@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import Field, SecretStr, field_validator
 
-from service_event_checker import remote
-from service_event_checker.config import DestinationConfig, Model, as_mapping, secret
+from service_event_checker.config.models import DestinationConfig, Model, as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
     Alert,
@@ -31,7 +30,6 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
-from service_event_checker.marks import KEY_TAG, TAG, checked, marker
 from service_event_checker.opsgenie_api import hook
 from service_event_checker.opsgenie_api.alerts import DIALECTS, OpsAlerts
 from service_event_checker.opsgenie_api.document import (
@@ -43,7 +41,10 @@ from service_event_checker.opsgenie_api.document import (
 )
 from service_event_checker.opsgenie_api.remote import as_remote
 from service_event_checker.opsgenie_api.values import OpsAlert, Undone
-from service_event_checker.text import line, notice_of
+from service_event_checker.remote import links
+from service_event_checker.remote.marks import KEY_TAG, TAG, checked, marker
+from service_event_checker.render.notice import notice_of
+from service_event_checker.render.text import line
 
 FOUND_CLOSED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
 NOTES_OF = 20  # alerts whose notes one reconciliation reads, the latest changed first
@@ -156,7 +157,7 @@ class Sender:
         """Create, note on, acknowledge, unacknowledge or close the episode's alert; see `core.ports.Destination`."""
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        link = remote.known(link, "alert")
+        link = links.known(link, "alert")
         if delivery.verb not in self.verbs:
             raise DeliveryError(Reason.REFUSED, f"{self.config.spoken} cannot {delivery.verb}", permanent=True)
         verb = delivery.verb
@@ -313,10 +314,10 @@ class Sender:
         return next((alert for alert in self._alerts.search(query) if tag in alert.tags), None)
 
     def _found(self, alert: OpsAlert | None, remote_key: str) -> Link | None:
-        return remote.found(self.name, remote_key, alert.id, self._address(alert.id)) if alert else None
+        return links.found(self.name, remote_key, alert.id, self._address(alert.id)) if alert else None
 
     def _link(self, delivery: Delivery, key: str, id: str, previous: str) -> Link:
-        return remote.made(delivery, key, id, self._address(id), previous)
+        return links.made(delivery, key, id, self._address(id), previous)
 
     def _address(self, id: str) -> str:
         """Return where a person opens an alert, "" where the configuration does not tell."""

@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Literal
 import structlog
 from pydantic import Field, SecretStr, field_validator
 
-from service_event_checker import remote
-from service_event_checker.config import DestinationConfig, secret
+from service_event_checker.config.fields import Address
+from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
     Alert,
@@ -30,9 +30,7 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
-from service_event_checker.marks import KEY_TAG, ends_signed, marker
 from service_event_checker.pagerduty_api import hook, wanting
-from service_event_checker.pagerduty_api.address import Address
 from service_event_checker.pagerduty_api.document import (
     details,
     incident_key,
@@ -45,7 +43,9 @@ from service_event_checker.pagerduty_api.incidents import AlreadyOpen, Incidents
 from service_event_checker.pagerduty_api.own_user import OwnUser
 from service_event_checker.pagerduty_api.remote import as_remote
 from service_event_checker.pagerduty_api.values import ACKNOWLEDGED, RESOLVED, TRIGGERED, Incident
-from service_event_checker.text import Notice, notice_of
+from service_event_checker.remote import links
+from service_event_checker.remote.marks import KEY_TAG, ends_signed, marker
+from service_event_checker.render.notice import Notice, notice_of
 
 EPISODES = 1_000  # of one alert, whose open incidents are known again after a loss of data
 FOUND_RESOLVED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
@@ -130,7 +130,7 @@ class Adapter:
         self._we.learn()  # before the first write, so that its echo is known
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        link = remote.known(link, "incident")
+        link = links.known(link, "incident")
         if delivery.verb is Verb.CLOSE and self.config.on_resolve != "comment":
             return self._close(delivery, alert, link)
         if delivery.verb is Verb.UPDATE:
@@ -219,7 +219,7 @@ class Adapter:
         return [self._event(told)]
 
     def _event(self, told: hook.Told) -> Event:
-        return remote.change(
+        return links.change(
             self.name,
             told.incident,
             told.status,
@@ -233,7 +233,7 @@ class Adapter:
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if link and link.external_id:
             return self._reopen(delivery, alert, link)
-        return self._create(delivery, alert, remote.key_of(delivery, link), link.previous if link else "")
+        return self._create(delivery, alert, links.key_of(delivery, link), link.previous if link else "")
 
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Trigger it again; where PagerDuty refuses, make a new one that names the old."""
@@ -257,8 +257,8 @@ class Adapter:
             link = self.find(key)
             if link is None:  # it was resolved in between
                 raise DeliveryError(Reason.REFUSED, refusal.detail) from None
-            return remote.made(delivery, key, link.external_id, link.url, previous)
-        return remote.made(delivery, key, made.id, made.url, previous)
+            return links.made(delivery, key, link.external_id, link.url, previous)
+        return links.made(delivery, key, made.id, made.url, previous)
 
     def _document(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
         """Return the incident. It names nobody to assign it to: one's own incident is acknowledged when it is made."""
@@ -320,7 +320,7 @@ class Adapter:
         return as_remote(incident, self._incidents.notes(incident.id) if ours else (), self._we)
 
     def _found(self, incident: Incident, key: str) -> Link:
-        return remote.found(self.name, key, incident.id, incident.url)
+        return links.found(self.name, key, incident.id, incident.url)
 
     def _urgency(self, alert: Alert) -> Urgency:
         return self.config.urgencies.get(alert.severity, "high")

@@ -14,15 +14,16 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import SecretStr
 
-from service_event_checker import remote
-from service_event_checker.config import DestinationConfig, as_mapping, secret
+from service_event_checker.config.fields import Address
+from service_event_checker.config.models import DestinationConfig, as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
-from service_event_checker.http import Http, HttpError, json_body
-from service_event_checker.http_refusal import body_of, delivery_error, words
-from service_event_checker.pagerduty_api.address import Address
+from service_event_checker.http.client import Http, HttpError, json_body
 from service_event_checker.pagerduty_api.document import incident_key, title
-from service_event_checker.text import Notice, line, notice_of
+from service_event_checker.remote import links
+from service_event_checker.remote.errors import body_of, delivery_error, words
+from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.text import line
 
 CUSTOM_MAX = 200_000  # bytes; 512 KB are refused
 PAUSE = 30.0  # seconds; what PagerDuty asks for after a 429
@@ -61,11 +62,11 @@ class Adapter:
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Send one event; the dedup key is the episode's, whatever `link` says of earlier ones."""
-        key = remote.key_of(delivery, link)
+        key = links.key_of(delivery, link)
         if delivery.verb not in _ACTIONS or (delivery.verb is Verb.CLOSE and self.config.on_resolve != "close"):
             return link
         self._send(self._event(delivery, alert, key))
-        known = link or remote.made(delivery, key, "", "")
+        known = link or links.made(delivery, key, "", "")
         return replace(known, external_id=incident_key(key), closed=delivery.verb is Verb.CLOSE)
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:

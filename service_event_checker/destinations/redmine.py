@@ -13,19 +13,20 @@ from typing import Any
 
 import structlog
 
-from service_event_checker import remote
-from service_event_checker.config import secret
+from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Event, Family, Link, Remote, Verb, remote_key
-from service_event_checker.marks import marker, signature
 from service_event_checker.redmine_api import advice, keys, markup, shapes
 from service_event_checker.redmine_api.config import Config
 from service_event_checker.redmine_api.issues import Issues
 from service_event_checker.redmine_api.keys import Keyed
 from service_event_checker.redmine_api.shapes import Issue, IssueStatus
 from service_event_checker.redmine_api.watch import Watch, is_told
-from service_event_checker.text import Notice, cut, notice_of
-from service_event_checker.webhook_proof import header, is_proof
+from service_event_checker.remote import links
+from service_event_checker.remote.marks import marker, signature
+from service_event_checker.remote.signature import header, is_proof
+from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.text import cut
 
 SUBJECT_MAX = 255
 HOOK = "/hooks/redmine"
@@ -51,7 +52,7 @@ class Adapter:
         """Create, reopen, comment on or close the episode's issue; see `core.ports.Destination`."""
         if delivery.verb is Verb.OPEN:
             return self._open(delivery, alert, link)
-        link = remote.known(link, "issue", [self.config.url])
+        link = links.known(link, "issue", [self.config.url])
         told = notice_of(delivery, alert)
         if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
             self._comment(delivery, told, link)
@@ -122,12 +123,12 @@ class Adapter:
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if link and link.external_id:
             return self._reopen(delivery, alert, link)
-        return self._create(delivery, alert, remote.key_of(delivery, link), link.previous if link else "")
+        return self._create(delivery, alert, links.key_of(delivery, link), link.previous if link else "")
 
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Open it again; where the workflow forbids that, or it was deleted, make a new one that names the old."""
         try:
-            remote.must_be_at(link, [self.config.url])
+            links.must_be_at(link, [self.config.url])
             if self._opened(delivery, alert, link):
                 return replace(link, closed=False)
         except DeliveryError as refusal:
@@ -150,7 +151,7 @@ class Adapter:
         mark = _signature(delivery.id)
         note = markup.comment(told, self.config.text_formatting, mark, full=True)
         if not issue.status.closed:
-            if remote.is_earlier(link, delivery) and not is_told(issue, mark):
+            if links.is_earlier(link, delivery) and not is_told(issue, mark):
                 self._issues.change(issue.id, {"notes": note})
             return True
         allowed = self._allowed(issue, self.config.open_status_id, closed=False)
@@ -268,10 +269,10 @@ class Adapter:
     def _as_link(self, issue: Issue | None) -> Link | None:
         if issue is None:
             return None
-        return remote.found(self.name, keys.remote_key(issue), str(issue.id), self._issues.address(issue.id))
+        return links.found(self.name, keys.remote_key(issue), str(issue.id), self._issues.address(issue.id))
 
     def _link(self, delivery: Delivery, key: str, issue: Issue, previous: str) -> Link:
-        return remote.made(delivery, key, str(issue.id), self._issues.address(issue.id), previous)
+        return links.made(delivery, key, str(issue.id), self._issues.address(issue.id), previous)
 
 
 def _signature(what: str) -> str:

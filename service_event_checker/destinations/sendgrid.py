@@ -20,13 +20,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from python_http_client.exceptions import HTTPError as ApiError  # type: ignore[import-untyped]
 
-from service_event_checker import text_mail
-from service_event_checker.config import DestinationConfig, secret
+from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb
-from service_event_checker.deadline import Deadline
-from service_event_checker.text import line
-from service_event_checker.text_mail import Mail
+from service_event_checker.http.deadline import Deadline
+from service_event_checker.render import mail as text_mail
+from service_event_checker.render.mail import Mail
+from service_event_checker.render.text import line
 
 RECIPIENTS_MAX = 1000  # of one mail
 RETRY_AFTER_MAX = 3600.0  # seconds

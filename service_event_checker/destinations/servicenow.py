@@ -13,8 +13,7 @@ from typing import Any
 
 import structlog
 
-from service_event_checker import remote
-from service_event_checker.config import secret
+from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import (
     Alert,
@@ -28,8 +27,10 @@ from service_event_checker.core.model import (
     Verb,
     remote_key,
 )
-from service_event_checker.foreign import moment
-from service_event_checker.marks import KEY_TAG, checked, is_signed, marker
+from service_event_checker.remote import links
+from service_event_checker.remote.marks import KEY_TAG, checked, is_signed, marker
+from service_event_checker.remote.values import moment
+from service_event_checker.render.notice import Notice, notice_of
 from service_event_checker.servicenow_api import document
 from service_event_checker.servicenow_api.config import Config
 from service_event_checker.servicenow_api.hook import Change, read
@@ -43,7 +44,6 @@ from service_event_checker.servicenow_api.incidents import (
     Incidents,
     is_gone,
 )
-from service_event_checker.text import Notice, notice_of
 
 INTAKE = "/hooks/servicenow"
 CALLS_AT_THEIR_SLOWEST = 3  # of a delivery; with a search and a look for an older one it stays within its lease
@@ -69,7 +69,7 @@ class Adapter:
         with self._incidents.pace.within(self._timeout * CALLS_AT_THEIR_SLOWEST):
             if delivery.verb is Verb.OPEN:
                 return self._open(delivery, alert, link)
-            link = remote.known(link, "incident", [self.config.url])
+            link = links.known(link, "incident", [self.config.url])
             if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
                 self._note(delivery, alert, link)
             elif self.config.on_resolve == "close":
@@ -132,7 +132,7 @@ class Adapter:
         if any(is_signed(text) for _, text in change.notes):
             return []
         before, after = _status(change.before), _status(change.after)
-        events = [self._event(change, remote.EVENTS[after])] if after and after is not before else []
+        events = [self._event(change, links.EVENTS[after])] if after and after is not before else []
         return events + [self._event(change, EventStatus.NOTED, note, id) for id, note in change.notes]
 
     def warnings(self) -> list[str]:
@@ -151,12 +151,12 @@ class Adapter:
     def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         if link and link.external_id:
             return self._reopen(delivery, alert, link)
-        return self._create(delivery, alert, remote.key_of(delivery, link), link.previous if link else "")
+        return self._create(delivery, alert, links.key_of(delivery, link), link.previous if link else "")
 
     def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
         """Open it again; where ServiceNow refuses, make a new one that names the old."""
         try:
-            remote.must_be_at(link, [self.config.url])
+            links.must_be_at(link, [self.config.url])
             self._move_to_open(delivery, alert, link)
         except DeliveryError as refusal:
             if not refusal.permanent:
@@ -176,7 +176,7 @@ class Adapter:
         told = told if told.change else replace(told, change="Opened again")
         said = self._said(delivery, alert, told, full=True)
         if incident.get("state") not in ENDED:
-            if remote.is_earlier(link, delivery) and not document.has_mark(incident, marker(delivery.id)):
+            if links.is_earlier(link, delivery) and not document.has_mark(incident, marker(delivery.id)):
                 self._incidents.change(sys_id, said)
             return
         if incident.get("state") not in LOCKED:
@@ -249,10 +249,10 @@ class Adapter:
 
     def _seen(self, sys_id: str, key: str) -> Link:
         """Return what a search found; the caller knows whose it is."""
-        return remote.found(self.name, key, sys_id, self._incidents.address(sys_id))
+        return links.found(self.name, key, sys_id, self._incidents.address(sys_id))
 
     def _link(self, delivery: Delivery, key: str, sys_id: str, previous: str) -> Link:
-        return remote.made(delivery, key, sys_id, self._incidents.address(sys_id), previous)
+        return links.made(delivery, key, sys_id, self._incidents.address(sys_id), previous)
 
     def _remote(self, incident: Incident) -> Remote:
         by = incident.get("sys_updated_by")
@@ -270,7 +270,7 @@ class Adapter:
         )
 
     def _event(self, change: Change, status: EventStatus, note: str = "", note_id: str = "") -> Event:
-        return remote.change(
+        return links.change(
             self.name,
             change.sys_id,
             status,

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import SecretStr
 
 from service_event_checker import text_slack
-from service_event_checker.config import DestinationConfig, Duration, secret
+from service_event_checker.config.models import DestinationConfig, Duration, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
 from service_event_checker.slack_api import SlackCalls, SlackRefusal

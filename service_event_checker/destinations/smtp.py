@@ -21,13 +21,13 @@ from typing import Annotated, ClassVar, Literal
 import structlog
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
-from service_event_checker import text_mail
-from service_event_checker.config import DestinationConfig, secret
+from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb
-from service_event_checker.deadline import Deadline
-from service_event_checker.text import line
-from service_event_checker.text_mail import Mail
+from service_event_checker.http.deadline import Deadline
+from service_event_checker.render import mail as text_mail
+from service_event_checker.render.mail import Mail
+from service_event_checker.render.text import line
 
 RECIPIENTS_MAX = 100  # of one mail; RFC 5321 4.5.3.1.8: what every server takes
 TLS_PORT, SUBMISSION_PORT, RELAY_PORT = 465, 587, 25  # RFC 8314, RFC 6409, RFC 5321

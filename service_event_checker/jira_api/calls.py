@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote, unquote
 
-from service_event_checker.config import as_mapping
+from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.foreign import objects
-from service_event_checker.http import Http, HttpError, json_body
-from service_event_checker.http_address import without_credentials
-from service_event_checker.http_refusal import body_of, delivery_error, words
+from service_event_checker.http.address import without_credentials
+from service_event_checker.http.client import Http, HttpError, json_body
 from service_event_checker.jira_api.workflow import Step, category
+from service_event_checker.remote.errors import body_of, delivery_error, words
+from service_event_checker.remote.values import objects
 
 PAGE = 100  # issues or comments a call
 SEARCH_PAGES = 100

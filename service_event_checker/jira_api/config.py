@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from service_event_checker.config import DestinationConfig
+from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.model import Severity
 from service_event_checker.jira_api.calls import Api
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from service_event_checker.marks import signature
-from service_event_checker.text import Notice, cut, web_address
+from service_event_checker.remote.marks import signature
+from service_event_checker.render.notice import Notice
+from service_event_checker.render.text import cut, web_address
 
 SUMMARY_MAX = 255  # UTF-16 units, as Java counts
 TEXT_MAX = 32_000  # of 32,767 (JRACLOUD-68949); for ADF we count the whole JSON, which is the safe side

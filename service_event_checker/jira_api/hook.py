@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from service_event_checker import remote
-from service_event_checker.config import as_mapping
+from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event, EventStatus
-from service_event_checker.foreign import moment
-from service_event_checker.marks import ends_signed
-from service_event_checker.text import clean, line
-from service_event_checker.webhook_proof import header, is_proof
+from service_event_checker.remote import links
+from service_event_checker.remote.marks import ends_signed
+from service_event_checker.remote.signature import header, is_proof
+from service_event_checker.remote.values import moment
+from service_event_checker.render.text import clean, line
 
 INTAKE = "/hooks/jira"
 NOTE_MAX = 8000  # characters
@@ -111,7 +111,7 @@ def _event(
     note: str = "",
     note_id: str = "",
 ) -> Event:
-    return remote.change(ours.receiver, id, status, intake=INTAKE, actor=_name(who), at=at, note=note, note_id=note_id)
+    return links.change(ours.receiver, id, status, intake=INTAKE, actor=_name(who), at=at, note=note, note_id=note_id)
 
 
 def _us(who: Mapping[str, Any], ours: Ours) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from service_event_checker.marks import KEY_TAG, checked, is_key
+from service_event_checker.remote.marks import KEY_TAG, checked, is_key
 
 _EPISODE = KEY_TAG  # + remote key
 _ALERT = f"{KEY_TAG}alert-"  # + the alert's own key

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from service_event_checker.config import as_mapping
+from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.foreign import objects
-from service_event_checker.http import Http, HttpError, json_body
-from service_event_checker.http_refusal import body_of, delivery_error, pause, words
+from service_event_checker.http.client import Http, HttpError, json_body
 from service_event_checker.opsgenie_api.values import (
     OpsAlert,
     OpsNote,
@@ -28,6 +26,8 @@ from service_event_checker.opsgenie_api.values import (
     ops_note,
     outcome,
 )
+from service_event_checker.remote.errors import body_of, delivery_error, pause, words
+from service_event_checker.remote.values import objects
 
 PAGE = 100  # alerts or notes a call, the most that Opsgenie gives
 OVERLAP = 10  # alerts that may close while we turn a page, without one of the others being missed

@@ -9,8 +9,10 @@ import re
 from typing import Any
 
 from service_event_checker.core.model import Alert, Verb
-from service_event_checker.marks import KEY_TAG, TAG, signature
-from service_event_checker.text import Notice, clean, cut, platform_name, render
+from service_event_checker.remote.marks import KEY_TAG, TAG, signature
+from service_event_checker.render.notice import Notice, platform_name
+from service_event_checker.render.templates import render
+from service_event_checker.render.text import clean, cut
 
 MESSAGE_MAX = 130
 DESCRIPTION_MAX = 15_000

@@ -16,12 +16,13 @@ from typing import Any
 
 import structlog
 
-from service_event_checker import foreign, remote
-from service_event_checker.config import as_mapping
+from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity
-from service_event_checker.foreign import text
-from service_event_checker.marks import KEY_TAG, is_signed
+from service_event_checker.remote import links
+from service_event_checker.remote import values as foreign
+from service_event_checker.remote.marks import KEY_TAG, is_signed
+from service_event_checker.remote.values import text
 
 INTAKE = "/ops-webhook"
 OUR_ALIAS = re.compile(rf"{KEY_TAG}(?P<key>[0-9a-f]{{20}})")
@@ -135,7 +136,7 @@ def moment(value: object) -> datetime | None:
 def _change(id: str, alert: Mapping[str, Any], status: EventStatus, actor: str, note: str, here: Here) -> Event:
     at = moment(alert.get("updatedAt"))
     alias = text(alert.get("alias"))
-    return remote.change(
+    return links.change(
         here.receiver,
         alias if here.by_alias and OUR_ALIAS.fullmatch(alias) else id,
         status,

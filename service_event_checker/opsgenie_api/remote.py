@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from service_event_checker.config import as_mapping
+from service_event_checker.config.models import as_mapping
 from service_event_checker.core.model import Remote, RemoteNote, Status
-from service_event_checker.marks import is_signed
 from service_event_checker.opsgenie_api.hook import OUR_ALIAS, Here, born, moment, note_id
 from service_event_checker.opsgenie_api.values import OpsAlert, OpsNote
+from service_event_checker.remote.marks import is_signed
 
 NOTES_MAX = 20  # of one alert
 _REPORTED = {Status.ACKNOWLEDGED: ("acknowledgedBy", "ackTime"), Status.RESOLVED: ("closedBy", "closeTime")}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from service_event_checker.marks import KEY_TAG, checked, is_key, signature
-from service_event_checker.text import Notice, cut, render
+from service_event_checker.remote.marks import KEY_TAG, checked, is_key, signature
+from service_event_checker.render.notice import Notice
+from service_event_checker.render.templates import render
+from service_event_checker.render.text import cut
 
 TITLE_MAX = 255  # characters; PagerDuty takes 1024, a telephone shows fewer
 DETAILS_MAX = 16_000

@@ -14,9 +14,9 @@ from typing import Any
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import EventStatus
-from service_event_checker.foreign import moment
 from service_event_checker.pagerduty_api.values import ACKNOWLEDGED, Reference, reference
-from service_event_checker.webhook_proof import header, is_proof
+from service_event_checker.remote.signature import header, is_proof
+from service_event_checker.remote.values import moment
 
 SIGNATURE = "x-pagerduty-signature"
 TYPE_MAX = 100  # characters of an unknown type that are worth a log line

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from service_event_checker.config import as_mapping
+from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.foreign import objects
-from service_event_checker.http import Http, HttpError, json_body
-from service_event_checker.http_refusal import body_of, delivery_error, pause, words
+from service_event_checker.http.client import Http, HttpError, json_body
 from service_event_checker.pagerduty_api.values import (
     ACKNOWLEDGED,
     TRIGGERED,
@@ -24,6 +22,8 @@ from service_event_checker.pagerduty_api.values import (
     read_incident,
     read_note,
 )
+from service_event_checker.remote.errors import body_of, delivery_error, pause, words
+from service_event_checker.remote.values import objects
 
 PAGE = 100  # the most that one call lists
 LISTED_MAX = 10_000  # offset + limit; https://developer.pagerduty.com/docs/pagination

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from service_event_checker.core.model import Remote, RemoteNote, Status
-from service_event_checker.marks import ends_signed
 from service_event_checker.pagerduty_api.document import remote_key_of
 from service_event_checker.pagerduty_api.own_user import OwnUser
 from service_event_checker.pagerduty_api.values import ACKNOWLEDGED, RESOLVED, TRIGGERED, Incident, Note
+from service_event_checker.remote.marks import ends_signed
 
 _STATUSES = {TRIGGERED: Status.FIRING, ACKNOWLEDGED: Status.ACKNOWLEDGED, RESOLVED: Status.RESOLVED}
 _EVER = datetime.min.replace(tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service_event_checker.config import as_mapping
+from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.pagerduty_api.incidents import Incidents
 from service_event_checker.pagerduty_api.own_user import OwnUser, found_id

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from service_event_checker.config import DestinationConfig
+from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.model import Severity
 from service_event_checker.redmine_api import markup
 

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from service_event_checker.core.errors import DeliveryError, InvalidInput, Reason
-from service_event_checker.foreign import objects
-from service_event_checker.http import Http, HttpError, json_body
-from service_event_checker.http_address import without_credentials
-from service_event_checker.http_refusal import body_of, delivery_error, words
+from service_event_checker.http.address import without_credentials
+from service_event_checker.http.client import Http, HttpError, json_body
 from service_event_checker.redmine_api import shapes
 from service_event_checker.redmine_api.shapes import Issue, IssueStatus
+from service_event_checker.remote.errors import body_of, delivery_error, words
+from service_event_checker.remote.values import objects
 
 PAGE = 100  # Redmine gives no more, whatever is asked
 PAGES = 50  # of one list; more open tickets of ours than that are not believed

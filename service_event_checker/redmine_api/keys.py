@@ -12,9 +12,9 @@ from typing import Any
 
 import structlog
 
-from service_event_checker.marks import KEY_TAG, checked
 from service_event_checker.redmine_api.issues import Issues
 from service_event_checker.redmine_api.shapes import Issue
+from service_event_checker.remote.marks import KEY_TAG, checked
 
 NOBODYS = "0" * 20  # a key that no issue carries
 _VALUE = re.compile(r"([0-9a-f]{20}) ([0-9a-f]{20})")

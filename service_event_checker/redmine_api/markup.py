@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import Literal
 from urllib.parse import quote
 
-from service_event_checker.text import Notice, render
+from service_event_checker.render.notice import Notice
+from service_event_checker.render.templates import render
 
 Format = Literal["textile", "markdown", "common_mark"]  # as Redmine's own setting names them
 DESCRIPTION_MAX = 60_000  # bytes; with MySQL the column takes 65,535

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.foreign import moment, text
+from service_event_checker.remote.values import moment, text
 
 ID_MAX = 10**15
 _HINT = "Send what Redmine 7 or the plugin redmine_webhook sends"

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from service_event_checker import remote
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Event, EventStatus, Remote, RemoteNote, Status
-from service_event_checker.marks import is_signed
 from service_event_checker.redmine_api.issues import Issues
 from service_event_checker.redmine_api.keys import remote_key
 from service_event_checker.redmine_api.shapes import Change, Issue, IssueStatus, Journal
-from service_event_checker.text import clean
+from service_event_checker.remote import links
+from service_event_checker.remote.marks import is_signed
+from service_event_checker.render.text import clean
 
 NOTE_MAX = 4000  # characters of a person's note that are told elsewhere
 NOTES = 20  # the newest of an issue
@@ -115,7 +115,7 @@ class Watch:
 
     def _events(self, change: Change, receiver: str, intake: str) -> Iterator[Event]:
         journal = change.journal
-        event = remote.change(
+        event = links.change(
             receiver, str(change.issue.id), EventStatus.NOTED, intake=intake, actor=journal.user, at=journal.at
         )
         if self._is_note(journal):

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from service_event_checker.marks import KEY_TAG, checked, is_key, signature
+from service_event_checker.remote.marks import KEY_TAG, checked, is_key, signature
+from service_event_checker.render.notice import Notice
+from service_event_checker.render.templates import render
+from service_event_checker.render.text import cut
 from service_event_checker.servicenow_api.incidents import Incident
-from service_event_checker.text import Notice, cut, render
 
 TITLE_MAX = 160  # characters that the field `short_description` keeps
 TEXT_MAX = 4000  # of `description` and `close_notes`; what is longer is cut in silence

@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Any
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.foreign import moment
-from service_event_checker.marks import KEY_TAG
+from service_event_checker.remote.marks import KEY_TAG
+from service_event_checker.remote.values import moment
 from service_event_checker.servicenow_api.incidents import SYS_ID
 
 NOTE_MAX = 20_000  # characters

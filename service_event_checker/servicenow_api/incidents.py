@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.http import Http, HttpError, Response, json_body
-from service_event_checker.http_address import without_credentials
-from service_event_checker.http_refusal import body_of, delivery_error, pause, words
-from service_event_checker.pace import Pace
+from service_event_checker.http.address import without_credentials
+from service_event_checker.http.client import Http, HttpError, Response, json_body
+from service_event_checker.remote.errors import body_of, delivery_error, pause, words
+from service_event_checker.remote.pace import Pace
 
 NEW, RESOLVED, CLOSED, CANCELED = "1", "6", "7", "8"
 WORKED_ON = frozenset({"2", "3", "4", "5"})  # in progress and on hold, which older releases divide into three

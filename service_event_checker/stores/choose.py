@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from service_event_checker.config_file import ConfigError
+from service_event_checker.config.load import ConfigError
 from service_event_checker.core.ports import Store
 from service_event_checker.stores.sql.mounts import refuses_network_mount
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from flask import Request
 
 from service_event_checker import logs
-from service_event_checker.config_file import ConfigError
+from service_event_checker.config.load import ConfigError
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.local import is_foreign, is_local
 

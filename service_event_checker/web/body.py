@@ -9,8 +9,8 @@ from flask import Request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from service_event_checker import strict_json
 from service_event_checker.core.errors import InvalidInput
+from service_event_checker.http import strict_json
 from service_event_checker.web.errors import Refused
 
 BODY_MAX = 1024 * 1024  # bytes

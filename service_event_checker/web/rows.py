@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from service_event_checker import logs
 from service_event_checker.core.model import Affects, Alert, Delivery, Kind, Severity, Status, Verb
 from service_event_checker.quarantine import Held
-from service_event_checker.text import duration, line, moment, platform_name, web_address
+from service_event_checker.render.notice import platform_name
+from service_event_checker.render.text import duration, line, moment, web_address
 from service_event_checker.web.state import CheckerState, Reading
 
 TITLE_MAX = 240

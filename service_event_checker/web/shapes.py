@@ -21,7 +21,7 @@ from service_event_checker.core.model import (
     Verb,
     Why,
 )
-from service_event_checker.text import web_address
+from service_event_checker.render.text import web_address
 
 NOTE_MAX = 20_000  # characters
 

@@ -12,8 +12,9 @@ from service_event_checker import logs
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Affects, Alert, EventStatus, Snapshot
 from service_event_checker.polling import Watch
+from service_event_checker.render.notice import MARKS, escape_mrkdwn, platform_name
+from service_event_checker.render.text import duration, line, moment, web_address
 from service_event_checker.tasks import Engine
-from service_event_checker.text import MARKS, duration, escape_mrkdwn, line, moment, platform_name, web_address
 from service_event_checker.web import slack_acts, slack_list, state
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.lookup import find_alert

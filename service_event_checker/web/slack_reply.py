@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import structlog
 
 from service_event_checker.core.errors import InvalidInput, StoreError
-from service_event_checker.http import Http, HttpError
-from service_event_checker.text import cut, escape_mrkdwn
+from service_event_checker.http.client import Http, HttpError
+from service_event_checker.render.notice import escape_mrkdwn
+from service_event_checker.render.text import cut
 from service_event_checker.web.errors import Refused
 
 SLACK_HOST = "hooks.slack.com"

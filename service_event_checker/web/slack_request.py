@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from service_event_checker.text import line
+from service_event_checker.render.text import line
 from service_event_checker.web.errors import Refused
 
 FIELDS_MAX = 60

@@ -13,9 +13,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from flask import Blueprint, current_app, g, request
 
-from service_event_checker import intake, strict_json
+from service_event_checker import intake
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.ports import Inbound
+from service_event_checker.http import strict_json
 from service_event_checker.web import auth
 from service_event_checker.web.auth import WEBHOOK_TOKEN, Caller, Keys, Scope
 from service_event_checker.web.body import demand_json, parse, raw_body

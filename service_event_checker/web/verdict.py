@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service_event_checker.core.model import Affects, Alert, Kind
-from service_event_checker.text import moment, platform_name
+from service_event_checker.render.notice import platform_name
+from service_event_checker.render.text import moment
 from service_event_checker.web.state import CheckerState, Reading, State
 
 NAMED_MAX = 4  # names in a sentence; more are counted

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service_checkers.selection import affects_us
-from service_event_checker.config import Selection
+from service_event_checker.config.models import Selection
 from service_event_checker.core.model import Affects, Event, Severity
 from tests.factories import event
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service_event_checker.config import secret
+from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
 from service_event_checker.destinations.azure_devops import Adapter, Config

@@ -11,8 +11,8 @@ import pytest
 
 from service_event_checker import logs, wiring
 from service_event_checker.azure_devops_api.work_items import WorkItems
-from service_event_checker.config import secret
-from service_event_checker.config_file import ConfigError
+from service_event_checker.config.load import ConfigError
+from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.destinations.azure_devops import Config
 from service_event_checker.kubernetes_secret import SecretFromCluster

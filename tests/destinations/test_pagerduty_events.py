@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from service_event_checker import config_file, wiring
+from service_event_checker import wiring
+from service_event_checker.config import load
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Link, Severity, Status, Verb, remote_key
 from service_event_checker.core.ports import Findable, Inbound
@@ -204,5 +205,5 @@ def test_without_a_routing_key_it_is_off_and_says_so(tmp_path):
 
     (entry,) = wiring.load_config({"CONFIG_FILE": str(file)}).destinations
 
-    assert isinstance(entry, config_file.Entry)
+    assert isinstance(entry, load.Entry)
     assert "PAGERDUTY_ROUTING_KEY" in entry.why_off

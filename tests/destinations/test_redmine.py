@@ -26,7 +26,7 @@ from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
 from service_event_checker.destinations.redmine import Adapter, Config
 from service_event_checker.redmine_api import issues, markup, watch
-from service_event_checker.text import notice
+from service_event_checker.render.notice import notice
 from tests.destinations.case_redmine import RedmineProxy, config
 from tests.doubles.base import Answer, Request
 from tests.factories import NOW, alert, delivery

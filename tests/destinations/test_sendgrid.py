@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service_event_checker.config import SourceConfig
-from service_event_checker.config_file import load
+from service_event_checker.config.load import load
+from service_event_checker.config.models import SourceConfig
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, EventStatus, Family, ResolvedBy, Severity, Status, Verb, remote_key
 from service_event_checker.core.rules import Rule, Rulebook

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
-from service_event_checker.config_file import ConfigError
+from service_event_checker.config.load import ConfigError
 from service_event_checker.web import access, auth
 from service_event_checker.web.access import Open, Signed, Webhook
 from service_event_checker.web.auth import Scope

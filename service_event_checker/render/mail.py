@@ -9,9 +9,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from service_event_checker.core.model import Alert, Delivery, Kind, Link, Severity, Verb, remote_key
-from service_event_checker.text import TEST_WORD, Notice, clean, cut, line, notice, render, web_address
+from service_event_checker.render.notice import TEST_WORD, Notice, notice
+from service_event_checker.render.templates import render
+from service_event_checker.render.text import clean, cut, line, web_address
 
 SUBJECT_MAX = 150  # characters; RFC 5322 allows 998, a phone shows about 60
 LABELS_MAX = 20
@@ -55,7 +58,7 @@ def compose(delivery: Delivery, alert: Alert, sender: str, now: datetime) -> Mai
         verb = Verb.CLOSE  # first told, or told anew, when it is over
     told = notice(alert, verb, now, actor=delivery.actor, note=delivery.note)
     subject = _subject(told, alert)
-    seen = {"said": told.change or clean(alert.note, 2000), "labels": _rows(alert, told)}
+    seen: dict[str, Any] = {"said": told.change or clean(alert.note, 2000), "labels": _rows(alert, told)}
     key = remote_key(delivery.key, delivery.episode)
     html = render(
         "mail.html.j2",

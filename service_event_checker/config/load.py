@@ -14,8 +14,8 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 
-from service_event_checker.config import CheckerConfig, DestinationConfig, Model, SourceConfig
-from service_event_checker.config_problems import explain, nearest
+from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
+from service_event_checker.config.problems import explain, nearest
 from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.mirrors import ALERT, Mirrors

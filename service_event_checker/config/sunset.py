@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from service_event_checker.config_file import Config, Entry
+from service_event_checker.config.load import Config, Entry
 
 WARN_BEFORE = timedelta(days=365)
 _OPSGENIE = frozenset({"api.opsgenie.com", "api.eu.opsgenie.com"})

@@ -1,8 +1,7 @@
-"""One neutral rendering of an alert for people, and the templates that carry it; every channel starts from here.
+"""One neutral rendering of an alert for people (`Notice`); every channel starts from here.
 
-Pure but for reading the templates beside this module, and the clock in `notice_of`. It cuts and cleans what vendors
-wrote; the escaping that a channel needs is done when its text is put together: by Jinja for HTML, by `escape_mrkdwn`
-for Slack.
+Pure but for the clock in `notice_of`. It cuts and cleans what vendors wrote; the escaping that a channel needs is done
+when its text is put together: by Jinja for HTML, by the adapter for its own markup.
 """
 
 from __future__ import annotations
@@ -10,14 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
-
-from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from datetime import UTC, datetime
 
 from service_event_checker.core.model import DRY_RUN, Affects, Alert, Delivery, Kind, ResolvedBy, Severity, Status, Verb
+from service_event_checker.render.text import clean, duration, line, moment, web_address
 
 TEST_WORD = "TEST"
 TITLE_MAX = 240  # characters; Azure DevOps takes 255, Jira 255, Redmine 255
@@ -53,8 +48,6 @@ _ENDINGS = {
     ResolvedBy.SOURCE: "the source says it is over",
     ResolvedBy.ABSENCE: "the source no longer lists it",
 }
-# C0/C1 controls but tab and newline, and the invisible marks that reorder or hide text (Unicode TR36)
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _MENTION = re.compile(r"@(?=here|channel|everyone|group)", re.IGNORECASE)
 _MRKDWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}  # https://docs.slack.dev/messaging/formatting-message-text
 _WORD_JOINER = "\u2060"
@@ -123,50 +116,10 @@ def notice_of(delivery: Delivery, alert: Alert) -> Notice:
     return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
 
 
-def duration(span: timedelta) -> str:
-    """Say how long for people: "45 s", "42 min", "3 h 5 min", "2 d 4 h"."""
-    seconds = max(0, int(span.total_seconds()))
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min"
-    if seconds < 86400:
-        return _two(seconds // 3600, "h", seconds % 3600 // 60, "min")
-    return _two(seconds // 86400, "d", seconds % 86400 // 3600, "h")
-
-
-def moment(at: datetime) -> str:
-    """Say when, in UTC, to the minute."""
-    return f"{at:%Y-%m-%d %H:%M} UTC"
-
-
 def platform_name(source: str) -> str:
     """Return how people call a source: `azure_devops` is Azure DevOps, `rest:shop` is shop."""
     name = source.rpartition(":")[2] or source
     return _PLATFORMS.get(name, line(name, 60))
-
-
-def clean(text: str, limit: int) -> str:
-    """Drop what cannot be seen, at most one empty line in a row, and cut with an ellipsis."""
-    seen = _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return cut(re.sub(r"\n{3,}", "\n\n", seen).strip(), limit)
-
-
-def line(text: str, limit: int) -> str:
-    """Like `clean`, on one line."""
-    return cut(" ".join(clean(text, limit * 8).split()), limit)
-
-
-def cut(text: str, limit: int) -> str:
-    """Cut to `limit` characters, the last one an ellipsis."""
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
-
-
-def web_address(url: str) -> str:
-    """Return the address if it is one that a browser may be sent to, else ""."""
-    address = _UNSEEN.sub("", url).strip()
-    plain = address.lower().startswith(("https://", "http://")) and len(address) <= 2000
-    return address if plain and not re.search(r"[\s<>|\"'`\\]", address) else ""
 
 
 def escape_mrkdwn(text: str, limit: int | None = None) -> str:
@@ -185,25 +138,6 @@ def escape_mrkdwn(text: str, limit: int | None = None) -> str:
             break
         kept.append(piece)
     return "".join(kept) + "…"
-
-
-def render(template: str, notice: Notice, **more: object) -> str:
-    """Fill `templates/<template>`; names that end in .html.j2 are escaped for HTML.
-
-    A template sees `n` (the Notice), what `more` names, and nothing else.
-    """
-    return _environment().get_template(template).render(n=notice, **more).strip()
-
-
-@cache
-def _environment() -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _mark(alert: Alert) -> str:
@@ -291,7 +225,3 @@ def _pairs(texts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 def _flat(value: str) -> str:
     """One line of a label that holds one value per line."""
     return line(", ".join(part.strip() for part in value.splitlines() if part.strip()), VALUE_MAX)
-
-
-def _two(many: int, unit: str, few: int, small: str) -> str:
-    return f"{many} {unit} {few} {small}" if few else f"{many} {unit}"

@@ -25,9 +25,9 @@ from urllib3.exceptions import HTTPError as TransportError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from service_event_checker.core.errors import OutageCheckerError, Reason
-from service_event_checker.http_address import join, origin, redact, split_credentials, without_credentials
-from service_event_checker.http_guard import Call, Guard, GuardedAdapter, NotConnected, Resolve, system_addresses
-from service_event_checker.http_kept import KeptBodies
+from service_event_checker.http.address import join, origin, redact, split_credentials, without_credentials
+from service_event_checker.http.cache import KeptBodies
+from service_event_checker.http.guard import Call, Guard, GuardedAdapter, NotConnected, Resolve, system_addresses
 
 RETRY_AFTER_MAX = 3600.0  # seconds; a peculiar header must not park a receiver for a day
 REDIRECTS_MAX = 3

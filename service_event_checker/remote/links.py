@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Delivery, Event, EventStatus, Kind, Link, Status, remote_key
-from service_event_checker.http_address import origin, without_credentials
+from service_event_checker.http.address import origin, without_credentials
 
 Object = TypeVar("Object")
 
