@@ -18,6 +18,7 @@ from pydantic_core import core_schema
 from service_event_checker import plugins
 from service_event_checker.config.load import File as ConfigFile
 from service_event_checker.config.models import Model
+from service_event_checker.plugins import Package
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ENV_REF = {"$ref": "#/$defs/env"}
@@ -77,7 +78,7 @@ def build() -> dict[str, Any]:
     return {"$schema": DIALECT, "title": "config.json of the Platform Outage Checker", **file, "$defs": defs}
 
 
-def _models(package: str, config_of: Callable[[str], type[Model] | None]) -> dict[str, type[Model]]:
+def _models(package: Package, config_of: Callable[[str], type[Model] | None]) -> dict[str, type[Model]]:
     found = {kind: config_of(kind) for kind in plugins.kinds(package)}
     return {kind: model for kind, model in found.items() if model}
 

@@ -1,31 +1,43 @@
-"""Finds adapters: `kind` in config.json is the name of a module. No list is kept by hand."""
+"""Finds adapters: `kind` in config.json is the name of a module, or of a folder. No list is kept by hand."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 import re
+from dataclasses import dataclass
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 from service_event_checker import alertmanager_api
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, SourceConfig
 
-CHECKERS = "service_checkers"
-DESTINATIONS = "service_event_checker.destinations"
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Where kinds lie: `<path>.<kind>`, or `<path>.<kind>.<module>`; one is known by its class `mark`."""
+
+    path: str
+    module: str
+    mark: str
+
+
+CHECKERS = Package("service_checkers", "checker", "Checker")
+DESTINATIONS = Package("service_event_checker.destinations", "adapter", "Adapter")
 SOURCES: dict[str, type[SourceConfig]] = {"alertmanager": alertmanager_api.Config}  # those that can be asked
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def checker_config(kind: str) -> type[CheckerConfig] | None:
     """Return the config model of a kind of checker, None if there is no such kind."""
-    module = _module(CHECKERS, kind, "Checker")
+    module = _module(CHECKERS, kind)
     return module.Config if module else None
 
 
 def destination_config(kind: str) -> type[DestinationConfig] | None:
     """Return the config model of a kind of destination, None if there is no such kind."""
-    module = _module(DESTINATIONS, kind, "Adapter")
+    module = _module(DESTINATIONS, kind)
     return module.Config if module else None
 
 
@@ -35,7 +47,7 @@ def source_config(kind: str) -> type[SourceConfig] | None:
 
 
 def make_checker(name: str, config: CheckerConfig) -> Any:
-    return _load(CHECKERS, config.kind).Checker(name, config)
+    return checker_module(config.kind).Checker(name, config)
 
 
 def make_destination(name: str, config: DestinationConfig) -> Any:
@@ -53,21 +65,28 @@ def checker_module(kind: str) -> ModuleType:
     return _load(CHECKERS, kind)
 
 
-def kinds(package: str) -> list[str]:
-    """Return the names of a package's adapters, for messages to people."""
-    return [found.name for found in _modules(package) if _module(package, found.name, "Config")]
+def kinds(package: Package) -> list[str]:
+    """Return the kinds that there are, sorted, for messages to people."""
+    return [found.name for found in _modules(package) if _module(package, found.name)]
 
 
-def _module(package: str, kind: str, mark: str) -> ModuleType | None:
+def _module(package: Package, kind: str) -> ModuleType | None:
     if not _NAME.fullmatch(kind) or kind not in {found.name for found in _modules(package)}:
         return None
+    if find_spec(_path(package, kind)) is None:
+        return None
     module = _load(package, kind)
-    return module if hasattr(module, mark) else None
+    return module if hasattr(module, package.mark) else None
 
 
-def _modules(package: str) -> list[pkgutil.ModuleInfo]:
-    return list(pkgutil.iter_modules(importlib.import_module(package).__path__))
+def _modules(package: Package) -> list[pkgutil.ModuleInfo]:
+    return list(pkgutil.iter_modules(importlib.import_module(package.path).__path__))
 
 
-def _load(package: str, kind: str) -> ModuleType:
-    return importlib.import_module(f"{package}.{kind}")
+def _path(package: Package, kind: str) -> str:
+    folder = any(found.name == kind and found.ispkg for found in _modules(package))
+    return f"{package.path}.{kind}.{package.module}" if folder else f"{package.path}.{kind}"
+
+
+def _load(package: Package, kind: str) -> ModuleType:
+    return importlib.import_module(_path(package, kind))

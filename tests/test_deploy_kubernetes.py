@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from service_event_checker import wiring
-from service_event_checker.kubernetes_secret import SecretFromCluster
+from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
 from service_event_checker.web.health import blueprint
 from tests.doubles.kubernetes import Cluster
 from tools.bootstrap import BECOMES

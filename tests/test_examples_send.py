@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from service_event_checker.core.model import EventStatus
-from service_event_checker.destinations.opsgenie import Adapter, Config
+from service_event_checker.destinations.opsgenie.adapter import Adapter, Config
 from tests.doubles.base import Answer, Double, Request
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

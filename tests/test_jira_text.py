@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.model import Alert, Verb
-from service_event_checker.jira_api import document
+from service_event_checker.destinations.jira import document
 from service_event_checker.render.notice import notice
 from tests.doubles.jira import TEXT_MAX, rendered
 from tests.factories import NOW, alert

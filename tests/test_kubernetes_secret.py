@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from service_event_checker import logs
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.kubernetes_secret import SecretFromCluster, in_cluster
+from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster, in_cluster
 from tests.doubles.base import Fault
 from tests.doubles.kubernetes import Cluster
 

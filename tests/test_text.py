@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.model import Affects, Kind, ResolvedBy, Severity, Status, Verb
-from service_event_checker.render.notice import escape_mrkdwn, notice, platform_name
+from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
+from service_event_checker.render.notice import notice, platform_name
 from service_event_checker.render.templates import render
 from service_event_checker.render.text import clean, cut, duration, line, web_address
 from tests.factories import NOW, alert

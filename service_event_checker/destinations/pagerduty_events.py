@@ -19,12 +19,13 @@ from service_event_checker.config.models import DestinationConfig, as_mapping, s
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
 from service_event_checker.http.client import Http, HttpError, json_body
-from service_event_checker.pagerduty_api.document import incident_key, title
 from service_event_checker.remote import links
 from service_event_checker.remote.errors import body_of, delivery_error, words
+from service_event_checker.remote.marks import KEY_TAG, checked
 from service_event_checker.render.notice import Notice, notice_of
-from service_event_checker.render.text import line
+from service_event_checker.render.text import cut, line
 
+TITLE_MAX = 255  # characters; PagerDuty takes 1024, a telephone shows fewer
 CUSTOM_MAX = 200_000  # bytes; 512 KB are refused
 PAUSE = 30.0  # seconds; what PagerDuty asks for after a 429
 _ACTIONS = {Verb.OPEN: "trigger", Verb.ACK: "acknowledge", Verb.CLOSE: "resolve"}
@@ -67,7 +68,7 @@ class Adapter:
             return link
         self._send(self._event(delivery, alert, key))
         known = link or links.made(delivery, key, "", "")
-        return replace(known, external_id=incident_key(key), closed=delivery.verb is Verb.CLOSE)
+        return replace(known, external_id=KEY_TAG + checked(key), closed=delivery.verb is Verb.CLOSE)
 
     def rehearse(self, delivery: Delivery, alert: Alert) -> str:
         """Render the event that `deliver` would send."""
@@ -79,13 +80,13 @@ class Adapter:
         event = {
             "routing_key": secret(self.config.routing_key),
             "event_action": _ACTIONS.get(delivery.verb, "trigger"),
-            "dedup_key": incident_key(key),
+            "dedup_key": KEY_TAG + checked(key),
         }
         if delivery.verb is not Verb.OPEN:
             return event
         told = notice_of(delivery, alert)
         payload = {
-            "summary": title(told),
+            "summary": cut(told.subject, TITLE_MAX),
             "source": line(alert.source, 255) or "unknown",
             "severity": alert.severity.value,  # their four words are ours
             "timestamp": alert.started_at.isoformat(),

@@ -6,7 +6,6 @@ when its text is put together: by Jinja for HTML, by the adapter for its own mar
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,9 +47,6 @@ _ENDINGS = {
     ResolvedBy.SOURCE: "the source says it is over",
     ResolvedBy.ABSENCE: "the source no longer lists it",
 }
-_MENTION = re.compile(r"@(?=here|channel|everyone|group)", re.IGNORECASE)
-_MRKDWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}  # https://docs.slack.dev/messaging/formatting-message-text
-_WORD_JOINER = "\u2060"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,24 +116,6 @@ def platform_name(source: str) -> str:
     """Return how people call a source: `azure_devops` is Azure DevOps, `rest:shop` is shop."""
     name = source.rpartition(":")[2] or source
     return _PLATFORMS.get(name, line(name, 60))
-
-
-def escape_mrkdwn(text: str, limit: int | None = None) -> str:
-    """Escape for Slack: no mention, no link, no markup of Slack's own can come out of `text`.
-
-    Cut to `limit` characters as Slack counts them, never within an escape.
-    """
-    escaped = [_MRKDWN.get(char, char) for char in _MENTION.sub("@" + _WORD_JOINER, text)]
-    if limit is None or sum(map(len, escaped)) <= limit:
-        return "".join(escaped)
-    room = limit - 1
-    kept = []
-    for piece in escaped:
-        room -= len(piece)
-        if room < 0:
-            break
-        kept.append(piece)
-    return "".join(kept) + "…"
 
 
 def _mark(alert: Alert) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, current_app, request
 
-from service_event_checker.render.notice import escape_mrkdwn
+from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.web import slack_allowed, slack_buttons, slack_commands
 from service_event_checker.web.auth import Caller
 from service_event_checker.web.errors import Refused

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from service_event_checker.core.errors import DeliveryError, OutageCheckerError, Reason
-from service_event_checker.slack_api import SlackCalls
+from service_event_checker.destinations.slack.client import SlackCalls
 from service_event_checker.web.slack_request import Asker
 
 TEAMS, CHANNELS = "SLACK_TEAM_IDS", "SLACK_ALLOWED_CHANNELS"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from service_event_checker.core.model import Alert
-from service_event_checker.text_slack import ACKNOWLEDGE, CREATE_TICKET, RESOLVE, read_button
+from service_event_checker.destinations.slack.message import ACKNOWLEDGE, CREATE_TICKET, RESOLVE, read_button
 from service_event_checker.web import slack_acts
 from service_event_checker.web.secret import secret_key
 from service_event_checker.web.slack_reply import Reply

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from service_event_checker import logs
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Affects, Alert, EventStatus, Snapshot
+from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.polling import Watch
-from service_event_checker.render.notice import MARKS, escape_mrkdwn, platform_name
+from service_event_checker.render.notice import MARKS, platform_name
 from service_event_checker.render.text import duration, line, moment, web_address
 from service_event_checker.tasks import Engine
 from service_event_checker.web import slack_acts, slack_list, state

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from service_event_checker.core.model import Alert, Kind, Status
-from service_event_checker.render.notice import MARKS, escape_mrkdwn, platform_name
+from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
+from service_event_checker.render.notice import MARKS, platform_name
 from service_event_checker.render.text import cut, duration, line, web_address
 from service_event_checker.web.rows import by_urgency
 from service_event_checker.web.slack_reply import SECTION_MAX, Reply, section

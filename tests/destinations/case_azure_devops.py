@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service_event_checker.core.ports import Destination
-from service_event_checker.destinations import azure_devops
+from service_event_checker.destinations.azure_devops import adapter as azure_devops
 from tests.destinations.cases import DEADLINE, Case
 from tests.doubles.azure_devops import AzureDevOps
 

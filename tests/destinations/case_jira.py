@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from service_event_checker.core.ports import Destination
-from service_event_checker.destinations import jira
+from service_event_checker.destinations.jira import adapter as jira
 from tests.destinations.cases import DEADLINE, Case
 from tests.doubles.jira import Jira
 

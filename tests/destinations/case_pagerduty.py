@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from service_event_checker.core.ports import Destination
-from service_event_checker.destinations import pagerduty
+from service_event_checker.destinations.pagerduty import adapter as pagerduty
 from tests.destinations.cases import DEADLINE, Case
 from tests.doubles.pagerduty import BOT, SERVICE, TOKEN, PagerDuty
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service_event_checker.core.ports import Destination
-from service_event_checker.destinations import redmine
+from service_event_checker.destinations.redmine import adapter as redmine
 from tests.destinations.cases import Case
 from tests.doubles.base import Request
 from tests.doubles.proxy import Proxy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service_event_checker.core.ports import Destination
-from service_event_checker.destinations import servicenow
+from service_event_checker.destinations.servicenow import adapter as servicenow
 from tests.destinations.cases import DEADLINE, Case
 from tests.doubles.servicenow import RESOLVED, USER, ServiceNow
 

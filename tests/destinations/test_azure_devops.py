@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
-from service_event_checker.destinations.azure_devops import Adapter, Config
+from service_event_checker.destinations.azure_devops.adapter import Adapter, Config
 from tests.doubles.azure_devops import BATCH_MAX, PAT, AzureDevOps
 from tests.factories import NOW, alert, delivery
 

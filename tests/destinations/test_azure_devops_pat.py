@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from service_event_checker import logs, wiring
-from service_event_checker.azure_devops_api.work_items import WorkItems
 from service_event_checker.config.load import ConfigError
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.destinations.azure_devops import Config
-from service_event_checker.kubernetes_secret import SecretFromCluster
+from service_event_checker.destinations.azure_devops.adapter import Config
+from service_event_checker.destinations.azure_devops.client import WorkItems
+from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
 from tests.doubles.azure_devops import AzureDevOps
 from tests.doubles.kubernetes import Cluster
 

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Link, Remote, ResolvedBy, Severity, Status, Verb, remote_key
 from service_event_checker.core.ports import Adoptive, Findable, Inbound, Outspoken, Reconcilable, Rehearsing
-from service_event_checker.destinations.jira import Adapter, Config
+from service_event_checker.destinations.jira.adapter import Adapter, Config
+from service_event_checker.destinations.jira.recent import REMEMBERED
 from service_event_checker.http.client import Http, HttpError
-from service_event_checker.jira_api.recent import REMEMBERED
 from tests.doubles.base import Answer, Fault
 from tests.doubles.jira import Jira
 from tests.factories import NOW, alert, delivery

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event, EventStatus, Verb
-from service_event_checker.destinations.jira import Adapter, Config
+from service_event_checker.destinations.jira.adapter import Adapter, Config
 from tests.doubles.jira import SECRET, Hook, Jira
 from tests.factories import alert, delivery
 from tests.strategies import REPEATABLE

@@ -30,8 +30,8 @@ from service_event_checker.core.model import (
     remote_key,
 )
 from service_event_checker.core.ports import Adoptive, Findable, Inbound, Outspoken, Reconcilable, Rehearsing
-from service_event_checker.destinations.pagerduty import Adapter, Config
-from service_event_checker.pagerduty_api import incidents, own_user
+from service_event_checker.destinations.pagerduty import client, own_user
+from service_event_checker.destinations.pagerduty.adapter import Adapter, Config
 from tests.doubles.base import Fault
 from tests.doubles.pagerduty import ALICE, BOB, BOT, SECRET, SERVICE, TOKEN, PagerDuty
 from tests.factories import NOW, alert, delivery
@@ -492,7 +492,7 @@ def test_a_list_that_never_holds_still_is_an_error_and_not_half_a_list(pager):
 def test_more_than_pagerduty_lists_is_an_error_and_not_half_a_list(pager, monkeypatch):
     for number in range(101):
         pay(pager, alert(fingerprint=str(number)))
-    monkeypatch.setattr(incidents, "LISTED_MAX", 150)
+    monkeypatch.setattr(client, "LISTED_MAX", 150)
 
     with pytest.raises(DeliveryError):
         adapter(pager).open_objects()

@@ -24,8 +24,9 @@ from structlog.testing import capture_logs
 
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
-from service_event_checker.destinations.redmine import Adapter, Config
-from service_event_checker.redmine_api import issues, markup, watch
+from service_event_checker.destinations.redmine import changes as watch
+from service_event_checker.destinations.redmine import client, markup
+from service_event_checker.destinations.redmine.adapter import Adapter, Config
 from service_event_checker.render.notice import notice
 from tests.destinations.case_redmine import RedmineProxy, config
 from tests.doubles.base import Answer, Request
@@ -461,7 +462,7 @@ def test_what_is_not_read_yet_is_nobodys_acknowledgement(proxy, monkeypatch):
 
 
 def test_open_issues_are_listed_over_pages_and_only_ours(proxy, monkeypatch):
-    monkeypatch.setattr(issues, "PAGE", 2)
+    monkeypatch.setattr(client, "PAGE", 2)
     tickets = adapter(proxy)
     made = [opened(tickets, alert(key=f"{n}" * 20)).external_id for n in range(5)]
     field = {"id": proxy.server.fingerprint_field, "value": "somebody else's"}

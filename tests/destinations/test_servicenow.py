@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
-from service_event_checker.destinations.servicenow import Adapter, Config
+from service_event_checker.destinations.servicenow.adapter import Adapter, Config
+from service_event_checker.destinations.servicenow.client import PAGE
 from service_event_checker.remote.marks import is_signed
-from service_event_checker.servicenow_api.incidents import PAGE
 from tests.doubles.base import Fault
 from tests.doubles.servicenow import CANCELED, CLOSED, PASSWORD, RESOLVED, USER, ServiceNow
 from tests.factories import NOW, alert, delivery

@@ -12,8 +12,8 @@ import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Affects, Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
-from service_event_checker.destinations.slack import Adapter, Config
-from service_event_checker.text_slack import Pressed, read_button
+from service_event_checker.destinations.slack.adapter import Adapter, Config
+from service_event_checker.destinations.slack.message import Pressed, read_button
 from tests.doubles.base import Answer, Fault, Request
 from tests.doubles.slack import Slack
 from tests.factories import NOW, alert, delivery

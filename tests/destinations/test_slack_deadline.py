@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.slack_api import SlackCalls
+from service_event_checker.destinations.slack.client import SlackCalls
 
 DRIPS_FOR = 20.0  # seconds; far beyond any doubt about a slow machine
 DEADLINE = 0.4

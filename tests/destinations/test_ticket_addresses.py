@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from service_event_checker.azure_devops_api.pat import Given
-from service_event_checker.azure_devops_api.work_items import WorkItems
-from service_event_checker.jira_api.calls import Jira
-from service_event_checker.redmine_api.issues import Issues
-from service_event_checker.servicenow_api.incidents import Incidents
+from service_event_checker.destinations.azure_devops.client import WorkItems
+from service_event_checker.destinations.azure_devops.token import Given
+from service_event_checker.destinations.jira.client import Jira
+from service_event_checker.destinations.redmine.client import Issues
+from service_event_checker.destinations.servicenow.client import Incidents
 
 BASE = "https://proxy:canary-password@tickets.example:8443/base"
 

@@ -10,7 +10,8 @@ from typing import Any
 from service_event_checker.core.matchers import parse
 from service_event_checker.core.model import Alert, Family, Status
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.destinations import opsgenie, pagerduty
+from service_event_checker.destinations.opsgenie import adapter as opsgenie
+from service_event_checker.destinations.pagerduty import adapter as pagerduty
 from service_event_checker.reconciler import Reconciler
 from tests.doubles.opsgenie import KEY, OpsAlert, Opsgenie
 from tests.doubles.pagerduty import ALICE, BOB, SECRET, SERVICE, TOKEN, Incident, PagerDuty

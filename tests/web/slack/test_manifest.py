@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from service_event_checker.destinations.slack import SCOPES_TO_LIST, SCOPES_TO_LOOK
+from service_event_checker.destinations.slack.adapter import SCOPES_TO_LIST, SCOPES_TO_LOOK
 from service_event_checker.web.slack_commands import COMMANDS
 
 MANIFEST = (Path(__file__).parents[3] / "deploy" / "slack-manifest.yaml").read_text()

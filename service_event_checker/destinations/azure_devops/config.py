@@ -1,0 +1,72 @@
+"""What `config.json` and the environment say of Azure DevOps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from service_event_checker.config.models import DestinationConfig, secret
+from service_event_checker.core.model import Severity
+from service_event_checker.destinations.azure_devops.token import plain
+
+
+class Config(DestinationConfig):
+    """`url` is the organization's address or its name; `token` the PAT, base64 of it, or base64 of `:PAT`.
+    Without one, `token_from` "kubernetes" reads it from the secret azure-devops-token; in a pod that is the default.
+
+    `close_state` and `reopen_state` stand in for the states that are found by category. `fields` are set on creation,
+    by reference name. Where the process has no Bug, an Issue is made.
+    """
+
+    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
+    REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
+    UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
+    RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # 200 TSTU in 5 minutes are slower still; Retry-After tells
+    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
+        "url": ("ADO_ORG_URL", "AZURE_DEVOPS_ORG"),
+        "project": ("ADO_PROJECT",),
+        "token": ("ADO_PAT", "AZURE_DEVOPS_PAT", "ADO_PAT_BASE64"),
+        "token_from": ("KUBERNETES_SERVICE_HOST",),
+    }
+    INSTEAD: ClassVar[dict[str, str]] = {"token": "token_from"}
+    NEEDS: ClassVar[tuple[str, ...]] = ("url", "project", "token")
+
+    kind: Literal["azure_devops"] = "azure_devops"
+    url: str = ""
+    project: str = ""
+    token: SecretStr | None = None
+    token_from: Literal["", "kubernetes"] = ""
+    work_item_type: str = "Bug"
+    area_path: str = ""
+    priorities: Mapping[Severity, int] = Field(
+        default={Severity.CRITICAL: 1, Severity.ERROR: 2, Severity.WARNING: 3, Severity.INFO: 4}
+    )
+    fields: Mapping[str, str | int | float | bool] = Field(default={})
+    close_state: str = ""
+    reopen_state: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _whole_address(cls, url: str) -> str:
+        url = url.strip().rstrip("/")
+        if not url or url.startswith(("https://", "http://")):
+            return url
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", url):
+            raise ValueError('write "https://dev.azure.com/<organization>", or the organization\'s name')
+        return f"https://dev.azure.com/{url}"
+
+    @field_validator("token")
+    @classmethod
+    def _decoded(cls, token: SecretStr | None) -> SecretStr | None:
+        text = plain(secret(token))
+        return SecretStr(text) if text else None
+
+    @field_validator("token_from", mode="before")
+    @classmethod
+    def _in_a_pod(cls, value: object) -> object:
+        """Read KUBERNETES_SERVICE_HOST, an address that is set in every pod, as what it means here."""
+        return "kubernetes" if isinstance(value, str) and set(value) & set(".:") else value

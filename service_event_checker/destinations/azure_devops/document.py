@@ -1,0 +1,91 @@
+"""What our work items are made of: fields as a JSON patch, tags that carry our keys, comments that we know again."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+from service_event_checker.core.model import Alert, Severity, remote_key
+from service_event_checker.destinations.azure_devops.client import Operation
+from service_event_checker.remote.marks import KEY_TAG, TAG, checked, is_key, marker, signature
+from service_event_checker.render.notice import Notice
+from service_event_checker.render.templates import render
+from service_event_checker.render.text import cut
+
+TITLE_MAX = 255
+EPISODES_MAX = 10_000  # tried when it is asked which of two keys is made of the other
+_BUG_ONLY = frozenset({"Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.Common.Severity"})
+_NAMED_SEVERITY = {
+    Severity.CRITICAL: "1 - Critical",
+    Severity.ERROR: "2 - High",
+    Severity.WARNING: "3 - Medium",
+    Severity.INFO: "4 - Low",
+}
+
+
+def fields(alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
+    """Return what a new work item says, by reference name. `previous`: address or id of the one before, or ""."""
+    text = render("ticket.html.j2", told, previous=previous)
+    return {
+        "System.Title": cut(told.subject, TITLE_MAX),
+        "System.Description": text,
+        "Microsoft.VSTS.TCM.ReproSteps": text,  # what the form of a Bug shows in place of the description
+        "System.Tags": f"{TAG}; {KEY_TAG}{checked(key)}; {KEY_TAG}{checked(alert.key)}",
+        "Microsoft.VSTS.Common.Severity": _NAMED_SEVERITY[alert.severity],
+    }
+
+
+def patch(kind: str, values: Mapping[str, Any], addresses: Mapping[str, str]) -> list[Operation]:
+    """Return the JSON patch that makes a work item of a type, without what only a Bug has where it is none.
+
+    `addresses`: what to link to, with what it is.
+    """
+    operations: list[Operation] = [
+        {"op": "add", "path": f"/fields/{name}", "value": value}
+        for name, value in values.items()
+        if kind == "Bug" or name not in _BUG_ONLY
+    ]
+    for address, meaning in addresses.items():
+        if address.startswith(("https://", "http://")):
+            place = {"rel": "Hyperlink", "url": address, "attributes": {"comment": meaning}}
+            operations.append({"op": "add", "path": "/relations/-", "value": place})
+    return operations
+
+
+def comment(told: Notice, mark: str, *, full: bool = False) -> Operation:
+    return _history(render("comment.html.j2", told, marker=signature(mark), full=full))
+
+
+def retirement(duplicate_id: str, kept_id: str, address: str) -> Operation:
+    """Return the comment on a work item that was made twice, with a link to the other."""
+    other = f'<a href="{html.escape(address)}">work item {html.escape(kept_id)}</a>'
+    mark = signature(marker(f"{duplicate_id}:{kept_id}"))
+    return _history(f"<p>Made twice: {other} is the one that goes on.</p><p><small>{mark}</small></p>")
+
+
+def tagged(key: str) -> str:
+    """Return the condition (WIQL) of carrying a key."""
+    return f"[System.Tags] CONTAINS '{KEY_TAG}{checked(key)}'"
+
+
+def key_of(tags: str) -> str:
+    """Return the remote key among a work item's tags, "" if there is none.
+
+    Of two keys the remote one is made of the other, the alert's own. One alone is that of an older work item,
+    which carries no other.
+    """
+    named = [tag.strip() for tag in tags.split(";")]
+    keys = [tag.removeprefix(KEY_TAG) for tag in named if tag.startswith(KEY_TAG)]
+    keys = [key for key in keys if is_key(key)]
+    if len(keys) < 2:
+        return "".join(keys)
+    for episode in range(1, EPISODES_MAX):
+        found = {remote_key(key, episode) for key in keys}.intersection(keys)
+        if found:
+            return found.pop()
+    return ""
+
+
+def _history(text: str) -> Operation:
+    return {"op": "add", "path": "/fields/System.History", "value": text}

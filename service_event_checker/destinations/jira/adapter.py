@@ -1,0 +1,296 @@
+"""One Jira issue per episode, in Jira Cloud or in Jira Server and Data Center.
+
+An issue is found again by labels made of our keys. Jira Cloud's search shows an issue only after a while: what this
+process made it knows by id, and after a doubt the outbox waits the settle time. A comment carries a marker that is
+looked for before it is written, so that a repeated delivery cannot say a thing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from service_event_checker.config.models import secret
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.model import (
+    Alert,
+    Delivery,
+    Event,
+    Family,
+    Link,
+    Remote,
+    Status,
+    Verb,
+    remote_key,
+)
+from service_event_checker.destinations.jira import document, labels, webhook, workflow
+from service_event_checker.destinations.jira.client import Issue, Jira, Refused
+from service_event_checker.destinations.jira.config import OWN_FIELDS, Config
+from service_event_checker.destinations.jira.recent import Recent
+from service_event_checker.destinations.jira.workflow import DONE, IN_PROGRESS, Step
+from service_event_checker.remote import links
+from service_event_checker.remote.marks import TAG, marker
+from service_event_checker.remote.values import moment
+from service_event_checker.render.notice import Notice, notice_of
+
+ADAPTATIONS = 3  # creates of one issue: without a priority, or of another type, where Jira does not know ours
+
+log = structlog.get_logger()
+
+
+class Adapter:
+    """Safe for several threads: what they share is one HTTP session, and notes of what this Jira takes."""
+
+    family = Family.TICKET
+    verbs = frozenset({Verb.OPEN, Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE})
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self.config = config
+        api = config.which_api()
+        timeout = config.timeout.total_seconds()
+        self._jira = Jira(config.url, api, config.email, secret(config.token), timeout, site=config.site)
+        self._write: document.Writer = document.adf if api == "cloud" else document.wiki
+        self._type = config.issue_type
+        self._unknown_priorities: frozenset[str] = frozenset()
+        self._made = Recent()
+
+    def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
+        """Create, reopen, comment on or close the episode's issue; see `core.ports.Destination`."""
+        if delivery.verb is Verb.OPEN:
+            return self._open(delivery, alert, link)
+        link = links.known(link, "issue", self._jira.homes)
+        if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
+            self._say(delivery, alert, link.external_id, full=delivery.verb is Verb.UPDATE)
+        elif self.config.on_resolve == "close":
+            return self._close(delivery, alert, link)
+        return link
+
+    def find(self, remote_key: str) -> Link | None:
+        """Return the oldest issue with the key's label."""
+        issue = self._found(remote_key)
+        return self._as_found(issue, remote_key) if issue else None
+
+    def find_open(self, alert_key: str) -> Link | None:
+        """Return the oldest open issue with the alert's label."""
+        issue = self._open_issue(alert_key)
+        return self._as_found(issue, labels.remote_key_in(issue.labels)) if issue else None
+
+    def open_objects(self) -> list[Remote]:
+        """Return our issues that are in no status of the category Done."""
+        found = self._search_open(TAG)
+        if not found:
+            self._jira.sign_in()  # a stranger is shown an empty list
+        issues = {issue.id: issue for issue in found if TAG in issue.labels and issue.category != DONE}
+        return [links for links in map(self._remote, self._originals(issues.values())) if links.remote_key]
+
+    def look(self, external_id: str) -> Remote | None:
+        """Return the issue; None when it was deleted, or moved to where we may not look."""
+        try:
+            return self._remote(self._jira.get(external_id))
+        except DeliveryError as error:
+            if error.reason is Reason.NOT_FOUND and error.permanent:
+                return None
+            raise
+
+    def retire(self, duplicate: Remote, kept: Remote) -> None:
+        """Close the duplicate, with a comment that names the other."""
+        issue = self._jira.get(duplicate.external_id)
+        if issue.category == DONE:
+            return
+        mark = marker(f"{duplicate.external_id}:{kept.external_id}")
+        self._comment(issue.id, mark, lambda: document.made_twice(kept.url or kept.external_id, mark, self._write))
+        self._finish(issue)
+
+    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+        """Verify `X-Hub-Signature`, which Jira sends where its webhook has a secret."""
+        key = secret(self.config.webhook_secret)
+        return webhook.authentic(headers, body, key) if key else None
+
+    def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
+        """Return what people did to our issues; see `jira_api.hook`."""
+        ours = webhook.Ours(receiver=self.name, label=TAG, account=self._jira.me)
+        return webhook.read(payload, ours)
+
+    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+        """Render the issue that `deliver` would make."""
+        fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
+        return f"{self._type} in {self.config.project}: {fields['summary']}"
+
+    def warnings(self) -> list[str]:
+        """Sign in, and compare what the project offers with what we need."""
+        self._jira.sign_in()
+        types = self._jira.types(self.config.project)
+        kind = "Task" if self._type == "Bug" and "Bug" not in types and "Task" in types else self._type
+        if kind not in types:
+            return [self._no_such_type(kind, types)]
+        screen = self._jira.screen(self.config.project, types[kind])
+        given = {*OWN_FIELDS, "priority", "reporter", *self.config.fields}
+        place = f"the create screen of {kind} in {self.config.project}"
+        return list(workflow.wanting(screen, place, given, self._named_priorities()))
+
+    def _named_priorities(self) -> set[str]:
+        return set() if "priority" in self.config.fields else {name for name in self.config.priorities.values() if name}
+
+    def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
+        if link and link.external_id:
+            return self._reopen(delivery, alert, link)
+        return self._create(delivery, alert, links.key_of(delivery, link), link.previous if link else "")
+
+    def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
+        """Open it again; where Jira refuses, make a new one that names the old."""
+        try:
+            links.must_be_at(link, self._jira.homes)
+            issue = self._jira.get(link.external_id)
+            ended = issue.category == DONE
+            if ended:
+                step = workflow.reopening(self._jira.steps(issue.id), _where(issue))
+                self._move(issue, step, lambda category: category != DONE, {})
+        except DeliveryError as refusal:
+            if not refusal.permanent:
+                raise
+            key, previous = remote_key(alert.key, delivery.episode), link.url or link.external_id
+            found = self._open_issue(alert.key)  # the outbox did not search: it took the old one for good
+            if found:
+                return self._link(delivery, key, found, previous)
+            return self._create(delivery, alert, key, previous)
+        if ended or links.is_earlier(link, delivery):
+            self._say(delivery, alert, link.external_id, full=True)
+        return replace(link, closed=False)
+
+    def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
+        made = self._created(alert, self._fields(alert, notice_of(delivery, alert), key, previous))
+        self._made.put(key, made.id)
+        return self._link(delivery, key, made, previous)
+
+    def _created(self, alert: Alert, fields: Mapping[str, Any]) -> Issue:
+        for _ in range(ADAPTATIONS):
+            kind = self._type
+            name = self.config.priorities.get(alert.severity, "")
+            usable = name and name not in self._unknown_priorities and "priority" not in fields
+            priority = {"priority": {"name": name}} if usable else {}
+            try:
+                return self._jira.create({**fields, **priority, "issuetype": {"name": kind}})
+            except Refused as refusal:
+                self._adapt(refusal, kind, name if usable else "")
+        raise DeliveryError(Reason.REFUSED, "Jira refuses the issue in all its forms", permanent=True)
+
+    def _adapt(self, refusal: Refused, kind: str, priority: str) -> None:
+        """Take note of what this Jira does not know; raise where that is no way out."""
+        if priority and "priority" in refusal.fields:
+            log.warning("jira_without_priority", receiver=self.name, priority=priority, said=str(refusal))
+            self._unknown_priorities |= {priority}
+        elif "issuetype" in refusal.fields:
+            types = self._jira.types(self.config.project)
+            if kind != "Bug" or "Task" not in types:
+                raise DeliveryError(Reason.REFUSED, self._no_such_type(kind, types), permanent=True) from None
+            self._type = "Task"
+        elif "labels" in refusal.fields:
+            hint = f"{refusal.detail}. Put the field Labels on the create screen: without it no issue is found again"
+            raise DeliveryError(Reason.REFUSED, hint, permanent=True) from None
+        else:
+            raise refusal
+
+    def _no_such_type(self, kind: str, types: Mapping[str, str]) -> str:
+        offered = ", ".join(sorted(types)) or "none that this account may make"
+        return f"{self.config.project} has no issue type {kind}. It has: {offered}. Set `issue_type`"
+
+    def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
+        ours = {TAG, labels.of_episode(key), labels.of_alert(alert.key)}
+        return {
+            **self.config.fields,
+            "project": {"key": self.config.project},
+            "summary": document.summary(told),
+            "description": document.description(told, previous, self._write),
+            "labels": sorted(ours | set(self.config.labels)),
+        }
+
+    def _say(self, delivery: Delivery, alert: Alert, id: str, *, full: bool = False) -> None:
+        mark = marker(delivery.id)
+        told = notice_of(delivery, alert)
+        self._comment(id, mark, lambda: document.comment(told, mark, self._write, full=full))
+
+    def _comment(self, id: str, mark: str, body: Callable[[], document.Body]) -> None:
+        if not self._jira.told(id, mark):
+            self._jira.comment(id, body())
+
+    def _close(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
+        """Say first, then close: some workflows let nobody comment on what is closed."""
+        issue = self._jira.get(link.external_id)
+        if issue.category != DONE:
+            self._say(delivery, alert, issue.id)
+            self._finish(issue)
+        return replace(link, closed=True)
+
+    def _finish(self, issue: Issue) -> None:
+        step = workflow.ending(self._jira.steps(issue.id), self.config.close_transition, _where(issue))
+        self._move(issue, step, lambda category: category == DONE, workflow.answers(step, self.config.resolution))
+
+    def _move(self, issue: Issue, step: Step, there: Callable[[str], bool], fields: Mapping[str, Any]) -> None:
+        """Take a transition and look what came of it: a person may be faster, the workflow may do more than it says."""
+        refusal = None
+        try:
+            self._jira.take(issue.id, step, fields)
+        except Refused as error:
+            refusal = error
+        now = self._jira.get(issue.id)
+        if there(now.category):
+            return
+        if refusal:
+            detail = f"transition {step.name} of {issue.key}: {refusal.detail}"
+            raise DeliveryError(refusal.reason, detail, permanent=True)
+        detail = f"{issue.key} is in {now.status} after the transition {step.name}"
+        raise DeliveryError(Reason.REFUSED, detail, permanent=True)
+
+    def _found(self, key: str) -> Issue | None:
+        """Return the oldest issue with the key's label; one that we made lately by its id, for no search shows it."""
+        label = labels.of_episode(key)
+        made = self._made.get(key)
+        if made:
+            try:
+                return self._jira.get(made)
+            except DeliveryError as error:
+                if error.reason is not Reason.NOT_FOUND:
+                    raise
+                self._made.forget(key)
+        found = self._jira.search(labels.query(self.config.project, label))
+        return next((issue for issue in found if label in issue.labels), None)
+
+    def _search_open(self, label: str) -> list[Issue]:
+        return self._jira.search(labels.query(self.config.project, label, still_open=True), self._made.ids())
+
+    def _remote(self, issue: Issue) -> Remote:
+        status = {DONE: Status.RESOLVED, IN_PROGRESS: Status.ACKNOWLEDGED}.get(issue.category, Status.FIRING)
+        changed = issue.fields.get("statuscategorychangedate") or issue.fields.get("resolutiondate")
+        return Remote(
+            external_id=issue.id,
+            remote_key=labels.remote_key_in(issue.labels),
+            status=status,
+            created_at=moment(issue.fields.get("created")),
+            url=self._jira.address(issue.key),
+            at=moment(changed),
+        )
+
+    def _as_found(self, issue: Issue, key: str) -> Link:
+        return links.found(self.name, key, issue.id, self._jira.address(issue.key))
+
+    def _open_issue(self, alert_key: str) -> Issue | None:
+        label = labels.of_alert(alert_key)
+        found = self._originals(self._search_open(label))
+        return next((each for each in found if label in each.labels and each.category != DONE), None)
+
+    def _originals(self, found: Iterable[Issue]) -> list[Issue]:
+        """Return issues, the oldest first, without those that people cloned: a clone has the labels too."""
+        return links.without_copies(
+            found, lambda issue: labels.remote_key_in(issue.labels), lambda issue: issue.creator, self._jira.me
+        )
+
+    def _link(self, delivery: Delivery, key: str, issue: Issue, previous: str) -> Link:
+        return links.made(delivery, key, issue.id, self._jira.address(issue.key), previous)
+
+
+def _where(issue: Issue) -> str:
+    return f"for {issue.key} in {issue.status}"

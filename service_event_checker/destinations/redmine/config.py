@@ -1,0 +1,74 @@
+"""What `config.json` and the environment say of a Redmine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+
+from service_event_checker.config.models import DestinationConfig
+from service_event_checker.core.model import Severity
+from service_event_checker.destinations.redmine import markup
+
+#: Redmine's id of something, or its name, where a number in the file is as good as a text
+Name = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+
+
+class Config(DestinationConfig):
+    """`project` is the identifier or the number. `custom_field`: id or name of the text field that holds our keys (41
+    characters, used as a filter); "" puts them into the subject. `text_formatting` is Redmine's own setting of that
+    name.
+
+    `priorities` are ids by severity; `fields` (the API's names) and `custom_fields` (id -> value) are set on creation.
+    `webhook_secret` is that of the webhook in Redmine 7.
+    """
+
+    SETTLE: ClassVar[timedelta] = timedelta(seconds=20)
+    REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
+    UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
+    RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # it has no limit of its own, and few threads
+    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
+        "url": ("REDMINE_URL",),
+        "token": ("REDMINE_API_KEY",),
+        "project": ("REDMINE_PROJECT_ID",),
+        "tracker_id": ("REDMINE_TRACKER_ID",),
+        "open_status_id": ("REDMINE_OPEN_STATUS_ID",),
+        "close_status_id": ("REDMINE_CLOSE_STATUS_ID",),
+        "webhook_secret": ("REDMINE_WEBHOOK_SECRET",),
+    }
+    NEEDS: ClassVar[tuple[str, ...]] = ("url", "token", "project")
+
+    kind: Literal["redmine"] = "redmine"
+    url: str = ""
+    token: SecretStr | None = None
+    project: Name = ""
+    tracker_id: Annotated[int, Field(ge=1)] = 1
+    open_status_id: Annotated[int, Field(ge=1)] = 1
+    close_status_id: Annotated[int, Field(ge=1)] = 8
+    custom_field: Name = "Alert fingerprint"
+    text_formatting: markup.Format = "textile"
+    priorities: Mapping[Severity, int] = Field(
+        default={Severity.CRITICAL: 5, Severity.ERROR: 4, Severity.WARNING: 2, Severity.INFO: 1}
+    )
+    fields: Mapping[str, str | int | float | bool] = Field(default={})
+    custom_fields: Mapping[int, str] = Field(default={})
+    webhook_secret: SecretStr | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        url = url.strip().rstrip("/")
+        if url and not url.startswith(("https://", "http://")):
+            raise ValueError('write the address of Redmine itself, "https://redmine.example.com"')
+        return url
+
+    @field_validator("project")
+    @classmethod
+    def _identifier(cls, project: str) -> str:
+        project = project.strip()
+        if project and not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", project):
+            raise ValueError("write the project's identifier, as its address shows it: /projects/<identifier>")
+        return project

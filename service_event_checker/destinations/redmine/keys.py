@@ -1,0 +1,124 @@
+"""The two keys that our issues carry, and the ways to find an issue by one of them.
+
+In the custom field they stand as `<remote key> <alert's key>`; where Redmine has no such field, as `[poc-<remote key>]`
+in the subject. The description names the alert's key in any case: `poc-<alert's key>`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from service_event_checker.destinations.redmine.client import Issues
+from service_event_checker.destinations.redmine.payload import Issue
+from service_event_checker.remote.marks import KEY_TAG, checked
+
+NOBODYS = "0" * 20  # a key that no issue carries
+_VALUE = re.compile(r"([0-9a-f]{20}) ([0-9a-f]{20})")
+_IN_SUBJECT = re.compile(rf"\[{KEY_TAG}([0-9a-f]{{20}})\]")
+_IN_DESCRIPTION = re.compile(rf"\b{KEY_TAG}([0-9a-f]{{20}})\b")
+
+log = structlog.get_logger()
+
+
+def keys(issue: Issue, *, described: bool = True) -> frozenset[str]:
+    """Return our keys that an issue carries: in any field, in its subject and, if asked, in its description."""
+    values = [found for _, value in issue.custom_fields.values() if (found := _VALUE.fullmatch(value))]
+    inside = [key for found in values for key in found.groups()]
+    text = _IN_DESCRIPTION.findall(issue.description) if described else []
+    return frozenset([*inside, *_IN_SUBJECT.findall(issue.subject), *text])
+
+
+def remote_key(issue: Issue) -> str:
+    """Return the remote key that an issue carries, "" if none."""
+    values = [found[1] for _, value in issue.custom_fields.values() if (found := _VALUE.fullmatch(value))]
+    return next(iter([*values, *_IN_SUBJECT.findall(issue.subject)]), "")
+
+
+def in_subject(key: str) -> str:
+    return f" [{KEY_TAG}{checked(key)}]"
+
+
+def in_description(alert_key: str) -> str:
+    return f"{KEY_TAG}{checked(alert_key)}"
+
+
+class Keyed:
+    """Our issues of one project, by key. What Redmine has of the custom field is learnt from the issues that we see.
+
+    An API key that is no administrator's cannot list custom fields; but every issue shows those of its tracker.
+    """
+
+    def __init__(self, issues: Issues, receiver: str, project: str, tracker_id: int, custom_field: str) -> None:
+        self._issues = issues
+        self._receiver = receiver
+        self._project = {"project_id": project}
+        self._tracker = {"tracker_id": str(tracker_id)}
+        self._wanted = custom_field.strip().lower()
+        #: id of the field, 0 as long as it is not known
+        self.field = int(self._wanted) if self._wanted.isascii() and self._wanted.isdigit() else 0
+        #: whether an issue was seen that has keys in the field; else they must stand in the subject too
+        self.proven = False
+        #: whether an issue was seen at all; before the first one nobody can tell what there is
+        self.seen = False
+
+    def value(self, key: str, alert_key: str) -> list[dict[str, Any]]:
+        """Return what the field is to hold, as the API's `custom_fields`; empty without a field."""
+        return [{"id": self.field, "value": f"{checked(key)} {checked(alert_key)}"}] if self.field else []
+
+    def find(self, key: str) -> Issue | None:
+        """Return the oldest issue with this remote key, open or closed. Raises DeliveryError."""
+        return self._found(key, {"subject": f"~[poc-{checked(key)}]"}, {"status_id": "*"})
+
+    def find_open(self, alert_key: str) -> Issue | None:
+        """Return the oldest open issue of this alert. Raises DeliveryError."""
+        return self._found(alert_key, {"description": f"~poc-{checked(alert_key)}"}, {"status_id": "o"})
+
+    def all_open(self) -> list[Issue]:
+        """Return all open issues with a remote key, the oldest first. Raises DeliveryError.
+
+        Who copies one of ours in Redmine copies its key: what another user made of it later is not ours.
+        """
+        self.look_for_field()
+        wide = {**self._project, "status_id": "o"}
+        by_field = self._issues.all_of({**wide, f"cf_{self.field}": "*"}) if self.field else []
+        listed = [*by_field, *self._issues.all_of({**wide, "subject": "~[poc-"})]
+        keyed = {issue.id: issue for issue in listed if remote_key(issue)}
+        authors: dict[str, int | None] = {}
+        ours = []
+        for _, issue in sorted(keyed.items()):
+            if authors.setdefault(remote_key(issue), issue.author_id) == issue.author_id:
+                ours.append(issue)
+        return ours
+
+    def look_for_field(self) -> None:
+        """Learn from the newest issue of our tracker, as long as there is something to learn."""
+        if self._wanted and not (self.field and self.proven):
+            for issue in self._issues.newest({**self._project, **self._tracker}, limit=1):
+                self.learn(issue)
+
+    def learn(self, issue: Issue) -> None:
+        """See whether an issue has our field, and keys in it."""
+        self.seen = True
+        for id, (name, value) in issue.custom_fields.items():
+            if self._wanted and self._wanted in (str(id), name.lower()):
+                self.field = id
+                self.proven = self.proven or bool(_VALUE.fullmatch(value))
+
+    def is_filter(self) -> bool:
+        """Whether Redmine searches by the field; it ignores silently what it cannot search by."""
+        return not self._issues.newest({**self._project, f"cf_{self.field}": f"~{NOBODYS}"}, limit=1)
+
+    def _found(self, key: str, in_text: Mapping[str, str], state: Mapping[str, str]) -> Issue | None:
+        self.look_for_field()
+        wide = {**self._project, **state}
+        found = self._issues.newest({**wide, f"cf_{self.field}": f"~{key}"}) if self.field else []
+        if any(key not in keys(issue) for issue in found):  # all there are: an unknown filter is ignored
+            log.warning("redmine_field_no_filter", receiver=self._receiver, field=self.field)
+            self.field, self.proven = 0, False
+        found += self._issues.newest({**wide, **in_text})  # made before there was a field, or before we knew it
+        carrying = [issue for issue in found if key in keys(issue)]
+        return min(carrying, key=lambda issue: issue.id, default=None)

@@ -1,0 +1,135 @@
+"""An alert in Redmine's markup: what a vendor wrote shows as it stands, and does nothing.
+
+One escape serves Textile and both Markdowns: characters that could mean something become numeric entities, which all
+three show as the character. Macros are looked for before any markup is read, so `{{` must not stand there at all.
+Links of Redmine's own (#1, user:jane) are looked for afterwards, and CommonMark has made characters of the entities by
+then: there an invisible character divides them.
+https://www.redmine.org/projects/redmine/wiki/RedmineTextFormattingTextile
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from service_event_checker.render.notice import Notice
+from service_event_checker.render.templates import render
+
+Format = Literal["textile", "markdown", "common_mark"]  # as Redmine's own setting names them
+FOLDER = Path(__file__).parent
+DESCRIPTION_MAX = 60_000  # bytes; with MySQL the column takes 65,535
+# What Redmine makes a link of by itself; inside, no character of Textile or Markdown has a meaning.
+_ADDRESS = re.compile(r"https?://(?:[A-Za-z0-9\-._~:/?#=+,]|&(?=[A-Za-z0-9])|%[0-9A-Fa-f]{2})+")
+_MARKUP = re.compile(
+    r"""[&<>"*^~@!|{}\[\]#`\\]
+    | (?<![A-Za-z0-9])[-_+]     # not within-a_word
+    | (?<![0-9])%               # 99% stays
+    | \?(?=\?) | (?<=\?)\?      # ??cite??
+    | =(?==) | (?<==)=          # ==as it is==
+    | (?<=.)\(                  # ABC(explained)
+    | (?<=[A-Za-z]):(?=\S)      # source:file, user:jane, ftp://
+    | (?<![A-Za-z0-9_])r(?=\d)  # r12, a revision
+    | (?<=www)\.                # linked without a scheme
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_BLOCK = re.compile(r"^=|\.(?=:|$)|(?<=\d)\)")  # in the first word of a line: "h1. ", "1) ", "= "
+_LINKING = "![#@:rR"  # what begins a link of Redmine's own
+_WORD_JOINER = "&#8288;"
+_NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+
+
+def escape(text: str, markup: Format) -> str:
+    """Return markup that shows `text` as it is; addresses are linked by Redmine."""
+    lines = [_line(line, markup) for line in text.split("\n")]
+    return ("  \n" if markup == "common_mark" else "\n").join(lines)  # the others break lines where we do
+
+
+def address(url: str) -> str:
+    """Return a web address such that Redmine links it as a whole; without a link where that cannot be."""
+    quoted = quote(url, safe="-._~:/?#&=+,%")
+    return quoted if _ADDRESS.fullmatch(quoted) else escape(url, "textile")
+
+
+def description(told: Notice, markup: Format, *, previous: str, mark: str) -> str:
+    """Return an issue's description; labels and annotations are left out where there is no room for them.
+
+    `previous`: address or number of the issue of an earlier episode, or "". `mark` stands in the last line.
+    """
+    shown = _escaped(told, markup)
+    previous = address(previous) if previous.startswith("http") else escape(previous, markup)
+    template = f"issue.{'textile' if markup == 'textile' else 'md'}.j2"
+
+    def filled(notice: Notice, left_out: int) -> str:
+        return render(template, notice, folder=FOLDER, previous=previous, mark=mark, left_out=left_out)
+
+    bare = replace(shown, labels=(), annotations=())
+    room = DESCRIPTION_MAX - len(filled(bare, 99_999).encode())
+    labels, room = _fitting(shown.labels, room)
+    annotations, room = _fitting(shown.annotations, room)
+    left_out = len(shown.labels) + len(shown.annotations) - len(labels) - len(annotations)
+    return filled(replace(shown, labels=labels, annotations=annotations), left_out)
+
+
+def comment(told: Notice, markup: Format, marker: str, *, full: bool = False) -> str:
+    """Return a note; `marker` lets us see later that this was told already, `full` tells the state and body too."""
+    return render("note.j2", _escaped(told, markup), folder=FOLDER, marker=marker, full=full)
+
+
+def _escaped(told: Notice, markup: Format) -> Notice:
+    def pairs(named: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        return tuple((escape(name, markup), escape(value, markup)) for name, value in named)
+
+    return replace(
+        told,
+        subject=escape(told.subject, markup),
+        headline=escape(told.headline, markup),
+        title=escape(told.title, markup),
+        state=escape(told.state, markup),
+        change=escape(told.change, markup),
+        fields=pairs(told.fields),
+        labels=pairs(told.labels),
+        annotations=pairs(told.annotations),
+        tickets=tuple((escape(name, markup), address(url)) for name, url in told.tickets),
+        body=escape(told.body, markup),
+        link=address(told.link) if told.link else "",
+        footer=escape(told.footer, markup),
+    )
+
+
+def _fitting(rows: tuple[tuple[str, str], ...], room: int) -> tuple[tuple[tuple[str, str], ...], int]:
+    """Return the first rows that fit into so many bytes, and the room that is left."""
+    kept: list[tuple[str, str]] = []
+    room -= 60  # the table's head
+    for name, value in rows:
+        size = len(f"| {name} | {value} |\n".encode())
+        if size > room:
+            break
+        kept.append((name, value))
+        room -= size
+    return tuple(kept), room
+
+
+def _line(line: str, markup: Format) -> str:
+    line = line.expandtabs(4).rstrip(" ")
+    words = line.lstrip(" ")
+    indent = "\u00a0" * (len(line) - len(words))  # an indented line would be code, or be moved to the left
+    first, *others = re.split(r"(\s+)", words)
+    return indent + _word(first, markup, first=True) + "".join(_word(each, markup) for each in others)
+
+
+def _word(word: str, markup: Format, *, first: bool = False) -> str:
+    if _ADDRESS.fullmatch(word):
+        return word
+    marks = {match.start() for match in _MARKUP.finditer(word)}
+    if first:
+        marks |= {match.start() for match in _BLOCK.finditer(word)}
+    return "".join(_entity(char, markup) if place in marks else char for place, char in enumerate(word))
+
+
+def _entity(char: str, markup: Format) -> str:
+    entity = _NAMED.get(char, f"&#{ord(char)};")
+    return entity + _WORD_JOINER if markup == "common_mark" and char in _LINKING else entity

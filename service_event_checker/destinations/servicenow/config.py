@@ -1,0 +1,81 @@
+"""What `config.json` and the environment say of a ServiceNow instance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from service_event_checker.config.models import DestinationConfig
+from service_event_checker.core.model import Severity
+from service_event_checker.destinations.servicenow.client import NEW
+
+_OWN_FIELDS = frozenset({"sys_id", "number", "state", "correlation_id", "correlation_display", "impact", "urgency"})
+Level = Annotated[int, Field(ge=1, le=3)]
+
+
+class Config(DestinationConfig):
+    """`url` is the instance's address or its name. `impact` and `urgency` (1 high to 3 low) go by severity; ServiceNow
+    makes the priority of them.
+
+    `assignment_group` is the group's sys_id. `fields` are set on creation, by the names of columns. `close_code` is one
+    of the instance's choices; `close_notes` replaces what we would say of the end. `reopen_state`: what a resolved
+    incident goes back to.
+    """
+
+    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
+    REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
+    UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
+    RATE: ClassVar[tuple[float, int]] = (1.0, 5)  # an instance's own limit is per hour and unknown; its 429 tells
+    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
+        "url": ("SERVICENOW_URL",),
+        "username": ("SERVICENOW_USERNAME",),
+        "password": ("SERVICENOW_PASSWORD",),
+    }
+    NEEDS: ClassVar[tuple[str, ...]] = ("url", "username", "password")
+
+    kind: Literal["servicenow"] = "servicenow"
+    url: str = ""
+    username: str = ""
+    password: SecretStr | None = None
+    impact: Mapping[Severity, Level] = Field(
+        default={Severity.CRITICAL: 1, Severity.ERROR: 2, Severity.WARNING: 2, Severity.INFO: 3}
+    )
+    urgency: Mapping[Severity, Level] = Field(
+        default={Severity.CRITICAL: 1, Severity.ERROR: 1, Severity.WARNING: 2, Severity.INFO: 3}
+    )
+    assignment_group: str = ""
+    fields: Mapping[str, str | int | float | bool] = Field(default={})
+    close_code: str = "Solution provided"
+    close_notes: str = ""
+    reopen_state: str = NEW
+
+    @field_validator("url")
+    @classmethod
+    def _whole_address(cls, url: str) -> str:
+        url = url.strip().rstrip("/")
+        if not url or url.startswith(("https://", "http://")):
+            return url
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", url):
+            raise ValueError('write "https://<instance>.service-now.com", or the instance\'s name')
+        return f"https://{url}.service-now.com"
+
+    @field_validator("assignment_group")
+    @classmethod
+    def _is_a_sys_id(cls, group: str) -> str:
+        if group and not re.fullmatch(r"[0-9a-f]{32}", group):
+            raise ValueError("is no sys_id. Open the group in ServiceNow, right-click its header, Copy sys_id")
+        return group
+
+    @field_validator("fields")
+    @classmethod
+    def _may_be_set(cls, fields: Mapping[str, str | int | float | bool]) -> Mapping[str, str | int | float | bool]:
+        if "priority" in fields:
+            raise ValueError("priority is made of impact and urgency by ServiceNow. Set those")
+        wrong = [name for name in fields if name in _OWN_FIELDS or not re.fullmatch(r"[a-z][a-z0-9_]*", name)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is none that can be set here. Use names of columns, like category")
+        return fields

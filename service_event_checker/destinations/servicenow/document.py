@@ -1,0 +1,65 @@
+"""What our incidents say: their texts, cut to what ServiceNow keeps, and the two fields that carry our keys.
+
+`correlation_id` is the remote key. `correlation_display` is `poc-<the alert's key> <mark>`, where the mark is that of
+the newest work note of ours: journals read back as empty texts, and this is written in the same change.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from service_event_checker.destinations.servicenow.client import Incident
+from service_event_checker.remote.marks import KEY_TAG, checked, is_key, signature
+from service_event_checker.render.notice import Notice
+from service_event_checker.render.templates import render
+from service_event_checker.render.text import cut
+
+TITLE_MAX = 160  # characters that the field `short_description` keeps
+TEXT_MAX = 4000  # of `description` and `close_notes`; what is longer is cut in silence
+BODY_MAX = 1500  # of that for what the source wrote
+_CODE_TAG = re.compile(r"\[(?=/?code\])", re.IGNORECASE)
+_WORD_JOINER = "\u2060"
+FOLDER = Path(__file__).parent
+
+
+def title(told: Notice) -> str:
+    return cut(told.subject, TITLE_MAX)
+
+
+def description(told: Notice, previous: str) -> str:
+    """Return what a new incident says. `previous`: address or id of the one before, or ""."""
+    short = replace(told, body=cut(told.body, BODY_MAX))
+    return cut(plain(render("incident.txt.j2", short, folder=FOLDER, previous=previous)), TEXT_MAX)
+
+
+def note(told: Notice, mark: str, *, full: bool = False) -> str:
+    short = replace(told, body=cut(told.body, BODY_MAX))
+    return signed(plain(render("note.txt.j2", short, folder=FOLDER, full=full)), mark)
+
+
+def signed(text: str, mark: str) -> str:
+    """Return a work note with what shows that it is ours beneath."""
+    end = f"\n\n{signature(mark)}"
+    return cut(text, TEXT_MAX - len(end)) + end
+
+
+def plain(text: str) -> str:
+    """Return text in which no [code] turns HTML on, as it does in journals."""
+    return _CODE_TAG.sub(f"[{_WORD_JOINER}", text)
+
+
+def display(alert_key: str, mark: str = "") -> str:
+    return f"{KEY_TAG}{checked(alert_key)} {mark}".rstrip()
+
+
+def has_mark(incident: Incident, mark: str) -> bool:
+    """Whether the newest note of ours is the one with this mark."""
+    return incident.get("correlation_display").endswith(f" {mark}")
+
+
+def key_of(incident: Incident) -> str:
+    """Return the remote key of an incident, "" where somebody wrote another thing there."""
+    found = incident.get("correlation_id")
+    return found if is_key(found) else ""

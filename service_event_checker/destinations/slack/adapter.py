@@ -1,0 +1,212 @@
+"""One living Slack message per episode: posted once, edited in place while it lasts, one reply when it is over.
+
+What the message looks like is text_slack.py's affair, how Slack is called slack_api.py's. Needs the scope chat:write;
+with channels:history (groups:history) and channels:read (groups:read) it can look before it posts.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, Literal
+
+from pydantic import SecretStr
+
+from service_event_checker.config.models import DestinationConfig, Duration, secret
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
+from service_event_checker.destinations.slack import message as text_slack
+from service_event_checker.destinations.slack.client import SlackCalls, SlackRefusal
+
+EVENT_TYPE = "outage_alert"  # metadata of the message itself
+END_TYPE = "outage_end"  # metadata of the reply that says that it is over
+SCOPES_TO_LOOK = frozenset({"channels:history", "groups:history"})
+SCOPES_TO_LIST = frozenset({"channels:read", "groups:read"})
+_CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{6,}")
+_MAY_NOT_LOOK = frozenset({"missing_scope", "unknown_method", "not_in_channel", "channel_not_found"})
+
+
+class Config(DestinationConfig):
+    """`channel` is a name or an id (an id needs one scope less); `announce_end`: how the end is told."""
+
+    SETTLE: ClassVar[timedelta] = timedelta(seconds=5)
+    RATE: ClassVar[tuple[float, int]] = (0.8, 5)  # https://docs.slack.dev/apis/web-api/rate-limits: 1 message/s/channel
+    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
+        "token": ("SLACK_BOT_TOKEN",),
+        "channel": ("SLACK_CHANNEL",),
+        "api_url": ("SLACK_API_URL",),
+    }
+    NEEDS: ClassVar[tuple[str, ...]] = ("token",)
+    STAND_IN: ClassVar[str] = "console"
+
+    kind: Literal["slack"] = "slack"
+    token: SecretStr | None = None
+    channel: str = "#outages"
+    api_url: str = "https://slack.com/api/"
+    announce_end: Literal["thread", "channel", "edit"] = "thread"
+    buttons: bool = True
+    look_back: Duration = timedelta(days=1)
+
+
+class Adapter:
+    """Safe for several threads: all that they share is the channel's id, which is only ever set to one value.
+
+    `button_key` gives the key that signs the buttons; whoever builds the adapter sets it. b"": no buttons.
+    """
+
+    family = Family.CHAT
+    verbs = frozenset({Verb.OPEN, Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE})
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self.config = config
+        self.button_key: Callable[[], bytes] = bytes
+        self._channel_id = config.channel if _CHANNEL_ID.fullmatch(config.channel) else ""
+
+    def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
+        """Post, edit or close the episode's message; see `core.ports.Destination`."""
+        calls = self._calls()
+        if delivery.verb is Verb.OPEN and not (link and link.external_id):
+            return self._post(calls, delivery, alert, link)
+        if link is None or ":" not in link.external_id:
+            raise DeliveryError(Reason.NOT_FOUND, "no message of this episode is known", permanent=True)
+        if delivery.verb is Verb.CLOSE:
+            self._close(calls, delivery, alert, link)
+        else:
+            self._edit(calls, delivery, alert, link)
+        return link
+
+    def find(self, remote_key: str) -> Link | None:
+        """Look for the message among the channel's newest; None as well where the token may not look."""
+        calls = self._calls()
+        try:
+            channel = self._known_channel(calls)
+            ts = self._look(calls, channel, remote_key) if channel else ""
+        except SlackRefusal as refusal:
+            if refusal.code in _MAY_NOT_LOOK:
+                return None  # at least once: `warnings` says so at start
+            raise
+        if not ts:
+            return None
+        return Link(key="", episode=0, receiver=self.name, remote_key=remote_key, external_id=f"{channel}:{ts}")
+
+    def warnings(self) -> list[str]:
+        """Ask Slack what the token may do and say what will be worse for it; one call, for the start."""
+        try:
+            headers = self._calls().send("auth.test").headers
+        except DeliveryError as error:
+            return [f"{self.name}: Slack could not be asked about the token: {error}"]
+        granted = next((value for name, value in headers.items() if name.lower() == "x-oauth-scopes"), None)
+        return [] if granted is None else list(self._lacks({scope.strip() for scope in granted.split(",")}))
+
+    def _lacks(self, scopes: set[str]) -> Iterator[str]:
+        twice = "after a time-out a message may appear twice"
+        if "chat:write" not in scopes:
+            yield f"{self.name}: the token lacks chat:write, nothing can be posted"
+        if not scopes & SCOPES_TO_LOOK:
+            yield f"{self.name}: the token lacks channels:history, {twice}"
+        if not self._channel_id and not scopes & SCOPES_TO_LIST:
+            yield f"{self.name}: the token lacks channels:read, {twice}; grant it or configure the channel's id"
+
+    def _calls(self) -> SlackCalls:
+        return SlackCalls(self.config.api_url, secret(self.config.token), self.config.timeout.total_seconds())
+
+    def _post(self, calls: SlackCalls, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
+        key = link.remote_key if link else remote_key(alert.key, delivery.episode)
+        answer = calls.send(
+            "chat.postMessage",
+            channel=self._channel_id or self.config.channel,
+            metadata={"event_type": EVENT_TYPE, "event_payload": {"key": key}},
+            unfurl_links=False,
+            unfurl_media=False,
+            **self._content(delivery, alert, link),
+        )
+        channel, ts = answer.get("channel"), answer.get("ts")
+        if not isinstance(channel, str) or not isinstance(ts, str):
+            raise DeliveryError(Reason.GARBAGE, "chat.postMessage: the answer names no message")
+        self._channel_id = channel
+        return Link(
+            key=alert.key,
+            episode=delivery.episode,
+            receiver=delivery.receiver,
+            remote_key=key,
+            external_id=f"{channel}:{ts}",
+            previous=link.previous if link else "",
+        )
+
+    def _edit(self, calls: SlackCalls, delivery: Delivery, alert: Alert, link: Link) -> None:
+        channel, _, ts = link.external_id.partition(":")
+        mark = {"event_type": EVENT_TYPE, "event_payload": {"key": link.remote_key}}
+        calls.send("chat.update", channel=channel, ts=ts, metadata=mark, **self._content(delivery, alert, link))
+
+    def _close(self, calls: SlackCalls, delivery: Delivery, alert: Alert, link: Link) -> None:
+        try:
+            self._edit(calls, delivery, alert, link)
+        except SlackRefusal as refusal:
+            if refusal.code != "edit_window_closed":  # a workspace's setting; the reply can still tell the end
+                raise
+        if self.config.announce_end != "edit":
+            self._announce_end(calls, delivery, alert, link)
+
+    def _announce_end(self, calls: SlackCalls, delivery: Delivery, alert: Alert, link: Link) -> None:
+        channel, _, ts = link.external_id.partition(":")
+        mark = {"key": link.remote_key, "episode": delivery.episode}
+        if self._announced(calls, channel, ts, mark):
+            return
+        calls.send(
+            "chat.postMessage",
+            channel=channel,
+            thread_ts=ts,
+            reply_broadcast=self.config.announce_end == "channel",
+            metadata={"event_type": END_TYPE, "event_payload": mark},
+            text=text_slack.end_text(alert, delivery),
+        )
+
+    def _announced(self, calls: SlackCalls, channel: str, ts: str, mark: Mapping[str, object]) -> bool:
+        replies = calls.pages("conversations.replies", "messages", channel=channel, ts=ts, include_all_metadata=True)
+        try:
+            return any(_carries(reply, END_TYPE, mark) for reply in replies)
+        except SlackRefusal as refusal:
+            if refusal.code in _MAY_NOT_LOOK:
+                return False
+            raise
+
+    def _look(self, calls: SlackCalls, channel: str, key: str) -> str:
+        """Return the ts of the message that carries `key`, or ""."""
+        oldest = f"{time.time() - self.config.look_back.total_seconds():.6f}"
+        messages = calls.pages(
+            "conversations.history", "messages", channel=channel, oldest=oldest, include_all_metadata=True
+        )
+        return next((str(m.get("ts", "")) for m in messages if _carries(m, EVENT_TYPE, {"key": key})), "")
+
+    def _known_channel(self, calls: SlackCalls) -> str:
+        """Return the channel's id, asked for once; "" where no such channel is listed."""
+        if self._channel_id:
+            return self._channel_id
+        try:
+            self._channel_id = self._listed(calls, "public_channel,private_channel")
+        except SlackRefusal as refusal:
+            if refusal.code != "missing_scope":
+                raise
+            self._channel_id = self._listed(calls, "public_channel")  # without groups:read
+        return self._channel_id
+
+    def _listed(self, calls: SlackCalls, types: str) -> str:
+        wanted = self.config.channel.removeprefix("#")
+        listed = calls.pages("conversations.list", "channels", types=types, exclude_archived=True)
+        return next((str(channel.get("id", "")) for channel in listed if channel.get("name") == wanted), "")
+
+    def _content(self, delivery: Delivery, alert: Alert, link: Link | None) -> dict[str, Any]:
+        previous = link.previous if link else ""
+        key = self.button_key() if self.config.buttons else b""
+        return text_slack.content(alert, delivery, button_key=key, previous=previous)
+
+
+def _carries(message: Mapping[str, Any], event_type: str, payload: Mapping[str, object]) -> bool:
+    metadata = message.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("event_type") != event_type:
+        return False
+    found = metadata.get("event_payload")
+    return isinstance(found, dict) and all(found.get(name) == value for name, value in payload.items())

@@ -1,0 +1,185 @@
+"""The Slack message of an alert as Block Kit, for a person who reads it on a phone at 3 a.m.; pure.
+
+First what happened, then the facts and the buttons; what the vendor wrote comes last, beside a bar in the colour of
+the severity. Every foreign text is escaped and cut to Slack's limits (docs.slack.dev/reference/block-kit/blocks).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from service_event_checker.core.model import Alert, Delivery, Kind, Severity, Status, Verb
+from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
+from service_event_checker.render.notice import Notice, notice
+from service_event_checker.render.text import duration
+
+HEADER_MAX = 150
+SECTION_MAX = 3000
+FIELD_MAX = 200  # Slack allows 2000; a fact that is longer is not read
+FIELDS_MAX = 10
+BODY_MAX = 2500  # all blocks together may hold 13,200 characters
+LABELS_MAX = 10
+COLOURS = {
+    Severity.CRITICAL: "#d92d20",
+    Severity.ERROR: "#f79009",
+    Severity.WARNING: "#fdb022",
+    Severity.INFO: "#2e90fa",
+}
+GREEN = "#12b76a"
+CREATE_TICKET, ACKNOWLEDGE, RESOLVE = "create_ticket", "acknowledge", "resolve"  # action_ids of the buttons
+_BUTTON_VALUE = re.compile(r"([0-9a-f]{20}):([1-9][0-9]{0,8}):([a-z_]{1,20}):([0-9a-f]{32})", re.ASCII)
+_PAGERS = ("pagerduty", "opsgenie", "jsm")  # an incident there leaves the button for a ticket in place
+_QUIET = frozenset({Verb.OPEN, Verb.UPDATE})  # what they change is to be seen in the message itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressed:
+    """What a button asks for: `action` is one of the action_ids, on one episode of an alert."""
+
+    key: str
+    episode: int
+    action: str
+
+
+def content(alert: Alert, delivery: Delivery, *, button_key: bytes, previous: str = "") -> dict[str, Any]:
+    """Return `text`, `blocks` and `attachments` of the whole message as the alert is now.
+
+    The change that `delivery` tells is shown as a line of its own. `button_key` signs the buttons' values; b"" for
+    a message without buttons. `previous`: address of an earlier message.
+    """
+    verb = delivery.verb
+    if verb in _QUIET and not alert.open:
+        verb = Verb.CLOSE  # first told, or told anew, when it is over
+    told = notice(alert, verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+    loud = verb not in _QUIET or bool(delivery.note)
+    blocks = [_header(told), *_facts(alert, told), *_latest(alert, told if loud else None, verb)]
+    if button_key and alert.open:
+        blocks.append(_buttons(alert, told, button_key))
+    colour = COLOURS[alert.severity] if alert.open else GREEN
+    return {
+        "text": _fallback(alert, told),
+        "blocks": blocks,
+        "attachments": [{"color": colour, "fallback": told.state, "blocks": list(_background(alert, told, previous))}],
+    }
+
+
+def read_button(value: str, button_key: bytes) -> Pressed | None:
+    """Return what a button's value asks for; None where we have not signed it with this key."""
+    parts = _BUTTON_VALUE.fullmatch(value)
+    if parts is None or not button_key:
+        return None
+    key, episode, action, mac = parts.groups()
+    pressed = Pressed(key=key, episode=int(episode), action=action)
+    return pressed if hmac.compare_digest(mac, _mac(pressed, button_key)) else None
+
+
+def end_text(alert: Alert, delivery: Delivery) -> str:
+    """Return the reply that says that it is over, in mrkdwn."""
+    told = notice(alert, Verb.CLOSE, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+    return escape_mrkdwn(f"✅ {told.headline}\n{told.change}", SECTION_MAX)
+
+
+def _fallback(alert: Alert, told: Notice) -> str:
+    """The line of a notification on a phone's lock screen."""
+    return escape_mrkdwn(f"{told.mark} {told.headline} ({alert.internal_id})", 500)
+
+
+def _header(told: Notice) -> dict[str, Any]:
+    title = escape_mrkdwn(f"{told.mark} {told.headline}", HEADER_MAX)
+    return {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": False}}
+
+
+def _facts(alert: Alert, told: Notice) -> Iterator[dict[str, Any]]:
+    facts = [(name, escape_mrkdwn(value, FIELD_MAX)) for name, value in told.fields]
+    times = {"Since": _local(alert.started_at)}
+    if alert.ended_at:
+        times["Until"] = f"{_local(alert.ended_at)} ({duration(alert.ended_at - alert.started_at)})"
+    facts += [("Ticket", _link(url, f"{name} {_last_part(url)}")) for name, url in told.tickets]
+    shown = [{"type": "mrkdwn", "text": f"*{name}:* {times.get(name, text)}"} for name, text in facts]
+    yield {"type": "section", "fields": shown[:FIELDS_MAX]}
+
+
+def _latest(alert: Alert, told: Notice | None, verb: Verb) -> Iterator[dict[str, Any]]:
+    """What was done last: the change that is told now, else the alert's own newest note."""
+    if told and told.change:
+        yield _section(f"{_SIGNS.get(verb, '')}{told.change}")
+    elif alert.note:
+        yield _section(f"💬 {alert.note}")
+
+
+_SIGNS = {Verb.ACK: "👀 ", Verb.UNACK: "↩️ ", Verb.NOTE: "💬 ", Verb.CLOSE: "✅ "}
+
+
+def _background(alert: Alert, told: Notice, previous: str) -> Iterator[dict[str, Any]]:
+    if told.body:
+        yield _section(told.body, BODY_MAX)
+    if alert.kind is Kind.ALERT and told.labels:
+        labels = " · ".join(f"{name}: {value}" for name, value in told.labels[:LABELS_MAX])
+        yield _context(escape_mrkdwn(labels, 1500))
+    links = [_link(told.link, told.link_text)] if told.link else []
+    if previous.startswith("http"):
+        links.append(_link(previous, "the last time"))
+    if links:
+        yield {"type": "section", "text": {"type": "mrkdwn", "text": " · ".join(links)}}
+    yield _context(escape_mrkdwn(told.footer, 500))
+
+
+def _buttons(alert: Alert, told: Notice, button_key: bytes) -> dict[str, Any]:
+    ticketed = any(not name.startswith(_PAGERS) for name, _ in told.tickets)
+    shown = [] if ticketed else [_button(alert, CREATE_TICKET, "Create ticket", button_key)]
+    if alert.status is Status.FIRING:
+        shown.append(_button(alert, ACKNOWLEDGE, "Acknowledge", button_key))
+    shown.append(_button(alert, RESOLVE, "Resolve", button_key) | {"confirm": _confirm(alert)})
+    return {"type": "actions", "elements": shown}
+
+
+def _button(alert: Alert, action: str, label: str, button_key: bytes) -> dict[str, Any]:
+    pressed = Pressed(key=alert.key, episode=alert.episode, action=action)
+    value = f"{alert.key}:{alert.episode}:{action}:{_mac(pressed, button_key)}"
+    return {"type": "button", "action_id": action, "value": value, "text": {"type": "plain_text", "text": label}}
+
+
+def _mac(pressed: Pressed, button_key: bytes) -> str:
+    said = f"slack button\n{pressed.key}:{pressed.episode}:{pressed.action}"
+    return hmac.new(button_key, said.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _confirm(alert: Alert) -> dict[str, Any]:
+    """Ask before the end: it goes to everybody who was told. https://docs.slack.dev/reference/block-kit/composition-objects"""
+    words = {
+        "title": "Resolve it for everybody?",
+        "text": f"{alert.internal_id} ends here, its tickets and pages are closed. It opens again if it gets worse.",
+        "confirm": "Resolve",
+        "deny": "Leave it open",
+    }
+    return {name: {"type": "plain_text", "text": text} for name, text in words.items()}
+
+
+def _section(text: str, limit: int = SECTION_MAX) -> dict[str, Any]:
+    # `verbatim`: Slack makes no mention or channel link of what it finds in the text
+    words = {"type": "mrkdwn", "text": escape_mrkdwn(text, limit), "verbatim": True}
+    return {"type": "section", "text": words}
+
+
+def _context(escaped: str) -> dict[str, Any]:
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": escaped, "verbatim": True}]}
+
+
+def _link(url: str, label: str) -> str:
+    return f"<{escape_mrkdwn(url)}|{escape_mrkdwn(label.replace('|', ' '), 75)}>"
+
+
+def _last_part(url: str) -> str:
+    """The number that people call a ticket by, as it stands at the end of its address."""
+    return url.rstrip("/").rpartition("/")[2] or url
+
+
+def _local(at: datetime) -> str:
+    """A time that Slack shows in each reader's own zone."""
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
