@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-from service_checkers._fetch import WebAddress, fetch_json, read_json
-from service_checkers._text import moment, one_line, plain
-from service_checkers._values import identity, objects
+from service_checkers.reading.fetch import WebAddress, fetch_json, read_json
+from service_checkers.reading.text import moment, one_line, plain
+from service_checkers.reading.values import identity, objects
 from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity, Snapshot

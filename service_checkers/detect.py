@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from service_checkers import _feed_payload, statuspage
-from service_checkers._mapping import evaluate
-from service_checkers._values import names
+from service_checkers.feed import payload as _feed_payload
+from service_checkers.json_page.mapping import evaluate
+from service_checkers.reading.values import names
+from service_checkers.statuspage import checker as statuspage
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.http.client import Http, HttpError, Response, parse_json
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from service_checkers import feed, statuspage
-from service_checkers._fetch import WebAddress
+from service_checkers.feed import checker as feed
+from service_checkers.reading.fetch import WebAddress
+from service_checkers.statuspage import checker as statuspage
 from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import SourceError
 from service_event_checker.core.model import Event, EventStatus, Snapshot

@@ -14,9 +14,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, model_validator
 
-from service_checkers._fetch import WebAddress, fetch_json, in_turn, read_json
-from service_checkers._text import lines, moment, newest, one_line, plain
-from service_checkers._values import identity, names, objects
+from service_checkers.reading.fetch import WebAddress, fetch_json, in_turn, read_json
+from service_checkers.reading.text import lines, moment, newest, one_line, plain
+from service_checkers.reading.values import identity, names, objects
 from service_event_checker.config.models import CheckerConfig, as_mapping
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot

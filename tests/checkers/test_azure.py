@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_checkers._azure_payload import SENSITIVE
-from service_checkers.azure import Checker, Config, read_file
+from service_checkers.azure.checker import Checker, Config, read_file
+from service_checkers.azure.payload import SENSITIVE
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot
 from tests.doubles.base import Fault

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from service_checkers import azure_devops, feed, json_page, salesforce, slack, statuspage
-from service_checkers._mapping import preset_names
+from service_checkers import azure_devops, salesforce, slack
+from service_checkers.feed import checker as feed
+from service_checkers.json_page import checker as json_page
+from service_checkers.json_page.mapping import preset_names
+from service_checkers.statuspage import checker as statuspage
 from service_event_checker.core.errors import SourceError
 from service_event_checker.core.model import EventStatus, Kind, Snapshot
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from service_checkers import azure, office365
+from service_checkers.azure import checker as azure
+from service_checkers.office365 import checker as office365
 from service_event_checker.core.errors import SourceError
 from service_event_checker.core.model import EventStatus, Kind, Snapshot
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service_checkers.detect import Found, detect
-from service_checkers.json_page import Checker, Config
+from service_checkers.json_page.checker import Checker, Config
 from service_event_checker.core.errors import Reason, SourceError
 from tests.doubles.base import Answer, Double, Fault, Request
 from tests.doubles.statuspages import StatusPages

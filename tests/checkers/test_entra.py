@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service_checkers._entra import EntraConfig, Tokens, identity_warning
+from service_checkers.entra.token import EntraConfig, Tokens, identity_warning
 from service_event_checker.core.errors import Reason, SourceError
 from tests.doubles.base import Answer, Double, Fault, Request
 from tests.doubles.microsoft import ARM, CLIENT, IDENTITY_HEADER, OID, SECRET, TENANT, Microsoft

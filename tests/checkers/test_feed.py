@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service_checkers.feed import Checker, Config, read_file
+from service_checkers.feed.checker import Checker, Config, read_file
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity
 from tests.doubles.base import Fault

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service_checkers._mapping import evaluate, preset_names, read_preset
-from service_checkers.json_page import Checker, Config, address_of, read_file
+from service_checkers.json_page.checker import Checker, Config, address_of, read_file
+from service_checkers.json_page.mapping import evaluate, preset_names, read_preset
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot
 from tests.checkers.payloads import hostile, json_values

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_checkers.office365 import Checker, Config, read_file
+from service_checkers.office365.checker import Checker, Config, read_file
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot
 from tests.doubles.base import Fault

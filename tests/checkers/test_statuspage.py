@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service_checkers.statuspage import Checker, Config
+from service_checkers.statuspage.checker import Checker, Config
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import EventStatus, Kind, Severity, Snapshot
 from tests.doubles.base import Answer, Double, Fault, Request

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_checkers.statuspage import Config, read_file, split_endpoint
+from service_checkers.statuspage.checker import Config, read_file, split_endpoint
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
-from service_checkers._fetch import source_error
+from service_checkers.reading.fetch import source_error
 from service_event_checker.config.models import CheckerConfig, secret
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.http.client import Http, HttpError
@@ -138,7 +138,7 @@ def _fetched(source: str, config: EntraConfig) -> tuple[str, datetime]:
     # Late: the library takes a third of a second to import, and most set-ups need no token.
     from azure.core.exceptions import AzureError
 
-    from service_checkers._entra_transport import Transport
+    from service_checkers.entra.transport import Transport
 
     base = config.authority if config.has_secret else config.identity_endpoint
     try:

@@ -11,10 +11,10 @@ import re
 from typing import ClassVar, Literal
 from urllib.parse import parse_qs, quote
 
-from service_checkers._azure_payload import Ours, Reading, read
-from service_checkers._entra import EntraConfig
-from service_checkers._entra_api import PAGES_MAX, Api, split_address, values
-from service_checkers._fetch import WebAddress, in_turn, read_json
+from service_checkers.azure.payload import Ours, Reading, read
+from service_checkers.entra.api import PAGES_MAX, Api, split_address, values
+from service_checkers.entra.token import EntraConfig
+from service_checkers.reading.fetch import WebAddress, in_turn, read_json
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Snapshot
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from service_checkers._text import moment, one_line, text
+from service_checkers.reading.text import moment, one_line, text
 from service_event_checker.core.model import FINGERPRINT_MAX
 
 _MILLISECONDS_FROM = 1e11  # as seconds that is the year 5138

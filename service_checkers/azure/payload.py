@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from service_checkers._text import lines, moment, newest, one_line, plain, text
-from service_checkers._values import objects
+from service_checkers.reading.text import lines, moment, newest, one_line, plain, text
+from service_checkers.reading.values import objects
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity
 

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service_checkers._feed_payload import parse
-from service_checkers._fetch import WebAddress, fetch
+from service_checkers.feed.payload import parse
+from service_checkers.reading.fetch import WebAddress, fetch
 from service_event_checker.config.models import CheckerConfig, Duration
 from service_event_checker.core.model import Snapshot
 from service_event_checker.http.client import Http

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from service_checkers._text import moment, newest, one_line, plain, text
+from service_checkers.reading.text import moment, newest, one_line, plain, text
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity
 

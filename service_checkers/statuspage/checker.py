@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from service_checkers._fetch import WebAddress, fetch_json, in_turn, read_json
-from service_checkers._statuspage_payload import Places, Reading, parse, raised
+from service_checkers.reading.fetch import WebAddress, fetch_json, in_turn, read_json
+from service_checkers.statuspage.payload import Places, Reading, parse, raised
 from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Severity, Snapshot

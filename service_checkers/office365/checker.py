@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal
 from urllib.parse import quote
 
-from service_checkers._entra import EntraConfig
-from service_checkers._entra_api import PAGES_MAX, Api, split_address, values
-from service_checkers._fetch import WebAddress, in_turn, read_json
-from service_checkers._office365_payload import Reading, read
+from service_checkers.entra.api import PAGES_MAX, Api, split_address, values
+from service_checkers.entra.token import EntraConfig
+from service_checkers.office365.payload import Reading, read
+from service_checkers.reading.fetch import WebAddress, in_turn, read_json
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Snapshot
 

@@ -20,7 +20,7 @@ from xml.sax import SAXException
 
 import feedparser
 
-from service_checkers._text import lines, newest, one_line, plain, text
+from service_checkers.reading.text import lines, newest, one_line, plain, text
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity
 

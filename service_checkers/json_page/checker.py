@@ -11,10 +11,10 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from pydantic import model_validator
 
-from service_checkers._fetch import WebAddress, fetch, read_json
-from service_checkers._mapping import Mapping, Preset, evaluate, read_preset, word
-from service_checkers._text import lines, newest, one_line, plain
-from service_checkers._values import any_moment, identity, link, names
+from service_checkers.json_page.mapping import Mapping, Preset, evaluate, read_preset, word
+from service_checkers.reading.fetch import WebAddress, fetch, read_json
+from service_checkers.reading.text import lines, newest, one_line, plain
+from service_checkers.reading.values import any_moment, identity, link, names
 from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot

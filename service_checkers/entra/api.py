@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from service_checkers._entra import EntraConfig, Tokens, identity_warning
-from service_checkers._fetch import source_error
+from service_checkers.entra.token import EntraConfig, Tokens, identity_warning
+from service_checkers.reading.fetch import source_error
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.http.address import origin
 from service_event_checker.http.client import Http, HttpError, json_body, parse_json

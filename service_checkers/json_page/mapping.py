@@ -18,7 +18,7 @@ from jmespath import functions
 from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator, BeforeValidator
 
-from service_checkers._fetch import WebAddress
+from service_checkers.reading.fetch import WebAddress
 from service_event_checker.config.models import Model
 from service_event_checker.config.problems import nearest
 from service_event_checker.core.model import Severity
