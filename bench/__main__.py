@@ -15,7 +15,6 @@ from statistics import median
 
 import structlog
 
-from service_event_checker import reconcile_objects
 from service_event_checker.core import matchers, rules
 from service_event_checker.core.model import (
     Alert,
@@ -33,8 +32,9 @@ from service_event_checker.core.model import (
 )
 from service_event_checker.core.ports import Query, Write
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.pipeline import Pipeline
-from service_event_checker.sources import alertmanager
+from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.engine.reconcile import destinations
+from service_event_checker.sources.alertmanager import webhook
 from service_event_checker.stores.sql.store import SqlStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,8 +68,8 @@ def intake() -> None:
 def reading() -> None:
     """Parsing Alertmanager's messages: one alert, and a hundred in one."""
     told = {"status": "firing", "labels": {**alert(0).labels, "alertname": "Slow"}, "startsAt": NOW.isoformat()}
-    single = seconds(lambda: [alertmanager.parse({"alerts": [told]}, "/alert") for _ in range(BATCH)]) / BATCH
-    batch = seconds(lambda: alertmanager.parse({"alerts": [told] * BATCH}, "/alert")) / BATCH
+    single = seconds(lambda: [webhook.parse({"alerts": [told]}, "/alert") for _ in range(BATCH)]) / BATCH
+    batch = seconds(lambda: webhook.parse({"alerts": [told] * BATCH}, "/alert")) / BATCH
     row("reading an alert, one per message", single, 1.0)
     row(f"reading an alert, {BATCH} per message", batch, batch / single)
 
@@ -90,7 +90,7 @@ def comparison(number: int) -> float:
             for place, known in enumerate(alerts)
         ]
         one.store.commit([Write(alert=known, links=(link,)) for known, link in zip(alerts, links, strict=True)], NOW)
-        return seconds(lambda: reconcile_objects.look("chat", Tickets(links), one.store, one.book, NOW)) / number
+        return seconds(lambda: destinations.look("chat", Tickets(links), one.store, one.book, NOW)) / number
 
 
 class Tickets:

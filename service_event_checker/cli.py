@@ -14,8 +14,8 @@ from service_checkers.detect import detect
 from service_event_checker import plugins
 from service_event_checker.core.errors import SourceError
 from service_event_checker.core.model import Affects, Event, Snapshot
+from service_event_checker.engine.services import Services
 from service_event_checker.render.text import duration
-from service_event_checker.wiring import Services
 
 DETECT_SECONDS = 15.0
 REQUEUED_AT_ONCE = 10_000

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import click
 from flask import Flask
 
-from service_event_checker import intake, quarantine
 from service_event_checker.cli import table
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.quarantine import Held
+from service_event_checker.engine import quarantine
+from service_event_checker.engine.quarantine import Held
+from service_event_checker.engine.services import Services
 from service_event_checker.render.text import clean, duration, line
-from service_event_checker.wiring import Services
+from service_event_checker.sources.replay import take_again
 
 LISTED_MAX = 200
 REPLAYED_AT_ONCE = 10_000
@@ -53,7 +54,7 @@ def _replay(services: Services, wanted: str) -> bool:
     good = bool(chosen) or wanted == "all"
     for held in chosen:
         try:
-            click.echo(f"{held.id}: {intake.replay(services, held, datetime.now(UTC))} accepted")
+            click.echo(f"{held.id}: {take_again(services, held, datetime.now(UTC))} accepted")
         except InvalidInput as error:
             good = False
             click.echo(f"{held.id}: still refused, {error}")

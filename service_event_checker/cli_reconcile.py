@@ -17,9 +17,9 @@ from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Alert, Family, Transition, Why
 from service_event_checker.core.ports import Query
 from service_event_checker.core.reconcile import Fix, Repair
-from service_event_checker.reconciler import Report
+from service_event_checker.engine.reconcile.passes import Report
+from service_event_checker.engine.services import Services
 from service_event_checker.render.text import duration, line
-from service_event_checker.wiring import Services
 
 TITLE_WIDTH = 60
 SHADOWED_ALERTS = 500  # whose timelines are read: those that changed last, open or over
@@ -77,7 +77,10 @@ def _refuse_unknown(services: Services, names: Sequence[str]) -> None:
 
 
 def _known(services: Services) -> list[str]:
-    return [*services.reconciler.managers, *services.reconciler.destinations]
+    return [
+        *chain.from_iterable(source.names for source in services.reconciler.sources),
+        *services.reconciler.destinations,
+    ]
 
 
 def _tell(services: Services, report: Report, names: Sequence[str], *, dry_run: bool) -> None:

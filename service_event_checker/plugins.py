@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from service_event_checker import alertmanager_api
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, SourceConfig
 
 
@@ -25,7 +25,7 @@ class Package:
 
 CHECKERS = Package("service_checkers", "checker", "Checker")
 DESTINATIONS = Package("service_event_checker.destinations", "adapter", "Adapter")
-SOURCES: dict[str, type[SourceConfig]] = {"alertmanager": alertmanager_api.Config}  # those that can be asked
+SOURCES = Package("service_event_checker.sources", "reconcile", "Source")  # those that can be asked
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -43,7 +43,8 @@ def destination_config(kind: str) -> type[DestinationConfig] | None:
 
 def source_config(kind: str) -> type[SourceConfig] | None:
     """Return the config model of a kind of source, None if there is no such kind."""
-    return SOURCES.get(kind)
+    module = _module(SOURCES, kind)
+    return module.Config if module else None
 
 
 def make_checker(name: str, config: CheckerConfig) -> Any:
@@ -54,6 +55,16 @@ def make_destination(name: str, config: DestinationConfig) -> Any:
     """Return the adapter; a module whose configuration decides what its adapter can has a function `make`."""
     module = _load(DESTINATIONS, config.kind)
     return getattr(module, "make", module.Adapter)(name, config)
+
+
+def make_sources(configs: Mapping[str, SourceConfig]) -> list[Any]:
+    """Return what can be asked, of these entries by name: several entries may be one source."""
+    kinds = dict.fromkeys(config.kind for config in configs.values())
+    return [
+        source
+        for kind in kinds
+        for source in _load(SOURCES, kind).make({name: each for name, each in configs.items() if each.kind == kind})
+    ]
 
 
 def adapter_class(kind: str) -> Any:

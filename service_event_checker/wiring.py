@@ -6,34 +6,31 @@ The only module that knows the concrete classes. Building connects to nothing an
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-import structlog
 from pydantic import SecretStr
 
-from service_checkers.selection import affects_us
-from service_event_checker import alertmanager_api, logs, plugins
-from service_event_checker.alertmanager_api import Alertmanager
-from service_event_checker.config import load, sunset
+from service_event_checker import logs, plugins
+from service_event_checker.config import load
 from service_event_checker.config.load import Config, ConfigError, Entry
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, SourceConfig
-from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.model import Receiver, Severity
-from service_event_checker.core.ports import Destination, Findable, Outspoken, Store
+from service_event_checker.core.ports import Destination, Findable
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.gate import Gate
+from service_event_checker.engine.outbox import Outbox
+from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.engine.polling import Poller, Watch
+from service_event_checker.engine.reconcile.passes import Reconciler
+from service_event_checker.engine.selection import affects_us
+from service_event_checker.engine.services import Part, Services, Wakes, _now
+from service_event_checker.engine.test_mode import TestMode
+from service_event_checker.engine.throttle import Gate
 from service_event_checker.http.address import password_in
-from service_event_checker.outbox import Outbox
-from service_event_checker.pipeline import Pipeline
-from service_event_checker.polling import Poller, Watch
-from service_event_checker.reconciler import Reconciler
 from service_event_checker.stores.choose import AZURE_STORE, make_store
-from service_event_checker.test_mode import TestMode
 
 DEFAULT_RETENTION_DAYS = 400
 RECONCILE_EVERY = timedelta(minutes=5)
@@ -43,89 +40,17 @@ LEASE_TIMEOUTS = 8  # a check asks several addresses one after the other; see LO
 
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|_PAT|_KEY|CONNECTION_STRING|WEBHOOK_URL|DATABASE_URL")
 
-log = structlog.get_logger()
-
-
-class Wakes:
-    """A wake-up per receiver for the outbox's threads of this process; losing one costs a second."""
-
-    def __init__(self, receivers: Iterable[str]) -> None:
-        self._events = {name: threading.Event() for name in receivers}
-
-    def of(self, receiver: str) -> threading.Event:
-        return self._events[receiver]
-
-    def set_all(self) -> None:
-        for event in self._events.values():
-            event.set()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """A configured checker or destination as people see it: `state` is "on" or why it is off."""
-
-    section: str
-    name: str
-    kind: str
-    on: bool
-    state: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """All that a process needs; what the web, the schedule and the command line work with."""
-
-    config: Config
-    store: Store
-    book: Rulebook
-    pipeline: Pipeline
-    outbox: Outbox
-    poller: Poller
-    reconciler: Reconciler
-    test_mode: TestMode
-    wakes: Wakes
-    parts: tuple[Part, ...]
-    environ: Mapping[str, str]
-    retention: timedelta
-    look_every: timedelta
-
-    def tell_what_is_on(self) -> None:
-        """Log one line per configured part."""
-        for part in self.parts:
-            log.info("part", section=part.section, name=part.name, kind=part.kind, state=part.state)
-
-    def reconcile_soon(self) -> None:
-        """Have sources and destinations compared with what we know at the next tick. Raises StoreError."""
-        self.reconciler.soon()
-
-    def tell_what_ends(self) -> None:
-        """Log what is in use here and is retired, or soon will be, with the date and the remedy."""
-        today = _now().date()
-        for ending in sunset.due(today, sunset.in_use(self.environ, self.config)):
-            log.warning("sunset", name=ending.name, text=ending.text(today))
-
-    def ask_destinations(self) -> None:
-        """Log what the destinations themselves warn of; asks them, so it may take a while."""
-        for name, destination in self.outbox.destinations.items():
-            if isinstance(destination, Outspoken):
-                try:
-                    warnings = destination.warnings()
-                except DeliveryError as error:
-                    warnings = [f"{name}: could not be asked: {error}"]
-                for warning in warnings:
-                    log.warning("destination_warning", receiver=name, warning=warning)
-
 
 def load_config(environ: Mapping[str, str]) -> Config:
     """Read the file that CONFIG_FILE names. Raises ConfigError."""
-    packages = {"checkers": plugins.CHECKERS, "destinations": plugins.DESTINATIONS}
+    packages = {"checkers": plugins.CHECKERS, "destinations": plugins.DESTINATIONS, "sources": plugins.SOURCES}
     return load.load(
         Path(environ.get("CONFIG_FILE") or "config.json"),
         environ,
         checker_config=plugins.checker_config,
         destination_config=plugins.destination_config,
         source_config=plugins.source_config,
-        kinds=lambda section: plugins.kinds(packages[section]) if section in packages else list(plugins.SOURCES),
+        kinds=lambda section: plugins.kinds(packages[section]),
     )
 
 
@@ -162,14 +87,9 @@ def build(environ: Mapping[str, str]) -> Services:
 
 
 def _reconciler(config: Config, pipeline: Pipeline, adapters: Mapping[str, Destination]) -> Reconciler:
-    entries = [entry for entry in config.sources if not entry.why_off]
-    managers = {
-        entry.name: Alertmanager(entry.name, entry.config)
-        for entry in entries
-        if isinstance(entry.config, alertmanager_api.Config)
-    }
-    every = min((entry.config.every for entry in entries if entry.config), default=RECONCILE_EVERY)
-    return Reconciler(pipeline, adapters, managers, clock=_now, every=every)
+    on = {entry.name: entry.config for entry in config.sources if entry.config and not entry.why_off}
+    every = min((each.every for each in on.values()), default=RECONCILE_EVERY)
+    return Reconciler(pipeline, adapters, plugins.make_sources(on), clock=_now, every=every)
 
 
 def _adapters(config: Config) -> tuple[dict[str, Destination], dict[str, str]]:
@@ -269,7 +189,3 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
     if text and not text.isdecimal():
         raise ConfigError("environment", [f"{name}: is no whole number. Give days, like {default}"])
     return int(text) if text else default
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from service_event_checker.core.model import Alert, Delivery, Event, Link
 from service_event_checker.core.ports import Destination, Findable, Inbound, Store
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.gate import Gate
-from service_event_checker.outbox import Outbox
-from service_event_checker.pipeline import Pipeline
+from service_event_checker.engine.outbox import Outbox
+from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.engine.throttle import Gate
 from tests.sink import Clock
 
 T = TypeVar("T")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from service_event_checker import parked
 from service_event_checker.core.clean import TEXT_MAX
 from service_event_checker.core.model import Event, EventStatus, Family
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.parked import SHELF, park, waiting
+from service_event_checker.engine import parked
+from service_event_checker.engine.parked import SHELF, park, waiting
 from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import NOW, event, receiver
 

@@ -32,8 +32,8 @@ from service_event_checker.core.model import (
 )
 from service_event_checker.core.ports import Conflict, Done, IdTaken, Query, Write
 from service_event_checker.core.rules import Rule, Rulebook, Silence
+from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.metrics import REGISTRY
-from service_event_checker.pipeline import Pipeline
 from service_event_checker.stores.sql.store import SqlStore
 from service_event_checker.stores.sql.tables import metadata
 from tests.factories import NOW, event, receiver

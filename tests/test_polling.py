@@ -25,9 +25,9 @@ from service_event_checker.core.model import (
 )
 from service_event_checker.core.ports import Conflict, Done, IdTaken, Write
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.engine.polling import BACK_OFF_MAX, DISMISSED_MAX, JITTER, Poller, Watch
 from service_event_checker.metrics import REGISTRY
-from service_event_checker.pipeline import Pipeline
-from service_event_checker.polling import BACK_OFF_MAX, DISMISSED_MAX, JITTER, Poller, Watch
 from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import NOW, event, receiver
 

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from service_event_checker import logs, quarantine
+from service_event_checker import logs
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.core.model import Kept
-from service_event_checker.quarantine import (
+from service_event_checker.engine import quarantine
+from service_event_checker.engine.quarantine import (
     BODY_MAX,
     PER_SOURCE,
     READ_MAX,

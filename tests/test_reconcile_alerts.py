@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from service_event_checker import alertmanager_api
 from service_event_checker.core.model import Family, Status
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.pipeline import Pipeline
-from service_event_checker.reconcile_alerts import remember_truncated
-from service_event_checker.reconciler import Reconciler
-from service_event_checker.sources.alertmanager import parse
+from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.engine.reconcile.passes import Reconciler
+from service_event_checker.sources.alertmanager import client
+from service_event_checker.sources.alertmanager.reconcile import make
+from service_event_checker.sources.alertmanager.truncated import remember
+from service_event_checker.sources.alertmanager.webhook import parse
 from service_event_checker.stores.sql.store import SqlStore
 from tests.doubles.alertmanager import Alertmanager
 from tests.doubles.base import Fault
@@ -32,10 +33,7 @@ class Shop:
         book = Rulebook((Rule("all", (), ("tickets",)),), (), {"tickets": receiver("tickets", Family.TICKET)})
         self.store, self.pipeline = store, Pipeline(store, book)
         named = {f"am{number}": manager for number, manager in enumerate(managers)}
-        asked = {
-            name: alertmanager_api.Alertmanager(name, alertmanager_api.Config(url=each.url, **config))
-            for name, each in named.items()
-        }
+        asked = make({name: client.Config(url=each.url, **config) for name, each in named.items()})
         self.ahead = timedelta(0)
         self.reconciler = Reconciler(self.pipeline, {}, asked, clock=lambda: datetime.now(UTC) + self.ahead)
 
@@ -201,7 +199,7 @@ def test_alerts_that_a_truncated_message_left_out_are_taken_in(shop, manager):
     manager.fire("Elsewhere", receivers=("other",))
     manager.silence(manager.fire("Silenced")["fingerprint"])
     shop.take(manager.message(sent, truncatedAlerts=1))
-    remember_truncated(shop.store, "/webhook", "tickets")
+    remember(shop.store, "/webhook", "tickets")
 
     shop.passes()
 
@@ -277,7 +275,7 @@ def test_a_pair_is_asked_together_and_closes_nothing_that_one_of_them_lists(tmp_
 def test_what_a_person_ended_is_not_taken_in_again_though_it_is_listed(shop, manager):
     told = manager.fire("DiskFull")
     shop.take(manager.message(told))
-    remember_truncated(shop.store, "/webhook", "tickets")
+    remember(shop.store, "/webhook", "tickets")
     (event,) = parse({"alerts": [{**told, "status": "resolved"}]}, "api").events
     shop.pipeline.ingest([replace(event, person=True)], datetime.now(UTC))
 
@@ -288,8 +286,8 @@ def test_a_password_in_our_address_of_it_goes_no_further(tmp_path):
     with Alertmanager() as manager:
         assert isinstance(manager, Alertmanager)
         shop = Shop(tmp_path, manager)
-        config = alertmanager_api.Config(url=manager.url.replace("//", "//ops:canary@"))
-        shop.reconciler.managers = {"am0": alertmanager_api.Alertmanager("am0", config)}
+        config = client.Config(url=manager.url.replace("//", "//ops:canary@"))
+        shop.reconciler.sources = make({"am0": config})
         shop.take({"alerts": [manager.fire("DiskFull")]})
 
         shop.passes()
@@ -300,7 +298,7 @@ def test_a_password_in_our_address_of_it_goes_no_further(tmp_path):
 
 def test_only_so_many_receivers_are_remembered_as_truncated(shop):
     for number in range(300):
-        remember_truncated(shop.store, "/webhook", f"receiver-{number}")
+        remember(shop.store, "/webhook", f"receiver-{number}")
 
     assert len(shop.store.setting("alertmanager:truncated")) < 3000
 
@@ -308,7 +306,7 @@ def test_only_so_many_receivers_are_remembered_as_truncated(shop):
 def test_what_its_api_listed_makes_no_second_sender_of_a_lone_one(shop, manager):
     told, left_out = manager.fire("Sent"), manager.fire("LeftOut")
     shop.take(manager.message(told, externalURL="http://a1b2c3:9093", truncatedAlerts=1))
-    remember_truncated(shop.store, "/webhook", "tickets")
+    remember(shop.store, "/webhook", "tickets")
     shop.passes()
     assert shop.open() == {"Sent", "LeftOut"}
     manager.listed.clear()

@@ -27,7 +27,7 @@ from service_event_checker.core.model import (
 from service_event_checker.core.ports import Write
 from service_event_checker.core.reconcile import Fix
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.reconciler import Reconciler, Report
+from service_event_checker.engine.reconcile.passes import Reconciler, Report
 from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import event, receiver
 from tests.process import World
@@ -51,7 +51,7 @@ class Place:
         store.prepare()
         self.world = World(store, destinations, book, self.clock)
         self.see(event())
-        self.reconciler = Reconciler(self.world.pipeline, destinations, {}, clock=self.clock)
+        self.reconciler = Reconciler(self.world.pipeline, destinations, [], clock=self.clock)
 
     def see(self, *events: object) -> None:
         self.world.see(*events)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service_event_checker.core.model import Severity
-from service_event_checker.severities import TABLE, severity_of
+from service_event_checker.sources.severities import TABLE, severity_of
 
 DOCS = Path(__file__).parent.parent / "docs" / "severity.md"
 

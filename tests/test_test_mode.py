@@ -11,9 +11,9 @@ import pytest
 
 from service_event_checker.core.model import DRY_RUN, Alert, EventStatus, Family, Receiver, Verb, alert_key
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.pipeline import Pipeline
+from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.engine.test_mode import FINGERPRINT, LASTS, TestMode
 from service_event_checker.stores.sql.store import SqlStore
-from service_event_checker.test_mode import FINGERPRINT, LASTS, TestMode
 from tests.factories import event, receiver
 from tests.process import World
 from tests.sink import Clock, Sink

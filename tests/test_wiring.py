@@ -14,8 +14,8 @@ from service_event_checker import wiring
 from service_event_checker.config.load import ConfigError
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import EventStatus, Family, Severity, Verb
+from service_event_checker.engine.services import Services
 from service_event_checker.stores import choose
-from service_event_checker.wiring import Services
 from tests.factories import NOW, event
 
 TICKETS = {"kind": "azure_devops", "url": "https://dev.azure.com/us", "project": "Outages"}

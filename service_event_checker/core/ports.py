@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -95,6 +95,35 @@ class Reconcilable(Protocol):
 
     def retire(self, duplicate: Remote, kept: Remote) -> None:
         """Close an object that was made twice, with a comment naming the other. Repeatable. Raises DeliveryError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What a source lists against what we hold open: alerts to count as missing, to end, to leave for the next pass.
+
+    `take_in`: what it lists and never told us. `settings`: what to store for the next comparison. `why_not`: why
+    nothing is ended this time. `resolve_after`: how often an alert is missing before it is over.
+    """
+
+    source: str
+    resolve_after: int
+    missing: tuple[Alert, ...] = ()
+    over: tuple[Alert, ...] = ()
+    held: tuple[Alert, ...] = ()
+    take_in: tuple[Event, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    why_not: str = ""
+
+
+class ReconcilableSource(Protocol):
+    """What sends us alerts and can be asked which of them are still active. `names`: of its entries in config.json."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    def compare(self, store: Store, now: datetime) -> Comparison:
+        """Ask it, and decide; changes nothing. Raises SourceError and StoreError."""
         ...
 
 

@@ -8,7 +8,7 @@ from flask import Flask, current_app, request
 from jinja2 import StrictUndefined
 
 from service_event_checker import cli, cli_quarantine, cli_reconcile, config_schema, wiring
-from service_event_checker.tasks import Engine
+from service_event_checker.engine.schedule import Engine
 from service_event_checker.web import (
     access,
     alertmanager,

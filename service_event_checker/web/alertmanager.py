@@ -10,8 +10,8 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from service_event_checker import intake
-from service_event_checker.sources.alertmanager import SOURCE
+from service_event_checker.sources.alertmanager.intake import take_alerts
+from service_event_checker.sources.alertmanager.webhook import SOURCE
 from service_event_checker.web.body import json_body
 from service_event_checker.web.context import services
 from service_event_checker.web.refusal import put_aside, rejected
@@ -34,6 +34,6 @@ def webhook() -> dict[str, Any]:
 def _take(way_in: str) -> dict[str, Any]:
     with put_aside(SOURCE):
         payload = json_body(request, limit=BODY_MAX)
-        taken = intake.take_alerts(services(), payload, way_in, datetime.now(UTC))
+        taken = take_alerts(services(), payload, way_in, datetime.now(UTC))
     answer: dict[str, Any] = {"accepted": taken.accepted, "rejected": rejected(taken.rejected, taken.quarantined)}
     return answer | ({"warnings": list(taken.warnings)} if taken.warnings else {})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from service_event_checker.core.model import Alert, Event, EventStatus, Status
+from service_event_checker.engine.services import Services
 from service_event_checker.web.errors import Refused
-from service_event_checker.wiring import Services
 
 #: the event that asks for a status
 _ASKING = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import current_app
 
-from service_event_checker.tasks import Engine
-from service_event_checker.wiring import Services
+from service_event_checker.engine.schedule import Engine
+from service_event_checker.engine.services import Services
 
 
 def services() -> Services:

@@ -18,12 +18,12 @@ import structlog
 from flask import Blueprint, Flask, request
 
 from service_event_checker.core.errors import StoreError
+from service_event_checker.engine.services import Services
 from service_event_checker.web.auth import Caller, Scope
 from service_event_checker.web.body import raw_body
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.secret import token_for
-from service_event_checker.wiring import Services
 
 HINTED_EVERY = timedelta(seconds=30)
 INSTATUS_SECRET = "INSTATUS_WEBHOOK_SECRET"  # noqa: S105  # the variable's name

@@ -14,14 +14,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service_event_checker import quarantine
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Severity
+from service_event_checker.engine import quarantine
+from service_event_checker.engine.schedule import last_heartbeat
+from service_event_checker.engine.services import Services
 from service_event_checker.metrics import REGISTRY
-from service_event_checker.tasks import last_heartbeat
 from service_event_checker.web import state
 from service_event_checker.web.context import services
-from service_event_checker.wiring import Services
 
 _INTAKES = frozenset({"alertmanager", "opsgenie", "rest"})  # sources that no checker's name stands for
 _OTHER = "other"

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.ports import Store
-from service_event_checker.tasks import Engine, last_heartbeat
+from service_event_checker.engine.schedule import Engine, last_heartbeat
 from service_event_checker.web.state import beats
 
 PROBE_MAX_AGE = 5.0  # seconds; many probers then cost the store one write

@@ -8,10 +8,11 @@ from typing import Any
 
 from flask import Blueprint
 
-from service_event_checker import intake, quarantine
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.intake import NoneUsable
-from service_event_checker.quarantine import Held
+from service_event_checker.engine import quarantine
+from service_event_checker.engine.quarantine import Held
+from service_event_checker.sources.alertmanager.intake import NoneUsable
+from service_event_checker.sources.replay import take_again
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.refusal import rejected
@@ -37,7 +38,7 @@ def one(id: str) -> dict[str, Any]:
 def replay(id: str) -> dict[str, Any]:
     """Take it as if it came now; it stays, with today's error, where it still cannot be used."""
     try:
-        return {"replayed": id, "accepted": intake.replay(services(), _find(id), datetime.now(UTC))}
+        return {"replayed": id, "accepted": take_again(services(), _find(id), datetime.now(UTC))}
     except NoneUsable as error:
         raise Refused(422, str(error), details={"rejected": rejected(error.rejected, {})}) from None
     except InvalidInput as error:

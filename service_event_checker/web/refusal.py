@@ -10,10 +10,10 @@ from typing import Any
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from service_event_checker import quarantine
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.intake import NoneUsable
-from service_event_checker.sources.alertmanager import Rejected
+from service_event_checker.engine import quarantine
+from service_event_checker.sources.alertmanager.intake import NoneUsable
+from service_event_checker.sources.alertmanager.webhook import Rejected
 from service_event_checker.web.body import beginning
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from service_event_checker import logs
 from service_event_checker.core.model import Affects, Alert, Delivery, Kind, Severity, Status, Verb
-from service_event_checker.quarantine import Held
+from service_event_checker.engine.quarantine import Held
 from service_event_checker.render.notice import platform_name
 from service_event_checker.render.text import duration, line, moment, web_address
 from service_event_checker.web.state import CheckerState, Reading

@@ -12,7 +12,7 @@ import structlog
 
 from service_event_checker import logs
 from service_event_checker.core.errors import StoreError
-from service_event_checker.wiring import Services
+from service_event_checker.engine.services import Services
 
 VARIABLE = "SECRET_KEY"
 SETTING = "secret_key"

@@ -12,6 +12,7 @@ from typing import Any
 from flask import Blueprint, Flask, current_app, request
 
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
+from service_event_checker.engine.services import Services
 from service_event_checker.web import slack_allowed, slack_buttons, slack_commands
 from service_event_checker.web.auth import Caller
 from service_event_checker.web.errors import Refused
@@ -21,7 +22,6 @@ from service_event_checker.web.slack_commands import Desk
 from service_event_checker.web.slack_reply import Backroom, Later, Reply
 from service_event_checker.web.slack_request import Asker, read_command, read_form, read_payload, read_press
 from service_event_checker.web.slack_signature import Signatures
-from service_event_checker.wiring import Services
 
 blueprint = Blueprint("slack", __name__, url_prefix="/slack")
 

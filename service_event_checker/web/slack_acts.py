@@ -10,10 +10,10 @@ from datetime import datetime
 from service_event_checker import logs
 from service_event_checker.core.model import Alert, Delivery, Family, Status, Verb, Why
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
+from service_event_checker.engine.services import Services
 from service_event_checker.render.text import line, moment, web_address
 from service_event_checker.web.changes import change_status
 from service_event_checker.web.errors import Refused
-from service_event_checker.wiring import Services
 
 INTAKE = "slack"
 

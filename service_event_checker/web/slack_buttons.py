@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from service_event_checker.core.model import Alert
 from service_event_checker.destinations.slack.message import ACKNOWLEDGE, CREATE_TICKET, RESOLVE, read_button
+from service_event_checker.engine.services import Services
 from service_event_checker.web import slack_acts
 from service_event_checker.web.secret import secret_key
 from service_event_checker.web.slack_reply import Reply
 from service_event_checker.web.slack_request import Press
-from service_event_checker.wiring import Services
 
 _ACTS: dict[str, Callable[[Services, Alert, str, datetime], str]] = {
     CREATE_TICKET: slack_acts.create_ticket,

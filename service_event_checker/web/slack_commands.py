@@ -12,17 +12,17 @@ from service_event_checker import logs
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Affects, Alert, EventStatus, Snapshot
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
-from service_event_checker.polling import Watch
+from service_event_checker.engine.polling import Watch
+from service_event_checker.engine.schedule import Engine
+from service_event_checker.engine.services import Services
 from service_event_checker.render.notice import MARKS, platform_name
 from service_event_checker.render.text import duration, line, moment, web_address
-from service_event_checker.tasks import Engine
 from service_event_checker.web import slack_acts, slack_list, state
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.lookup import find_alert
 from service_event_checker.web.probes import StoreProbe, troubles
 from service_event_checker.web.slack_reply import Later, Reply
 from service_event_checker.web.slack_request import Command
-from service_event_checker.wiring import Services
 
 FOUND_SHOWN = 10
 WARNINGS_SHOWN = 3

@@ -7,10 +7,11 @@ from datetime import datetime
 
 import structlog
 
-from service_event_checker import intake, reconciler
 from service_event_checker.core.ports import Query
+from service_event_checker.engine.reconcile import passes
+from service_event_checker.engine.services import Services
+from service_event_checker.sources.alertmanager.intake import unknown_severities
 from service_event_checker.web.talkback import is_open_door
-from service_event_checker.wiring import Services
 
 LOOKED_AT = 200  # open alerts, the latest; the page costs the same however many there are
 
@@ -52,10 +53,10 @@ def _left_behind(services: Services) -> list[str]:
 
 
 def _not_reconciled(services: Services) -> list[str]:
-    slot = services.store.slots().get(reconciler.SLOT)
+    slot = services.store.slots().get(passes.SLOT)
     return [f"reconciliation: {failure}" for failure in slot.warnings] if slot else []
 
 
 def _unknown_severities(services: Services, now: datetime) -> list[str]:
-    words = intake.unknown_severities(services, now)
+    words = unknown_severities(services, now)
     return [f'alertmanager: the severity "{word}" is in no table and counts as warning' for word in words]

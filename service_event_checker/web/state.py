@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from service_event_checker import logs, quarantine
+from service_event_checker import logs
 from service_event_checker.core.model import Alert, Delivery, Severity, Slot
 from service_event_checker.core.ports import Query, Store
-from service_event_checker.polling import BACK_OFF_MAX, Watch
-from service_event_checker.quarantine import Held
-from service_event_checker.tasks import HEARTBEAT_MAX_AGE, last_heartbeat
+from service_event_checker.engine import quarantine
+from service_event_checker.engine.polling import BACK_OFF_MAX, Watch
+from service_event_checker.engine.quarantine import Held
+from service_event_checker.engine.schedule import HEARTBEAT_MAX_AGE, last_heartbeat
+from service_event_checker.engine.services import Part, Services
 from service_event_checker.web import standing
-from service_event_checker.wiring import Part, Services
 
 SHOWN_MAX = 200  # open alerts, most severe first
 LETTERS_MAX = 200

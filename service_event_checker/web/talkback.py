@@ -13,9 +13,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from flask import Blueprint, current_app, g, request
 
-from service_event_checker import intake
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.ports import Inbound
+from service_event_checker.engine import inbox
+from service_event_checker.engine.services import Services
 from service_event_checker.http import strict_json
 from service_event_checker.web import auth
 from service_event_checker.web.auth import WEBHOOK_TOKEN, Caller, Keys, Scope
@@ -23,7 +24,6 @@ from service_event_checker.web.body import demand_json, parse, raw_body
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.refusal import put_aside
-from service_event_checker.wiring import Services
 
 BODY_MAX = 1024 * 1024  # bytes
 PAGERDUTY, OPSGENIE = "pagerduty", "opsgenie"
@@ -123,7 +123,7 @@ def _take(talk: Talk) -> int:
         if talk.kind != PAGERDUTY:
             demand_json(request)
         headers = dict(request.headers.items())
-        return intake.take_talk(services(), talk.receiver, headers, parse(talk.body), datetime.now(UTC))
+        return inbox.take_talk(services(), talk.receiver, headers, parse(talk.body), datetime.now(UTC))
 
 
 def _talk() -> Talk:

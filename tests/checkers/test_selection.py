@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service_checkers.selection import affects_us
 from service_event_checker.config.models import Selection
 from service_event_checker.core.model import Affects, Event, Severity
+from service_event_checker.engine.selection import affects_us
 from tests.factories import event
 
 ALL = Selection()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from service_event_checker.sources.alertmanager import fingerprint
+from service_event_checker.sources.alertmanager.webhook import fingerprint
 from tests.doubles.base import Answer, Double, Request
 
 

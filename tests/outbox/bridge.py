@@ -12,7 +12,7 @@ from service_event_checker.core.model import Alert, Family, Status
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.destinations.opsgenie import adapter as opsgenie
 from service_event_checker.destinations.pagerduty import adapter as pagerduty
-from service_event_checker.reconciler import Reconciler
+from service_event_checker.engine.reconcile.passes import Reconciler
 from tests.doubles.opsgenie import KEY, OpsAlert, Opsgenie
 from tests.doubles.pagerduty import ALICE, BOB, SECRET, SERVICE, TOKEN, Incident, PagerDuty
 from tests.factories import receiver
@@ -72,7 +72,7 @@ class Bridge:
 
     @property
     def reconciler(self) -> Reconciler:
-        return Reconciler(self.world.pipeline, self.sides, {}, clock=self.clock)
+        return Reconciler(self.world.pipeline, self.sides, [], clock=self.clock)
 
     def _tick(self) -> datetime:
         """No two things happen at the same time."""

@@ -14,7 +14,7 @@ from service_event_checker.core.matchers import parse
 from service_event_checker.core.mirrors import Mirrors
 from service_event_checker.core.model import Alert, Event, Status, Verb
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.reconciler import Reconciler
+from service_event_checker.engine.reconcile.passes import Reconciler
 from tests.factories import receiver
 from tests.outbox.sides import MemoryOpsgenie, MemoryPagerDuty, Object, Side
 from tests.process import Death, World
@@ -163,7 +163,7 @@ class Mirrored:
 
     @property
     def reconciler(self) -> Reconciler:
-        return Reconciler(self.world.pipeline, self.world.destinations, {}, clock=self.clock)
+        return Reconciler(self.world.pipeline, self.world.destinations, [], clock=self.clock)
 
     # what must hold
 

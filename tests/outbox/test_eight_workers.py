@@ -12,9 +12,9 @@ import pytest
 
 from service_event_checker.core.model import EventStatus, Kind, remote_key
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.gate import Gate
-from service_event_checker.outbox import Outbox
-from service_event_checker.pipeline import Pipeline
+from service_event_checker.engine.outbox import Outbox
+from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.engine.throttle import Gate
 from service_event_checker.stores.sql.store import SqlStore
 from tests.destinations.cases import Case, all_cases
 from tests.factories import event, receiver

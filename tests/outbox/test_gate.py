@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.gate import BREAKER_AFTER, Gate
+from service_event_checker.engine.throttle import BREAKER_AFTER, Gate
 from tests.sink import Clock
 
 

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from service_event_checker.sources.alertmanager import fingerprint
+from service_event_checker.sources.alertmanager.webhook import fingerprint
 from tests.real.alertmanager import Alertmanager, telling
 from tests.real.product import Product
 from tests.real.server import free_port

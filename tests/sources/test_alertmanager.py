@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity
-from service_event_checker.sources.alertmanager import fingerprint, parse
+from service_event_checker.sources.alertmanager.webhook import fingerprint, parse
 from tests.strategies import REPEATABLE
 
 SAMPLES = Path(os.environ.get("SAMPLES_DIR", "/nonexistent")) / "alertmanager"

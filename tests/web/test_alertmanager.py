@@ -17,10 +17,10 @@ from werkzeug.test import TestResponse
 
 from service_event_checker.core.model import Alert, Severity, Status, alert_key
 from service_event_checker.core.ports import Query
-from service_event_checker.quarantine import held
+from service_event_checker.engine.quarantine import held
+from service_event_checker.engine.services import Services
 from service_event_checker.stores.sql.store import SqlStore
 from service_event_checker.web.alertmanager import BODY_MAX
-from service_event_checker.wiring import Services
 from tests.sources.test_alertmanager import ANY_JSON, NEARLY, alert, message
 from tests.strategies import REPEATABLE
 from tests.web.conftest import MakeApp

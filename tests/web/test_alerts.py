@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from service_event_checker.core.model import Alert, Event, EventStatus, Kind, Severity
-from service_event_checker.wiring import Services
+from service_event_checker.engine.services import Services
 from tests.factories import NOW, event
 from tests.web.conftest import MakeApp, bearer, give_up
 

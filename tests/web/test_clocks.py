@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from service_event_checker.core.model import Status
 from service_event_checker.core.ports import Query
-from service_event_checker.wiring import Services
+from service_event_checker.engine.services import Services
 from tests.sources.test_alertmanager import alert, message
 from tests.web.conftest import MakeApp
 from tests.web.test_talkback import KEYS, PAGERDUTY, SECRET, config, incident, now_is, opened, page, post

@@ -14,9 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service_event_checker.core.model import Slot
+from service_event_checker.engine.services import Services
 from service_event_checker.web import hooks
 from service_event_checker.web.hooks import hint, hook_token
-from service_event_checker.wiring import Services
 from tests.web.conftest import MakeApp
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service_event_checker.core.model import Alert, EventStatus, Status
-from service_event_checker.wiring import Services
+from service_event_checker.engine.services import Services
 from tests.doubles.jira import Hook, Jira
 from tests.factories import event
 from tests.web.conftest import MakeApp

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from service_event_checker.core.model import Affects, Alert, Event, Kind, Severity, Slot
-from service_event_checker.wiring import Services
+from service_event_checker.engine.services import Services
 from tests.factories import event
 from tests.web.conftest import CONFIG, MakeApp, bearer, beat, give_up
 

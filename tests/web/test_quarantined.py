@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service_event_checker import quarantine
-from service_event_checker.wiring import Services
+from service_event_checker.engine import quarantine
+from service_event_checker.engine.services import Services
 from tests.sources.test_alertmanager import alert, message
 from tests.web.conftest import MakeApp, bearer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from service_event_checker.core.model import Slot
-from service_event_checker.reconciler import SLOT
+from service_event_checker.engine.reconcile.passes import SLOT
 from tests.factories import NOW, event
 from tests.web.conftest import CONFIG, MakeApp
 

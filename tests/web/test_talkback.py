@@ -23,13 +23,14 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
-from service_event_checker import intake, quarantine
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Alert, Event, EventStatus, Kind, Link, Status, remote_key
 from service_event_checker.core.ports import Query, Settled
 from service_event_checker.destinations.console import Adapter as Console
+from service_event_checker.engine import quarantine
+from service_event_checker.sources.replay import take_again
+from service_event_checker.engine.services import Services
 from service_event_checker.web.talkback import BODY_MAX, KINDS
-from service_event_checker.wiring import Services
 from tests.factories import event
 from tests.sources.test_alertmanager import ANY_JSON
 from tests.strategies import REPEATABLE
@@ -267,7 +268,7 @@ def test_a_replay_does_not_guess_which_of_several_was_meant(make_app: MakeApp) -
     (one,) = kept(services)
 
     with pytest.raises(InvalidInput, match="several"):
-        intake.replay(services, one, datetime.now(UTC))
+        take_again(services, one, datetime.now(UTC))
 
 
 def put_to_work(item: int) -> dict[str, Any]:
@@ -359,7 +360,7 @@ def test_a_replay_goes_to_the_destination_it_was_meant_for(
     (one,) = kept(services)
     talker.understands = True
 
-    assert intake.replay(services, one, datetime.now(UTC)) == 0
+    assert take_again(services, one, datetime.now(UTC)) == 0
 
     assert talker.asked == [("application/json", {"mood": "fair"})] * 2
     assert kept(services) == []
@@ -371,7 +372,7 @@ def test_a_replay_waits_for_a_destination_that_is_off(client: FlaskClient, servi
     services.outbox.destinations.pop("redmine")
 
     with pytest.raises(InvalidInput, match="redmine is off"):
-        intake.replay(services, one, datetime.now(UTC))
+        take_again(services, one, datetime.now(UTC))
     assert kept(services) == [one]
 
 

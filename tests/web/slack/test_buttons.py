@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 
 from service_event_checker.core.model import Alert, Event, Status
-from service_event_checker.wiring import Services
+from service_event_checker.engine.services import Services
 from tests.doubles.azure_devops import AzureDevOps
 from tests.doubles.slack import Slack
 from tests.doubles.statuspages import StatusPages

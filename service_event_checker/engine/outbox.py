@@ -33,9 +33,9 @@ from service_event_checker.core.ports import (
     Write,
 )
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.gate import Gate
+from service_event_checker.engine.pipeline import tell
+from service_event_checker.engine.throttle import Gate
 from service_event_checker.metrics import DELIVERIES, FAILURES, PING_PONGS
-from service_event_checker.pipeline import tell
 
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
 CALLS_PER_DELIVERY = 6  # a search, a create and what an adapter looks up on the way

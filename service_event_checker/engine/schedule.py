@@ -15,11 +15,11 @@ import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from service_event_checker import parked
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Slot
 from service_event_checker.core.ports import Store
-from service_event_checker.wiring import Services
+from service_event_checker.engine import parked
+from service_event_checker.engine.services import Services
 
 POLL_TICK = timedelta(seconds=1)  # the shortest interval that a checker may have
 HEARTBEAT = timedelta(seconds=10)

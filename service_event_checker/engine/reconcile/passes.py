@@ -8,20 +8,20 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from service_event_checker import reconcile_alerts, reconcile_objects
-from service_event_checker.alertmanager_api import Alertmanager
 from service_event_checker.core.errors import DeliveryError, SourceError, StoreError
 from service_event_checker.core.model import Slot
-from service_event_checker.core.ports import Destination, Reconcilable, Store
+from service_event_checker.core.ports import Destination, Reconcilable, ReconcilableSource, Store
 from service_event_checker.core.reconcile import Repair
+from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.engine.reconcile import destinations as reconcile_objects
+from service_event_checker.engine.reconcile import sources
 from service_event_checker.metrics import REPAIRS
-from service_event_checker.pipeline import Pipeline
 
 SLOT = "reconcile"
 LEASE = timedelta(minutes=10)  # a pass that takes longer may run twice; its repairs are repeatable
@@ -59,14 +59,14 @@ class Reconciler:
         self,
         pipeline: Pipeline,
         destinations: Mapping[str, Destination],
-        managers: Mapping[str, Alertmanager],
+        sources: Sequence[ReconcilableSource],
         *,
         clock: Callable[[], datetime],
         every: timedelta = timedelta(minutes=5),
     ) -> None:
         self.pipeline = pipeline
         self.destinations = {name: each for name, each in destinations.items() if isinstance(each, Reconcilable)}
-        self.managers = managers
+        self.sources = sources
         self.every = every
         self._clock = clock
         self._alone = threading.Lock()
@@ -80,9 +80,9 @@ class Reconciler:
         """Make one pass over all sources and destinations, or those named; return what was found. Raises StoreError."""
         report, wanted = Report(), frozenset(only)
         with self._alone:
-            for members in self._pairs():
-                if not wanted or wanted & {member.name for member in members}:
-                    self._ask_managers(members, report, dry_run=dry_run)
+            for source in self.sources:
+                if not wanted or wanted.intersection(source.names):
+                    self._ask_source(source, report, dry_run=dry_run)
             names = [name for name in self.destinations if not wanted or name in wanted]
             found = {name: self._ask_destination(name, report, dry_run=dry_run) for name in names}
             for name in names if not dry_run else ():  # only now: what one owes another would be in motion there
@@ -129,23 +129,16 @@ class Reconciler:
             if self.store.put_slot(over) is not None:
                 return
 
-    def _pairs(self) -> list[list[Alertmanager]]:
-        """Return the Alertmanagers by externalURL: those of one pair list the same alerts."""
-        pairs: dict[str, list[Alertmanager]] = {}
-        for manager in self.managers.values():
-            pairs.setdefault(manager.origin, []).append(manager)
-        return list(pairs.values())
-
-    def _ask_managers(self, members: list[Alertmanager], report: Report, *, dry_run: bool) -> None:
-        now, name = self._clock(), members[0].name
+    def _ask_source(self, source: ReconcilableSource, report: Report, *, dry_run: bool) -> None:
+        now, name = self._clock(), source.names[0]
         try:
-            found = reconcile_alerts.look(members, self.store, alone=len(members) == len(self.managers), now=now)
+            found = source.compare(self.store, now)
         except SourceError as error:
             report.failed.append(f"{error}; nothing is closed for that")
             return
-        report.lines += found.lines(name)
+        report.lines += sources.lines(name, found)
         if not dry_run:
-            reconcile_alerts.apply(found, members[0], self.pipeline, now)
+            sources.apply(name, found, self.pipeline, now)
             REPAIRS.labels(name, "closed").inc(len(found.over))
             REPAIRS.labels(name, "taken_in").inc(len(found.take_in))
 

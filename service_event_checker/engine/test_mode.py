@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity
 from service_event_checker.core.ports import Store
-from service_event_checker.pipeline import Pipeline
+from service_event_checker.engine.pipeline import Pipeline
 
 LASTS = timedelta(hours=1)
 SETTING = "test_mode_until"

@@ -18,8 +18,8 @@ from service_event_checker.core.model import Alert, Delivery, Family, Link, Remo
 from service_event_checker.core.ports import Destination, Done, Query, Reconcilable, Store, Write
 from service_event_checker.core.reconcile import Books, Fix, Repair
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.outbox import GIVEN_UP_FOR_AGE
-from service_event_checker.pipeline import Pipeline
+from service_event_checker.engine.outbox import GIVEN_UP_FOR_AGE
+from service_event_checker.engine.pipeline import Pipeline
 
 SINCE = "reconciled_since:"  # + receiver; setting: when it was first looked at
 LOOKS_MAX = 200  # objects looked at one by one in a pass; the rest waits for the next

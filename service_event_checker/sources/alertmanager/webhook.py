@@ -16,7 +16,7 @@ from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event, EventStatus, Kind, Severity
 from service_event_checker.render.text import line
-from service_event_checker.severities import severity_of
+from service_event_checker.sources.severities import severity_of
 
 SOURCE = "alertmanager"
 NAME = "alertname"

@@ -17,8 +17,8 @@ from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, Reason, SourceError, StoreError
 from service_event_checker.core.model import Affects, Alert, Event, EventStatus, Kind, ResolvedBy, Slot, Snapshot
 from service_event_checker.core.ports import Checker, Store
+from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.metrics import POLLS, UNKNOWN_VALUES
-from service_event_checker.pipeline import Pipeline
 
 JITTER = 0.1  # of the interval; keeps checkers from calling in step
 BACK_OFF_MAX = timedelta(minutes=5)  # a page that comes back is seen within this

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from service_event_checker import parked
 from service_event_checker.core import reconcile, rules, tracker
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, StoreConflict
 from service_event_checker.core.model import Alert, Event, EventStatus, Family, Kind, Link, Snapshot, Status, Why
 from service_event_checker.core.ports import Conflict, Done, IdTaken, Store, Write
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.engine import parked
 from service_event_checker.metrics import TRANSITIONS
 
 CONFLICTS_MAX = 20  # rounds; each round at least one writer of a contended alert wins

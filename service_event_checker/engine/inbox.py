@@ -1,0 +1,56 @@
+"""Takes in what a destination's webhook tells of its objects, and keeps times of any sender out of the future.
+
+The same for a request and for a replay from quarantine. When a function here returns, all that it took is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from service_event_checker.core.errors import InvalidInput
+from service_event_checker.core.model import Event
+from service_event_checker.core.ports import Inbound
+from service_event_checker.engine.services import Services
+
+AHEAD_MAX = timedelta(minutes=5)  # clocks differ
+
+log = structlog.get_logger()
+
+
+def take_talk(services: Services, receiver: str, headers: Mapping[str, str], payload: Any, now: datetime) -> int:
+    """Commit what a destination tells of its objects and return how many events that were.
+
+    Raises InvalidInput, also where the destination is off, and StoreError.
+    """
+    destination = services.outbox.destinations.get(receiver)
+    if not isinstance(destination, Inbound):
+        raise InvalidInput("receiver", f"{receiver} is off, or does not talk back")
+    events = _read(receiver, destination, headers, payload)
+    services.pipeline.ingest(not_in_future(now, events), now)
+    if events:
+        log.info("talk_taken", receiver=receiver, events=len(events))
+    return len(events)
+
+
+def _read(receiver: str, destination: Inbound, headers: Mapping[str, str], payload: Any) -> list[Event]:
+    """Return the events of a payload; a reader that fails on it is a defect, and a sender's repetition no remedy."""
+    try:
+        return destination.parse(headers, payload)
+    except InvalidInput:
+        raise
+    except Exception:
+        log.exception("talk_not_read", receiver=receiver)
+        raise InvalidInput("body", "could not be read", "That is a defect here; the log has it") from None
+
+
+def not_in_future(now: datetime, events: Iterable[Event]) -> Iterator[Event]:
+    """Take what is still to come for now, and such a start for unknown: it would outrank all that is told later."""
+    latest = now + AHEAD_MAX
+    for event in events:
+        starts_at = None if event.starts_at and event.starts_at > latest else event.starts_at
+        yield replace(event, starts_at=starts_at, at=now if event.at and event.at > latest else event.at)

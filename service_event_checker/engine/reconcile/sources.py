@@ -1,0 +1,35 @@
+"""What a pass does about what a source lists no longer, or never told us."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from service_event_checker.core.model import Snapshot
+from service_event_checker.core.ports import Comparison
+from service_event_checker.engine.pipeline import Pipeline
+
+log = structlog.get_logger()
+
+
+def lines(name: str, found: Comparison) -> list[str]:
+    """Return the report of a comparison, a line per change."""
+    said = [f"{name}: {found.why_not}"] if found.why_not else []
+    said += [f"{name}: {alert.internal_id}: no longer listed, closed" for alert in found.over]
+    said += [f"{name}: {alert.internal_id}: not listed this time, waits for another look" for alert in found.missing]
+    said += [f"{name}: {event.title}: listed there, taken in" for event in found.take_in]
+    if found.held:
+        said.append(f"{name}: {len(found.held)} more are no longer listed: too many at once, left for the next pass")
+    return said
+
+
+def apply(name: str, found: Comparison, pipeline: Pipeline, now: datetime) -> None:
+    """Commit what a comparison has decided. Raises StoreError; repeatable."""
+    for setting, value in found.settings.items():
+        pipeline.store.set_setting(setting, value)
+    pipeline.ingest(found.take_in, now)
+    listed = Snapshot(source=found.source, complete=True)
+    pipeline.absent([*found.missing, *found.over], listed, found.resolve_after, now)
+    if found.held:
+        log.warning("reconcile_held_back", source=name, closed=len(found.over), held=len(found.held))

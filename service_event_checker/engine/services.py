@@ -1,0 +1,97 @@
+"""What a process works with: the parts that wiring has built, for the web, the schedule and the command line."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from service_event_checker.config import sunset
+from service_event_checker.config.load import Config
+from service_event_checker.core.errors import DeliveryError
+from service_event_checker.core.ports import Outspoken, Store
+from service_event_checker.core.rules import Rulebook
+from service_event_checker.engine.outbox import Outbox
+from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.engine.polling import Poller
+from service_event_checker.engine.reconcile.passes import Reconciler
+from service_event_checker.engine.test_mode import TestMode
+
+log = structlog.get_logger()
+
+
+class Wakes:
+    """A wake-up per receiver for the outbox's threads of this process; losing one costs a second."""
+
+    def __init__(self, receivers: Iterable[str]) -> None:
+        self._events = {name: threading.Event() for name in receivers}
+
+    def of(self, receiver: str) -> threading.Event:
+        return self._events[receiver]
+
+    def set_all(self) -> None:
+        for event in self._events.values():
+            event.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A configured checker or destination as people see it: `state` is "on" or why it is off."""
+
+    section: str
+    name: str
+    kind: str
+    on: bool
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """All that a process needs; what the web, the schedule and the command line work with."""
+
+    config: Config
+    store: Store
+    book: Rulebook
+    pipeline: Pipeline
+    outbox: Outbox
+    poller: Poller
+    reconciler: Reconciler
+    test_mode: TestMode
+    wakes: Wakes
+    parts: tuple[Part, ...]
+    environ: Mapping[str, str]
+    retention: timedelta
+    look_every: timedelta
+
+    def tell_what_is_on(self) -> None:
+        """Log one line per configured part."""
+        for part in self.parts:
+            log.info("part", section=part.section, name=part.name, kind=part.kind, state=part.state)
+
+    def reconcile_soon(self) -> None:
+        """Have sources and destinations compared with what we know at the next tick. Raises StoreError."""
+        self.reconciler.soon()
+
+    def tell_what_ends(self) -> None:
+        """Log what is in use here and is retired, or soon will be, with the date and the remedy."""
+        today = _now().date()
+        for ending in sunset.due(today, sunset.in_use(self.environ, self.config)):
+            log.warning("sunset", name=ending.name, text=ending.text(today))
+
+    def ask_destinations(self) -> None:
+        """Log what the destinations themselves warn of; asks them, so it may take a while."""
+        for name, destination in self.outbox.destinations.items():
+            if isinstance(destination, Outspoken):
+                try:
+                    warnings = destination.warnings()
+                except DeliveryError as error:
+                    warnings = [f"{name}: could not be asked: {error}"]
+                for warning in warnings:
+                    log.warning("destination_warning", receiver=name, warning=warning)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
