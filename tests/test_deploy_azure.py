@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service_event_checker.web.health import blueprint
+from service_event_checker.web.status.health import blueprint
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "deploy" / "azure"

@@ -16,7 +16,7 @@ import yaml
 
 from service_event_checker import wiring
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
-from service_event_checker.web.health import blueprint
+from service_event_checker.web.status.health import blueprint
 from tests.doubles.kubernetes import Cluster
 from tools.bootstrap import BECOMES
 

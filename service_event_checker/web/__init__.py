@@ -7,26 +7,19 @@ from collections.abc import Mapping
 from flask import Flask, current_app, request
 from jinja2 import StrictUndefined
 
-from service_event_checker import cli, cli_quarantine, cli_reconcile, config_schema, wiring
+from service_event_checker import wiring
+from service_event_checker.cli import check, config_schema, dead_letters, quarantine, reconcile
 from service_event_checker.engine.schedule import Engine
-from service_event_checker.web import (
-    access,
-    alertmanager,
-    alerts,
-    auth,
-    dashboard,
-    dead_letters,
-    errors,
-    headers,
-    health,
-    hooks,
-    metrics,
-    quarantined,
-    slack,
-    standing,
-    talkback,
-)
-from service_event_checker.web.probes import StoreProbe
+from service_event_checker.web import access, errors
+from service_event_checker.web.api import alerts
+from service_event_checker.web.api import dead_letters as failed_deliveries
+from service_event_checker.web.api import quarantine as quarantined
+from service_event_checker.web.page import dashboard
+from service_event_checker.web.security import auth, headers
+from service_event_checker.web.slack import routes
+from service_event_checker.web.status import health, metrics, warnings
+from service_event_checker.web.status.probes import StoreProbe
+from service_event_checker.web.webhooks import alertmanager, destinations, status_pages
 
 BODY_MAX = 8 * 1024 * 1024  # bytes; what any route may take, most take less
 
@@ -43,18 +36,30 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     app.extensions["engine"] = Engine(services)
     app.extensions["store_probe"] = StoreProbe(services.store)
     app.before_request(_start_under_gunicorn)
-    slack.install(app, services)
+    routes.install(app, services)
     access.install(app, keys)
     errors.install(app)
     headers.install(app)
-    resources = (health, metrics, alerts, dead_letters, quarantined, dashboard, slack, hooks, alertmanager, talkback)
+    resources = (
+        health,
+        metrics,
+        alerts,
+        failed_deliveries,
+        quarantined,
+        dashboard,
+        routes,
+        status_pages,
+        alertmanager,
+        destinations,
+    )
     for resource in resources:
         app.register_blueprint(resource.blueprint)
-    cli.register(app, services)
-    cli_quarantine.register(app, services)
-    cli_reconcile.register(app, services)
-    standing.tell(services)
-    hooks.register(app)
+    check.register(app, services)
+    dead_letters.register(app, services)
+    quarantine.register(app, services)
+    reconcile.register(app, services)
+    warnings.tell(services)
+    status_pages.register(app)
     config_schema.register(app)
     return app
 

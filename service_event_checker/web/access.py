@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app, g, request
 
-from service_event_checker.web import auth, hooks, slack, talkback
-from service_event_checker.web.auth import Caller, Keys, Scope
 from service_event_checker.web.errors import Refused
+from service_event_checker.web.security import auth
+from service_event_checker.web.security.auth import Caller, Keys, Scope
+from service_event_checker.web.slack import routes
+from service_event_checker.web.webhooks import destinations, status_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,14 @@ RULES: Mapping[str, Need] = {
     "dead_letters.many": Scope.READ,
     "dead_letters.requeue": Scope.ACT,
     "dashboard.page": Scope.READ,
-    "slack.commands": Signed(slack.admit),
-    "slack.interactions": Signed(slack.admit),
-    "hooks.status_page": Signed(hooks.admit),
+    "slack.commands": Signed(routes.admit),
+    "slack.interactions": Signed(routes.admit),
+    "hooks.status_page": Signed(status_pages.admit),
     "alertmanager.alert": Webhook("ALERTMANAGER"),
     "alertmanager.webhook": Webhook("ALERTMANAGER"),
-    "talkback.ticket": Signed(talkback.admit),
-    "talkback.pagerduty": Signed(talkback.admit_pagerduty),
-    "talkback.opsgenie": Signed(talkback.admit_opsgenie),
+    "talkback.ticket": Signed(destinations.admit),
+    "talkback.pagerduty": Signed(destinations.admit_pagerduty),
+    "talkback.opsgenie": Signed(destinations.admit_opsgenie),
     "quarantined.many": Scope.READ,
     "quarantined.one": Scope.READ,
     "quarantined.replay": Scope.ACT,
@@ -66,21 +68,6 @@ def install(app: Flask, keys: Keys) -> None:
     """Ask every request who it is before anything else is done for it."""
     app.extensions["keys"] = keys
     app.before_request(_let_in)
-
-
-def caller() -> Caller:
-    """Return who makes the request; for routes that are not open."""
-    found: Caller = g.caller
-    return found
-
-
-def may_read() -> bool:
-    """Whether the caller of an open route may see more than strangers do."""
-    try:
-        auth.authorize(request, Scope.READ, current_app.extensions["keys"])
-    except Refused:
-        return False
-    return True
 
 
 def _let_in() -> None:

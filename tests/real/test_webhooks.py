@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from service_event_checker.web.alertmanager import BODY_MAX
+from service_event_checker.web.webhooks.alertmanager import BODY_MAX
 from tests.real.product import Product
 from tests.sources.test_alertmanager import alert, message
 

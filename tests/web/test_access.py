@@ -12,10 +12,11 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
 from service_event_checker.config.load import ConfigError
-from service_event_checker.web import access, auth
+from service_event_checker.web import access
 from service_event_checker.web.access import Open, Signed, Webhook
-from service_event_checker.web.auth import Scope
 from service_event_checker.web.errors import Refused
+from service_event_checker.web.security import auth
+from service_event_checker.web.security.auth import Scope
 from tests.web.conftest import MakeApp, bearer
 
 TOKEN = "7c1f0e2a-canary-of-the-api"

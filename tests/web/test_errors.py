@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service_event_checker.core.errors import StoreError
-from service_event_checker.web.body import BODY_MAX
+from service_event_checker.web.request_body import BODY_MAX
 from tests.factories import event
 from tests.web.conftest import MakeApp
 

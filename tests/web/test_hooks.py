@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 
 from service_event_checker.core.model import Slot
 from service_event_checker.engine.services import Services
-from service_event_checker.web import hooks
-from service_event_checker.web.hooks import hint, hook_token
+from service_event_checker.web.webhooks import status_pages
+from service_event_checker.web.webhooks.status_pages import hint, hook_token
 from tests.web.conftest import MakeApp
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
@@ -125,7 +125,7 @@ def test_many_hints_at_once_are_one_poll(services: Services, slot: Slot) -> None
 def test_a_poll_that_runs_can_report_and_the_page_is_asked_again_after_it(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hooks, "RUNNING_SECONDS", 0.02)
+    monkeypatch.setattr(status_pages, "RUNNING_SECONDS", 0.02)
     now = datetime.now(UTC)
     running = Slot(
         name="github",
@@ -137,7 +137,7 @@ def test_a_poll_that_runs_can_report_and_the_page_is_asked_again_after_it(
     running = put(services, running)
 
     hint(services, "github", now)
-    waiting = [thread for thread in hooks.threading.enumerate() if thread.name == "hint-github"]
+    waiting = [thread for thread in status_pages.threading.enumerate() if thread.name == "hint-github"]
     assert due(services) == running.due_at
     put(services, replace(running, owner="", lease_until=None))
     for thread in waiting:

@@ -28,9 +28,9 @@ from service_event_checker.core.model import Alert, Event, EventStatus, Kind, Li
 from service_event_checker.core.ports import Query, Settled
 from service_event_checker.destinations.console import Adapter as Console
 from service_event_checker.engine import quarantine
-from service_event_checker.sources.replay import take_again
 from service_event_checker.engine.services import Services
-from service_event_checker.web.talkback import BODY_MAX, KINDS
+from service_event_checker.sources.replay import take_again
+from service_event_checker.web.webhooks.destinations import BODY_MAX, KINDS
 from tests.factories import event
 from tests.sources.test_alertmanager import ANY_JSON
 from tests.strategies import REPEATABLE

@@ -8,8 +8,8 @@ import pytest
 
 from service_event_checker.core.model import Alert, Event, Status
 from service_event_checker.engine.services import Services
-from service_event_checker.web.slack_allowed import FRESH_SECONDS, STALE_SECONDS, Allowed, Unasked
-from service_event_checker.web.slack_request import Asker
+from service_event_checker.web.slack.permissions import FRESH_SECONDS, STALE_SECONDS, Allowed, Unasked
+from service_event_checker.web.slack.request import Asker
 from tests.doubles.slack import Slack
 from tests.doubles.statuspages import StatusPages
 from tests.factories import event

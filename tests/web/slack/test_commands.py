@@ -15,8 +15,8 @@ from flask import Flask
 
 from service_event_checker.core.model import Alert, Event, EventStatus, Severity, Status
 from service_event_checker.engine.services import Services
-from service_event_checker.web.slack_commands import COMMANDS
-from service_event_checker.web.slack_reply import SEATS, Reply, is_slacks, post
+from service_event_checker.web.slack.commands import COMMANDS
+from service_event_checker.web.slack.replies import SEATS, Reply, is_slacks, post
 from tests.doubles.azure_devops import AzureDevOps
 from tests.doubles.slack import Slack, _check_blocks
 from tests.doubles.statuspages import StatusPages

@@ -8,7 +8,7 @@ from pathlib import Path
 from flask import Flask
 
 from service_event_checker.destinations.slack.adapter import SCOPES_TO_LIST, SCOPES_TO_LOOK
-from service_event_checker.web.slack_commands import COMMANDS
+from service_event_checker.web.slack.commands import COMMANDS
 
 MANIFEST = (Path(__file__).parents[3] / "deploy" / "slack-manifest.yaml").read_text()
 COMMAND_MAX = 32  # https://docs.slack.dev/reference/app-manifest

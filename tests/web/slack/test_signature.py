@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service_event_checker.web.slack_signature import is_signed
+from service_event_checker.web.slack.signature import is_signed
 from tests.web.conftest import MakeApp
 from tests.web.slack.caller import SECRET, command_form, press_form, signed
 

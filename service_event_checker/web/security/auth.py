@@ -1,0 +1,207 @@
+"""Who is calling: the tokens of API_TOKENS and WEBHOOK_TOKEN, and what a request must show to be let in.
+
+Which route needs what stands in access.py. A secret that is not configured lets in local requests only.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from flask import Request
+
+from service_event_checker import logs
+from service_event_checker.config.load import ConfigError
+from service_event_checker.web.errors import Refused
+from service_event_checker.web.security.local import is_foreign, is_local
+
+API_TOKENS = "API_TOKENS"
+WEBHOOK_TOKEN = "WEBHOOK_TOKEN"  # noqa: S105  # the variable's name
+_CHALLENGES = (
+    ("WWW-Authenticate", 'Basic realm="Platform Outage Checker", charset="UTF-8"'),
+    ("WWW-Authenticate", 'Bearer realm="Platform Outage Checker"'),
+)
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Scope(StrEnum):
+    """What a caller may do; `admin` includes the others, which include nothing but themselves."""
+
+    READ = "read"
+    WRITE = "write"
+    ACT = "act"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who was let in, by the name that the timeline will show."""
+
+    name: str
+    scopes: frozenset[Scope]
+
+
+LOCAL = Caller("local", frozenset({Scope.READ, Scope.WRITE}))  # to act or administer always takes a token
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A configured token; only its SHA-256 is kept, so that comparing takes the same time for every guess."""
+
+    caller: Caller
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What the environment configures; `webhooks` maps a variable's name to the SHA-256 of its token.
+
+    `public_host` is that of PUBLIC_URL: behind a proxy, pages of ours come from there.
+    """
+
+    tokens: tuple[Token, ...] = ()
+    webhooks: Mapping[str, bytes] | None = None
+    public_host: str = ""
+
+
+def read_keys(environ: Mapping[str, str]) -> Keys:
+    """Read API_TOKENS (`name:scopes:token;…`), WEBHOOK_TOKEN and its variants. Raises ConfigError."""
+    webhooks = {
+        name: value.strip()
+        for name, value in environ.items()
+        if (name == WEBHOOK_TOKEN or name.startswith(WEBHOOK_TOKEN + "_")) and value.strip()
+    }
+    logs.hide(webhooks.values())
+    return Keys(
+        tokens=_tokens(environ.get(API_TOKENS, "")),
+        webhooks={name: _digest(value.encode()) for name, value in webhooks.items()},
+        public_host=urlsplit(environ.get("PUBLIC_URL", "")).netloc.lower(),
+    )
+
+
+def authorize(request: Request, scope: Scope, keys: Keys) -> Caller:
+    """Return who calls if they may do what `scope` names. Raises Refused (401 or 403)."""
+    if not keys.tokens:
+        if scope in LOCAL.scopes and is_local(request):
+            return LOCAL
+        raise _not_configured(API_TOKENS, always=scope not in LOCAL.scopes)
+    caller = _caller(request, keys)
+    if caller is None:
+        raise _unknown("Send a token of API_TOKENS, as bearer or as the password of basic authentication.")
+    if scope not in caller.scopes:
+        raise Refused(403, f"This token lacks the scope {scope}.", details={"scope": scope.value})
+    if request.method not in _SAFE_METHODS and _is_ambient(request) and _is_of_another_site(request, keys):
+        raise Refused(403, "A page of another site may not do this in your name.")
+    return caller
+
+
+def authorize_webhook(request: Request, sender: str, keys: Keys) -> Caller:
+    """Return the caller of a webhook route whose sender cannot sign: `sender` is upper case, like ALERTMANAGER.
+
+    `WEBHOOK_TOKEN_<sender>` takes the place of WEBHOOK_TOKEN. Raises Refused (401 or 403).
+    """
+    webhooks = keys.webhooks or {}
+    expected = webhooks.get(f"{WEBHOOK_TOKEN}_{sender}") or webhooks.get(WEBHOOK_TOKEN)
+    caller = Caller(sender.lower(), frozenset({Scope.WRITE}))
+    if expected is None:
+        if is_local(request):
+            return caller
+        raise _not_configured(WEBHOOK_TOKEN, always=False)
+    given = [*_given(request), _bytes(request.headers.get("X-Webhook-Token", "").strip())]
+    matches = [hmac.compare_digest(_digest(secret), expected) for secret in given]
+    if not any(matches):
+        raise _unknown("Send the token of WEBHOOK_TOKEN: bearer, basic or X-Webhook-Token.")
+    return caller
+
+
+def _tokens(text: str) -> tuple[Token, ...]:
+    """Parse API_TOKENS. What it holds is never part of a message: a misplaced colon would show the secret."""
+    if not text.strip():
+        return ()
+    found: list[Token] = []
+    for number, entry in enumerate((part.strip() for part in text.split(";")), start=1):
+        if not entry:
+            continue
+        token = _token(number, entry)
+        if any(other.caller.name == token.caller.name or other.digest == token.digest for other in found):
+            raise _malformed(number, "repeats the name or the token of an earlier one. Give each its own")
+        found.append(token)
+    if not found:
+        raise _malformed(1, "is empty. Write name:scopes:token, or unset the variable")
+    return tuple(found)
+
+
+def _token(number: int, entry: str) -> Token:
+    parts = [part.strip() for part in entry.split(":", 2)]
+    if len(parts) != 3 or not all(parts):
+        raise _malformed(number, "is not name:scopes:token. Write it like ci:read,write:a-long-random-text")
+    name, scopes, secret = parts
+    try:
+        granted = frozenset(Scope(scope.strip().lower()) for scope in scopes.split(","))
+    except ValueError:
+        raise _malformed(number, f"has an unknown scope. Known are {', '.join(Scope)}") from None
+    if not all("!" <= char <= "~" for char in secret):
+        raise _malformed(number, "has a token that no header can carry. Use visible ASCII characters, no space")
+    logs.hide([secret])
+    return Token(Caller(name, frozenset(Scope) if Scope.ADMIN in granted else granted), _digest(secret.encode()))
+
+
+def _malformed(number: int, problem: str) -> ConfigError:
+    return ConfigError("environment", [f"{API_TOKENS}: entry {number} {problem}"])
+
+
+def _caller(request: Request, keys: Keys) -> Caller | None:
+    """Return whose token it is; every token is compared, so that time tells nothing."""
+    found: Caller | None = None
+    for secret in _given(request):
+        digest = _digest(secret)
+        for token in keys.tokens:
+            if hmac.compare_digest(digest, token.digest):
+                found = token.caller
+    return found
+
+
+def _given(request: Request) -> Iterator[bytes]:
+    """Yield the secret that the Authorization header carries."""
+    scheme, _, rest = request.headers.get("Authorization", "").strip().partition(" ")
+    if scheme.lower() == "bearer":
+        yield _bytes(rest.strip())
+    elif scheme.lower() == "basic":
+        try:
+            yield base64.b64decode(_bytes(rest.strip()), validate=True).partition(b":")[2]
+        except binascii.Error:
+            return
+
+
+def _is_ambient(request: Request) -> bool:
+    """Whether a browser may have sent the credentials by itself, as it does with basic ones."""
+    return request.headers.get("Authorization", "").lstrip()[:5].lower() == "basic"
+
+
+def _is_of_another_site(request: Request, keys: Keys) -> bool:
+    return is_foreign(request, {request.environ.get("HTTP_HOST", ""), keys.public_host})
+
+
+def _not_configured(variable: str, *, always: bool) -> Refused:
+    why = "This always takes a token" if always else "Only requests from this machine are answered"
+    hint = f"{why}: {variable} is not set. Set it, and send the token."
+    return Refused(403, hint, details={"set": variable})
+
+
+def _unknown(message: str) -> Refused:
+    return Refused(401, message, headers=_CHALLENGES)
+
+
+def _digest(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).digest()
+
+
+def _bytes(header: str) -> bytes:
+    """Return the bytes of a header as they came over the wire (PEP 3333: decoded as latin-1)."""
+    return header.encode("latin-1", "replace")

@@ -1,0 +1,40 @@
+"""The buttons on our messages: what a press does, and what is said to who pressed. No state: the value says it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from service_event_checker.core.model import Alert
+from service_event_checker.destinations.slack.message import ACKNOWLEDGE, CREATE_TICKET, RESOLVE, read_button
+from service_event_checker.engine.services import Services
+from service_event_checker.web.security.secret_key import secret_key
+from service_event_checker.web.slack import actions
+from service_event_checker.web.slack.replies import Reply
+from service_event_checker.web.slack.request import Press
+
+_ACTS: dict[str, Callable[[Services, Alert, str, datetime], str]] = {
+    CREATE_TICKET: actions.create_ticket,
+    ACKNOWLEDGE: actions.acknowledge,
+    RESOLVE: actions.resolve,
+}
+_STALE = "This button cannot be verified: it was made with another key, or by another app. Use the commands instead."
+
+
+def is_ours(press: Press) -> bool:
+    """Whether the button is one that this version knows."""
+    return press.action in _ACTS
+
+
+def run(services: Services, press: Press) -> Reply:
+    """Do what a button asks. Raises StoreError, InvalidInput and Refused."""
+    asked = read_button(press.value, secret_key(services))
+    if asked is None or asked.action != press.action:
+        return Reply(_STALE)
+    alert = services.store.get([asked.key]).get(asked.key)
+    if alert is None:
+        return Reply("This event is not known any more.")
+    if alert.episode != asked.episode:
+        also = f" It was opened again: {actions.named(alert)}, see its own message." if alert.open else ""
+        return Reply(f"What this message tells of is over.{also}")
+    return Reply(_ACTS[asked.action](services, alert, press.asker.name, datetime.now(UTC)))

@@ -1,0 +1,273 @@
+"""The seven slash commands: what each does, and what it answers to who asked. How they come and go is slack.py's."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from service_event_checker import logs
+from service_event_checker.core.errors import StoreError
+from service_event_checker.core.model import Affects, Alert, EventStatus, Snapshot
+from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
+from service_event_checker.engine.polling import Watch
+from service_event_checker.engine.schedule import Engine
+from service_event_checker.engine.services import Services
+from service_event_checker.render.notice import MARKS, platform_name
+from service_event_checker.render.text import duration, line, moment, web_address
+from service_event_checker.web.api.lookup import find_alert
+from service_event_checker.web.errors import Refused
+from service_event_checker.web.slack import actions, event_list
+from service_event_checker.web.slack.replies import Later, Reply
+from service_event_checker.web.slack.request import Command
+from service_event_checker.web.status import overview
+from service_event_checker.web.status.probes import StoreProbe, troubles
+
+FOUND_SHOWN = 10
+WARNINGS_SHOWN = 3
+_QUOTES = "\"'`´‘’“”«»<>[](){}#.,;:!? "  # what people paste along with a name
+_BETWEEN = r"[\s_\u2010-\u2015\u2212-]+"  # phones and word processors write dashes of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the commands work with."""
+
+    services: Services
+    engine: Engine
+    probe: StoreProbe
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A command as people write it, what follows it, what it does, and the function that does it."""
+
+    name: str
+    argument: str
+    does: str
+    run: Callable[[Desk, Command], Reply | Later]
+
+    @property
+    def usage(self) -> str:
+        return f"`{self.name} {self.argument}`" if self.argument else f"`{self.name}`"
+
+
+def run(desk: Desk, command: Command) -> Reply | Later:
+    """Do what a command asks. Raises StoreError, InvalidInput and Refused."""
+    spec = COMMANDS.get(command.name)
+    if spec is None:
+        near = difflib.get_close_matches(command.name, COMMANDS, n=1)
+        hint = f" Did you mean `{COMMANDS[near[0]].name}`?" if near else ""
+        return Reply(f"I know no such command.{hint}\n{_usage()}")
+    if spec.argument and not command.text.strip(_QUOTES):
+        return Reply(f"{spec.usage} {spec.does}. Say which: {_which(desk, spec)}")
+    return spec.run(desk, command)
+
+
+def bot_status(desk: Desk, command: Command) -> Reply:
+    now = datetime.now(UTC)
+    wrong = troubles(desk.probe, desk.engine, now)
+    rows = ["✅ *Healthy*"] if not wrong else ["❌ *Unhealthy*"]
+    rows += [f"• {name}: {escape_mrkdwn(line(logs.masked(why), 300))}" for name, why in wrong.items()]
+    try:
+        seen = overview.read(desk.services, now)
+        until = desk.services.test_mode.until(now)
+    except StoreError:
+        return Reply("\n".join(rows))  # told as a trouble already
+    rows += [f"🧪 Test mode is on until {moment(until)}"] if until else []
+    rows += ["", "*Checkers*", *(_checker(checker, now) for checker in seen.checkers)]
+    rows += ["", "*Destinations*", *(_receiver(receiver) for receiver in seen.receivers)]
+    return Reply("\n".join(rows))
+
+
+def test_mode_on(desk: Desk, command: Command) -> Reply:
+    until = desk.services.test_mode.turn_on(command.asker.name, datetime.now(UTC))
+    return Reply(
+        f"🧪 Test mode is on until {moment(until)}: each checker has a synthetic event, marked TEST, that travels the "
+        "whole path. Nothing real is opened and nobody is paged. `/TestModeOff` cleans up."
+    )
+
+
+def test_mode_off(desk: Desk, command: Command) -> Reply:
+    ended = desk.services.test_mode.turn_off(command.asker.name, datetime.now(UTC))
+    events = "1 test event was" if ended == 1 else f"{ended} test events were"
+    return Reply(f"Test mode is off. {events} cleaned up.")
+
+
+def manual_check(desk: Desk, command: Command) -> Reply | Later:
+    """Answer at once what cannot be checked; else check beside the request."""
+    name = _checker_named(desk.services, command.text)
+    if name is None:
+        return Reply(f"There is no platform “{_quoted(command.text)}”. {_nearest(desk.services, command.text)}")
+    if name not in desk.services.poller.watches:
+        why = next((part.state for part in desk.services.parts if part.name == name), "")
+        return Reply(f"{platform_name(name)} is off: {escape_mrkdwn(line(why, 300))}.")
+    return Later(Reply(f"Checking {_platform(name)}. What it shows follows here."), lambda: check(desk, name))
+
+
+def check(desk: Desk, name: str) -> Reply:
+    """Poll one source now and say what it shows. Raises StoreError."""
+    services, platform = desk.services, _platform(name)
+    found = services.poller.check_now(name)
+    if found.busy:
+        return Reply(f"{platform} is being checked right now. `/ListEvents` shows what comes of it.")
+    if found.error is not None:
+        detail = f" ({found.error.detail})" if found.error.detail else ""
+        why = escape_mrkdwn(line(logs.masked(f"{found.error.reason}{detail}"), 300))
+        return Reply(f"❔ {platform} could not be read: {why}. Its state is unknown; what was open stays open.")
+    if found.snapshot is None:
+        return Reply(f"{platform} has been checked.")
+    return Reply("\n".join(_findings(services, name, found.snapshot)))
+
+
+def create_ticket(desk: Desk, command: Command) -> Reply:
+    return _act(desk, command, actions.create_ticket)
+
+
+def force_resolve(desk: Desk, command: Command) -> Reply:
+    return _act(desk, command, actions.resolve)
+
+
+def list_events(desk: Desk, command: Command) -> Reply:
+    now = datetime.now(UTC)
+    seen = overview.read(desk.services, now)
+    page = web_address(desk.services.environ.get("PUBLIC_URL", ""))
+    return event_list.listed(seen.open_alerts, now, more=seen.more_open, page_url=page)
+
+
+ID = "{Internal ID}"
+COMMANDS: Mapping[str, Spec] = {
+    spec.name.lower().removeprefix("/"): spec
+    for spec in (
+        Spec("/BotStatus", "", "shows how the checker itself is doing", bot_status),
+        Spec("/TestModeOn", "", "sends a synthetic event, marked TEST, through the whole path", test_mode_on),
+        Spec("/TestModeOff", "", "ends the test mode and cleans up", test_mode_off),
+        Spec("/ManualCheck", "{Platform}", "checks a platform now", manual_check),
+        Spec("/CreateTicket", ID, "creates a ticket for an event", create_ticket),
+        Spec("/ForceResolve", ID, "resolves an event", force_resolve),
+        Spec("/ListEvents", "", "lists all tracked events", list_events),
+    )
+}
+
+
+def _act(desk: Desk, command: Command, act: Callable[[Services, Alert, str, datetime], str]) -> Reply:
+    alert = _alert_named(desk.services, command.text)
+    if alert is None:
+        return Reply(f"There is no event “{_quoted(command.text)}”. `/ListEvents` shows them with their IDs.")
+    newest = desk.services.store.get([alert.key]).get(alert.key, alert)
+    if newest.episode != alert.episode:
+        also = f" It was opened again: {actions.named(newest)}." if newest.open else ""
+        return Reply(actions.over(alert) + also)
+    return Reply(act(desk.services, newest, command.asker.name, datetime.now(UTC)))
+
+
+def _alert_named(services: Services, text: str) -> Alert | None:
+    """Return the alert that a person means: quotes do not matter, nor `_` for `-`, O for 0, I and L for 1."""
+    name = text.strip(_QUOTES)
+    head, dash, code = re.sub(_BETWEEN, "-", name.upper()).rpartition("-")
+    spelled = head.replace("-", "_") + dash + code.translate(str.maketrans("OIL", "011"))
+    for wanted in dict.fromkeys((name, spelled)):
+        try:
+            return find_alert(services.store, wanted)
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+    return None
+
+
+def _checker_named(services: Services, text: str) -> str | None:
+    wanted = _flat(text)
+    for name in _checkers(services):
+        if wanted in (_flat(name), _flat(platform_name(name))):
+            return name
+    return None
+
+
+def _nearest(services: Services, text: str) -> str:
+    names = {_flat(platform_name(name)): platform_name(name) for name in _checkers(services)}
+    names |= {_flat(name): platform_name(name) for name in _checkers(services)}
+    near = difflib.get_close_matches(_flat(text), names, n=1, cutoff=0.5)
+    hint = f"Did you mean *{escape_mrkdwn(names[near[0]])}*? " if near else ""
+    return f"{hint}Known are {_known(services)}."
+
+
+def _which(desk: Desk, spec: Spec) -> str:
+    if spec.argument == ID:
+        how = "in any case, with or without the part before the dash"
+        return f"`{spec.name} GITHUB-7F3KQ`, {how}. `/ListEvents` shows the IDs."
+    return f"{_known(desk.services)}."
+
+
+def _usage() -> str:
+    return "\n".join(f"• {spec.usage} {spec.does}" for spec in COMMANDS.values())
+
+
+def _known(services: Services) -> str:
+    return ", ".join(_platform(name) for name in _checkers(services)) or "none, config.json names no checker"
+
+
+def _checkers(services: Services) -> list[str]:
+    return [part.name for part in services.parts if part.section == "checker"]
+
+
+def _findings(services: Services, name: str, snapshot: Snapshot) -> list[str]:
+    """Say what a snapshot holds: what is open, the worst first, with our ids where it is tracked."""
+    watch: Watch = services.poller.watches[name]
+    events = sorted(
+        (one for one in snapshot.events if one.status is EventStatus.FIRING), key=lambda one: one.severity.rank
+    )
+    tracked = services.store.get({one.key for one in events})
+    count = "nothing is open" if not events else f"{len(events)} open"
+    rows = [
+        f"*{_platform(name)}*: {count}" + (f", {len(snapshot.events) - len(events)} over" if snapshot.events else "")
+    ]
+    for one in events[:FOUND_SHOWN]:
+        ours = _standing(tracked.get(one.key), watch.affects(one))
+        rows.append(f"{MARKS[one.severity]} {escape_mrkdwn(line(one.title, 120)) or '(no title)'} · {ours}")
+    rows += [f"…and {len(events) - FOUND_SHOWN} more"] if len(events) > FOUND_SHOWN else []
+    return rows + [f"⚠️ {escape_mrkdwn(line(text, 200))}" for text in snapshot.warnings[:WARNINGS_SHOWN]]
+
+
+def _standing(alert: Alert | None, affects: Affects) -> str:
+    """Say what we make of an event that the source lists as open."""
+    if alert is None:
+        return f"not tracked, affects us: {affects}"
+    return actions.named(alert) if alert.open else actions.over(alert)
+
+
+def _checker(checker: overview.CheckerState, now: datetime) -> str:
+    facts = [checker.reading.value + (f": {escape_mrkdwn(line(checker.why, 150))}" if checker.why else "")]
+    if checker.reading is overview.Reading.OFF:
+        return f"• {_platform(checker.name)}: {facts[0]}"
+    facts.append(f"last run {_ago(checker.last_run_at, now)}")
+    facts.append(f"last success {_ago(checker.last_success_at, now)}")
+    if checker.next_run_at:
+        wait = checker.next_run_at - now
+        facts.append(f"next run in {duration(wait)}" if wait.total_seconds() > 0 else "next run now")
+    facts.append(f"{checker.tracked} tracked")
+    return f"• {_platform(checker.name)}: " + " · ".join(facts)
+
+
+def _receiver(receiver: overview.ReceiverState) -> str:
+    facts = [("" if receiver.on else "off: ") + escape_mrkdwn(line(receiver.state, 150))]
+    facts += [f"{receiver.waiting} waiting"] if receiver.waiting else []
+    facts += [f"{receiver.dead} given up"] if receiver.dead else []
+    return f"• {receiver.name}: " + " · ".join(facts)
+
+
+def _ago(at: datetime | None, now: datetime) -> str:
+    return f"{duration(now - at)} ago" if at else "never"
+
+
+def _platform(name: str) -> str:
+    return escape_mrkdwn(platform_name(name))
+
+
+def _quoted(text: str) -> str:
+    return escape_mrkdwn(line(text, 60))
+
+
+def _flat(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).lower()

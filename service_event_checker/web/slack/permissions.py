@@ -1,0 +1,134 @@
+"""Who may command us from Slack: workspaces, channels, people and user groups, as the environment names them.
+
+SLACK_TEAM_IDS and SLACK_ALLOWED_CHANNELS must each be met where set; of SLACK_ALLOWED_USERS and SLACK_ALLOWED_GROUPS,
+one is enough. What is unset allows all. Who is in a group is Slack's to say: remembered, and renewed in the background.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from service_event_checker.core.errors import DeliveryError, OutageCheckerError, Reason
+from service_event_checker.destinations.slack.client import SlackCalls
+from service_event_checker.web.slack.request import Asker
+
+TEAMS, CHANNELS = "SLACK_TEAM_IDS", "SLACK_ALLOWED_CHANNELS"
+USERS, GROUPS = "SLACK_ALLOWED_USERS", "SLACK_ALLOWED_GROUPS"
+API = "https://slack.com/api/"
+ASK_SECONDS = 8.0
+FRESH_SECONDS = 300.0  # after so long the members are asked for again, beside the work
+STALE_SECONDS = 3600.0  # after so long, what is remembered counts for nothing
+
+log = structlog.get_logger()
+
+
+class Unasked(OutageCheckerError):
+    """Only Slack can tell whether this person may, and it has not been asked yet."""
+
+
+class Allowed:
+    """Safe for several threads."""
+
+    def __init__(self, environ: Mapping[str, str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._teams = _names(environ, TEAMS)
+        self._channels = _names(environ, CHANNELS)
+        self._users = _names(environ, USERS)
+        self._groups = Groups(environ, clock)
+
+    def refusal(self, asker: Asker, *, ask: bool = False) -> str:
+        """Return why this person may not, "" where they may. `ask`: Slack, if need be, which takes its time.
+
+        Raises Unasked where only Slack knows and was not to be asked.
+        """
+        if self._teams and not {asker.team.lower(), (asker.home or asker.team).lower()} <= self._teams:
+            return f"This workspace may not command me: it is not in {TEAMS}."
+        if self._channels and not self._channels & {asker.channel.lower(), asker.channel_name.lower()}:
+            return f"I take no commands in this channel: it is not in {CHANNELS}."
+        if not (self._users or self._groups.wanted) or asker.user.lower() in self._users:
+            return ""
+        if self._groups.wanted:
+            return self._groups.refusal(asker.user, ask=ask)
+        return f"You may not command me: you are not in {USERS}."
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    users: frozenset[str]
+    asked_at: float
+
+
+class Groups:
+    """The members of SLACK_ALLOWED_GROUPS, ids (S…) or handles; one call for all: usergroups.list."""
+
+    def __init__(self, environ: Mapping[str, str], clock: Callable[[], float]) -> None:
+        self.wanted = _names(environ, GROUPS)
+        self._token = environ.get("SLACK_BOT_TOKEN", "")
+        self._api_url = environ.get("SLACK_API_URL", "").strip() or API
+        self._clock = clock
+        self._known: _Members | None = None
+        self._asking = threading.Lock()
+
+    def refusal(self, user: str, *, ask: bool) -> str:
+        """Return why a user may not, "" for a member. Raises Unasked."""
+        known = self._known
+        age = self._clock() - known.asked_at if known else STALE_SECONDS
+        if known is None or age >= STALE_SECONDS:
+            if not ask:
+                raise Unasked
+            return self._asked(user)
+        if age >= FRESH_SECONDS:
+            self._renew()
+        return _refusal(user, known)
+
+    def _asked(self, user: str) -> str:
+        try:
+            known = self._ask()
+        except DeliveryError as error:
+            log.warning("slack_groups_unknown", reason=str(error))
+            return f"Slack could not be asked who is in {GROUPS} ({error.reason}). Nothing was done."
+        return _refusal(user, known)
+
+    def _renew(self) -> None:
+        if not self._asking.locked():
+            threading.Thread(target=self._asked, args=("",), name="slack-groups", daemon=True).start()
+
+    def _ask(self) -> _Members:
+        """Ask Slack, one thread at a time; who waited takes what the other one has brought. Raises DeliveryError."""
+        waiting_since = self._clock()
+        if not self._asking.acquire(timeout=ASK_SECONDS):
+            raise DeliveryError(Reason.TIMEOUT)
+        try:
+            if self._known is None or self._known.asked_at < waiting_since:
+                calls = SlackCalls(self._api_url, self._token, ASK_SECONDS)
+                answer = calls.send("usergroups.list", include_users="true")
+                self._known = _Members(_members(answer.get("usergroups"), self.wanted), self._clock())
+            return self._known
+        finally:
+            self._asking.release()
+
+
+def _refusal(user: str, known: _Members) -> str:
+    return "" if user.upper() in known.users else f"You may not command me: you are in no group of {GROUPS}."
+
+
+def _members(listed: object, wanted: frozenset[str]) -> frozenset[str]:
+    """Return the ids of the users in the wanted groups. https://docs.slack.dev/reference/methods/usergroups.list"""
+    found: set[str] = set()
+    for group in listed if isinstance(listed, list) else []:
+        names = {str(group.get("id")).lower(), str(group.get("handle")).lower()} if isinstance(group, dict) else set()
+        if names & wanted:
+            users = group.get("users")
+            found.update(str(user).upper() for user in (users if isinstance(users, list) else []))
+    return frozenset(found)
+
+
+def _names(environ: Mapping[str, str], variable: str) -> frozenset[str]:
+    """Return the names of a list, in small letters; `#` and `@` in front of them are for people."""
+    parts = re.split(r"[\s,;]+", environ.get(variable, ""))
+    return frozenset(part.lstrip("#@").lower() for part in parts if part.lstrip("#@"))

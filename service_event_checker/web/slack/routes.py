@@ -1,0 +1,101 @@
+"""POST /slack/commands and /slack/interactions: from Slack's request to an answer within its three seconds.
+
+Who may is decided in slack_signature.py and slack_allowed.py, what is done in slack_commands.py and slack_buttons.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Flask, current_app, request
+
+from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
+from service_event_checker.engine.services import Services
+from service_event_checker.web.errors import Refused
+from service_event_checker.web.security.auth import Caller
+from service_event_checker.web.security.secret_key import sign_buttons
+from service_event_checker.web.slack import buttons, permissions
+from service_event_checker.web.slack import commands as slack_commands
+from service_event_checker.web.slack.commands import Desk
+from service_event_checker.web.slack.permissions import Allowed, Unasked
+from service_event_checker.web.slack.replies import Backroom, Later, Reply
+from service_event_checker.web.slack.request import Asker, read_command, read_form, read_payload, read_press
+from service_event_checker.web.slack.signature import Signatures
+
+blueprint = Blueprint("slack", __name__, url_prefix="/slack")
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """All that the two routes need; one for each process."""
+
+    desk: Desk
+    signatures: Signatures
+    allowed: Allowed
+    backroom: Backroom
+
+
+def install(app: Flask, services: Services) -> None:
+    """Prepare both routes and sign the buttons of this process' messages. Asks nobody."""
+    environ = services.environ
+    app.extensions["slack"] = Reception(
+        desk=Desk(services, app.extensions["engine"], app.extensions["store_probe"]),
+        signatures=Signatures(environ),
+        allowed=Allowed(environ),
+        backroom=Backroom(environ.get("SLACK_API_URL", "").strip() or permissions.API),
+    )
+    sign_buttons(services)
+
+
+def admit() -> Caller:
+    """Let Slack's own requests in. Raises Refused."""
+    return _reception().signatures.admit(request)
+
+
+@blueprint.post("/commands")
+def commands() -> Any:
+    form = read_form(request.get_data())
+    if form.get("ssl_check"):
+        return ""  # Slack looks at our certificate: docs.slack.dev/interactivity/implementing-slash-commands
+    command, here = read_command(form), _reception()
+    reply = here.backroom.answer(
+        lambda: _if_allowed(here, command.asker, lambda: slack_commands.run(here.desk, command)),
+        command.asker.response_url,
+    )
+    return reply.as_json()
+
+
+@blueprint.post("/interactions")
+def interactions() -> Any:
+    """Do what a button asks, then answer with an empty 200: Slack shows only what goes to the response_url."""
+    press, here = read_press(read_payload(read_form(request.get_data()))), _reception()
+    if press is None or not buttons.is_ours(press):
+        return ""
+    begun = here.backroom.do(
+        lambda: _if_allowed(here, press.asker, lambda: buttons.run(here.desk.services, press)),
+        press.asker.response_url,
+    )
+    if not begun:
+        raise Refused(503, "Too much is being asked at once. Nothing was done; press again.")
+    return ""
+
+
+def _if_allowed(here: Reception, asker: Asker, work: Callable[[], Reply | Later]) -> Reply | Later:
+    try:
+        why_not = here.allowed.refusal(asker)
+    except Unasked:
+        first = Reply("Asking Slack whether you may. The answer follows here.")
+        return Later(first, lambda: _after_asking(here, asker, work))
+    return Reply(escape_mrkdwn(why_not)) if why_not else work()
+
+
+def _after_asking(here: Reception, asker: Asker, work: Callable[[], Reply | Later]) -> Reply | Later:
+    why_not = here.allowed.refusal(asker, ask=True)
+    return Reply(escape_mrkdwn(why_not)) if why_not else work()
+
+
+def _reception() -> Reception:
+    found: Reception = current_app.extensions["slack"]
+    return found

@@ -1,0 +1,107 @@
+"""Whether a request comes from Slack: its signature over the raw bytes, its age, and that it is no replay.
+
+Without SLACK_SIGNING_SECRET the retired SLACK_VERIFICATION_TOKEN is accepted; without both, local requests only.
+https://docs.slack.dev/authentication/verifying-requests-from-slack
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+import structlog
+from flask import Request
+from slack_sdk.signature import Clock, SignatureVerifier
+
+from service_event_checker import logs
+from service_event_checker.web.errors import Refused
+from service_event_checker.web.request_body import raw_body
+from service_event_checker.web.security.auth import Caller, Scope
+from service_event_checker.web.security.local import is_local
+from service_event_checker.web.slack.request import read_form, read_payload
+
+SECRET = "SLACK_SIGNING_SECRET"  # noqa: S105  # the variable's name
+TOKEN = "SLACK_VERIFICATION_TOKEN"  # noqa: S105
+BODY_MAX = 512 * 1024  # bytes; a pressed button brings its whole message along
+WINDOW = 300.0  # seconds that a signature is good for, to either side
+REMEMBERED_MAX = 10_000  # signatures; only who knows the secret can add one
+SLACK = Caller("slack", frozenset({Scope.WRITE, Scope.ACT}))
+
+log = structlog.get_logger()
+
+
+class Signatures:
+    """Lets in what Slack has sent, once. Safe for several threads; what it remembers is this process' own."""
+
+    def __init__(self, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
+        self._secret = environ.get(SECRET, "").strip()
+        self._token = environ.get(TOKEN, "").strip()
+        self._clock = clock
+        self._seen: dict[str, float] = {}
+        self._lock = threading.Lock()
+        logs.hide([self._secret, self._token])
+
+    def admit(self, request: Request) -> Caller:
+        """Return the caller of a genuine request, whose body is then cached. Raises Refused (400, 401, 403)."""
+        body = raw_body(request, BODY_MAX)
+        if self._secret:
+            self._verify(request, body)
+        elif self._token:
+            self._compare(body)
+        elif not is_local(request):
+            hint = f"Only requests from this machine are answered: {SECRET} is not set. Set it to the app's own."
+            raise Refused(403, hint, details={"set": SECRET})
+        return SLACK
+
+    def _verify(self, request: Request, body: bytes) -> None:
+        stamp = request.headers.get("X-Slack-Request-Timestamp", "")
+        signature = request.headers.get("X-Slack-Signature", "")
+        if not is_signed(self._secret, body, stamp, signature, self._clock()):
+            raise Refused(401, "This is not signed by Slack, or not within the last five minutes.")
+        if not self._first_time(f"{stamp}:{signature}", int(stamp)):
+            raise Refused(401, "This request has been here before.")
+
+    def _first_time(self, nonce: str, stamp: int) -> bool:
+        now = self._clock()
+        with self._lock:
+            if nonce in self._seen:
+                return False
+            if len(self._seen) >= REMEMBERED_MAX:
+                self._seen = {one: until for one, until in self._seen.items() if until >= now}
+            self._seen[nonce] = stamp + WINDOW
+            return True
+
+    def _compare(self, body: bytes) -> None:
+        log.warning("slack_unsigned", hint=f"accepted by the retired {TOKEN}: set {SECRET}")
+        form = read_form(body)
+        given = read_payload(form).get("token") if "payload" in form else form.get("token")
+        said = given if isinstance(given, str) else ""
+        if not hmac.compare_digest(_digest(said), _digest(self._token)):
+            raise Refused(401, "This does not carry Slack's verification token.")
+
+
+def is_signed(secret: str, body: bytes, stamp: str, signature: str, now: float) -> bool:
+    """Whether the v0 signature is right and its time within five minutes of `now`; never raises."""
+    if not (stamp.isascii() and stamp.isdecimal() and len(stamp) < 16 and signature.isascii()):
+        return False
+    if abs(now - int(stamp)) > WINDOW:
+        return False
+    try:
+        return bool(SignatureVerifier(secret, _Stopped(now)).is_valid(body, stamp, signature))
+    except ValueError:  # a body that is no UTF-8
+        return False
+
+
+class _Stopped(Clock):
+    def __init__(self, now: float) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        return self._now
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()

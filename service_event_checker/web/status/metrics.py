@@ -1,0 +1,116 @@
+"""GET /metrics: the counters of this process, and what the store holds now.
+
+Labels are names from the configuration and words of ours, never what a sender wrote.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from service_event_checker.core.errors import StoreError
+from service_event_checker.core.model import Severity
+from service_event_checker.engine import quarantine
+from service_event_checker.engine.schedule import last_heartbeat
+from service_event_checker.engine.services import Services
+from service_event_checker.metrics import REGISTRY
+from service_event_checker.web.context import services
+from service_event_checker.web.status import overview
+
+_INTAKES = frozenset({"alertmanager", "opsgenie", "rest"})  # sources that no checker's name stands for
+_OTHER = "other"
+
+blueprint = Blueprint("metrics", __name__)
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    held = StateCollector(services())
+    return Response(generate_latest(REGISTRY) + generate_latest(held), content_type=CONTENT_TYPE_LATEST)
+
+
+class StateCollector(Collector):
+    """Reads the store at scrape; a store that is away shows as poc_store_up 0 and nothing else."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            found = list(self._read(datetime.now(UTC)))
+        except StoreError:
+            found = []
+        yield GaugeMetricFamily("poc_store_up", "Whether the store could be read", value=1.0 if found else 0.0)
+        yield from found
+
+    def _read(self, now: datetime) -> Iterator[Metric]:
+        yield self._open_alerts()
+        yield from self._deliveries(now)
+        yield from self._checkers(now)
+        yield self._quarantined()
+        heartbeat_at = last_heartbeat(self._services)
+        if heartbeat_at:
+            age = (now - heartbeat_at).total_seconds()
+            yield GaugeMetricFamily("poc_heartbeat_age_seconds", "Since any process ran the engine", value=age)
+
+    def _open_alerts(self) -> Metric:
+        names = {part.name for part in self._services.parts if part.section == "checker"}
+        open_alerts = (alert for alert in self._services.store.open_alerts() if not alert.test)
+        counts = Counter((_source(alert.source, names), alert.severity) for alert in open_alerts)
+        found = GaugeMetricFamily("poc_open_alerts", "Open alerts, tests left out", labels=["source", "severity"])
+        for source in sorted(names | {source for source, _ in counts}):
+            for severity in Severity:
+                found.add_metric([source, severity.value], counts[source, severity])
+        return found
+
+    def _deliveries(self, now: datetime) -> Iterator[Metric]:
+        store = self._services.store
+        letters = Counter(store.dead_letter_counts())
+        names = [part.name for part in self._services.parts if part.section == "destination"]
+        waiting = GaugeMetricFamily("poc_deliveries_waiting", "Deliveries not made yet", labels=["receiver"])
+        dead = GaugeMetricFamily("poc_dead_letters", "Deliveries given up", labels=["receiver"])
+        for name in names:
+            waiting.add_metric([name], store.waiting(name))
+            dead.add_metric([name], letters[name])
+        gone = letters.total() - sum(letters[name] for name in names)
+        if gone:
+            dead.add_metric([_OTHER], gone)
+        oldest_at = store.oldest_waiting()
+        age = (now - oldest_at).total_seconds() if oldest_at else 0.0
+        yield waiting
+        yield dead
+        yield GaugeMetricFamily("poc_undelivered_oldest_seconds", "Age of the oldest delivery not made yet", value=age)
+
+    def _quarantined(self) -> Metric:
+        """Count what lies in quarantine, as far as it is read; sources there are names of destinations or ours."""
+        held = quarantine.held(self._services.store, limit=overview.REFUSED_MAX)
+        found = GaugeMetricFamily("poc_quarantined", "Refused bodies, at most 50 are counted", labels=["source"])
+        for source, count in sorted(Counter(one.source for one in held).items()):
+            found.add_metric([source], count)
+        return found
+
+    def _checkers(self, now: datetime) -> Iterator[Metric]:
+        age = GaugeMetricFamily("poc_checker_last_success_seconds", "Since it could last be read", labels=["checker"])
+        unknown = GaugeMetricFamily("poc_checker_unknown", "1: its state is not known", labels=["checker"])
+        for checker in overview.checkers(self._services, (), now):
+            if checker.reading is overview.Reading.OFF:
+                continue
+            if checker.last_success_at:
+                age.add_metric([checker.name], (now - checker.last_success_at).total_seconds())
+            unknown.add_metric([checker.name], 0.0 if checker.reading is overview.Reading.OK else 1.0)
+        yield age
+        yield unknown
+
+
+def _source(source: str, checkers: set[str]) -> str:
+    """Return a label for a source that a sender may have named."""
+    if source in checkers:
+        return source
+    family = source.partition(":")[0]
+    return family if family in _INTAKES else _OTHER

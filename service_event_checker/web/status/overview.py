@@ -1,0 +1,189 @@
+"""What the page, /health and /metrics show of checkers and destinations: read from the store, decided here once.
+
+Reading costs the same however many alerts there are: of open alerts, at most SHOWN_MAX are read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from service_event_checker import logs
+from service_event_checker.core.model import Alert, Delivery, Severity, Slot
+from service_event_checker.core.ports import Query, Store
+from service_event_checker.engine import quarantine
+from service_event_checker.engine.polling import BACK_OFF_MAX, Watch
+from service_event_checker.engine.quarantine import Held
+from service_event_checker.engine.schedule import HEARTBEAT_MAX_AGE, last_heartbeat
+from service_event_checker.engine.services import Part, Services
+from service_event_checker.web.status import warnings as standing
+
+SHOWN_MAX = 200  # open alerts, most severe first
+LETTERS_MAX = 200
+REFUSED_MAX = 50  # bodies in quarantine that are read, 64 KiB each at most
+_MISSED_POLLS = 3  # so many intervals without a report, and what was seen last is no longer the state of now
+
+
+class Reading(StrEnum):
+    """What we know of a source."""
+
+    OK = "ok"
+    UNKNOWN = "unknown"
+    WAITING = "not asked yet"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckerState:
+    """`why` is the reason where it is off or unknown; `tracked` counts its open alerts among those read."""
+
+    name: str
+    kind: str
+    reading: Reading
+    why: str = ""
+    unknown_since: datetime | None = None
+    last_run_at: datetime | None = None
+    last_success_at: datetime | None = None
+    next_run_at: datetime | None = None
+    tracked: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverState:
+    """A destination; `state` is "on", or why it is off or what stands in for it."""
+
+    name: str
+    kind: str
+    on: bool
+    state: str
+    waiting: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """`more_open`: there are open alerts beyond the ones read. `heartbeat_at`: when any process last ran the engine.
+
+    `refused` are the newest bodies in quarantine, at most REFUSED_MAX. `warnings`: what a person should mend.
+    """
+
+    now: datetime
+    heartbeat_at: datetime | None
+    open_alerts: tuple[Alert, ...]
+    more_open: bool
+    checkers: tuple[CheckerState, ...]
+    receivers: tuple[ReceiverState, ...]
+    dead_letters: tuple[Delivery, ...]
+    oldest_waiting_at: datetime | None
+    refused: tuple[Held, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def beats(self) -> bool:
+        return beats(self.heartbeat_at, self.now)
+
+
+def read(services: Services, now: datetime) -> State:
+    """Read it all. Raises StoreError."""
+    store = services.store
+    found, more = _open_alerts(store)
+    letters = tuple(store.dead_letters(LETTERS_MAX))
+    return State(
+        now=now,
+        heartbeat_at=last_heartbeat(services),
+        open_alerts=found,
+        more_open=more,
+        checkers=checkers(services, found, now),
+        receivers=receivers(services),
+        dead_letters=letters,
+        oldest_waiting_at=store.oldest_waiting(),
+        refused=tuple(quarantine.held(services.store, limit=REFUSED_MAX)),
+        warnings=standing.warnings(services, now),
+    )
+
+
+def beats(heartbeat_at: datetime | None, now: datetime) -> bool:
+    """Whether some process runs the engine. A beat from the future is an old one, from before the clock was set."""
+    return heartbeat_at is not None and abs(now - heartbeat_at) <= HEARTBEAT_MAX_AGE
+
+
+def checkers(services: Services, tracked: tuple[Alert, ...], now: datetime) -> tuple[CheckerState, ...]:
+    """Return the configured checkers in their order; `tracked` are the open alerts to count. Raises StoreError."""
+    counts = Counter(alert.source for alert in tracked if not alert.test)
+    slots = services.store.slots()
+    found = []
+    for part in services.parts:
+        if part.section == "checker":
+            watch = services.poller.watches.get(part.name)
+            found.append(_checker(part, watch, slots.get(part.name), counts[part.name], now))
+    return tuple(found)
+
+
+def receivers(services: Services) -> tuple[ReceiverState, ...]:
+    """Return the configured destinations in their order. Raises StoreError."""
+    dead = services.store.dead_letter_counts()
+    return tuple(
+        ReceiverState(
+            name=part.name,
+            kind=part.kind,
+            on=part.on,
+            state=logs.masked(_failing(services, part.name) or part.state),
+            waiting=services.store.waiting(part.name),
+            dead=dead.get(part.name, 0),
+        )
+        for part in services.parts
+        if part.section == "destination"
+    )
+
+
+def _failing(services: Services, receiver: str) -> str:
+    """Return what this process last failed of there, "" while all is well."""
+    gate = services.outbox.gates.get(receiver)
+    return f"failing: {gate.trouble}" if gate is not None and gate.trouble else ""
+
+
+def _open_alerts(store: Store) -> tuple[tuple[Alert, ...], bool]:
+    """Return open alerts, most severe first, and whether there are more of them."""
+    found: list[Alert] = []
+    for severity in Severity:
+        room = SHOWN_MAX - len(found)
+        page = store.page(Query(open=True, severities=frozenset({severity}), limit=room + 1))
+        found += page.alerts
+        if len(found) > SHOWN_MAX:
+            return tuple(found[:SHOWN_MAX]), True
+    return tuple(found), False
+
+
+def _checker(part: Part, watch: Watch | None, slot: Slot | None, tracked: int, now: datetime) -> CheckerState:
+    if watch is None:
+        return CheckerState(name=part.name, kind=part.kind, reading=Reading.OFF, why=part.state, tracked=tracked)
+    if slot is None:
+        return CheckerState(name=part.name, kind=part.kind, reading=Reading.WAITING, tracked=tracked)
+    reading, why, since = _reading(watch, slot, now)
+    return CheckerState(
+        name=part.name,
+        kind=part.kind,
+        reading=reading,
+        why=logs.masked(why),
+        unknown_since=since,
+        last_run_at=slot.last_run_at,
+        last_success_at=slot.last_success_at,
+        next_run_at=slot.due_at,
+        tracked=tracked,
+        warnings=slot.warnings,
+    )
+
+
+def _reading(watch: Watch, slot: Slot, now: datetime) -> tuple[Reading, str, datetime | None]:
+    """Return what we know of a source that is asked, why we do not, and since when."""
+    if slot.unknown_since is not None:
+        return Reading.UNKNOWN, slot.unknown_reason, slot.unknown_since
+    if slot.last_success_at is None:
+        return Reading.WAITING, "", None
+    patience = max(watch.every * _MISSED_POLLS, BACK_OFF_MAX) + watch.lease
+    if now - slot.last_success_at > patience:
+        return Reading.UNKNOWN, "no poll has reported since", slot.last_success_at
+    return Reading.OK, "", None

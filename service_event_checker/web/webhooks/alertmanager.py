@@ -1,0 +1,39 @@
+"""POST /alert and POST /webhook: what Alertmanager sends, answered when it is durable. Never 429, never 500.
+
+Alertmanager repeats on 5xx and drops on 4xx, 429 too: https://github.com/prometheus/alertmanager, notify/webhook.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, request
+
+from service_event_checker.sources.alertmanager.intake import take_alerts
+from service_event_checker.sources.alertmanager.webhook import SOURCE
+from service_event_checker.web.context import services
+from service_event_checker.web.request_body import json_body
+from service_event_checker.web.webhooks.refusal import put_aside, rejected
+
+BODY_MAX = 8 * 1024 * 1024  # bytes; some twenty thousand alerts
+
+blueprint = Blueprint("alertmanager", __name__)
+
+
+@blueprint.post("/alert")
+def alert() -> dict[str, Any]:
+    return _take("/alert")
+
+
+@blueprint.post("/webhook")
+def webhook() -> dict[str, Any]:
+    return _take("/webhook")
+
+
+def _take(way_in: str) -> dict[str, Any]:
+    with put_aside(SOURCE):
+        payload = json_body(request, limit=BODY_MAX)
+        taken = take_alerts(services(), payload, way_in, datetime.now(UTC))
+    answer: dict[str, Any] = {"accepted": taken.accepted, "rejected": rejected(taken.rejected, taken.quarantined)}
+    return answer | ({"warnings": list(taken.warnings)} if taken.warnings else {})

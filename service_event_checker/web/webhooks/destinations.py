@@ -1,0 +1,174 @@
+"""POST /hooks/{azure-devops|jira|redmine|servicenow}, /pd-webhook, /ops-webhook: destinations that tell us of changes.
+
+Who sends is proved on the raw bytes, before they are read: by a signature where the destination has a secret for it,
+else by the token of the route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol, runtime_checkable
+
+from flask import Blueprint, current_app, g, request
+
+from service_event_checker.core.errors import InvalidInput
+from service_event_checker.core.ports import Inbound
+from service_event_checker.engine import inbox
+from service_event_checker.engine.services import Services
+from service_event_checker.http import strict_json
+from service_event_checker.web.context import services
+from service_event_checker.web.errors import Refused
+from service_event_checker.web.request_body import demand_json, parse, raw_body
+from service_event_checker.web.security import auth
+from service_event_checker.web.security.auth import WEBHOOK_TOKEN, Caller, Keys, Scope
+from service_event_checker.web.webhooks.refusal import put_aside
+
+BODY_MAX = 1024 * 1024  # bytes
+PAGERDUTY, OPSGENIE = "pagerduty", "opsgenie"
+KINDS = ("azure-devops", "jira", "redmine", "servicenow")  # as they stand in an address
+
+blueprint = Blueprint("talkback", __name__)
+
+Answer = tuple[dict[str, Any], int]
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """A destination whose webhooks carry an id of their sender in the body, which is no secret but better than none."""
+
+    def admits(self, payload: Any) -> bool:
+        """Whether the parsed body names the sender that is configured; True for all where none is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A body whose sender was let in. `receiver` is "" where several destinations might be meant, `among` them."""
+
+    kind: str
+    receiver: str
+    among: tuple[str, ...]
+    body: bytes
+
+
+@blueprint.post("/hooks/<kind>")
+@blueprint.post("/hooks/<kind>/<receiver>")
+def ticket(**_: str) -> Answer:
+    return {"accepted": _take(_talk())}, 200
+
+
+@blueprint.post("/ops-webhook")
+@blueprint.post("/ops-webhook/<receiver>")
+def opsgenie(**_: str) -> Answer:
+    return {"accepted": _take(_talk())}, 200
+
+
+@blueprint.post("/pd-webhook")
+@blueprint.post("/pd-webhook/<receiver>")
+def pagerduty(**_: str) -> Answer:
+    """As the others, but what is JSON is never answered 4xx: three of those, and PagerDuty sends nothing for a day.
+
+    https://developer.pagerduty.com/docs/webhooks/webhook-behavior
+    """
+    talk = _talk()
+    try:
+        return {"accepted": _take(talk)}, 200
+    except Refused as error:
+        if not strict_json.is_json(talk.body):
+            raise
+        return {"accepted": 0, "quarantined": error.details["quarantined"], "error": error.message}, 202
+
+
+def admit(kind: str = "") -> Caller:
+    """Let in who signs, or knows the token, for a destination of the kind. Raises Refused (401, 403, 413)."""
+    asked: Mapping[str, str] = request.view_args or {}
+    kind, named = kind or _kind(asked.get("kind", "")), asked.get("receiver", "")
+    here = services()
+    talkers = _talkers(here, kind, named)
+    body = raw_body(request, BODY_MAX)
+    headers = dict(request.headers.items())
+    verdicts = {name: destination.authentic(headers, body) for name, destination in talkers.items()}
+    among = [name for name, verdict in verdicts.items() if verdict]
+    if not among:
+        unsigned = {name: talkers[name] for name, verdict in verdicts.items() if verdict is None}
+        if not unsigned:
+            raise Refused(401, f"This is not signed with the secret of {' or '.join(talkers)}.")
+        among = _admitted(here, kind, unsigned, body)
+    g.talk = Talk(kind, among[0] if len(among) == 1 else "", tuple(among), body)
+    return Caller(g.talk.receiver or kind, frozenset({Scope.WRITE}))
+
+
+def admit_pagerduty() -> Caller:
+    return admit(PAGERDUTY)
+
+
+def admit_opsgenie() -> Caller:
+    return admit(OPSGENIE)
+
+
+def is_open_door(services: Services, destination: object, kind: str) -> bool:
+    """Whether anybody who knows the id in the body may speak for a destination, as no token is configured."""
+    named = isinstance(destination, Choosy) and not destination.admits({})
+    return named and not any(services.environ.get(name, "").strip() for name in _token_variables(kind))
+
+
+def _take(talk: Talk) -> int:
+    with put_aside(talk.receiver or talk.kind, talk.receiver):
+        if not talk.receiver:
+            raise Refused(
+                400, f"Several destinations may be meant: say which, {request.path}/<{'|'.join(talk.among)}>."
+            )
+        if talk.kind != PAGERDUTY:
+            demand_json(request)
+        headers = dict(request.headers.items())
+        return inbox.take_talk(services(), talk.receiver, headers, parse(talk.body), datetime.now(UTC))
+
+
+def _talk() -> Talk:
+    found: Talk = g.talk
+    return found
+
+
+def _kind(name: str) -> str:
+    if name not in KINDS:
+        raise Refused(403, f"This is no hook's address. There are /hooks/<{'|'.join(KINDS)}>.")
+    return name.replace("-", "_")
+
+
+def _talkers(services: Services, kind: str, named: str) -> dict[str, Inbound]:
+    """Return the destinations of a kind that are on and talk back, the named one only if one is. Raises Refused."""
+    parts = [part for part in services.parts if part.section == "destination" and part.kind == kind]
+    meant = [part for part in parts if not named or part.name == named]
+    talkers: dict[str, Inbound] = {}
+    for part in meant:
+        destination = services.outbox.destinations.get(part.name)
+        if isinstance(destination, Inbound):
+            talkers[part.name] = destination
+    if not talkers:
+        off = "; ".join(f"{part.name} is off: {part.state}" for part in meant)
+        raise Refused(403, f"{off or 'config.json has no such destination'}. Nobody is listened to here.")
+    return talkers
+
+
+def _admitted(services: Services, kind: str, talkers: Mapping[str, Inbound], body: bytes) -> list[str]:
+    """Return those whose sender this is, by the route's token and by the id in the body. Raises Refused (401, 403)."""
+    open_door = all(is_open_door(services, destination, kind) for destination in talkers.values())
+    if not open_door:
+        keys: Keys = current_app.extensions["keys"]
+        auth.authorize_webhook(request, kind.upper(), keys)
+    try:
+        payload = strict_json.read(body)
+    except InvalidInput as error:
+        if open_door:
+            raise Refused(400, f"The body {error.problem}.") from None
+        return list(talkers)  # who sends is known: what is wrong with it is told and kept by the route
+    admitted = [name for name, one in talkers.items() if not isinstance(one, Choosy) or one.admits(payload)]
+    if not admitted:
+        raise Refused(403, "The integrationId is not the one that is configured.")
+    return admitted
+
+
+def _token_variables(kind: str) -> tuple[str, str]:
+    return f"{WEBHOOK_TOKEN}_{kind.upper()}", WEBHOOK_TOKEN
