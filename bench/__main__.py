@@ -16,22 +16,10 @@ from statistics import median
 import structlog
 
 from service_event_checker.core import matchers, rules
-from service_event_checker.core.model import (
-    Alert,
-    Delivery,
-    Event,
-    EventStatus,
-    Family,
-    Kind,
-    Link,
-    Receiver,
-    Remote,
-    Severity,
-    Status,
-    Verb,
-)
-from service_event_checker.core.ports import Query, Write
+from service_event_checker.core.model import Alert, Delivery, Event, Link, Receiver, Remote
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.store import Query, Write
+from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Severity, Status, Verb
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.reconcile import destinations
 from service_event_checker.sources.alertmanager import webhook

@@ -17,7 +17,8 @@ from service_checkers.reading.text import moment, one_line, plain
 from service_checkers.reading.values import identity, objects
 from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity, Snapshot
+from service_event_checker.core.model import FINGERPRINT_MAX, Event, Snapshot
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.http.client import Http
 
 PAGE = "https://status.dev.azure.com/"

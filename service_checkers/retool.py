@@ -12,7 +12,8 @@ from service_checkers.reading.fetch import WebAddress
 from service_checkers.statuspage import checker as statuspage
 from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import SourceError
-from service_event_checker.core.model import Event, EventStatus, Snapshot
+from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.core.vocabulary import EventStatus
 
 
 class Config(CheckerConfig):

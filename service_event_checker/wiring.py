@@ -18,9 +18,10 @@ from service_event_checker import logs, plugins
 from service_event_checker.config import load
 from service_event_checker.config.load import Config, ConfigError, Entry
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, SourceConfig
-from service_event_checker.core.model import Receiver, Severity
+from service_event_checker.core.model import Receiver
 from service_event_checker.core.ports import Destination, Findable
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.core.vocabulary import Severity
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller, Watch

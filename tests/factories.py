@@ -6,20 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from service_event_checker.core.model import (
-    Alert,
-    Delivery,
-    Event,
-    EventStatus,
-    Family,
-    Kind,
-    Receiver,
-    Severity,
-    Status,
-    Verb,
-    alert_key,
-    internal_id,
-)
+from service_event_checker.core.ids import alert_key, internal_id
+from service_event_checker.core.model import Alert, Delivery, Event, Receiver
+from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Severity, Status, Verb
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from service_event_checker.core.model import Alert, Delivery, Event, Link
-from service_event_checker.core.ports import Destination, Findable, Inbound, Store
+from service_event_checker.core.ports import Destination, Findable, Inbound
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.core.store import Store
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.throttle import Gate

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from service_event_checker.core.model import Event, EventStatus, Kind, Severity
+from service_event_checker.core.model import Event
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from tests.factories import NOW, event
 
 #: a failure found once is found again by everybody; no file of examples is needed

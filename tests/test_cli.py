@@ -11,7 +11,7 @@ from click.testing import Result
 from flask import Flask
 
 from service_event_checker.core.errors import Reason
-from service_event_checker.core.ports import Dead
+from service_event_checker.core.store import Dead
 from service_event_checker.web import create_app
 from tests.doubles.statuspages import StatusPages
 from tests.factories import NOW, event

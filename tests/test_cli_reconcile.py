@@ -18,8 +18,8 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from service_event_checker.core.model import Severity
-from service_event_checker.core.ports import Dead
+from service_event_checker.core.store import Dead
+from service_event_checker.core.vocabulary import Severity
 from service_event_checker.web import create_app
 from tests.doubles import azure_devops, opsgenie, pagerduty
 from tests.doubles.azure_devops import AzureDevOps

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from service_event_checker import wiring
 from service_event_checker.config.load import Config, ConfigError
 from service_event_checker.config.models import parse_duration, secret
-from service_event_checker.core.model import Severity, Verb
 from service_event_checker.core.rules import RECEIVERS_MAX
+from service_event_checker.core.vocabulary import Severity, Verb
 from tests.strategies import REPEATABLE
 
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from service_event_checker.core.model import EventStatus
+from service_event_checker.core.vocabulary import EventStatus
 from service_event_checker.destinations.opsgenie.adapter import Adapter, Config
 from tests.doubles.base import Answer, Double, Request
 

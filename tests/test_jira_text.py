@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_event_checker.core.model import Alert, Verb
+from service_event_checker.core.model import Alert
+from service_event_checker.core.vocabulary import Verb
 from service_event_checker.destinations.jira import document
 from service_event_checker.render.notice import notice
 from tests.doubles.jira import TEXT_MAX, rendered

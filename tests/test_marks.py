@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.errors import DeliveryError
-from service_event_checker.core.model import remote_key
+from service_event_checker.core.ids import remote_key
 from service_event_checker.remote.marks import checked, ends_signed, is_key, is_signed, marker, signature
 from tests.factories import alert
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from service_event_checker.core.clean import TEXT_MAX
-from service_event_checker.core.model import Event, EventStatus, Family
+from service_event_checker.core.model import Event
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.core.vocabulary import EventStatus, Family
 from service_event_checker.engine import parked
 from service_event_checker.engine.parked import SHELF, park, waiting
 from service_event_checker.stores.sql.store import SqlStore

@@ -15,23 +15,11 @@ from sqlalchemy import delete
 
 from service_event_checker.core import matchers, rules
 from service_event_checker.core.errors import InvalidInput, StoreConflict
-from service_event_checker.core.model import (
-    Alert,
-    Event,
-    EventStatus,
-    Family,
-    Kind,
-    ResolvedBy,
-    Severity,
-    Snapshot,
-    Status,
-    Verb,
-    Why,
-    internal_code,
-    internal_id,
-)
-from service_event_checker.core.ports import Conflict, Done, IdTaken, Query, Write
+from service_event_checker.core.ids import internal_code, internal_id
+from service_event_checker.core.model import Alert, Event, Snapshot
 from service_event_checker.core.rules import Rule, Rulebook, Silence
+from service_event_checker.core.store import Conflict, Done, IdTaken, Query, Write
+from service_event_checker.core.vocabulary import EventStatus, Family, Kind, ResolvedBy, Severity, Status, Verb, Why
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.metrics import REGISTRY
 from service_event_checker.stores.sql.store import SqlStore

@@ -11,20 +11,10 @@ import pytest
 
 from service_event_checker.core import matchers
 from service_event_checker.core.errors import Reason, SourceError, StoreConflict, StoreError
-from service_event_checker.core.model import (
-    Affects,
-    Alert,
-    Event,
-    EventStatus,
-    ResolvedBy,
-    Severity,
-    Slot,
-    Snapshot,
-    Status,
-    Why,
-)
-from service_event_checker.core.ports import Conflict, Done, IdTaken, Write
+from service_event_checker.core.model import Alert, Event, Slot, Snapshot
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.store import Conflict, Done, IdTaken, Write
+from service_event_checker.core.vocabulary import Affects, EventStatus, ResolvedBy, Severity, Status, Why
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import BACK_OFF_MAX, DISMISSED_MAX, JITTER, Poller, Watch
 from service_event_checker.metrics import REGISTRY

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from service_event_checker.core.model import Family, Status
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.vocabulary import Family, Status
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.reconcile.passes import Reconciler
 from service_event_checker.sources.alertmanager import client

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import EventStatus, Family, Remote, Status, Verb, Why, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Remote
 from service_event_checker.core.reconcile import Fix
+from service_event_checker.core.vocabulary import EventStatus, Family, Status, Verb, Why
 from service_event_checker.engine import parked
 from service_event_checker.engine.outbox import GIVE_UP_AFTER
 from tests.factories import event

@@ -10,23 +10,14 @@ from pathlib import Path
 import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.ids import remote_key
 from service_event_checker.core.matchers import parse
 from service_event_checker.core.mirrors import Mirrors
-from service_event_checker.core.model import (
-    Event,
-    EventStatus,
-    Family,
-    Kind,
-    Link,
-    RemoteNote,
-    Status,
-    Verb,
-    Why,
-    remote_key,
-)
-from service_event_checker.core.ports import Write
+from service_event_checker.core.model import Event, Link, RemoteNote
 from service_event_checker.core.reconcile import Fix
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.store import Write
+from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Status, Verb, Why
 from service_event_checker.engine.reconcile.passes import Reconciler, Report
 from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import event, receiver

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import EventStatus, Link, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Link
+from service_event_checker.core.vocabulary import EventStatus, Verb
 from service_event_checker.remote import links
 from service_event_checker.remote.values import moment, objects, text
 from tests.factories import NOW, alert, delivery

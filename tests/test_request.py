@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.core.model import EventStatus, Family, Verb, Why
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.vocabulary import EventStatus, Family, Verb, Why
 from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import NOW, event, receiver
 from tests.process import World

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service_event_checker.core.model import Severity
+from service_event_checker.core.vocabulary import Severity
 from service_event_checker.sources.severities import TABLE, severity_of
 
 DOCS = Path(__file__).parent.parent / "docs" / "severity.md"

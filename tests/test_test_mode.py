@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from service_event_checker.core.model import DRY_RUN, Alert, EventStatus, Family, Receiver, Verb, alert_key
+from service_event_checker.core.ids import alert_key
+from service_event_checker.core.model import Alert, Receiver
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.vocabulary import DRY_RUN, EventStatus, Family, Verb
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.test_mode import FINGERPRINT, LASTS, TestMode
 from service_event_checker.stores.sql.store import SqlStore

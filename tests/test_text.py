@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_event_checker.core.model import Affects, Kind, ResolvedBy, Severity, Status, Verb
+from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.render.notice import notice, platform_name
 from service_event_checker.render.templates import render

@@ -13,7 +13,7 @@ import pytest
 from service_event_checker import wiring
 from service_event_checker.config.load import ConfigError
 from service_event_checker.core.errors import StoreError
-from service_event_checker.core.model import EventStatus, Family, Severity, Verb
+from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Verb
 from service_event_checker.engine.services import Services
 from service_event_checker.stores import choose
 from tests.factories import NOW, event

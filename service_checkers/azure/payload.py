@@ -16,7 +16,8 @@ from urllib.parse import quote
 from service_checkers.reading.text import lines, moment, newest, one_line, plain, text
 from service_checkers.reading.values import objects
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity
+from service_event_checker.core.model import FINGERPRINT_MAX, Event
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 
 SENSITIVE = "The details are shown in the Azure portal, to those who may see them."
 _KINDS = {"serviceissue": Kind.OUTAGE, "plannedmaintenance": Kind.MAINTENANCE}

@@ -22,7 +22,8 @@ import feedparser
 
 from service_checkers.reading.text import lines, newest, one_line, plain, text
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity
+from service_event_checker.core.model import FINGERPRINT_MAX, Event
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 
 ENTRIES_MAX = 500
 CHAIN_GAP = timedelta(hours=24)  # feeds of updates: a longer silence begins another incident

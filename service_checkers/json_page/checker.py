@@ -17,7 +17,8 @@ from service_checkers.reading.text import lines, newest, one_line, plain
 from service_checkers.reading.values import any_moment, identity, link, names
 from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot
+from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.http.address import without_credentials
 from service_event_checker.http.client import Http
 

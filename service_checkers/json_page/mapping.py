@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BeforeValidator
 from service_checkers.reading.fetch import WebAddress
 from service_event_checker.config.models import Model
 from service_event_checker.config.problems import nearest
-from service_event_checker.core.model import Severity
+from service_event_checker.core.vocabulary import Severity
 
 PRESETS = Path(__file__).parent / "presets"
 EXPRESSION_MAX = 2000  # characters

@@ -18,7 +18,8 @@ from service_checkers.entra.token import EntraConfig
 from service_checkers.office365.payload import Reading, read
 from service_checkers.reading.fetch import WebAddress, in_turn, read_json
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import Event, EventStatus, Snapshot
+from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.core.vocabulary import EventStatus
 
 # Never $top: with it the answer names no next page. Graph allows 240 calls a minute and 800 an hour:
 # https://learn.microsoft.com/graph/throttling-limits

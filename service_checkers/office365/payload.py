@@ -14,7 +14,8 @@ from typing import Any
 
 from service_checkers.reading.text import moment, newest, one_line, plain, text
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity
+from service_event_checker.core.model import FINGERPRINT_MAX, Event
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 
 ISSUE_URL = "https://admin.microsoft.com/Adminportal/Home?#/servicehealth/:/alerts/"
 SEVERITIES = {

@@ -18,7 +18,8 @@ from service_checkers.reading.fetch import WebAddress, fetch_json, in_turn, read
 from service_checkers.statuspage.payload import Places, Reading, parse, raised
 from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import Event, EventStatus, Severity, Snapshot
+from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.core.vocabulary import EventStatus, Severity
 from service_event_checker.http.client import Http
 
 LOOKUP_TIMEOUTS = 2  # how many times `timeout` all of them may take together

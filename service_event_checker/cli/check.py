@@ -13,7 +13,8 @@ from service_checkers.detect import detect
 from service_event_checker import plugins
 from service_event_checker.cli.tables import table
 from service_event_checker.core.errors import SourceError
-from service_event_checker.core.model import Affects, Event, Snapshot
+from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.core.vocabulary import Affects
 from service_event_checker.engine.services import Services
 from service_event_checker.render.text import duration
 

@@ -14,9 +14,10 @@ import click
 from flask import Flask
 
 from service_event_checker.core.errors import StoreError
-from service_event_checker.core.model import Alert, Family, Transition, Why
-from service_event_checker.core.ports import Query
+from service_event_checker.core.model import Alert, Transition
 from service_event_checker.core.reconcile import Fix, Repair
+from service_event_checker.core.store import Query
+from service_event_checker.core.vocabulary import Family, Why
 from service_event_checker.engine.reconcile.passes import Report
 from service_event_checker.engine.services import Services
 from service_event_checker.render.text import duration, line

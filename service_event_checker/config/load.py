@@ -19,8 +19,8 @@ from service_event_checker.config.problems import explain, nearest
 from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.mirrors import ALERT, Mirrors
-from service_event_checker.core.model import Verb
 from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
+from service_event_checker.core.vocabulary import Verb
 
 _Mirrored = Literal["update", "note", "ack", "unack", "close"]
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")

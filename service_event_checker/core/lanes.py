@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from service_event_checker.core.model import Alert, Delivery, Transition, Verb, Why
-from service_event_checker.core.ports import Again, Dead, Outcome
+from service_event_checker.core.model import Alert, Delivery, Transition
+from service_event_checker.core.store import Again, Dead, Outcome
+from service_event_checker.core.vocabulary import Verb, Why
 
 LAST = 1000  # the place of an update that lets others pass, within one revision
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from service_event_checker.core.model import Alert, Delivery, Event, EventStatus, Status, Transition, Verb, Why
+from service_event_checker.core.model import Alert, Delivery, Event, Transition
+from service_event_checker.core.vocabulary import EventStatus, Status, Verb, Why
 
 ALERT = "alert"  # as the `to` of a mirror: the alert itself
 PING_PONG = "ping_pong"  # the reason of the dead letters that the breaker makes

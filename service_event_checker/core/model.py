@@ -5,112 +5,24 @@ Standard library only, no I/O. Everything is frozen; a change is a new value. Al
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
+
+from service_event_checker.core.ids import alert_key
+from service_event_checker.core.vocabulary import (
+    Affects,
+    EventStatus,
+    Family,
+    Kind,
+    ResolvedBy,
+    Severity,
+    Status,
+    Verb,
+    Why,
+)
 
 FINGERPRINT_MAX = 255  # characters; the narrowest remote key we copy it to (PagerDuty dedup_key)
-BUCKETS = 16  # partitions of the store; one base32 character of every internal id
-DRY_RUN = "dry run at "  # begins the annotation of a test alert that names what a receiver would have got
-_BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U to misread at night
-
-
-class Kind(StrEnum):
-    OUTAGE = "outage"
-    MAINTENANCE = "maintenance"
-    ALERT = "alert"
-
-
-class EventStatus(StrEnum):
-    FIRING = "firing"
-    RESOLVED = "resolved"
-    ACKNOWLEDGED = "acknowledged"
-    UNACKNOWLEDGED = "unacknowledged"
-    NOTED = "noted"
-
-
-class Status(StrEnum):
-    FIRING = "firing"
-    ACKNOWLEDGED = "acknowledged"
-    RESOLVED = "resolved"
-
-
-class Severity(StrEnum):
-    CRITICAL = "critical"
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-    @property
-    def rank(self) -> int:
-        """0 is the most severe; deliveries are claimed in this order."""
-        return list(Severity).index(self)
-
-
-class Affects(StrEnum):
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
-
-
-class ResolvedBy(StrEnum):
-    SOURCE = "source"
-    ABSENCE = "absence"
-    PERSON = "person"
-
-
-class Verb(StrEnum):
-    """What a destination can be asked to do: one small language for ticket, pager, chat and remediation."""
-
-    OPEN = "open"
-    UPDATE = "update"
-    NOTE = "note"
-    ACK = "ack"
-    UNACK = "unack"
-    CLOSE = "close"
-    RUN = "run"
-
-
-class Why(StrEnum):
-    """The reason of a transition: log field, metric label and text for people."""
-
-    OPENED = "opened"
-    OPENED_AGAIN = "opened again"
-    WORSENED = "severity raised"
-    EASED = "severity lowered"
-    CHANGED = "content changed"
-    NEW_INTAKE = "seen by another intake"
-    ACKNOWLEDGED = "acknowledged"
-    UNACKNOWLEDGED = "acknowledgement taken back"
-    NOTED = "note"
-    RESOLVED_BY_SOURCE = "resolved by the source"
-    RESOLVED_BY_ABSENCE = "no longer listed by the source"
-    RESOLVED_BY_PERSON = "resolved by a person"
-    SOURCE_ENDED = "ended at the source after a person had resolved it"
-    REPEATED = "late repeat"
-    MISSING = "missing from a poll"
-    MISSED = "already over when first seen"
-    RELEASED = "withheld until now"
-    LINKED = "linked"
-    RECEIVER_ADDED = "receiver added"
-    OVER_BEFORE_SENT = "over before it was sent"
-    GAVE_UP = "delivery given up"
-    DRY_RUN = "dry run"
-    COPY_RESOLVED = "resolved at a copy"
-    RECONCILED = "repaired by reconciliation"
-
-
-class Family(StrEnum):
-    """What sort of place a receiver is; decides who hears of links, what a close may cancel, where tests go."""
-
-    TICKET = "ticket"
-    PAGER = "pager"
-    CHAT = "chat"
-    MAIL = "mail"
-    SMS = "sms"
-    REMEDIATION = "remediation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -395,51 +307,3 @@ class Slot:
     failures: int = 0
     warnings: tuple[str, ...] = ()
     dismissed: Mapping[str, int] = field(default_factory=dict)
-
-
-def alert_key(source: str, fingerprint: str) -> str:
-    """20 hex characters of sha256: the only id used in tables and towards other systems."""
-    return _hex(f"{source}\n{fingerprint}")
-
-
-def remote_key(key: str, episode: int) -> str:
-    """20 hex characters that name one episode's object in a remote system; what `find` searches."""
-    return _hex(f"{key}:{episode}")
-
-
-def bucket(key: str) -> int:
-    """The partition (0 to BUCKETS-1) that holds an alert and all that belongs to it."""
-    return int(key[0], 16) % BUCKETS
-
-
-def internal_id(source: str, key: str, episode: int, *, length: int = 5) -> str:
-    """The id for people, e.g. `GITHUB-7F3KQ`: source, bucket, then base32 of the episode's hash.
-
-    `length` counts the characters behind the dash; the caller asks for one more when an id is taken.
-    """
-    number = int.from_bytes(hashlib.sha256(f"{key}:{episode}".encode()).digest())
-    code = _BASE32[bucket(key)]
-    for _ in range(length - 1):
-        number, digit = divmod(number, 32)
-        code += _BASE32[digit]
-    return f"{_prefix(source)}-{code}"
-
-
-def internal_code(text: str) -> str:
-    """The part of an internal id that identifies: upper case, without the source's name; "" if it is none."""
-    code = text.strip().upper().rpartition("-")[2]
-    return code if 5 <= len(code) <= 12 and all(char in _BASE32 for char in code) else ""
-
-
-def code_bucket(code: str) -> int:
-    """The bucket that an internal code names."""
-    return _BASE32.index(code[0]) % BUCKETS
-
-
-def _prefix(source: str) -> str:
-    letters = "".join(char if char.isascii() and char.isalnum() else "_" for char in source.rpartition(":")[2])
-    return letters.strip("_").upper()[:20] or "ALERT"
-
-
-def _hex(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]

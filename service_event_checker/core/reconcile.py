@@ -14,20 +14,8 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from service_event_checker.core.mirrors import Mirrors
-from service_event_checker.core.model import (
-    Alert,
-    Event,
-    EventStatus,
-    Family,
-    Kind,
-    Link,
-    Receiver,
-    Remote,
-    RemoteNote,
-    ResolvedBy,
-    Status,
-    Verb,
-)
+from service_event_checker.core.model import Alert, Event, Link, Receiver, Remote, RemoteNote
+from service_event_checker.core.vocabulary import EventStatus, Family, Kind, ResolvedBy, Status, Verb
 
 YOUNG = timedelta(minutes=2)  # what was made this lately may not be on our books yet
 OWN = timedelta(minutes=1)  # clocks differ; a status of our own writing shows this much later at most

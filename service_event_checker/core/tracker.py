@@ -10,19 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from service_event_checker.core.model import (
-    Affects,
-    Alert,
-    Event,
-    EventStatus,
-    ResolvedBy,
-    Snapshot,
-    Status,
-    Transition,
-    Verb,
-    Why,
-    internal_id,
-)
+from service_event_checker.core.ids import internal_id
+from service_event_checker.core.model import Alert, Event, Snapshot, Transition
+from service_event_checker.core.vocabulary import Affects, EventStatus, ResolvedBy, Status, Verb, Why
 
 REPEATS_COUNTED_EVERY = timedelta(hours=1)  # a re-sent alert costs at most one write an hour
 SAME_START = timedelta(milliseconds=1)  # Alertmanager tells nanoseconds by webhook, milliseconds by its API

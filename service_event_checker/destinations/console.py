@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 from service_event_checker.config.models import DestinationConfig
-from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.render.notice import notice
 from service_event_checker.render.templates import render
 

@@ -17,7 +17,9 @@ from pydantic import SecretStr
 from service_event_checker.config.fields import Address
 from service_event_checker.config.models import DestinationConfig, as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.client import Http, HttpError, json_body
 from service_event_checker.remote import links
 from service_event_checker.remote.errors import body_of, delivery_error, words

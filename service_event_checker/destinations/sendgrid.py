@@ -22,7 +22,8 @@ from python_http_client.exceptions import HTTPError as ApiError  # type: ignore[
 
 from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb
+from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.deadline import Deadline
 from service_event_checker.render import mail as text_mail
 from service_event_checker.render.mail import Mail

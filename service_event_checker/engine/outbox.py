@@ -14,25 +14,14 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from service_event_checker.core import mirrors, rules
+from service_event_checker.core import announcements, mirrors, routing
 from service_event_checker.core.errors import DeliveryError, LeaseLost, Reason, StoreConflict, StoreError
-from service_event_checker.core.model import Alert, Delivery, Family, Link, Receiver, Status, Verb, Why, remote_key
-from service_event_checker.core.ports import (
-    Adoptive,
-    Again,
-    Claimed,
-    Dead,
-    Destination,
-    Findable,
-    Inbound,
-    Outcome,
-    Reconcilable,
-    Rehearsing,
-    Settled,
-    Store,
-    Write,
-)
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Delivery, Link, Receiver
+from service_event_checker.core.ports import Adoptive, Destination, Findable, Inbound, Reconcilable, Rehearsing
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.core.store import Again, Claimed, Dead, Outcome, Settled, Store, Write
+from service_event_checker.core.vocabulary import Family, Status, Verb, Why
 from service_event_checker.engine.pipeline import tell
 from service_event_checker.engine.throttle import Gate
 from service_event_checker.metrics import DELIVERIES, FAILURES, PING_PONGS
@@ -115,7 +104,7 @@ class Outbox:
             return Dead(reason=mirrors.PING_PONG)
         if receiver.shadow or (alert.test and receiver.family is not Family.CHAT):
             return _rehearse(self.destinations[delivery.receiver], delivery, alert)
-        link = rules.link_for(delivery, alert, claimed.links, receiver)
+        link = routing.link_for(delivery, alert, claimed.links, receiver)
         made = link is not None and bool(link.external_id)
         destination = self.destinations[delivery.receiver]
         began = self._clock()
@@ -278,13 +267,13 @@ class Outbox:
             return None
         now = self._clock()
         if isinstance(outcome, Dead):
-            return rules.gave_up(delivery, head, outcome.reason, self.book, now)
+            return announcements.gave_up(delivery, head, outcome.reason, self.book, now)
         if isinstance(outcome, Rehearsed) and shadow:
-            return rules.shadowed(head, delivery, outcome.text, now)
+            return announcements.shadowed(head, delivery, outcome.text, now)
         if isinstance(outcome, Rehearsed):
-            return rules.rehearsed(head, delivery.receiver, outcome.text, self.book, now)
+            return announcements.rehearsed(head, delivery.receiver, outcome.text, self.book, now)
         if isinstance(outcome, Settled) and outcome.link is not None:
-            return rules.linked(head, delivery.receiver, outcome.link.url, self.book, now)
+            return announcements.linked(head, delivery.receiver, outcome.link.url, self.book, now)
         return None
 
     def _tell(self, delivery: Delivery, outcome: Outcome, write: Write | None) -> None:

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 
 from service_event_checker.core.clean import clean
 from service_event_checker.core.model import Event, Kept
-from service_event_checker.core.ports import Store
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.core.store import Store
 
 SHELF = "parked"
 ASKED_AT_ONCE = 1000  # also the most that lie here per receiver

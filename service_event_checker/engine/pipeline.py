@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from service_event_checker.core import reconcile, rules, tracker
+from service_event_checker.core import announcements, reconcile, routing, rules, tracker
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, StoreConflict
-from service_event_checker.core.model import Alert, Event, EventStatus, Family, Kind, Link, Snapshot, Status, Why
-from service_event_checker.core.ports import Conflict, Done, IdTaken, Store, Write
+from service_event_checker.core.model import Alert, Event, Link, Snapshot
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.core.store import Conflict, Done, IdTaken, Store, Write
+from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Status, Why
 from service_event_checker.engine import parked
 from service_event_checker.metrics import TRANSITIONS
 
@@ -80,7 +81,7 @@ class Pipeline:
         """
         for _ in range(CONFLICTS_MAX):
             alert = self._requestable(key, receiver)
-            write = rules.requested(alert, receiver, actor, self.book, now)
+            write = announcements.requested(alert, receiver, actor, self.book, now)
             if write is None:
                 return alert
             (result,) = self._commit([write], now)
@@ -93,11 +94,11 @@ class Pipeline:
         changes = tracker.absent(alerts, snapshot, resolve_after, now)
         found = (change.alert for change in changes if change.alert)
         steps = zip(found, (change.transitions for change in changes), strict=True)
-        self._commit([rules.route(alert, transitions, self.book, now) for alert, transitions in steps], now)
+        self._commit([routing.route(alert, transitions, self.book, now) for alert, transitions in steps], now)
 
     def release(self, now: datetime) -> int:
         """Tell those whose silence is over or whose destination is on again; return how many alerts changed."""
-        writes = [rules.release(alert, self.book, now) for alert in self.store.withheld_alerts()]
+        writes = [routing.release(alert, self.book, now) for alert in self.store.withheld_alerts()]
         return len(self._commit([write for write in writes if write], now))
 
     def commit(self, write: Write, now: datetime) -> bool:
@@ -177,7 +178,7 @@ class Pipeline:
             return None  # maintenance is tracked only where a rule asks for it
         for _ in range(longer if opening else 0):
             alert = tracker.longer_id(alert)
-        write = rules.route(alert, change.transitions, self.book, now)
+        write = routing.route(alert, change.transitions, self.book, now)
         return replace(write, links=(*write.links, *_marked(seen)))
 
     def _is_overwritten(self, event: Event, link: Link) -> bool:

@@ -15,8 +15,10 @@ import structlog
 
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, Reason, SourceError, StoreError
-from service_event_checker.core.model import Affects, Alert, Event, EventStatus, Kind, ResolvedBy, Slot, Snapshot
-from service_event_checker.core.ports import Checker, Store
+from service_event_checker.core.model import Alert, Event, Slot, Snapshot
+from service_event_checker.core.ports import Checker
+from service_event_checker.core.store import Store
+from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.metrics import POLLS, UNKNOWN_VALUES
 

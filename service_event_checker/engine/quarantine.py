@@ -20,7 +20,7 @@ import structlog
 from service_event_checker import logs
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.core.model import Kept
-from service_event_checker.core.ports import Shelf
+from service_event_checker.core.store import Shelf
 from service_event_checker.http import strict_json
 
 SHELF = "quarantine"

@@ -17,7 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Slot
-from service_event_checker.core.ports import Store
+from service_event_checker.core.store import Store
 from service_event_checker.engine import parked
 from service_event_checker.engine.services import Services
 

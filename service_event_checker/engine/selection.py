@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from service_event_checker.config.models import Selection
-from service_event_checker.core.model import Affects, Event
+from service_event_checker.core.model import Event
+from service_event_checker.core.vocabulary import Affects
 
 _LABELS = {
     "components": "component",

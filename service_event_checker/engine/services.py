@@ -12,8 +12,9 @@ import structlog
 from service_event_checker.config import sunset
 from service_event_checker.config.load import Config
 from service_event_checker.core.errors import DeliveryError
-from service_event_checker.core.ports import Outspoken, Store
+from service_event_checker.core.ports import Outspoken
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.core.store import Store
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from service_event_checker.core.model import Event, EventStatus, Kind, Severity
-from service_event_checker.core.ports import Store
+from service_event_checker.core.model import Event
+from service_event_checker.core.store import Store
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.engine.pipeline import Pipeline
 
 LASTS = timedelta(hours=1)

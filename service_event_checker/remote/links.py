@@ -8,7 +8,9 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Delivery, Event, EventStatus, Kind, Link, Status, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Delivery, Event, Link
+from service_event_checker.core.vocabulary import EventStatus, Kind, Status
 from service_event_checker.http.address import origin, without_credentials
 
 Object = TypeVar("Object")

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from service_event_checker.core.model import Alert, Delivery, Kind, Link, Severity, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.vocabulary import Kind, Severity, Verb
 from service_event_checker.render.notice import TEST_WORD, Notice, notice
 from service_event_checker.render.templates import render
 from service_event_checker.render.text import clean, cut, line, web_address

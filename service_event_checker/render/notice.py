@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from service_event_checker.core.model import DRY_RUN, Affects, Alert, Delivery, Kind, ResolvedBy, Severity, Status, Verb
+from service_event_checker.core.model import Alert, Delivery
+from service_event_checker.core.vocabulary import DRY_RUN, Affects, Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.render.text import clean, duration, line, moment, web_address
 
 TEST_WORD = "TEST"

@@ -5,7 +5,7 @@ Vendors' status pages have tables of their own, in their modules; docs/severity.
 
 from __future__ import annotations
 
-from service_event_checker.core.model import Severity
+from service_event_checker.core.vocabulary import Severity
 
 _WORDS = {
     Severity.CRITICAL: "critical crit emergency emerg fatal disaster urgent blocker page p0 p1 sev0 sev1 s1",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from service_event_checker.config.load import ConfigError
-from service_event_checker.core.ports import Store
+from service_event_checker.core.store import Store
 from service_event_checker.stores.sql.mounts import refuses_network_mount
 
 DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"

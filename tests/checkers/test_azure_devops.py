@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from service_checkers.azure_devops import Checker, Config, health_address, read_file
 from service_event_checker.core.errors import SourceError
-from service_event_checker.core.model import EventStatus, Kind, Severity, Snapshot, Status
+from service_event_checker.core.model import Snapshot
 from service_event_checker.core.tracker import absent, track
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity, Status
 from tests.checkers.payloads import hostile, json_values
 from tests.doubles.base import Answer, Double, Request
 from tests.doubles.vendors import Vendors

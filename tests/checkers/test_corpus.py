@@ -18,7 +18,8 @@ from service_checkers.json_page import checker as json_page
 from service_checkers.json_page.mapping import preset_names
 from service_checkers.statuspage import checker as statuspage
 from service_event_checker.core.errors import SourceError
-from service_event_checker.core.model import EventStatus, Kind, Snapshot
+from service_event_checker.core.model import Snapshot
+from service_event_checker.core.vocabulary import EventStatus, Kind
 
 SAMPLES = Path(os.environ.get("SAMPLES_DIR", "/nonexistent")) / "status"
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="SAMPLES_DIR names no folder with recorded payloads")

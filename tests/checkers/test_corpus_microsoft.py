@@ -15,7 +15,8 @@ import pytest
 from service_checkers.azure import checker as azure
 from service_checkers.office365 import checker as office365
 from service_event_checker.core.errors import SourceError
-from service_event_checker.core.model import EventStatus, Kind, Snapshot
+from service_event_checker.core.model import Snapshot
+from service_event_checker.core.vocabulary import EventStatus, Kind
 
 SAMPLES = Path(os.environ.get("SAMPLES_DIR", "/nonexistent")) / "status"
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="SAMPLES_DIR names no folder with recorded payloads")

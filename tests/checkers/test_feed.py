@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from service_checkers.feed.checker import Checker, Config, read_file
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import Event, EventStatus, Kind, Severity
+from service_event_checker.core.model import Event
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from tests.doubles.base import Fault
 from tests.doubles.statuspages import StatusPages
 

@@ -22,7 +22,8 @@ from pydantic import ValidationError
 from service_checkers.json_page.checker import Checker, Config, address_of, read_file
 from service_checkers.json_page.mapping import evaluate, preset_names, read_preset
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot
+from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from tests.checkers.payloads import hostile, json_values
 from tests.doubles.base import Fault
 from tests.doubles.vendors import Vendors

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from service_checkers.office365.checker import Checker, Config, read_file
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot
+from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from tests.doubles.base import Fault
 from tests.doubles.microsoft import CLIENT, GRAPH, OID, SECRET, TENANT, Microsoft
 

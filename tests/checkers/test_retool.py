@@ -8,7 +8,8 @@ import pytest
 
 from service_checkers.retool import Checker, Config, read_file
 from service_event_checker.core.errors import SourceError
-from service_event_checker.core.model import Event, EventStatus, Severity, Snapshot
+from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.core.vocabulary import EventStatus, Severity
 from tests.doubles.statuspages import StatusPages
 
 JSON = {"summary", "incidents", "incidents/unresolved", "scheduled-maintenances"}

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from service_checkers.salesforce import Checker, Config, api_address, read_file
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import SourceError
-from service_event_checker.core.model import Affects, Event, EventStatus, Severity, Snapshot
+from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.core.vocabulary import Affects, EventStatus, Severity
 from service_event_checker.engine.selection import affects_us
 from tests.checkers.payloads import hostile, json_values
 from tests.doubles.base import Fault

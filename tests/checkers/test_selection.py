@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service_event_checker.config.models import Selection
-from service_event_checker.core.model import Affects, Event, Severity
+from service_event_checker.core.model import Event
+from service_event_checker.core.vocabulary import Affects, Severity
 from service_event_checker.engine.selection import affects_us
 from tests.factories import event
 

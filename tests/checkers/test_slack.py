@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from service_checkers.slack import Checker, Config, api_address, read_file
 from service_event_checker.core.errors import SourceError
-from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot, Status
+from service_event_checker.core.model import Event, Snapshot
 from service_event_checker.core.tracker import track
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity, Status
 from tests.checkers.payloads import hostile, json_values
 from tests.doubles.base import Fault
 from tests.doubles.vendors import Vendors

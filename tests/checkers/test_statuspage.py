@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from service_checkers.statuspage.checker import Checker, Config
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import EventStatus, Kind, Severity, Snapshot
+from service_event_checker.core.model import Snapshot
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from tests.doubles.base import Answer, Double, Fault, Request
 from tests.doubles.statuspages import StatusPages
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from service_checkers.statuspage.checker import Config, read_file, split_endpoint
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import Event, EventStatus, Kind, Severity, Snapshot
+from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 
 DATA = Path(__file__).parent / "data"
 CONFIG = Config(kind="statuspage", url="https://status.acme.example")

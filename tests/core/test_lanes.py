@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from service_event_checker.core import lanes
 from service_event_checker.core.lanes import Lane, LaneChange
-from service_event_checker.core.model import Delivery, Status, Verb, Why
-from service_event_checker.core.ports import Again, Dead, Outcome, Settled
+from service_event_checker.core.model import Delivery
+from service_event_checker.core.store import Again, Dead, Outcome, Settled
+from service_event_checker.core.vocabulary import Status, Verb, Why
 from tests.factories import NOW, alert, delivery
 
 ALERT = alert()

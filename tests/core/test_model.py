@@ -9,13 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.errors import DeliveryError, InvalidInput, Reason, SourceError
-from service_event_checker.core.model import (
+from service_event_checker.core.ids import (
     BUCKETS,
-    Alert,
-    Family,
-    Severity,
-    Status,
-    Verb,
     alert_key,
     bucket,
     code_bucket,
@@ -23,6 +18,8 @@ from service_event_checker.core.model import (
     internal_id,
     remote_key,
 )
+from service_event_checker.core.model import Alert
+from service_event_checker.core.vocabulary import Family, Severity, Status, Verb
 from tests.factories import alert, delivery, event, receiver
 from tests.strategies import REPEATABLE
 

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_event_checker.core.model import Alert, Family, Link, Remote, ResolvedBy, Status, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Link, Remote
 from service_event_checker.core.reconcile import LEFT, Books, Fix, ended, repairs
+from service_event_checker.core.vocabulary import Family, ResolvedBy, Status, Verb
 from tests.factories import NOW, alert, receiver
 
 LATER = NOW + timedelta(hours=1)

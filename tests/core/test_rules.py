@@ -7,22 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from service_event_checker.core import matchers, rules, tracker
-from service_event_checker.core.model import (
-    Alert,
-    Event,
-    EventStatus,
-    Family,
-    Link,
-    Receiver,
-    Severity,
-    Status,
-    Verb,
-    Why,
-    remote_key,
-)
-from service_event_checker.core.ports import Write
+from service_event_checker.core import announcements, matchers, routing, rules, tracker
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Event, Link, Receiver
 from service_event_checker.core.rules import Rule, Rulebook, Silence
+from service_event_checker.core.store import Write
+from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Status, Verb, Why
 from tests.factories import NOW, alert, delivery, event, receiver
 
 LATER = NOW + timedelta(minutes=30)
@@ -52,7 +42,7 @@ def told(known: Alert | None, seen: Event, rulebook: Rulebook) -> Write:
     """What the pipeline makes of an event."""
     change = tracker.track(known, seen, NOW)
     assert change.alert is not None
-    return rules.route(change.alert, change.transitions, rulebook, NOW)
+    return routing.route(change.alert, change.transitions, rulebook, NOW)
 
 
 def owed(write: Write | None) -> list[tuple[str, Verb]]:
@@ -131,7 +121,7 @@ class TestRoute:
 
     def test_what_is_no_transition_does_not_ask_them(self) -> None:
         """Else an open could be owed that no row of the timeline explains."""
-        write = rules.route(alert(missing_polls=1), (), book(rule("", "pager")), NOW)
+        write = routing.route(alert(missing_polls=1), (), book(rule("", "pager")), NOW)
 
         assert (owed(write), write.alert.receivers) == ([], ("slack",))
 
@@ -187,7 +177,7 @@ class TestRoute:
         )
         silent = tracker.track(alert(), event(status=EventStatus.NOTED), NOW)
 
-        both = rules.route(alert(), first.transitions + second.transitions + silent.transitions, book(), NOW)
+        both = routing.route(alert(), first.transitions + second.transitions + silent.transitions, book(), NOW)
 
         assert [(one.note, one.note_id) for one in both.deliveries] == [("one\ntwo", "1,2")]
 
@@ -289,7 +279,7 @@ class TestWithholding:
         opened = tracker.track(None, event(), NOW)
         assert opened.alert is not None
 
-        write = rules.route(
+        write = routing.route(
             opened.alert,
             opened.transitions,
             book(rule("", "slack"), silences=(silence(),)),
@@ -322,7 +312,7 @@ class TestRelease:
     WITHHELD = alert(receivers=(), withheld={"slack": "silenced by Ada: upgrade"})
 
     def test_those_whose_silence_is_over_are_told_and_the_timeline_says_so(self) -> None:
-        write = rules.release(self.WITHHELD, book(), NOW + HOUR)
+        write = routing.release(self.WITHHELD, book(), NOW + HOUR)
 
         assert owed(write) == [("slack", Verb.OPEN)]
         assert write is not None
@@ -330,15 +320,15 @@ class TestRelease:
         assert [(row.why, row.receiver) for row in write.transitions] == [(Why.RELEASED, "slack")]
 
     def test_those_that_a_rule_names_anew_are_told_with_them(self) -> None:
-        write = rules.release(self.WITHHELD, book(rule("", "pager")), NOW + HOUR)
+        write = routing.release(self.WITHHELD, book(rule("", "pager")), NOW + HOUR)
 
         assert owed(write) == [("slack", Verb.OPEN), ("pager", Verb.OPEN)]
 
     def test_while_the_silence_lasts_there_is_nothing_to_write(self) -> None:
-        assert rules.release(self.WITHHELD, book(silences=(silence(),)), NOW) is None
+        assert routing.release(self.WITHHELD, book(silences=(silence(),)), NOW) is None
 
     def test_another_reason_is_kept_without_a_word_to_anybody(self) -> None:
-        write = rules.release(self.WITHHELD, book(off="slack"), NOW)
+        write = routing.release(self.WITHHELD, book(off="slack"), NOW)
 
         assert (owed(write), write and write.transitions) == ([], ())
         assert write is not None
@@ -346,7 +336,7 @@ class TestRelease:
 
     @pytest.mark.parametrize("changes", [{"status": Status.RESOLVED}, {"withheld": {}}])
     def test_where_nobody_waits_or_it_is_over_there_is_nothing_to_do(self, changes: dict[str, object]) -> None:
-        assert rules.release(replace(self.WITHHELD, **changes), book(rule("", "pager")), NOW) is None
+        assert routing.release(replace(self.WITHHELD, **changes), book(rule("", "pager")), NOW) is None
 
 
 class TestLinked:
@@ -355,7 +345,7 @@ class TestLinked:
     def test_a_new_address_is_owed_as_an_update_to_chats_only(self) -> None:
         known = alert(receivers=("slack", "tickets", "pager", "mail"))
 
-        write = rules.linked(known, "tickets", self.URL, book(), LATER)
+        write = announcements.linked(known, "tickets", self.URL, book(), LATER)
 
         assert owed(write) == [("slack", Verb.UPDATE)]
         assert write is not None
@@ -363,33 +353,33 @@ class TestLinked:
         assert [(row.why, row.receiver) for row in write.transitions] == [(Why.LINKED, "tickets")]
 
     def test_the_same_address_is_told_once(self) -> None:
-        write = rules.linked(alert(receivers=("slack", "tickets")), "tickets", self.URL, book(), LATER)
+        write = announcements.linked(alert(receivers=("slack", "tickets")), "tickets", self.URL, book(), LATER)
 
         assert write is not None
-        assert rules.linked(write.alert, "tickets", self.URL, book(), LATER) is None
+        assert announcements.linked(write.alert, "tickets", self.URL, book(), LATER) is None
 
     def test_the_addresses_of_others_stay(self) -> None:
         known = alert(links={"pager": "https://pager.example/1"})
 
-        write = rules.linked(known, "tickets", self.URL, book(), LATER)
+        write = announcements.linked(known, "tickets", self.URL, book(), LATER)
 
         assert write is not None
         assert set(write.alert.links) == {"pager", "tickets"}
 
     @pytest.mark.parametrize(("name", "url"), [("tickets", ""), ("slack", "https://slack.example/1")])
     def test_no_address_and_a_chats_own_are_no_news(self, name: str, url: str) -> None:
-        assert rules.linked(alert(), name, url, book(), LATER) is None
+        assert announcements.linked(alert(), name, url, book(), LATER) is None
 
     def test_a_chat_that_cannot_edit_is_not_asked_to(self) -> None:
         robot = receiver("robot", verbs=frozenset({Verb.OPEN, Verb.CLOSE}))
         rulebook = Rulebook((), (), {"robot": robot, "tickets": TICKETS})
 
-        write = rules.linked(alert(receivers=("robot", "tickets")), "tickets", self.URL, rulebook, LATER)
+        write = announcements.linked(alert(receivers=("robot", "tickets")), "tickets", self.URL, rulebook, LATER)
 
         assert owed(write) == []
 
     def test_a_chat_that_is_no_longer_configured_is_passed_over(self) -> None:
-        write = rules.linked(alert(receivers=("gone", "slack")), "tickets", self.URL, book(), LATER)
+        write = announcements.linked(alert(receivers=("gone", "slack")), "tickets", self.URL, book(), LATER)
 
         assert owed(write) == [("slack", Verb.UPDATE)]
 
@@ -397,7 +387,7 @@ class TestLinked:
 def test_a_chat_that_was_given_up_is_a_note_in_the_timeline_and_owes_nobody_anything() -> None:
     book = Rulebook((), (), {"slack": receiver("slack")})
 
-    write = rules.gave_up(delivery(alert()), alert(), "unauthorized", book, LATER)
+    write = announcements.gave_up(delivery(alert()), alert(), "unauthorized", book, LATER)
 
     (row,) = write.transitions
     assert (row.why, row.receiver, row.note) == (Why.GAVE_UP, "slack", "slack: open was given up, unauthorized")
@@ -422,7 +412,7 @@ class TestTheLinkOfADelivery:
         return alert(episode=2, opened_at=NOW + pause, previous_ended_at=NOW)
 
     def found(self, now: Alert, links: tuple[Link, ...], to: Receiver = TICKETS) -> Link | None:
-        return rules.link_for(delivery(now, receiver=to.name), now, links, to)
+        return routing.link_for(delivery(now, receiver=to.name), now, links, to)
 
     def test_is_its_own_episodes(self) -> None:
         now = self.second(HOUR)
@@ -463,7 +453,7 @@ class TestTheLinkOfADelivery:
         """The alert knows when the episode before its own one ended, not when earlier ones did."""
         now = alert(episode=3, opened_at=NOW + HOUR, previous_ended_at=NOW)
 
-        named = rules.link_for(delivery(replace(now, episode=2)), now, (self.link(1),), TICKETS)
+        named = routing.link_for(delivery(replace(now, episode=2)), now, (self.link(1),), TICKETS)
 
         assert named is not None
         assert (named.external_id, named.previous) == ("", "https://tickets.example/1")

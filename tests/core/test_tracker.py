@@ -7,20 +7,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from service_event_checker.core.model import (
-    Affects,
-    Alert,
-    Event,
-    EventStatus,
-    ResolvedBy,
-    Severity,
-    Snapshot,
-    Status,
-    Verb,
-    Why,
-    internal_id,
-)
+from service_event_checker.core.ids import internal_id
+from service_event_checker.core.model import Alert, Event, Snapshot
 from service_event_checker.core.tracker import Change, absent, longer_id, track
+from service_event_checker.core.vocabulary import Affects, EventStatus, ResolvedBy, Severity, Status, Verb, Why
 from tests.factories import NOW, alert, event
 
 LATER = NOW + timedelta(minutes=30)

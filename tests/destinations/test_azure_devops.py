@@ -13,7 +13,9 @@ from pydantic import ValidationError
 
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Link
+from service_event_checker.core.vocabulary import Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.azure_devops.adapter import Adapter, Config
 from tests.doubles.azure_devops import BATCH_MAX, PAT, AzureDevOps
 from tests.factories import NOW, alert, delivery

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from service_event_checker.core.model import Family, Link, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Link
+from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.destinations.console import Adapter, Config
 from tests.factories import alert, delivery
 

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Link, ResolvedBy, Severity, Status, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Link
+from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
 from tests.destinations.cases import Case, all_cases
 from tests.doubles.base import Fault
 from tests.factories import NOW, alert, delivery

@@ -14,8 +14,10 @@ import pytest
 from pydantic import ValidationError
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Link, Remote, ResolvedBy, Severity, Status, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Link, Remote
 from service_event_checker.core.ports import Adoptive, Findable, Inbound, Outspoken, Reconcilable, Rehearsing
+from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.jira.adapter import Adapter, Config
 from service_event_checker.destinations.jira.recent import REMEMBERED
 from service_event_checker.http.client import Http, HttpError

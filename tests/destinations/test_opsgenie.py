@@ -13,8 +13,10 @@ from pydantic import ValidationError
 
 from service_event_checker import plugins
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, EventStatus, Link, Remote, Severity, Status, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Link, Remote
 from service_event_checker.core.ports import Inbound, Reconcilable
+from service_event_checker.core.vocabulary import EventStatus, Severity, Status, Verb
 from service_event_checker.destinations.opsgenie.adapter import Config
 from tests.doubles.base import Fault
 from tests.doubles.opsgenie import KEY, OpsAlert, Opsgenie

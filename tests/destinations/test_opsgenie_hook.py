@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.core.model import Event, EventStatus, Kind, Severity
+from service_event_checker.core.model import Event
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.destinations.opsgenie.adapter import Adapter, Config
 from service_event_checker.destinations.opsgenie.webhook import moment, note_id
 from tests.strategies import REPEATABLE

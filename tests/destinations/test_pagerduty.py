@@ -17,19 +17,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service_event_checker.core.errors import DeliveryError, InvalidInput, Reason
-from service_event_checker.core.model import (
-    Alert,
-    Event,
-    EventStatus,
-    Link,
-    Remote,
-    ResolvedBy,
-    Severity,
-    Status,
-    Verb,
-    remote_key,
-)
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Event, Link, Remote
 from service_event_checker.core.ports import Adoptive, Findable, Inbound, Outspoken, Reconcilable, Rehearsing
+from service_event_checker.core.vocabulary import EventStatus, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.pagerduty import client, own_user
 from service_event_checker.destinations.pagerduty.adapter import Adapter, Config
 from tests.doubles.base import Fault

@@ -13,8 +13,10 @@ import pytest
 from service_event_checker import wiring
 from service_event_checker.config import load
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Link, Severity, Status, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Link
 from service_event_checker.core.ports import Findable, Inbound
+from service_event_checker.core.vocabulary import Severity, Status, Verb
 from service_event_checker.destinations.pagerduty_events import Adapter, Config
 from tests.doubles.base import Fault
 from tests.doubles.pagerduty import ALICE, ROUTING_KEY, PagerDuty

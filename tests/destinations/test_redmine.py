@@ -23,7 +23,9 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Link
+from service_event_checker.core.vocabulary import Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.redmine import changes as watch
 from service_event_checker.destinations.redmine import client, markup
 from service_event_checker.destinations.redmine.adapter import Adapter, Config

@@ -22,8 +22,10 @@ from pydantic import ValidationError
 from service_event_checker.config.load import load
 from service_event_checker.config.models import SourceConfig
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, EventStatus, Family, ResolvedBy, Severity, Status, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.vocabulary import EventStatus, Family, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.sendgrid import Adapter, Config
 from service_event_checker.stores.sql.store import SqlStore
 from tests.doubles.base import Answer, Fault

@@ -13,7 +13,9 @@ import pytest
 from pydantic import ValidationError
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Link
+from service_event_checker.core.vocabulary import Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.servicenow.adapter import Adapter, Config
 from service_event_checker.destinations.servicenow.client import PAGE
 from service_event_checker.remote.marks import is_signed

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service_event_checker.core.model import EventStatus
+from service_event_checker.core.vocabulary import EventStatus
 from service_event_checker.destinations.servicenow.adapter import Adapter, Config
 from tests.conftest import require
 from tests.real.parts import NODE

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Affects, Alert, Kind, Link, ResolvedBy, Severity, Status, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Link
+from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.slack.adapter import Adapter, Config
 from service_event_checker.destinations.slack.message import Pressed, read_button
 from tests.doubles.base import Answer, Fault, Request

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service_event_checker.core.matchers import parse
-from service_event_checker.core.model import Alert, Family, Status
+from service_event_checker.core.model import Alert
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.vocabulary import Family, Status
 from service_event_checker.destinations.opsgenie import adapter as opsgenie
 from service_event_checker.destinations.pagerduty import adapter as pagerduty
 from service_event_checker.engine.reconcile.passes import Reconciler

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from service_event_checker.core.ports import Store
+from service_event_checker.core.store import Store
 from service_event_checker.stores.sql.store import SqlStore
 
 AZURE_STRIDE = 23  # Azurite does a few hundred calls a second: there each point's neighbours take turns

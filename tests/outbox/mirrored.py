@@ -12,8 +12,9 @@ from typing import Any
 from service_event_checker import wiring
 from service_event_checker.core.matchers import parse
 from service_event_checker.core.mirrors import Mirrors
-from service_event_checker.core.model import Alert, Event, Status, Verb
+from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.vocabulary import Status, Verb
 from service_event_checker.engine.reconcile.passes import Reconciler
 from tests.factories import receiver
 from tests.outbox.sides import MemoryOpsgenie, MemoryPagerDuty, Object, Side

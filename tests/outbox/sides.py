@@ -12,20 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from service_event_checker.core.model import (
-    Alert,
-    Delivery,
-    Event,
-    EventStatus,
-    Family,
-    Kind,
-    Link,
-    Remote,
-    RemoteNote,
-    Status,
-    Verb,
-    remote_key,
-)
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Delivery, Event, Link, Remote, RemoteNote
+from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Status, Verb
 from tests.sink import Clock
 
 US = "Automation"

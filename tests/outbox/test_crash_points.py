@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from service_event_checker.core.model import EventStatus, Family, Severity, Verb
-from service_event_checker.core.ports import Store
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.store import Store
+from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Verb
 from tests.factories import NOW, event, receiver
 from tests.process import Death, World
 from tests.sink import Clock, Sink

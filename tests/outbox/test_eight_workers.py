@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from service_event_checker.core.model import EventStatus, Kind, remote_key
+from service_event_checker.core.ids import remote_key
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.vocabulary import EventStatus, Kind
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.throttle import Gate

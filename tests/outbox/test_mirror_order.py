@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from service_event_checker.core.mirrors import PING_PONG, STATUSES_MAX, Mirrors
-from service_event_checker.core.model import Status, Verb
 from service_event_checker.core.reconcile import Fix
 from service_event_checker.core.tracker import NOTES_REMEMBERED
+from service_event_checker.core.vocabulary import Status, Verb
 from service_event_checker.metrics import REGISTRY
 from tests.outbox.mirrored import MIRRORS, Mirrored, Weather
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from service_event_checker.core.model import Status
+from service_event_checker.core.vocabulary import Status
 from tests.doubles.opsgenie import Opsgenie
 from tests.doubles.pagerduty import ALICE, BOB, BOT, PagerDuty
 from tests.outbox.bridge import Bridge, History

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Delivery, EventStatus, Family, Link, Receiver, Severity, Verb, Why
+from service_event_checker.core.model import Alert, Delivery, Link, Receiver
 from service_event_checker.core.ports import Destination
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Verb, Why
 from service_event_checker.engine.outbox import GIVE_UP_AFTER
 from tests.factories import event, receiver
 from tests.process import World

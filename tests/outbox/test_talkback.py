@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from service_event_checker.core.mirrors import PING_PONG, STATUSES_MAX, Mirrors
-from service_event_checker.core.model import Event, EventStatus, Family, Status, Verb, Why
-from service_event_checker.core.rules import STILL_FIRING, Rule, Rulebook
+from service_event_checker.core.model import Event
+from service_event_checker.core.routing import STILL_FIRING
+from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.vocabulary import EventStatus, Family, Status, Verb, Why
 from service_event_checker.engine import parked
 from tests.factories import event, receiver
 from tests.process import World

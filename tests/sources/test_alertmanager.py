@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.core.model import Event, EventStatus, Kind, Severity
+from service_event_checker.core.model import Event
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.sources.alertmanager.webhook import fingerprint, parse
 from tests.strategies import REPEATABLE
 

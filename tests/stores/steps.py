@@ -8,19 +8,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from service_event_checker.core.model import (
-    Alert,
-    Delivery,
-    Link,
-    ResolvedBy,
-    Status,
-    Transition,
-    Verb,
-    Why,
-    internal_id,
-    remote_key,
-)
-from service_event_checker.core.ports import Claimed, Done, Store, Write
+from service_event_checker.core.ids import internal_id, remote_key
+from service_event_checker.core.model import Alert, Delivery, Link, Transition
+from service_event_checker.core.store import Claimed, Done, Store, Write
+from service_event_checker.core.vocabulary import ResolvedBy, Status, Verb, Why
 from tests.factories import NOW, alert
 
 LEASE = timedelta(minutes=1)

@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.errors import LeaseLost, StoreError
+from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane
-from service_event_checker.core.model import Kept, Slot, Verb, Why, internal_code
-from service_event_checker.core.ports import Conflict, Dead, IdTaken, Query, Settled, Write
+from service_event_checker.core.model import Kept, Slot
+from service_event_checker.core.store import Conflict, Dead, IdTaken, Query, Settled, Write
+from service_event_checker.core.vocabulary import Verb, Why
 from service_event_checker.stores.azure import client
 from service_event_checker.stores.azure import keys as azure_keys
 from service_event_checker.stores.azure import rows as azure_rows

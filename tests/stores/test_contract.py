@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from service_event_checker.core.model import Kind, Severity, Slot, Status, Verb, Why, internal_code, internal_id
-from service_event_checker.core.ports import Conflict, Done, IdTaken, Query, Settled, Store, Write
+from service_event_checker.core.ids import internal_code, internal_id
+from service_event_checker.core.model import Slot
+from service_event_checker.core.store import Conflict, Done, IdTaken, Query, Settled, Store, Write
+from service_event_checker.core.vocabulary import Kind, Severity, Status, Verb, Why
 from tests.factories import NOW
 from tests.stores.steps import (
     at_once,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from service_event_checker.core.model import Alert, Verb, Why, internal_code
-from service_event_checker.core.ports import Conflict, Dead, Done, Query, Settled, Store, Write
+from service_event_checker.core.ids import internal_code
+from service_event_checker.core.model import Alert
+from service_event_checker.core.store import Conflict, Dead, Done, Query, Settled, Store, Write
+from service_event_checker.core.vocabulary import Verb, Why
 from tests.factories import NOW
 from tests.stores.steps import (
     at_once,

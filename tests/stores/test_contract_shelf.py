@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from service_event_checker.core.model import Kept, Status
-from service_event_checker.core.ports import Settled, Store
+from service_event_checker.core.model import Kept
+from service_event_checker.core.store import Settled, Store
+from service_event_checker.core.vocabulary import Status
 from tests.factories import NOW
 from tests.stores.steps import at_once, claim_one, commit, link_of, new_alert, opened, opening
 

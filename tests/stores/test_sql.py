@@ -17,8 +17,9 @@ from alembic.config import Config
 from sqlalchemy import create_engine, event, inspect, select, update
 
 from service_event_checker.core.errors import StoreError
-from service_event_checker.core.model import Kept, Verb
-from service_event_checker.core.ports import Query, Settled
+from service_event_checker.core.model import Kept
+from service_event_checker.core.store import Query, Settled
+from service_event_checker.core.vocabulary import Verb
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql.schema import MIGRATIONS, upgrade
 from service_event_checker.stores.sql.store import BUSY_SECONDS, SqlStore

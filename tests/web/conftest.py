@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service_event_checker.core.model import Alert, Event
-from service_event_checker.core.ports import Dead
+from service_event_checker.core.store import Dead
 from service_event_checker.engine.schedule import HEARTBEAT_SETTING
 from service_event_checker.engine.services import Services
 from service_event_checker.stores.sql.store import SqlStore

@@ -15,8 +15,10 @@ from sqlalchemy import event
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
-from service_event_checker.core.model import Alert, Severity, Status, alert_key
-from service_event_checker.core.ports import Query
+from service_event_checker.core.ids import alert_key
+from service_event_checker.core.model import Alert
+from service_event_checker.core.store import Query
+from service_event_checker.core.vocabulary import Severity, Status
 from service_event_checker.engine.quarantine import held
 from service_event_checker.engine.services import Services
 from service_event_checker.stores.sql.store import SqlStore

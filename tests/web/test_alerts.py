@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 from flask.testing import FlaskClient
 
-from service_event_checker.core.model import Alert, Event, EventStatus, Kind, Severity
+from service_event_checker.core.model import Alert, Event
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.engine.services import Services
 from tests.factories import NOW, event
 from tests.web.conftest import MakeApp, bearer, give_up

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service_event_checker.core.model import Status
-from service_event_checker.core.ports import Query
+from service_event_checker.core.store import Query
+from service_event_checker.core.vocabulary import Status
 from service_event_checker.engine.services import Services
 from tests.sources.test_alertmanager import alert, message
 from tests.web.conftest import MakeApp

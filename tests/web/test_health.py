@@ -13,7 +13,8 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from service_event_checker.core.errors import StoreError
-from service_event_checker.core.model import Alert, Event, Kind, Severity, Slot
+from service_event_checker.core.model import Alert, Event, Slot
+from service_event_checker.core.vocabulary import Kind, Severity
 from service_event_checker.engine.services import Services
 from service_event_checker.web.status.probes import PROBE_MAX_AGE, StoreProbe
 from tests.factories import event

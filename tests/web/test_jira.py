@@ -10,7 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service_event_checker.core.model import Alert, EventStatus, Status
+from service_event_checker.core.model import Alert
+from service_event_checker.core.vocabulary import EventStatus, Status
 from service_event_checker.engine.services import Services
 from tests.doubles.jira import Hook, Jira
 from tests.factories import event

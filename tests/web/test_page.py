@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 import pytest
 from flask.testing import FlaskClient
 
-from service_event_checker.core.model import Affects, Alert, Event, Kind, Severity, Slot
+from service_event_checker.core.model import Alert, Event, Slot
+from service_event_checker.core.vocabulary import Affects, Kind, Severity
 from service_event_checker.engine.services import Services
 from tests.factories import event
 from tests.web.conftest import CONFIG, MakeApp, bearer, beat, give_up

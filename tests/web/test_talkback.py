@@ -24,8 +24,10 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.core.model import Alert, Event, EventStatus, Kind, Link, Status, remote_key
-from service_event_checker.core.ports import Query, Settled
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Event, Link
+from service_event_checker.core.store import Query, Settled
+from service_event_checker.core.vocabulary import EventStatus, Kind, Status
 from service_event_checker.destinations.console import Adapter as Console
 from service_event_checker.engine import quarantine
 from service_event_checker.engine.services import Services

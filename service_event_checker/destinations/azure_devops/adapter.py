@@ -13,18 +13,9 @@ from typing import Any
 
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import (
-    Alert,
-    Delivery,
-    Event,
-    EventStatus,
-    Family,
-    Link,
-    Remote,
-    Status,
-    Verb,
-    remote_key,
-)
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Delivery, Event, Link, Remote
+from service_event_checker.core.vocabulary import EventStatus, Family, Status, Verb
 from service_event_checker.destinations.azure_devops import document
 from service_event_checker.destinations.azure_devops.client import (
     BATCH,

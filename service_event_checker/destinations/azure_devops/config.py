@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from service_event_checker.config.models import DestinationConfig, secret
-from service_event_checker.core.model import Severity
+from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.azure_devops.token import plain
 
 

@@ -6,7 +6,9 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
-from service_event_checker.core.model import Alert, Severity, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert
+from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.azure_devops.client import Operation
 from service_event_checker.remote.marks import KEY_TAG, TAG, checked, is_key, marker, signature
 from service_event_checker.render.notice import Notice

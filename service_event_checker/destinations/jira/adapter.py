@@ -15,17 +15,9 @@ import structlog
 
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import (
-    Alert,
-    Delivery,
-    Event,
-    Family,
-    Link,
-    Remote,
-    Status,
-    Verb,
-    remote_key,
-)
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Delivery, Event, Link, Remote
+from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.jira import document, labels, webhook, workflow
 from service_event_checker.destinations.jira.client import Issue, Jira, Refused
 from service_event_checker.destinations.jira.config import OWN_FIELDS, Config

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 
 from service_event_checker.config.models import DestinationConfig
-from service_event_checker.core.model import Severity
+from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.jira.client import Api
 
 _SITES = (".atlassian.net", ".jira.com")

@@ -14,7 +14,8 @@ from typing import Any
 
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.core.model import Event, EventStatus
+from service_event_checker.core.model import Event
+from service_event_checker.core.vocabulary import EventStatus
 from service_event_checker.remote import links
 from service_event_checker.remote.marks import ends_signed
 from service_event_checker.remote.signature import header, is_proof

@@ -19,17 +19,9 @@ from pydantic import Field, SecretStr, field_validator
 
 from service_event_checker.config.models import DestinationConfig, Model, as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import (
-    Alert,
-    Delivery,
-    Event,
-    Family,
-    Link,
-    Remote,
-    Severity,
-    Verb,
-    remote_key,
-)
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Delivery, Event, Link, Remote
+from service_event_checker.core.vocabulary import Family, Severity, Verb
 from service_event_checker.destinations.opsgenie import webhook
 from service_event_checker.destinations.opsgenie.client import DIALECTS, OpsAlerts
 from service_event_checker.destinations.opsgenie.document import MESSAGE_MAX, details, document, note, signed

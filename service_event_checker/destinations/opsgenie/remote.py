@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from service_event_checker.config.models import as_mapping
-from service_event_checker.core.model import Remote, RemoteNote, Status
+from service_event_checker.core.model import Remote, RemoteNote
+from service_event_checker.core.vocabulary import Status
 from service_event_checker.destinations.opsgenie.payload import OpsAlert, OpsNote
 from service_event_checker.destinations.opsgenie.webhook import OUR_ALIAS, Here, born, moment, note_id
 from service_event_checker.remote.marks import is_signed

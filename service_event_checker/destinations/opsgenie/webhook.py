@@ -18,7 +18,8 @@ import structlog
 
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.core.model import FINGERPRINT_MAX, Event, EventStatus, Kind, Severity
+from service_event_checker.core.model import FINGERPRINT_MAX, Event
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.remote import links
 from service_event_checker.remote import values as foreign
 from service_event_checker.remote.marks import KEY_TAG, is_signed

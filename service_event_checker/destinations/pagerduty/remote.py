@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from service_event_checker.core.model import Remote, RemoteNote, Status
+from service_event_checker.core.model import Remote, RemoteNote
+from service_event_checker.core.vocabulary import Status
 from service_event_checker.destinations.pagerduty.document import remote_key_of
 from service_event_checker.destinations.pagerduty.own_user import OwnUser
 from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, RESOLVED, TRIGGERED, Incident, Note

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.core.model import EventStatus
+from service_event_checker.core.vocabulary import EventStatus
 from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, Reference, reference
 from service_event_checker.remote.signature import header, is_proof
 from service_event_checker.remote.values import moment

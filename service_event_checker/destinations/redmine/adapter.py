@@ -15,7 +15,9 @@ import structlog
 
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Delivery, Event, Family, Link, Remote, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Delivery, Event, Link, Remote
+from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.destinations.redmine import keys, markup, preflight
 from service_event_checker.destinations.redmine import payload as shapes
 from service_event_checker.destinations.redmine.changes import Watch, is_told

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Event, EventStatus, Remote, RemoteNote, Status
+from service_event_checker.core.model import Event, Remote, RemoteNote
+from service_event_checker.core.vocabulary import EventStatus, Status
 from service_event_checker.destinations.redmine.client import Issues
 from service_event_checker.destinations.redmine.keys import remote_key
 from service_event_checker.destinations.redmine.payload import Change, Issue, IssueStatus, Journal

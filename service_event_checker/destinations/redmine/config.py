@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from service_event_checker.config.models import DestinationConfig
-from service_event_checker.core.model import Severity
+from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.redmine import markup
 
 #: Redmine's id of something, or its name, where a number in the file is as good as a text

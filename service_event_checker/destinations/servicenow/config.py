@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from service_event_checker.config.models import DestinationConfig
-from service_event_checker.core.model import Severity
+from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.servicenow.client import NEW
 
 _OWN_FIELDS = frozenset({"sys_id", "number", "state", "correlation_id", "correlation_display", "impact", "urgency"})

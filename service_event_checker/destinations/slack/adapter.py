@@ -16,7 +16,9 @@ from pydantic import SecretStr
 
 from service_event_checker.config.models import DestinationConfig, Duration, secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Delivery, Family, Link, Verb, remote_key
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.destinations.slack import message as text_slack
 from service_event_checker.destinations.slack.client import SlackCalls, SlackRefusal
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from service_event_checker.core.model import Alert, Delivery, Kind, Severity, Status, Verb
+from service_event_checker.core.model import Alert, Delivery
+from service_event_checker.core.vocabulary import Kind, Severity, Status, Verb
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.render.notice import Notice, notice
 from service_event_checker.render.text import duration

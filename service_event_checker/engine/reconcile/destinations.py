@@ -12,12 +12,14 @@ from datetime import datetime
 
 import structlog
 
-from service_event_checker.core import mirrors, reconcile, rules, tracker
+from service_event_checker.core import announcements, mirrors, reconcile, rules, tracker
 from service_event_checker.core.errors import DeliveryError, InvalidInput, StoreConflict
-from service_event_checker.core.model import Alert, Delivery, Family, Link, Remote, Verb, Why
-from service_event_checker.core.ports import Destination, Done, Query, Reconcilable, Store, Write
+from service_event_checker.core.model import Alert, Delivery, Link, Remote
+from service_event_checker.core.ports import Destination, Reconcilable
 from service_event_checker.core.reconcile import Books, Fix, Repair
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.core.store import Done, Query, Store, Write
+from service_event_checker.core.vocabulary import Family, Verb, Why
 from service_event_checker.engine.outbox import GIVEN_UP_FOR_AGE
 from service_event_checker.engine.pipeline import Pipeline
 
@@ -194,7 +196,7 @@ def _owed(repair: Repair, alert: Alert, book: Rulebook, now: datetime) -> Write:
     """Return the commit that owes the verb, to the object of the episode that it belongs to."""
     if repair.verb is None:
         raise ValueError(repair.fix)
-    write = rules.owed_again(alert, repair.receiver, repair.verb, repair.fix.value, book, now)
+    write = announcements.owed_again(alert, repair.receiver, repair.verb, repair.fix.value, book, now)
     return replace(write, deliveries=tuple(replace(each, episode=repair.episode) for each in write.deliveries))
 
 

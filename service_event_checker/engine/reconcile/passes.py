@@ -16,8 +16,9 @@ import structlog
 
 from service_event_checker.core.errors import DeliveryError, SourceError, StoreError
 from service_event_checker.core.model import Slot
-from service_event_checker.core.ports import Destination, Reconcilable, ReconcilableSource, Store
+from service_event_checker.core.ports import Destination, Reconcilable, ReconcilableSource
 from service_event_checker.core.reconcile import Repair
+from service_event_checker.core.store import Store
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.reconcile import destinations as reconcile_objects
 from service_event_checker.engine.reconcile import sources

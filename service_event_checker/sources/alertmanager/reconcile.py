@@ -11,8 +11,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from service_event_checker.core.model import Alert, Event, ResolvedBy, alert_key
-from service_event_checker.core.ports import Comparison, Store
+from service_event_checker.core.ids import alert_key
+from service_event_checker.core.model import Alert, Event
+from service_event_checker.core.ports import Comparison
+from service_event_checker.core.store import Store
+from service_event_checker.core.vocabulary import ResolvedBy
 from service_event_checker.sources.alertmanager import webhook
 from service_event_checker.sources.alertmanager.client import Alertmanager, Config, is_suppressed, receivers_of, same
 from service_event_checker.sources.alertmanager.truncated import remembered

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from service_event_checker.core.ports import Store
+from service_event_checker.core.store import Store
 
 TRUNCATED = "alertmanager:truncated"  # setting: {intake: [receivers]} whose messages did not hold all alerts
 TRUNCATED_MAX = 100  # receivers of an intake; an Alertmanager has a few

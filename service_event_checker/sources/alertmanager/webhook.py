@@ -14,7 +14,8 @@ from typing import Any
 
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.core.model import Event, EventStatus, Kind, Severity
+from service_event_checker.core.model import Event
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.render.text import line
 from service_event_checker.sources.severities import severity_of
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from service_event_checker.core.model import internal_code
-from service_event_checker.core.ports import Conflict, Done, IdTaken, Write
+from service_event_checker.core.ids import internal_code
+from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.stores.azure import client, keys
 from service_event_checker.stores.azure import rows as azure_rows
 from service_event_checker.stores.azure.client import Change, Raced, Table, Tables

@@ -13,9 +13,11 @@ from datetime import datetime
 from azure.data.tables import TableEntity
 
 from service_event_checker.core import lanes as lane_rules
+from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange, over_before_sent
-from service_event_checker.core.model import Alert, Delivery, Link, Transition, Why, internal_code
-from service_event_checker.core.ports import Conflict, IdTaken, Write
+from service_event_checker.core.model import Alert, Delivery, Link, Transition
+from service_event_checker.core.store import Conflict, IdTaken, Write
+from service_event_checker.core.vocabulary import Why
 from service_event_checker.stores.azure import client, keys
 from service_event_checker.stores.azure import rows as azure_rows
 from service_event_checker.stores.azure.client import Change, etag_of

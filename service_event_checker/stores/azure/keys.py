@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from service_event_checker.core.model import BUCKETS, bucket
+from service_event_checker.core.ids import BUCKETS, bucket
 
 ALERT = "a"  # the newest episode, while it is not archived
 EPISODE = "e"  # a past episode; in the active table only until it is archived

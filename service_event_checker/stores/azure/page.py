@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from azure.data.tables import TableEntity
 
-from service_event_checker.core.model import Status
-from service_event_checker.core.ports import Page, Query
+from service_event_checker.core.store import Page, Query
+from service_event_checker.core.vocabulary import Status
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import keys
 from service_event_checker.stores.azure import rows as azure_rows

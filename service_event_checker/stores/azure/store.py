@@ -16,24 +16,9 @@ from azure.data.tables import TableEntity
 
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.errors import LeaseLost, StoreConflict
-from service_event_checker.core.model import (
-    Alert,
-    Delivery,
-    Kept,
-    Link,
-    Slot,
-    Transition,
-    code_bucket,
-    internal_code,
-)
-from service_event_checker.core.ports import (
-    Claimed,
-    Outcome,
-    Page,
-    Query,
-    Settled,
-    Write,
-)
+from service_event_checker.core.ids import code_bucket, internal_code
+from service_event_checker.core.model import Alert, Delivery, Kept, Link, Slot, Transition
+from service_event_checker.core.store import Claimed, Outcome, Page, Query, Settled, Write
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import archive as azure_archive
 from service_event_checker.stores.azure import client

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 
 from service_event_checker.core.errors import LeaseLost, StoreError
-from service_event_checker.core.model import Alert, Delivery, Severity
-from service_event_checker.core.ports import Claimed
+from service_event_checker.core.model import Alert, Delivery
+from service_event_checker.core.store import Claimed
+from service_event_checker.core.vocabulary import Severity
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import rows
 from service_event_checker.stores.sql.tables import alerts, deliveries, episodes, links

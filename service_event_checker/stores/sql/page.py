@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, or_, select
 
-from service_event_checker.core.ports import Query
+from service_event_checker.core.store import Query
 from service_event_checker.stores.sql.tables import alerts
 
 

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, selec
 from sqlalchemy.exc import IntegrityError
 
 from service_event_checker.core import lanes as lane_rules
+from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange, over_before_sent
-from service_event_checker.core.model import Alert, Delivery, Link, Transition, Why, internal_code
-from service_event_checker.core.ports import Conflict, Done, IdTaken, Write
+from service_event_checker.core.model import Alert, Delivery, Link, Transition
+from service_event_checker.core.store import Conflict, Done, IdTaken, Write
+from service_event_checker.core.vocabulary import Why
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql.tables import (
     alerts,

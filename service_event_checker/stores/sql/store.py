@@ -32,17 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.errors import StoreConflict, StoreError
 from service_event_checker.core.model import Alert, Delivery, Kept, Link, Slot, Transition
-from service_event_checker.core.ports import (
-    Claimed,
-    Conflict,
-    Done,
-    IdTaken,
-    Outcome,
-    Page,
-    Query,
-    Settled,
-    Write,
-)
+from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Settled, Write
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import outbox
 from service_event_checker.stores.sql import page as sql_page

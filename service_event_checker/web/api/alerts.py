@@ -7,8 +7,9 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from service_event_checker.core.model import Alert, Status
-from service_event_checker.core.ports import Page, Query
+from service_event_checker.core.model import Alert
+from service_event_checker.core.store import Page, Query
+from service_event_checker.core.vocabulary import Status
 from service_event_checker.web.api import changes
 from service_event_checker.web.api.lookup import find_alert, read_query
 from service_event_checker.web.api.schemas import AlertDetail, AlertSummary, StatusChange

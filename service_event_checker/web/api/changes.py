@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from service_event_checker.core.model import Alert, Event, EventStatus, Status
+from service_event_checker.core.model import Alert, Event
+from service_event_checker.core.vocabulary import EventStatus, Status
 from service_event_checker.engine.services import Services
 from service_event_checker.web.errors import Refused
 

@@ -8,8 +8,10 @@ from typing import TypeVar
 
 from werkzeug.datastructures import MultiDict
 
-from service_event_checker.core.model import FINGERPRINT_MAX, Alert, Kind, Severity, Status, internal_code
-from service_event_checker.core.ports import Query, Store
+from service_event_checker.core.ids import internal_code
+from service_event_checker.core.model import FINGERPRINT_MAX, Alert
+from service_event_checker.core.store import Query, Store
+from service_event_checker.core.vocabulary import Kind, Severity, Status
 from service_event_checker.web.errors import Refused, invalid
 
 LIMIT_DEFAULT = 50

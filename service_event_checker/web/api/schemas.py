@@ -8,19 +8,8 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from service_event_checker import logs
-from service_event_checker.core.model import (
-    Affects,
-    Alert,
-    Delivery,
-    Kind,
-    Link,
-    ResolvedBy,
-    Severity,
-    Status,
-    Transition,
-    Verb,
-    Why,
-)
+from service_event_checker.core.model import Alert, Delivery, Link, Transition
+from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb, Why
 from service_event_checker.render.text import web_address
 
 NOTE_MAX = 20_000  # characters

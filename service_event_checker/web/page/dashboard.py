@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, render_template, request
 
-from service_event_checker.core.ports import Query
+from service_event_checker.core.store import Query
 from service_event_checker.web.context import services
 from service_event_checker.web.page.headline import judge
 from service_event_checker.web.page.rows import alert_row, by_urgency, checker_row, letter_row, refused_row

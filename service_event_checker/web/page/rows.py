@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service_event_checker import logs
-from service_event_checker.core.model import Affects, Alert, Delivery, Kind, Severity, Status, Verb
+from service_event_checker.core.model import Alert, Delivery
+from service_event_checker.core.vocabulary import Affects, Kind, Severity, Status, Verb
 from service_event_checker.engine.quarantine import Held
 from service_event_checker.render.notice import platform_name
 from service_event_checker.render.text import duration, line, moment, web_address

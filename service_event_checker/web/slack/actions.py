@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from service_event_checker import logs
-from service_event_checker.core.model import Alert, Delivery, Family, Status, Verb, Why
+from service_event_checker.core.model import Alert, Delivery
+from service_event_checker.core.vocabulary import Family, Status, Verb, Why
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.engine.services import Services
 from service_event_checker.render.text import line, moment, web_address

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from service_event_checker import logs
 from service_event_checker.core.errors import StoreError
-from service_event_checker.core.model import Affects, Alert, EventStatus, Snapshot
+from service_event_checker.core.model import Alert, Snapshot
+from service_event_checker.core.vocabulary import Affects, EventStatus
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.engine.polling import Watch
 from service_event_checker.engine.schedule import Engine

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from service_event_checker.core.model import Alert, Kind, Status
+from service_event_checker.core.model import Alert
+from service_event_checker.core.vocabulary import Kind, Status
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.render.notice import MARKS, platform_name
 from service_event_checker.render.text import cut, duration, line, web_address

@@ -15,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from service_event_checker.core.errors import StoreError
-from service_event_checker.core.model import Severity
+from service_event_checker.core.vocabulary import Severity
 from service_event_checker.engine import quarantine
 from service_event_checker.engine.schedule import last_heartbeat
 from service_event_checker.engine.services import Services

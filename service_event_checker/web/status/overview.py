@@ -11,8 +11,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from service_event_checker import logs
-from service_event_checker.core.model import Alert, Delivery, Severity, Slot
-from service_event_checker.core.ports import Query, Store
+from service_event_checker.core.model import Alert, Delivery, Slot
+from service_event_checker.core.store import Query, Store
+from service_event_checker.core.vocabulary import Severity
 from service_event_checker.engine import quarantine
 from service_event_checker.engine.polling import BACK_OFF_MAX, Watch
 from service_event_checker.engine.quarantine import Held

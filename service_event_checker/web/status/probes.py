@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from service_event_checker.core.errors import StoreError
-from service_event_checker.core.ports import Store
+from service_event_checker.core.store import Store
 from service_event_checker.engine.schedule import Engine, last_heartbeat
 from service_event_checker.web.status.overview import beats
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from service_event_checker.core.ports import Query
+from service_event_checker.core.store import Query
 from service_event_checker.engine.reconcile import passes
 from service_event_checker.engine.services import Services
 from service_event_checker.sources.alertmanager.intake import unknown_severities

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from service_event_checker.core.model import Alert, Event, Status
+from service_event_checker.core.model import Alert, Event
+from service_event_checker.core.vocabulary import Status
 from service_event_checker.engine.services import Services
 from service_event_checker.web.slack.permissions import FRESH_SECONDS, STALE_SECONDS, Allowed, Unasked
 from service_event_checker.web.slack.request import Asker

@@ -12,7 +12,8 @@ from urllib.parse import quote_plus, urlencode
 import pytest
 from flask import Flask
 
-from service_event_checker.core.model import Alert, Event, Status
+from service_event_checker.core.model import Alert, Event
+from service_event_checker.core.vocabulary import Status
 from service_event_checker.engine.services import Services
 from tests.doubles.azure_devops import AzureDevOps
 from tests.doubles.slack import Slack

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from service_event_checker.core.model import Alert, Event, EventStatus, Severity, Status
+from service_event_checker.core.model import Alert, Event
+from service_event_checker.core.vocabulary import EventStatus, Severity, Status
 from service_event_checker.engine.services import Services
 from service_event_checker.web.slack.commands import COMMANDS
 from service_event_checker.web.slack.replies import SEATS, Reply, is_slacks, post

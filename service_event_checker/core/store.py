@@ -1,0 +1,247 @@
+"""The store's port, and the values that go in and out of it. Structural types only; nobody inherits from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from service_event_checker.core.model import Alert, Delivery, Kept, Link, Slot, Transition
+from service_event_checker.core.vocabulary import Kind, Severity, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One alert's atomic share of a commit. `alert.revision` is the one it was read with (0: new)."""
+
+    alert: Alert
+    transitions: tuple[Transition, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Somebody else changed the alert or one of its lanes first: read it again and decide anew."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdTaken:
+    """The internal id belongs to another episode: ask for a longer one."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A leased delivery with the alert as it is now and the receiver's links of it, oldest episode first."""
+
+    delivery: Delivery
+    alert: Alert
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The delivery is done with: the row goes, the lane's next becomes due. `link` is stored if given."""
+
+    link: Link | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """Try again at `due_at`. `intent_at` replaces the row's (None: the create certainly did not happen)."""
+
+    due_at: datetime
+    reason: str
+    intent_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dead:
+    """Given up: kept as a dead letter. A dead open takes its episode's deliveries of the lane with it."""
+
+    reason: str
+
+
+Outcome = Settled | Again | Dead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What the API and the page ask for. `cursor` is what the last page gave; `limit` at most 500."""
+
+    open: bool | None = None
+    statuses: frozenset[Status] = frozenset()
+    severities: frozenset[Severity] = frozenset()
+    kinds: frozenset[Kind] = frozenset()
+    source: str = ""
+    limit: int = 50
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Alerts, the most recently updated first; `cursor` is empty on the last page."""
+
+    alerts: tuple[Alert, ...]
+    cursor: str = ""
+
+
+class Shelf(Protocol):
+    """Where things are put aside durably: refused bodies, events that wait for their object. Raises StoreError."""
+
+    def keep(self, items: Iterable[Kept]) -> None:
+        """Put aside durably; a repetition (same shelf and id) replaces."""
+        ...
+
+    def kept(self, shelf: str, *, source: str = "", limit: int = 200) -> list[Kept]:
+        """Return what lies on a shelf, the newest first; of one source if named."""
+        ...
+
+    def unkeep(self, shelf: str, id: str) -> bool:
+        """Take away one thing; False if it is not there."""
+        ...
+
+    def trim(self, shelf: str, *, before: datetime, per_source: int) -> int:
+        """Delete what is older than `before`, and all but the newest `per_source` of each source; return how many."""
+        ...
+
+
+class Store(Shelf, Protocol):
+    """Durable truth. Any method raises StoreError when the store is away or slow; all times are aware UTC.
+
+    Safe to call from several threads and processes at once.
+    """
+
+    def prepare(self) -> None:
+        """Bring the schema up to date; repeatable, and safe from several processes at once."""
+        ...
+
+    def get(self, keys: Iterable[str]) -> dict[str, Alert]:
+        """Return the newest episode of each key that was ever seen; one round of reads, however many."""
+        ...
+
+    def by_internal_id(self, code: str) -> Alert | None:
+        """Return the alert whose episode the internal code (`core.model.internal_code`) names."""
+        ...
+
+    def by_fingerprint(self, fingerprint: str) -> list[Alert]:
+        """Return the newest episodes of all sources' alerts with this fingerprint, at most 20."""
+        ...
+
+    def open_alerts(self, source: str = "") -> list[Alert]:
+        """Return all alerts that are not resolved, of one source if named."""
+        ...
+
+    def withheld_alerts(self) -> list[Alert]:
+        """Return the open alerts that somebody has not been told of."""
+        ...
+
+    def page(self, query: Query) -> Page:
+        """Return one page; costs the same however many alerts there are."""
+        ...
+
+    def links(self, keys: Iterable[str]) -> dict[str, list[Link]]:
+        """Return the links of the keys, oldest episode first."""
+        ...
+
+    def link_by(self, receiver: str, external_id: str) -> Link | None:
+        """Return the link that a remote object's own id belongs to."""
+        ...
+
+    def timeline(self, key: str, limit: int = 200) -> list[Transition]:
+        """Return the newest transitions of an alert, oldest first."""
+        ...
+
+    def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
+        """Write all, each alert atomically with its rows and independent of the others; results in order."""
+        ...
+
+    def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
+        """Return those of the receivers that something is due for and free to claim; one cheap look for all."""
+        ...
+
+    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
+        """Lease up to `limit` due deliveries of a receiver to `owner`, most severe first."""
+        ...
+
+    def intend(self, delivery: Delivery, now: datetime) -> Delivery:
+        """Record durably that a create may leave from now on. Raises LeaseLost."""
+        ...
+
+    def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
+        """Record what became of a claimed delivery and release it; `write` goes with it or not at all.
+
+        Raises LeaseLost when the lease is another's, StoreConflict when `write` or the lane was changed by
+        somebody else meanwhile: then nothing is recorded and the caller decides anew.
+        """
+        ...
+
+    def sweep(self, now: datetime) -> int:
+        """Make due the head of each lane that has none (a crash between two rows); return how many."""
+        ...
+
+    def waiting(self, receiver: str = "") -> int:
+        """Return how many deliveries are not settled (dead ones do not count)."""
+        ...
+
+    def owing(self, receiver: str) -> set[str]:
+        """Return the keys of the alerts that a receiver is still owed something for (dead letters do not count)."""
+        ...
+
+    def oldest_waiting(self) -> datetime | None:
+        """Return when the oldest unsettled delivery was made; None when all is paid."""
+        ...
+
+    def dead_letters(self, limit: int = 200) -> list[Delivery]:
+        """Return the deliveries that were given up, the newest first, with their reason."""
+        ...
+
+    def dead_letter_counts(self) -> dict[str, int]:
+        """Return how many deliveries to each receiver were given up."""
+        ...
+
+    def discard(self, delivery_id: str) -> bool:
+        """Delete a dead letter that nobody wants sent any more; False if there is none."""
+        ...
+
+    def requeue(self, delivery_id: str, now: datetime) -> bool:
+        """Send a dead letter again, as the state of now; False if there is none or its episode is past."""
+        ...
+
+    def archive(self, now: datetime) -> int:
+        """Move resolved alerts whose lanes are empty or dead to the resolved table; repeatable."""
+        ...
+
+    def retain(self, before: datetime) -> int:
+        """Delete archived episodes that ended before this time; the newest of each key stays."""
+        ...
+
+    def slots(self) -> dict[str, Slot]:
+        """Return every slot by name."""
+        ...
+
+    def put_slot(self, slot: Slot) -> Slot | None:
+        """Write if the stored revision equals `slot.revision` (0: new); None when somebody was faster."""
+        ...
+
+    def setting(self, name: str) -> str | None:
+        """Return a stored setting."""
+        ...
+
+    def set_setting(self, name: str, value: str, *, only_if_new: bool = False) -> str:
+        """Store a setting and return the value that now holds."""
+        ...
+
+    def ping(self) -> None:
+        """Return quietly if the store can be read and written now."""
+        ...

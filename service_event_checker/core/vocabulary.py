@@ -1,0 +1,103 @@
+"""The words of the product as enums; they stand in logs, metrics, matchers and stores as they are."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+DRY_RUN = "dry run at "  # begins the annotation of a test alert that names what a receiver would have got
+
+
+class Kind(StrEnum):
+    OUTAGE = "outage"
+    MAINTENANCE = "maintenance"
+    ALERT = "alert"
+
+
+class EventStatus(StrEnum):
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    ACKNOWLEDGED = "acknowledged"
+    UNACKNOWLEDGED = "unacknowledged"
+    NOTED = "noted"
+
+
+class Status(StrEnum):
+    FIRING = "firing"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 is the most severe; deliveries are claimed in this order."""
+        return list(Severity).index(self)
+
+
+class Affects(StrEnum):
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class ResolvedBy(StrEnum):
+    SOURCE = "source"
+    ABSENCE = "absence"
+    PERSON = "person"
+
+
+class Verb(StrEnum):
+    """What a destination can be asked to do: one small language for ticket, pager, chat and remediation."""
+
+    OPEN = "open"
+    UPDATE = "update"
+    NOTE = "note"
+    ACK = "ack"
+    UNACK = "unack"
+    CLOSE = "close"
+    RUN = "run"
+
+
+class Why(StrEnum):
+    """The reason of a transition: log field, metric label and text for people."""
+
+    OPENED = "opened"
+    OPENED_AGAIN = "opened again"
+    WORSENED = "severity raised"
+    EASED = "severity lowered"
+    CHANGED = "content changed"
+    NEW_INTAKE = "seen by another intake"
+    ACKNOWLEDGED = "acknowledged"
+    UNACKNOWLEDGED = "acknowledgement taken back"
+    NOTED = "note"
+    RESOLVED_BY_SOURCE = "resolved by the source"
+    RESOLVED_BY_ABSENCE = "no longer listed by the source"
+    RESOLVED_BY_PERSON = "resolved by a person"
+    SOURCE_ENDED = "ended at the source after a person had resolved it"
+    REPEATED = "late repeat"
+    MISSING = "missing from a poll"
+    MISSED = "already over when first seen"
+    RELEASED = "withheld until now"
+    LINKED = "linked"
+    RECEIVER_ADDED = "receiver added"
+    OVER_BEFORE_SENT = "over before it was sent"
+    GAVE_UP = "delivery given up"
+    DRY_RUN = "dry run"
+    COPY_RESOLVED = "resolved at a copy"
+    RECONCILED = "repaired by reconciliation"
+
+
+class Family(StrEnum):
+    """What sort of place a receiver is; decides who hears of links, what a close may cancel, where tests go."""
+
+    TICKET = "ticket"
+    PAGER = "pager"
+    CHAT = "chat"
+    MAIL = "mail"
+    SMS = "sms"
+    REMEDIATION = "remediation"
