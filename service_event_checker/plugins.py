@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from service_event_checker.config.load import Config
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, SourceConfig
 
 
@@ -65,6 +68,19 @@ def make_sources(configs: Mapping[str, SourceConfig]) -> list[Any]:
         for kind in kinds
         for source in _load(SOURCES, kind).make({name: each for name, each in configs.items() if each.kind == kind})
     ]
+
+
+def display_names(config: Config) -> dict[str, str]:
+    """Return how people call what is configured, by kind and by name of the entry; of the known vendors all."""
+    names: dict[str, str] = json.loads((files(CHECKERS.path) / "names.json").read_text())
+    config_of = {"checker": checker_config, "destination": destination_config, "source": source_config}
+    for section, entry in config.entries():
+        model = config_of[section](entry.kind)
+        if model and model.DISPLAY_NAME:
+            names[entry.kind] = model.DISPLAY_NAME
+        if named := getattr(entry.config, "name", ""):
+            names[entry.name] = named
+    return names
 
 
 def adapter_class(kind: str) -> Any:

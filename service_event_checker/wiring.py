@@ -8,16 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 from pydantic import SecretStr
 
 from service_event_checker import logs, plugins
 from service_event_checker.config import load
 from service_event_checker.config.load import Config, ConfigError, Entry
-from service_event_checker.config.models import CheckerConfig, DestinationConfig, SourceConfig
+from service_event_checker.config.models import CheckerConfig, DestinationConfig
+from service_event_checker.config.settings import Settings
 from service_event_checker.core.model import Receiver
 from service_event_checker.core.ports import Destination, Findable
 from service_event_checker.core.rules import Rulebook
@@ -27,13 +27,15 @@ from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller, Watch
 from service_event_checker.engine.reconcile.passes import Reconciler
 from service_event_checker.engine.selection import affects_us
-from service_event_checker.engine.services import Part, Services, Wakes, _now
+from service_event_checker.engine.services import Part, Services, Wakes
 from service_event_checker.engine.test_mode import TestMode
 from service_event_checker.engine.throttle import Gate
+from service_event_checker.http import outbound
 from service_event_checker.http.address import password_in
-from service_event_checker.stores.choose import AZURE_STORE, make_store
+from service_event_checker.http.outbound import Outbound
+from service_event_checker.render import names
+from service_event_checker.stores.choose import make_store
 
-DEFAULT_RETENTION_DAYS = 400
 RECONCILE_EVERY = timedelta(minutes=5)
 LOOK_EVERY = timedelta(seconds=1)  # how soon what becomes due by itself is seen
 LOOK_AT_AZURE_EVERY = timedelta(seconds=3)  # there a look is sixteen billed reads
@@ -42,12 +44,12 @@ LEASE_TIMEOUTS = 8  # a check asks several addresses one after the other; see LO
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|_PAT|_KEY|CONNECTION_STRING|WEBHOOK_URL|DATABASE_URL")
 
 
-def load_config(environ: Mapping[str, str]) -> Config:
-    """Read the file that CONFIG_FILE names. Raises ConfigError."""
+def load_config(settings: Settings) -> Config:
+    """Read the configured file. Raises ConfigError."""
     packages = {"checkers": plugins.CHECKERS, "destinations": plugins.DESTINATIONS, "sources": plugins.SOURCES}
     return load.load(
-        Path(environ.get("CONFIG_FILE") or "config.json"),
-        environ,
+        settings.config_file,
+        settings.variables,
         checker_config=plugins.checker_config,
         destination_config=plugins.destination_config,
         source_config=plugins.source_config,
@@ -55,11 +57,13 @@ def load_config(environ: Mapping[str, str]) -> Config:
     )
 
 
-def build(environ: Mapping[str, str]) -> Services:
-    """Build everything from the environment. Raises ConfigError."""
-    config = load_config(environ)
-    logs.hide(_secrets(config, environ))
-    store = make_store(environ)
+def build(settings: Settings) -> Services:
+    """Build everything. Raises ConfigError."""
+    config = load_config(settings)
+    logs.hide(_secrets(config, settings.variables))
+    outbound.use(Outbound(ca_file=settings.ca_file, contact=settings.public_url))
+    names.use(plugins.display_names(config))
+    store = make_store(settings)
     adapters, notes = _adapters(config)
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors)
@@ -81,9 +85,8 @@ def build(environ: Mapping[str, str]) -> Services:
         test_mode=TestMode(store, pipeline, watches),
         wakes=wakes,
         parts=_parts(config, notes),
-        environ=environ,
-        look_every=LOOK_AT_AZURE_EVERY if environ.get(AZURE_STORE) else LOOK_EVERY,
-        retention=timedelta(days=_number(environ, "RETENTION_DAYS", DEFAULT_RETENTION_DAYS)),
+        settings=settings,
+        look_every=LOOK_AT_AZURE_EVERY if settings.storage_account else LOOK_EVERY,
     )
 
 
@@ -153,18 +156,12 @@ def _watch(name: str, config: CheckerConfig | None) -> Watch:
 
 
 def _parts(config: Config, notes: Mapping[str, str]) -> tuple[Part, ...]:
-    parts = [
-        Part(section=section, name=entry.name, kind=entry.kind, on=not entry.why_off, state=entry.why_off or "on")
-        for section, entries in (
-            ("checker", config.checkers),
-            ("destination", config.destinations),
-            ("source", config.sources),
-        )
-        for entry in entries
-    ]
-    stands_in = (part.section == "destination" and part.name in notes for part in parts)
-    shown = zip(parts, stands_in, strict=True)
-    return tuple(replace(part, on=True, state=notes[part.name]) if noted else part for part, noted in shown)
+    return tuple(
+        Part(section=section, name=entry.name, kind=entry.kind, on=True, state=notes[entry.name])
+        if section == "destination" and entry.name in notes
+        else Part(section=section, name=entry.name, kind=entry.kind, on=not entry.why_off, state=entry.why_off or "on")
+        for section, entry in config.entries()
+    )
 
 
 def _is_on(entry: Entry[CheckerConfig]) -> bool:
@@ -173,20 +170,12 @@ def _is_on(entry: Entry[CheckerConfig]) -> bool:
 
 def _secrets(config: Config, environ: Mapping[str, str]) -> set[str]:
     """Return every secret that we were given, so that the logs can mask it."""
-    entries: list[Entry[CheckerConfig] | Entry[DestinationConfig] | Entry[SourceConfig]] = [
-        *config.checkers,
-        *config.destinations,
-        *config.sources,
-    ]
-    models = [entry.config for entry in entries if entry.config]
+    models = [entry.config for _, entry in config.entries() if entry.config]
     values = [getattr(model, field) for model in models for field in type(model).model_fields]
     found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
     found |= {password for value in values if isinstance(value, str) and (password := password_in(value))}
     return found | {value for name, value in environ.items() if value and _SECRET_NAME.search(name)}
 
 
-def _number(environ: Mapping[str, str], name: str, default: int) -> int:
-    text = environ.get(name, "")
-    if text and not text.isdecimal():
-        raise ConfigError("environment", [f"{name}: is no whole number. Give days, like {default}"])
-    return int(text) if text else default
+def _now() -> datetime:
+    return datetime.now(UTC)

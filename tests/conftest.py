@@ -12,6 +12,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from service_event_checker import plugins
+from service_event_checker.config.load import Config
+from service_event_checker.render import names
 from tests import said
 from tests.real.alertmanager import Alertmanager
 from tests.real.azurite import Azurite
@@ -49,6 +52,9 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in said.LINES:
         terminalreporter.write_line(line)
+
+
+names.use(plugins.display_names(Config((), (), (), (), ())))  # as wiring does, for tests without it
 
 
 def require(part: Part) -> None:

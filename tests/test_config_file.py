@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from service_event_checker import wiring
 from service_event_checker.config.load import Config, ConfigError
 from service_event_checker.config.models import parse_duration, secret
+from service_event_checker.config.settings import Settings
 from service_event_checker.core.rules import RECEIVERS_MAX
 from service_event_checker.core.vocabulary import Severity, Verb
 from tests.strategies import REPEATABLE
@@ -39,7 +40,7 @@ def file(tmp_path: Path) -> Path:
 
 def load(file: Path, content: Any, **environ: str) -> Config:
     file.write_text(content if isinstance(content, str) else json.dumps(content))
-    return wiring.load_config({"CONFIG_FILE": str(file), **environ})
+    return wiring.load_config(Settings.read({"CONFIG_FILE": str(file), **environ}))
 
 
 def mistakes(file: Path, content: Any, **environ: str) -> list[str]:
@@ -183,11 +184,11 @@ class TestMistakes:
         file.write_bytes(b"\xff\xfe\x00{")
 
         with pytest.raises(ConfigError, match="is no JSON"):
-            wiring.load_config({"CONFIG_FILE": str(file)})
+            wiring.load_config(Settings.read({"CONFIG_FILE": str(file)}))
 
     def test_a_missing_file_is_told_with_its_path_and_the_variable(self, file: Path) -> None:
         with pytest.raises(ConfigError) as refused:
-            wiring.load_config({"CONFIG_FILE": str(file)})
+            wiring.load_config(Settings.read({"CONFIG_FILE": str(file)}))
 
         assert str(file) in str(refused.value)
         assert refused.value.problems == [
@@ -365,12 +366,12 @@ class TestTheFileAsShipped:
 
     def variables(self) -> set[str]:
         named = set(re.findall(r"env:(\w+)", self.FILE.read_text()))
-        config = wiring.load_config({"CONFIG_FILE": str(self.FILE)})
+        config = wiring.load_config(Settings.read({"CONFIG_FILE": str(self.FILE)}))
         models = [entry.config for entry in (*config.checkers, *config.destinations) if entry.config]
         return named.union(*(variables for model in models for variables in type(model).ENV.values()))
 
     def test_starts_with_an_empty_environment_and_says_what_is_off(self) -> None:
-        config = wiring.load_config({"CONFIG_FILE": str(self.FILE)})
+        config = wiring.load_config(Settings.read({"CONFIG_FILE": str(self.FILE)}))
 
         assert config.checkers
         assert all(entry.why_off.endswith("not set") for entry in config.destinations)
@@ -388,7 +389,7 @@ class TestTheFileAsShipped:
             for name in self.variables()
         }
 
-        config = wiring.load_config({"CONFIG_FILE": str(self.FILE), **environ})
+        config = wiring.load_config(Settings.read({"CONFIG_FILE": str(self.FILE), **environ}))
 
         assert [entry.why_off for entry in config.destinations] == [""] * len(config.destinations)
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from service_event_checker import wiring
+from service_event_checker.config.settings import Settings
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
 from service_event_checker.web.status.health import blueprint
 from tests.doubles.kubernetes import Cluster
@@ -132,7 +133,7 @@ def test_everybody_means_the_same_pod_and_the_same_port() -> None:
 
 
 def test_probes_ask_routes_that_are_open_to_all() -> None:
-    routes = set(re.findall(r'@blueprint.get\("(.+?)"\)', (ROOT / "service_event_checker/web/health.py").read_text()))
+    routes = set(re.findall(r'@blueprint.get\("(.+?)"\)', (ROOT / "service_event_checker/web/status/health.py").read_text()))
     probes = {name: CONTAINER[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
 
     assert blueprint.name == "health"
@@ -181,7 +182,7 @@ def test_the_config_file_is_one_that_the_app_takes(tmp_path: Path) -> None:
     file, mounts = tmp_path / name, {each["name"]: each["mountPath"] for each in CONTAINER["volumeMounts"]}
     file.write_text(text)
 
-    config = wiring.load_config({"CONFIG_FILE": str(file)})
+    config = wiring.load_config(Settings.read({"CONFIG_FILE": str(file)}))
 
     assert f"{mounts['config']}/{name}" == VARIABLES["CONFIG_FILE"]
     assert {entry.kind for entry in config.destinations} == {"slack", "azure_devops"}
@@ -212,7 +213,7 @@ def test_the_role_lets_the_app_read_its_secret_and_nothing_else(tmp_path: Path) 
         cluster.bindings.add((subject["namespace"], the("RoleBinding")["roleRef"]["name"], subject["name"]))
         cluster.put(KUSTOMIZATION["namespace"], secret["metadata"]["name"], **secret["stringData"])
         cluster.mount(KUSTOMIZATION["namespace"], POD["spec"]["serviceAccountName"], "a token of the account")
-        read = SecretFromCluster(account=cluster.folder, environ=cluster.environ).token()
+        read = SecretFromCluster(cluster.address, account=cluster.folder).token()
 
     assert read == secret["stringData"]["token"]
     assert POD["spec"]["automountServiceAccountToken"]

@@ -19,10 +19,13 @@ from pathlib import Path
 
 import pytest
 
+from service_event_checker.config.settings import Settings
 from service_event_checker.core.errors import Reason
+from service_event_checker.http import outbound
 from service_event_checker.http.address import redact
 from service_event_checker.http.client import Http, HttpError, Response, json_body
 from service_event_checker.http.guard import is_public
+from service_event_checker.http.outbound import Outbound
 from tests.doubles.base import Answer, Double, Fault, Request
 
 DRIPS_FOR = 20.0  # seconds; far beyond any doubt about a slow machine
@@ -498,9 +501,8 @@ class Tls:
 
 
 def trust(monkeypatch: pytest.MonkeyPatch, server: Tls) -> None:
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # these come first
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
+    settings = Settings.read({"SSL_CERT_FILE": str(server.certificate)})
+    monkeypatch.setattr(outbound, "_shared", [Outbound(ca_file=settings.ca_file)])
 
 
 needs_openssl = pytest.mark.skipif(
@@ -565,7 +567,7 @@ def test_neither_proxies_nor_cookies_nor_netrc_change_a_request(
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("PUBLIC_URL", "https://outages.example.org")
+    monkeypatch.setattr(outbound, "_shared", [Outbound(contact="https://outages.example.org")])
     pages.serve("/p", b"ok", Set_Cookie="a=b")
     http = Http(pages.url)
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from service_event_checker import logs
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster, in_cluster
+from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster, cluster_address
 from tests.doubles.base import Fault
 from tests.doubles.kubernetes import Cluster
 
@@ -51,7 +51,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def secret(cluster: Cluster, clock: Clock) -> SecretFromCluster:
-    return SecretFromCluster(account=cluster.folder, environ=cluster.environ, clock=clock, timeout=1.0)
+    return SecretFromCluster(cluster.address, account=cluster.folder, clock=clock, timeout=1.0)
 
 
 def failure(call: Callable[[], object]) -> DeliveryError:
@@ -250,9 +250,9 @@ def test_a_server_that_the_clusters_authority_does_not_vouch_for_gets_no_token(
 
 
 def test_a_server_under_another_name_than_its_certificates_gets_no_token(cluster: Cluster) -> None:
-    elsewhere = cluster.environ | {"KUBERNETES_SERVICE_HOST": "localhost"}
+    elsewhere = cluster_address("localhost", cluster.environ["KUBERNETES_SERVICE_PORT"])
 
-    error = failure(SecretFromCluster(account=cluster.folder, environ=elsewhere).token)
+    error = failure(SecretFromCluster(elsewhere, account=cluster.folder).token)
 
     assert (error.reason, "certificate" in error.detail) == (Reason.UNREACHABLE, True)
     assert cluster.requests == []
@@ -292,23 +292,22 @@ def test_an_authority_that_cannot_be_read_is_told_as_such(
 
 
 def test_outside_of_a_cluster_it_says_so(cluster: Cluster) -> None:
-    error = failure(SecretFromCluster(account=cluster.folder, environ={}).token)
+    error = failure(SecretFromCluster("", account=cluster.folder).token)
 
     assert (error.reason, "KUBERNETES_SERVICE_HOST" in error.detail) == (Reason.NOT_CONFIGURED, True)
-    assert (in_cluster({}), in_cluster(cluster.environ)) == (False, True)
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "99999"])
 def test_an_address_that_is_none_is_told_as_such(cluster: Cluster, port: str) -> None:
-    environ = cluster.environ | {"KUBERNETES_SERVICE_PORT": port}
+    address = cluster_address(cluster.environ["KUBERNETES_SERVICE_HOST"], port)
 
-    failure(SecretFromCluster(account=cluster.folder, environ=environ).token)
+    failure(SecretFromCluster(address, account=cluster.folder).token)
 
 
 def test_an_ipv6_address_is_written_as_one(cluster: Cluster) -> None:
-    environ = {"KUBERNETES_SERVICE_HOST": "::1", "KUBERNETES_SERVICE_PORT": "1"}
+    address = cluster_address("::1", "1")
 
-    assert "https://[::1]:1/api" in failure(SecretFromCluster(account=cluster.folder, environ=environ).token).detail
+    assert "https://[::1]:1/api" in failure(SecretFromCluster(address, account=cluster.folder).token).detail
 
 
 def test_neither_the_value_nor_the_accounts_token_is_ever_written(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
-from service_event_checker.render.notice import notice, platform_name
+from service_event_checker.render.names import platform_name
+from service_event_checker.render.notice import notice
 from service_event_checker.render.templates import render
 from service_event_checker.render.text import clean, cut, duration, line, web_address
 from tests.factories import NOW, alert

@@ -12,6 +12,7 @@ import pytest
 
 from service_event_checker import wiring
 from service_event_checker.config.load import ConfigError
+from service_event_checker.config.settings import Settings
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Verb
 from service_event_checker.engine.services import Services
@@ -29,7 +30,7 @@ def build(tmp_path: Path) -> Build:
         rules = [{"name": "all", "send": list(destinations)}]
         file.write_text(json.dumps({"destinations": destinations, "rules": rules}))
         variables = {"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{tmp_path}/store.db"}
-        services = wiring.build(variables | environ)
+        services = wiring.build(Settings.read(variables | environ))
         services.store.prepare()
         return services
 
@@ -84,7 +85,7 @@ def test_building_makes_no_file_and_opens_no_store(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text("{}")
 
-    wiring.build({"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{tmp_path}/deep/store.db"})
+    wiring.build(Settings.read({"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{tmp_path}/deep/store.db"}))
 
     assert not (tmp_path / "deep" / "store.db").exists()
 
@@ -112,7 +113,7 @@ def test_a_checker_is_not_mistaken_for_the_destination_of_its_name(tmp_path: Pat
     checker = {"kind": "slack", "url": "https://slack-status.com"}
     file.write_text(json.dumps({"checkers": {"slack": checker}, "destinations": {"slack": {"kind": "slack"}}}))
 
-    services = wiring.build({"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{tmp_path}/store.db"})
+    services = wiring.build(Settings.read({"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{tmp_path}/store.db"}))
 
     states = {part.section: part.state for part in services.parts if part.name == "slack"}
     assert states == {

@@ -6,7 +6,7 @@ A mistake stops the start; a missing credential turns one entry off and says whi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
 from service_event_checker.config.problems import explain, nearest
+from service_event_checker.config.sunset import Sunset
 from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.mirrors import ALERT, Mirrors
@@ -53,6 +54,21 @@ class Config:
     rules: tuple[Rule, ...]
     silences: tuple[Silence, ...]
     mirrors: Mirrors = Mirrors()
+
+    def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
+        """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
+        for section, entries in (
+            ("checker", self.checkers),
+            ("destination", self.destinations),
+            ("source", self.sources),
+        ):
+            for entry in entries:
+                yield section, entry
+
+    def sunsets(self) -> tuple[Sunset, ...]:
+        """Return what is on here and its vendor will switch off."""
+        on = [entry.config for _, entry in self.entries() if entry.config and not entry.why_off]
+        return tuple(sunset for config in on for sunset in config.sunsets())
 
 
 class _RuleEntry(Model):

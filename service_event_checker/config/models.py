@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.vocabulary import Severity
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -49,6 +50,8 @@ class Model(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, populate_by_name=True)
 
+    #: how people call what this kind reads or writes to, "" where its entry's name says it best
+    DISPLAY_NAME: ClassVar[str] = ""
     #: field -> environment variables that fill it when the file leaves it out; the first that is set wins
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {}
     #: fields without which the entry is off
@@ -59,6 +62,10 @@ class Model(BaseModel):
     def lacks(self) -> str:
         """Return what a checked entry still lacks to be on, for needs that no single field shows; "" for nothing."""
         return ""
+
+    def sunsets(self) -> tuple[Sunset, ...]:
+        """Return what this entry uses and its vendor will switch off."""
+        return ()
 
 
 def _regexp(text: str) -> str:
@@ -82,7 +89,10 @@ class Selection(Model):
 
 
 class CheckerConfig(Model):
-    """What every checker has. An adapter's Config adds `kind: Literal["<module name>"]` and its own keys."""
+    """What every checker has. An adapter's Config adds `kind: Literal["<module name>"]` and its own keys.
+
+    `name`: how people call what it watches.
+    """
 
     kind: str
     url: str

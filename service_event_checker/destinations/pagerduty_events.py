@@ -38,6 +38,7 @@ class Config(DestinationConfig):
     `on_resolve` is `close`, or nothing is sent at the end. `url`: https://events.eu.pagerduty.com in the EU.
     """
 
+    DISPLAY_NAME: ClassVar[str] = "PagerDuty"
     SETTLE: ClassVar[timedelta] = timedelta(0)  # a repetition is taken for the same at once
     RATE: ClassVar[tuple[float, int]] = (1.5, 5)  # about 120 a minute and routing key
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -15,6 +15,7 @@ import structlog
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Slot
 from service_event_checker.core.store import Store
@@ -41,8 +42,9 @@ log = structlog.get_logger()
 class Engine:
     """Start and stop it once per process; both may be called again."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, sunsets: Iterable[Sunset] = ()) -> None:
         self.services = services
+        self._sunsets = tuple(sunsets)  # of what is in use beside config.json
         self._started = threading.Lock()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -107,8 +109,8 @@ class Engine:
             lambda: services.test_mode.expire(_now()): timedelta(seconds=30),
             lambda: services.store.sweep(_now()): timedelta(seconds=15),
             self._archive: timedelta(seconds=60),
-            services.tell_what_ends: timedelta(days=7),
-            lambda: services.store.retain(_now() - services.retention): timedelta(hours=6),
+            lambda: services.log_sunsets(self._sunsets): timedelta(days=7),
+            lambda: services.store.retain(_now() - services.settings.retention): timedelta(hours=6),
             lambda: _trim(services.store, _now()): timedelta(hours=1),
         }
         return {partial(self._unless_away, run): every for run, every in ticks.items()}

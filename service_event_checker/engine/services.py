@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from service_event_checker.config import sunset
 from service_event_checker.config.load import Config
+from service_event_checker.config.settings import Settings
+from service_event_checker.config.sunset import Sunset, due
 from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.ports import Outspoken
 from service_event_checker.core.rules import Rulebook
@@ -63,8 +64,7 @@ class Services:
     test_mode: TestMode
     wakes: Wakes
     parts: tuple[Part, ...]
-    environ: Mapping[str, str]
-    retention: timedelta
+    settings: Settings
     look_every: timedelta
 
     def tell_what_is_on(self) -> None:
@@ -76,11 +76,11 @@ class Services:
         """Have sources and destinations compared with what we know at the next tick. Raises StoreError."""
         self.reconciler.soon()
 
-    def tell_what_ends(self) -> None:
+    def log_sunsets(self, others: Iterable[Sunset] = ()) -> None:
         """Log what is in use here and is retired, or soon will be, with the date and the remedy."""
-        today = _now().date()
-        for ending in sunset.due(today, sunset.in_use(self.environ, self.config)):
-            log.warning("sunset", name=ending.name, text=ending.text(today))
+        today = datetime.now(UTC).date()
+        for sunset in due(today, (*self.config.sunsets(), *others)):
+            log.warning("sunset", name=sunset.name, text=sunset.text(today))
 
     def ask_destinations(self) -> None:
         """Log what the destinations themselves warn of; asks them, so it may take a while."""
@@ -92,7 +92,3 @@ class Services:
                     warnings = [f"{name}: could not be asked: {error}"]
                 for warning in warnings:
                     log.warning("destination_warning", receiver=name, warning=warning)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

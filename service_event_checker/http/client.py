@@ -7,7 +7,6 @@ connect to is decided in http_guard.py.
 from __future__ import annotations
 
 import json as jsonlib
-import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from urllib3.exceptions import HTTPError as TransportError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from service_event_checker.core.errors import OutageCheckerError, Reason
+from service_event_checker.http import outbound
 from service_event_checker.http.address import join, origin, redact, split_credentials, without_credentials
 from service_event_checker.http.cache import KeptBodies
 from service_event_checker.http.guard import Call, Guard, GuardedAdapter, NotConnected, Resolve, system_addresses
@@ -34,7 +34,6 @@ REDIRECTS_MAX = 3
 ERROR_BODY_MAX = 64 * 1024  # bytes kept of an error answer
 JSON_DEPTH_MAX = 64
 _CHUNK = 64 * 1024
-_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _REASONS = {
     401: Reason.UNAUTHORIZED,
@@ -239,7 +238,7 @@ class _Session(requests.Session):
 def _session(guard: Guard, ca_file: str) -> _Session:
     session = _Session()
     session.trust_env = False  # no proxies and no .netrc by surprise
-    session.verify = ca_file or next((os.environ[name] for name in _CA_VARIABLES if os.environ.get(name)), True)
+    session.verify = ca_file or outbound.shared().ca_file or True
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"User-Agent": _user_agent(), "Accept-Encoding": "gzip, deflate"})
     for scheme in ("http://", "https://"):
@@ -266,7 +265,7 @@ def _user_agent() -> str:
         name = f"platform-outage-checker/{version('platform-outage-checker')}"
     except PackageNotFoundError:  # run from a checkout
         name = "platform-outage-checker/dev"
-    contact = "".join(os.environ.get("PUBLIC_URL", "").split())
+    contact = "".join(outbound.shared().contact.split())
     return f"{name} (+{contact})" if contact.isascii() and contact else name
 
 

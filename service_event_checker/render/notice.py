@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import DRY_RUN, Affects, Kind, ResolvedBy, Severity, Status, Verb
+from service_event_checker.render.names import platform_name
 from service_event_checker.render.text import clean, duration, line, moment, web_address
 
 TEST_WORD = "TEST"
@@ -23,18 +24,6 @@ MARKS: Mapping[Severity, str] = {
     Severity.ERROR: "🟠",
     Severity.WARNING: "🟡",
     Severity.INFO: "🔵",
-}
-_PLATFORMS = {
-    "azure": "Azure",
-    "azure_devops": "Azure DevOps",
-    "github": "GitHub",
-    "office365": "Office 365",
-    "retool": "Retool",
-    "salesforce": "Salesforce",
-    "slack": "Slack",
-    "snowflake": "Snowflake",
-    "alertmanager": "Alertmanager",
-    "opsgenie": "Opsgenie",
 }
 _PLACES = {
     "component": "Affected",
@@ -111,12 +100,6 @@ def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: st
 def notice_of(delivery: Delivery, alert: Alert) -> Notice:
     """Say what a delivery that leaves at this moment owes its receiver."""
     return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
-
-
-def platform_name(source: str) -> str:
-    """Return how people call a source: `azure_devops` is Azure DevOps, `rest:shop` is shop."""
-    name = source.rpartition(":")[2] or source
-    return _PLATFORMS.get(name, line(name, 60))
 
 
 def _mark(alert: Alert) -> str:

@@ -1,29 +1,26 @@
-"""Chooses the store that the environment names; imports only that one. Connects to nothing."""
+"""Chooses the store that the settings name; imports only that one. Connects to nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from service_event_checker.config.load import ConfigError
+from service_event_checker.config.settings import Settings
 from service_event_checker.core.store import Store
 from service_event_checker.stores.sql.mounts import refuses_network_mount
 
-DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"
 MOUNTS = Path("/proc/mounts")
-AZURE_STORE = "AZURE_STORAGE_CONNECTION_STRING"
 
 
-def make_store(environ: Mapping[str, str]) -> Store:
-    """Return the store that the environment names. Raises ConfigError."""
-    azure = environ.get(AZURE_STORE)
-    if azure:
+def make_store(settings: Settings) -> Store:
+    """Return the store that the settings name. Raises ConfigError."""
+    if settings.storage_account:
         from service_event_checker.stores.azure.store import AzureTablesStore
 
-        active = environ.get("AZURE_TABLE_NAME") or environ.get("EVENT_TABLE_NAME") or "EventTickets"
-        resolved = environ.get("RESOLVED_EVENTS_TABLE") or "ResolvedEvents"
-        return AzureTablesStore(azure, active_table=active, resolved_table=resolved)
-    url = environ.get("DATABASE_URL") or DEFAULT_DATABASE
+        return AzureTablesStore(
+            settings.storage_account, active_table=settings.active_table, resolved_table=settings.resolved_table
+        )
+    url = settings.database_url
     if not url.startswith("sqlite:"):
         raise ConfigError(
             "environment", ["DATABASE_URL: this version knows sqlite:///path only. Unset it or name a file"]

@@ -9,6 +9,7 @@ from jinja2 import StrictUndefined
 
 from service_event_checker import wiring
 from service_event_checker.cli import check, config_schema, dead_letters, quarantine, reconcile
+from service_event_checker.config.settings import Settings
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.web import access, errors
 from service_event_checker.web.api import alerts
@@ -17,6 +18,7 @@ from service_event_checker.web.api import quarantine as quarantined
 from service_event_checker.web.page import dashboard
 from service_event_checker.web.security import auth, headers
 from service_event_checker.web.slack import routes
+from service_event_checker.web.slack.signature import sunsets
 from service_event_checker.web.status import health, metrics, warnings
 from service_event_checker.web.status.probes import StoreProbe
 from service_event_checker.web.webhooks import alertmanager, destinations, status_pages
@@ -26,14 +28,15 @@ BODY_MAX = 8 * 1024 * 1024  # bytes; what any route may take, most take less
 
 def create_app(environ: Mapping[str, str]) -> Flask:
     """Build the app from the environment. Starts nothing. Raises ConfigError."""
-    keys = auth.read_keys(environ)
-    services = wiring.build(environ)
+    settings = Settings.read(environ)
+    keys = auth.read_keys(settings)
+    services = wiring.build(settings)
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = BODY_MAX
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
     app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     app.extensions["services"] = services
-    app.extensions["engine"] = Engine(services)
+    app.extensions["engine"] = Engine(services, sunsets(settings.variables))
     app.extensions["store_probe"] = StoreProbe(services.store)
     app.before_request(_start_under_gunicorn)
     routes.install(app, services)

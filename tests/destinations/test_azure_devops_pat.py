@@ -12,6 +12,7 @@ import pytest
 from service_event_checker import logs, wiring
 from service_event_checker.config.load import ConfigError
 from service_event_checker.config.models import secret
+from service_event_checker.config.settings import Settings
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.destinations.azure_devops.adapter import Config
 from service_event_checker.destinations.azure_devops.client import WorkItems
@@ -50,7 +51,7 @@ def devops() -> Iterator[AzureDevOps]:
 def test_a_new_token_is_taken_without_a_restart(cluster: Cluster, devops: AzureDevOps, form: str) -> None:
     cluster.put("outages", NAME, token="expired-token")
     clock = Clock()
-    pat = SecretFromCluster(account=cluster.folder, environ=cluster.environ, clock=clock)
+    pat = SecretFromCluster(cluster.address, account=cluster.folder, clock=clock)
     items = WorkItems(devops.org_url, devops.project, pat, timeout=2.0)
 
     with pytest.raises(DeliveryError) as refused:
@@ -66,7 +67,7 @@ def test_a_new_token_is_taken_without_a_restart(cluster: Cluster, devops: AzureD
 
 
 def test_a_secret_that_is_missing_sends_nothing_to_azure_devops(cluster: Cluster, devops: AzureDevOps) -> None:
-    pat = SecretFromCluster(account=cluster.folder, environ=cluster.environ)
+    pat = SecretFromCluster(cluster.address, account=cluster.folder)
 
     with pytest.raises(DeliveryError) as failed:
         WorkItems(devops.org_url, devops.project, pat, timeout=2.0).states("Bug")
@@ -104,6 +105,6 @@ def loaded(folder: Path, entry: dict[str, str] | None = None, **environ: str) ->
     file = folder / "config.json"
     file.write_text(json.dumps({"destinations": {"devops": {"kind": "azure_devops", **(entry or {})}}}))
     given = {"CONFIG_FILE": str(file), "ADO_ORG_URL": "https://dev.azure.com/acme", "ADO_PROJECT": "Ops"}
-    (found,) = wiring.load_config({**given, **environ}).destinations
+    (found,) = wiring.load_config(Settings.read({**given, **environ})).destinations
     assert isinstance(found.config, Config)
     return found.why_off, found.config

@@ -12,6 +12,7 @@ import pytest
 
 from service_event_checker import wiring
 from service_event_checker.config import load
+from service_event_checker.config.settings import Settings
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link
@@ -98,7 +99,7 @@ def test_the_outbox_repeats_it_for_every_severity_unless_told_otherwise(tmp_path
             "DATABASE_URL": f"sqlite:///{tmp_path}/a.db",
             "PAGERDUTY_ROUTING_KEY": ROUTING_KEY,
         }
-        return wiring.build(environ).book.receivers["pager"].repeat_ambiguous
+        return wiring.build(Settings.read(environ)).book.receivers["pager"].repeat_ambiguous
 
     assert repeated() == frozenset(Severity)
     assert repeated(on_ambiguous="drop") == frozenset()
@@ -205,7 +206,7 @@ def test_without_a_routing_key_it_is_off_and_says_so(tmp_path):
     file = tmp_path / "config.json"
     file.write_text('{"destinations": {"pager": {"kind": "pagerduty_events"}}}')
 
-    (entry,) = wiring.load_config({"CONFIG_FILE": str(file)}).destinations
+    (entry,) = wiring.load_config(Settings.read({"CONFIG_FILE": str(file)})).destinations
 
     assert isinstance(entry, load.Entry)
     assert "PAGERDUTY_ROUTING_KEY" in entry.why_off

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from service_event_checker.destinations.azure_devops.kubernetes_secret import cluster_address
 from tests.doubles.base import Answer, Double, Request
 
 _SECRET = re.compile(r"/api/v1/namespaces/([a-z0-9-]+)/secrets/([a-z0-9.-]+)")
@@ -41,6 +42,12 @@ class Cluster(Double):
         self.folder = folder / "serviceaccount"
         self.folder.mkdir()
         self._server.socket = _tls(folder, self.folder / "ca.crt").wrap_socket(self._server.socket, server_side=True)
+
+    @property
+    def address(self) -> str:
+        return cluster_address(
+            **{name: self.environ[f"KUBERNETES_SERVICE_{name.upper()}"] for name in ("host", "port")}
+        )
 
     @property
     def environ(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service_event_checker import wiring
+from service_event_checker.config.settings import Settings
 from service_event_checker.core.matchers import parse
 from service_event_checker.core.mirrors import Mirrors
 from service_event_checker.core.model import Alert, Event
@@ -24,7 +25,7 @@ from tests.sink import Clock
 LOST, REPEATED, LATE = 0.05, 0.10, 0.10  # shares of the webhooks
 LATE_MAX = 100  # seconds
 ROUNDS_MAX = 30  # of webhooks to and fro; more is a loop
-MIRRORS = wiring.load_config({}).mirrors
+MIRRORS = wiring.load_config(Settings.read({})).mirrors
 ACTS = (
     "create",
     "ops ack",

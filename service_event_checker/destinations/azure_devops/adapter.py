@@ -32,7 +32,7 @@ from service_event_checker.destinations.azure_devops.client import (
     is_gone,
 )
 from service_event_checker.destinations.azure_devops.config import Config
-from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
+from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster, cluster_address
 from service_event_checker.destinations.azure_devops.token import Given, Pat
 from service_event_checker.destinations.azure_devops.webhook import Change, read
 from service_event_checker.remote import links
@@ -363,4 +363,6 @@ def _name(person: object) -> str:
 
 def _pat(config: Config) -> Pat:
     given = secret(config.token)
-    return SecretFromCluster() if config.token_from and not given else Given(given)
+    if given or not config.token_from:
+        return Given(given)
+    return SecretFromCluster(cluster_address(config.kubernetes_host, config.kubernetes_port))

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from service_event_checker.config.models import DestinationConfig, secret
+from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.azure_devops.token import plain
+
+# https://devblogs.microsoft.com/devops: retirement of global personal access tokens
+GLOBAL_PAT = Sunset(
+    "azure_devops_global_pat",
+    "Azure DevOps' global personal access tokens (those for all organizations)",
+    date(2026, 12, 1),
+    "If ADO_PAT is one of them, make one for your organization alone, or use a service principal",
+)
 
 
 class Config(DestinationConfig):
     """`url` is the organization's address or its name; `token` the PAT, base64 of it, or base64 of `:PAT`.
     Without one, `token_from` "kubernetes" reads it from the secret azure-devops-token; in a pod that is the default.
+    `kubernetes_host` and `kubernetes_port` are set by Kubernetes itself.
 
     `close_state` and `reopen_state` stand in for the states that are found by category. `fields` are set on creation,
     by reference name. Where the process has no Bug, an Issue is made.
     """
 
+    DISPLAY_NAME: ClassVar[str] = "Azure DevOps"
     SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
     UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
@@ -31,6 +43,8 @@ class Config(DestinationConfig):
         "project": ("ADO_PROJECT",),
         "token": ("ADO_PAT", "AZURE_DEVOPS_PAT", "ADO_PAT_BASE64"),
         "token_from": ("KUBERNETES_SERVICE_HOST",),
+        "kubernetes_host": ("KUBERNETES_SERVICE_HOST",),
+        "kubernetes_port": ("KUBERNETES_SERVICE_PORT",),
     }
     INSTEAD: ClassVar[dict[str, str]] = {"token": "token_from"}
     NEEDS: ClassVar[tuple[str, ...]] = ("url", "project", "token")
@@ -40,6 +54,8 @@ class Config(DestinationConfig):
     project: str = ""
     token: SecretStr | None = None
     token_from: Literal["", "kubernetes"] = ""
+    kubernetes_host: str = ""
+    kubernetes_port: str = "443"
     work_item_type: str = "Bug"
     area_path: str = ""
     priorities: Mapping[Severity, int] = Field(
@@ -48,6 +64,12 @@ class Config(DestinationConfig):
     fields: Mapping[str, str | int | float | bool] = Field(default={})
     close_state: str = ""
     reopen_state: str = ""
+
+    def sunsets(self) -> tuple[Sunset, ...]:
+        """Only the hosted service has global tokens; whether this one is global cannot be seen in it."""
+        host = urlsplit(self.url).hostname or ""
+        hosted = host == "dev.azure.com" or host.endswith(".visualstudio.com")
+        return (GLOBAL_PAT,) if hosted and secret(self.token) else ()
 
     @field_validator("url")
     @classmethod

@@ -7,11 +7,10 @@ was sent to the system that the value is for, so no error of this module is ambi
 from __future__ import annotations
 
 import base64
-import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -34,23 +33,24 @@ log = structlog.get_logger()
 class SecretFromCluster:
     """A value that is read when it is first needed, and again after it was refused. Safe for several threads.
 
-    `account` is the folder where the kubelet puts token, ca.crt and namespace. `clock` gives seconds.
+    `address` is that of the cluster's API, see `cluster_address`. `account` is the folder where the kubelet puts token,
+    ca.crt and namespace. `clock` gives seconds.
     """
 
     def __init__(
         self,
+        address: str,
         name: str = "azure-devops-token",
         key: str = "token",
         *,
         account: Path = ACCOUNT,
-        environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.monotonic,
         timeout: float = TIMEOUT,
     ) -> None:
+        self._address = address
         self._name = name
         self._key = key
         self._account = account
-        self._environ = environ
         self._clock = clock
         self._timeout = timeout
         self._lock = threading.Lock()
@@ -103,9 +103,13 @@ class SecretFromCluster:
         logs.hide([password])
         authority = self._account / "ca.crt"
         self._file(authority.name)
+        if not self._address:
+            raise DeliveryError(
+                Reason.NOT_CONFIGURED, "KUBERNETES_SERVICE_HOST is not set; this is no pod of a cluster"
+            )
         header = {"Authorization": f"Bearer {password}"}
         try:
-            http = Http(_address(self._environ), headers=header, timeout=self._timeout, ca_file=str(authority))
+            http = Http(self._address, headers=header, timeout=self._timeout, ca_file=str(authority))
             with closing(http):  # `send` even to read: it follows no redirect
                 answer = http.send("GET", f"/api/v1/namespaces/{namespace}/secrets/{self._name}")
             return self._decoded(json_body(answer), namespace)
@@ -163,14 +167,8 @@ class SecretFromCluster:
         return f"kubectl -n {namespace} create secret generic {self._name} --from-literal={self._key}=..."
 
 
-def in_cluster(environ: Mapping[str, str]) -> bool:
-    """Whether this process runs in a pod."""
-    return bool(environ.get("KUBERNETES_SERVICE_HOST"))
-
-
-def _address(environ: Mapping[str, str]) -> str:
-    """Return the API's address from the variables that the kubelet sets in each container."""
-    if not in_cluster(environ):
-        raise DeliveryError(Reason.NOT_CONFIGURED, "KUBERNETES_SERVICE_HOST is not set; this is no pod of a cluster")
-    host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT") or "443"
-    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+def cluster_address(host: str, port: str) -> str:
+    """Return the API's address from the variables that the kubelet sets in each container; "" outside of a cluster."""
+    if not host:
+        return ""
+    return f"https://[{host}]:{port or '443'}" if ":" in host else f"https://{host}:{port or '443'}"

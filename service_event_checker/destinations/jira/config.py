@@ -29,6 +29,7 @@ class Config(DestinationConfig):
     where its screen asks. `webhook_secret` is that of Jira's webhook. `settle`: how long Cloud's search may lag.
     """
 
+    DISPLAY_NAME: ClassVar[str] = "Jira"
     SETTLE: ClassVar[timedelta] = timedelta(seconds=180)
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
     UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)

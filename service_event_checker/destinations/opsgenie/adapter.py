@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ import structlog
 from pydantic import Field, SecretStr, field_validator
 
 from service_event_checker.config.models import DestinationConfig, Model, as_mapping, secret
+from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, Link, Remote
@@ -55,6 +56,16 @@ class Responder(Model):
     username: str = ""
 
 
+# https://support.atlassian.com/opsgenie: what happens when Opsgenie is turned off
+OPSGENIE_ENDS = Sunset(
+    "opsgenie",
+    "Opsgenie",
+    date(2027, 4, 5),
+    "Move to Jira Service Management (operations) and set OPSGENIE_API_URL to its API",
+)
+_HOSTS = frozenset({"api.opsgenie.com", "api.eu.opsgenie.com"})
+
+
 class Config(DestinationConfig):
     """`api`: which of the three addresses `url` is; by the address itself if left out. `token`: an API integration's
     key; for `jsm` an Atlassian API token, with `email` its account and `url` ending with the site's cloud id.
@@ -63,6 +74,7 @@ class Config(DestinationConfig):
     alerts born there are ours to mirror, in Opsgenie's search language. `responders` are set on creation.
     """
 
+    DISPLAY_NAME: ClassVar[str] = "Opsgenie"
     SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
     RATE: ClassVar[tuple[float, int]] = (1.0, 5)  # deliveries of four or five calls; the limits depend on the plan
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -86,6 +98,9 @@ class Config(DestinationConfig):
         default={Severity.CRITICAL: "P1", Severity.ERROR: "P2", Severity.WARNING: "P3", Severity.INFO: "P5"}
     )
     responders: tuple[Responder, ...] = ()
+
+    def sunsets(self) -> tuple[Sunset, ...]:
+        return (OPSGENIE_ENDS,) if urlsplit(self.url).hostname in _HOSTS else ()
 
     @field_validator("url")
     @classmethod

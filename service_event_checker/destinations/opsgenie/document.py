@@ -11,7 +11,8 @@ from typing import Any
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.remote.marks import KEY_TAG, TAG, signature
-from service_event_checker.render.notice import Notice, platform_name
+from service_event_checker.render.names import platform_name
+from service_event_checker.render.notice import Notice
 from service_event_checker.render.templates import render
 from service_event_checker.render.text import clean, cut
 

@@ -55,6 +55,7 @@ class Config(DestinationConfig):
     https://api.eu.pagerduty.com for accounts in the EU.
     """
 
+    DISPLAY_NAME: ClassVar[str] = "PagerDuty"
     SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(0)
     RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # 960 calls a minute, far fewer creations: made for human speed

@@ -26,6 +26,7 @@ class Config(DestinationConfig):
     `webhook_secret` is that of the webhook in Redmine 7.
     """
 
+    DISPLAY_NAME: ClassVar[str] = "Redmine"
     SETTLE: ClassVar[timedelta] = timedelta(seconds=20)
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
     UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)

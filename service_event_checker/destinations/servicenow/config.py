@@ -26,6 +26,7 @@ class Config(DestinationConfig):
     incident goes back to.
     """
 
+    DISPLAY_NAME: ClassVar[str] = "ServiceNow"
     SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
     UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)

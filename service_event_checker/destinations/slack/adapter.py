@@ -33,6 +33,7 @@ _MAY_NOT_LOOK = frozenset({"missing_scope", "unknown_method", "not_in_channel", 
 class Config(DestinationConfig):
     """`channel` is a name or an id (an id needs one scope less); `announce_end`: how the end is told."""
 
+    DISPLAY_NAME: ClassVar[str] = "Slack"
     SETTLE: ClassVar[timedelta] = timedelta(seconds=5)
     RATE: ClassVar[tuple[float, int]] = (0.8, 5)  # https://docs.slack.dev/apis/web-api/rate-limits: 1 message/s/channel
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {

@@ -28,6 +28,7 @@ class Config(SourceConfig):
     is closed in one pass; the rest waits for the next, and the report says so.
     """
 
+    DISPLAY_NAME: ClassVar[str] = "Alertmanager"
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {"url": ("ALERTMANAGER_URL",)}
     NEEDS: ClassVar[tuple[str, ...]] = ("url",)
 

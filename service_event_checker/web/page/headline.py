@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Affects, Kind
-from service_event_checker.render.notice import platform_name
+from service_event_checker.render.names import platform_name
 from service_event_checker.render.text import moment
 from service_event_checker.web.status.overview import CheckerState, Reading, State
 

@@ -10,7 +10,7 @@ from service_event_checker import logs
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import Affects, Kind, Severity, Status, Verb
 from service_event_checker.engine.quarantine import Held
-from service_event_checker.render.notice import platform_name
+from service_event_checker.render.names import platform_name
 from service_event_checker.render.text import duration, line, moment, web_address
 from service_event_checker.web.status.overview import CheckerState, Reading
 

@@ -18,11 +18,11 @@ from flask import Request
 
 from service_event_checker import logs
 from service_event_checker.config.load import ConfigError
+from service_event_checker.config.settings import WEBHOOK_TOKEN, Settings
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.security.local import is_foreign, is_local
 
 API_TOKENS = "API_TOKENS"
-WEBHOOK_TOKEN = "WEBHOOK_TOKEN"  # noqa: S105  # the variable's name
 _CHALLENGES = (
     ("WWW-Authenticate", 'Basic realm="Platform Outage Checker", charset="UTF-8"'),
     ("WWW-Authenticate", 'Bearer realm="Platform Outage Checker"'),
@@ -70,18 +70,13 @@ class Keys:
     public_host: str = ""
 
 
-def read_keys(environ: Mapping[str, str]) -> Keys:
+def read_keys(settings: Settings) -> Keys:
     """Read API_TOKENS (`name:scopes:token;…`), WEBHOOK_TOKEN and its variants. Raises ConfigError."""
-    webhooks = {
-        name: value.strip()
-        for name, value in environ.items()
-        if (name == WEBHOOK_TOKEN or name.startswith(WEBHOOK_TOKEN + "_")) and value.strip()
-    }
-    logs.hide(webhooks.values())
+    logs.hide(settings.webhook_tokens.values())
     return Keys(
-        tokens=_tokens(environ.get(API_TOKENS, "")),
-        webhooks={name: _digest(value.encode()) for name, value in webhooks.items()},
-        public_host=urlsplit(environ.get("PUBLIC_URL", "")).netloc.lower(),
+        tokens=_tokens(settings.api_tokens),
+        webhooks={name: _digest(value.encode()) for name, value in settings.webhook_tokens.items()},
+        public_host=urlsplit(settings.public_url).netloc.lower(),
     )
 
 

@@ -14,7 +14,6 @@ from service_event_checker import logs
 from service_event_checker.core.errors import StoreError
 from service_event_checker.engine.services import Services
 
-VARIABLE = "SECRET_KEY"
 SETTING = "secret_key"
 _TOKEN_LENGTH = 40  # hex characters, 160 bits
 
@@ -30,9 +29,8 @@ class Buttoned(Protocol):
 
 def secret_key(services: Services) -> bytes:
     """Return SECRET_KEY, or one that is made once and kept in the store for all processes. Raises StoreError."""
-    given = services.environ.get(VARIABLE, "").strip()
-    if given:
-        return given.encode()
+    if services.settings.secret_key:
+        return services.settings.secret_key.encode()
     store = services.store
     kept = store.setting(SETTING) or store.set_setting(SETTING, secrets.token_hex(32), only_if_new=True)
     logs.hide([kept])

@@ -16,7 +16,8 @@ from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.engine.polling import Watch
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.engine.services import Services
-from service_event_checker.render.notice import MARKS, platform_name
+from service_event_checker.render.names import platform_name
+from service_event_checker.render.notice import MARKS
 from service_event_checker.render.text import duration, line, moment, web_address
 from service_event_checker.web.api.lookup import find_alert
 from service_event_checker.web.errors import Refused
@@ -134,7 +135,7 @@ def force_resolve(desk: Desk, command: Command) -> Reply:
 def list_events(desk: Desk, command: Command) -> Reply:
     now = datetime.now(UTC)
     seen = overview.read(desk.services, now)
-    page = web_address(desk.services.environ.get("PUBLIC_URL", ""))
+    page = web_address(desk.services.settings.public_url)
     return event_list.listed(seen.open_alerts, now, more=seen.more_open, page_url=page)
 
 

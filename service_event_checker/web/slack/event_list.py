@@ -10,7 +10,8 @@ from typing import Any
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Kind, Status
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
-from service_event_checker.render.notice import MARKS, platform_name
+from service_event_checker.render.names import platform_name
+from service_event_checker.render.notice import MARKS
 from service_event_checker.render.text import cut, duration, line, web_address
 from service_event_checker.web.page.rows import by_urgency
 from service_event_checker.web.slack.replies import SECTION_MAX, Reply, section

@@ -39,7 +39,7 @@ class Reception:
 
 def install(app: Flask, services: Services) -> None:
     """Prepare both routes and sign the buttons of this process' messages. Asks nobody."""
-    environ = services.environ
+    environ = services.settings.variables
     app.extensions["slack"] = Reception(
         desk=Desk(services, app.extensions["engine"], app.extensions["store_probe"]),
         signatures=Signatures(environ),

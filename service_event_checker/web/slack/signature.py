@@ -17,6 +17,7 @@ from flask import Request
 from slack_sdk.signature import Clock, SignatureVerifier
 
 from service_event_checker import logs
+from service_event_checker.config.sunset import Sunset
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.request_body import raw_body
 from service_event_checker.web.security.auth import Caller, Scope
@@ -31,6 +32,20 @@ REMEMBERED_MAX = 10_000  # signatures; only who knows the secret can add one
 SLACK = Caller("slack", frozenset({Scope.WRITE, Scope.ACT}))
 
 log = structlog.get_logger()
+
+
+# https://api.slack.com/authentication/verifying-requests-from-slack
+VERIFICATION_TOKEN = Sunset(
+    "slack_verification_token",
+    "Slack's verification token (SLACK_VERIFICATION_TOKEN)",
+    None,
+    "Set SLACK_SIGNING_SECRET (Basic Information of the app) and remove the token",
+)
+
+
+def sunsets(environ: Mapping[str, str]) -> tuple[Sunset, ...]:
+    """Return the old scheme where it is all that proves Slack's requests."""
+    return (VERIFICATION_TOKEN,) if environ.get(TOKEN) and not environ.get(SECRET) else ()
 
 
 class Signatures:

@@ -1,4 +1,4 @@
-"""POST /hooks/{azure-devops|jira|redmine|servicenow}, /pd-webhook, /ops-webhook: destinations that tell us of changes.
+"""POST /hooks/<kind>, /pd-webhook, /ops-webhook: destinations that tell us of changes.
 
 Who sends is proved on the raw bytes, before they are read: by a signature where the destination has a secret for it,
 else by the token of the route.
@@ -13,21 +13,21 @@ from typing import Any, Protocol, runtime_checkable
 
 from flask import Blueprint, current_app, g, request
 
+from service_event_checker.config.settings import WEBHOOK_TOKEN
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.ports import Inbound
 from service_event_checker.engine import inbox
-from service_event_checker.engine.services import Services
+from service_event_checker.engine.services import Part, Services
 from service_event_checker.http import strict_json
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.request_body import demand_json, parse, raw_body
 from service_event_checker.web.security import auth
-from service_event_checker.web.security.auth import WEBHOOK_TOKEN, Caller, Keys, Scope
+from service_event_checker.web.security.auth import Caller, Keys, Scope
 from service_event_checker.web.webhooks.refusal import put_aside
 
 BODY_MAX = 1024 * 1024  # bytes
 PAGERDUTY, OPSGENIE = "pagerduty", "opsgenie"
-KINDS = ("azure-devops", "jira", "redmine", "servicenow")  # as they stand in an address
 
 blueprint = Blueprint("talkback", __name__)
 
@@ -84,8 +84,8 @@ def pagerduty(**_: str) -> Answer:
 def admit(kind: str = "") -> Caller:
     """Let in who signs, or knows the token, for a destination of the kind. Raises Refused (401, 403, 413)."""
     asked: Mapping[str, str] = request.view_args or {}
-    kind, named = kind or _kind(asked.get("kind", "")), asked.get("receiver", "")
     here = services()
+    kind, named = kind or _kind(here, asked.get("kind", "")), asked.get("receiver", "")
     talkers = _talkers(here, kind, named)
     body = raw_body(request, BODY_MAX)
     headers = dict(request.headers.items())
@@ -111,7 +111,7 @@ def admit_opsgenie() -> Caller:
 def is_open_door(services: Services, destination: object, kind: str) -> bool:
     """Whether anybody who knows the id in the body may speak for a destination, as no token is configured."""
     named = isinstance(destination, Choosy) and not destination.admits({})
-    return named and not any(services.environ.get(name, "").strip() for name in _token_variables(kind))
+    return named and not services.settings.webhook_tokens.keys() & set(_token_variables(kind))
 
 
 def _take(talk: Talk) -> int:
@@ -131,10 +131,17 @@ def _talk() -> Talk:
     return found
 
 
-def _kind(name: str) -> str:
-    if name not in KINDS:
-        raise Refused(403, f"This is no hook's address. There are /hooks/<{'|'.join(KINDS)}>.")
-    return name.replace("-", "_")
+def _kind(services: Services, address: str) -> str:
+    """Return the kind of destination that an address names. Raises Refused where config.json has none of it."""
+    kinds = {part.kind.replace("_", "-"): part.kind for part in services.parts if part.section == "destination"}
+    if address not in kinds:
+        on = [part.kind.replace("_", "-") for part in services.parts if _inbound(services, part)]
+        raise Refused(403, f"This is no hook's address. There are /hooks/<{'|'.join(sorted(set(on)))}>.")
+    return kinds[address]
+
+
+def _inbound(services: Services, part: Part) -> bool:
+    return part.section == "destination" and isinstance(services.outbox.destinations.get(part.name), Inbound)
 
 
 def _talkers(services: Services, kind: str, named: str) -> dict[str, Inbound]:

@@ -57,7 +57,7 @@ def admit() -> Caller:
     known = kind in KINDS and checker in _checkers(here)
     if not known or not hmac.compare_digest(given, hook_token(here, checker).encode()):
         raise Refused(403, "This is no hook's address. `flask --app app hook-urls` shows them.")
-    secret = here.environ.get(INSTATUS_SECRET, "").strip()
+    secret = here.settings.variables.get(INSTATUS_SECRET, "").strip()
     if kind == "instatus" and secret:
         _verify(secret)
     return Caller(f"{kind}:{checker}", frozenset({Scope.WRITE}))
@@ -99,7 +99,7 @@ def register(app: Flask) -> None:
         """Show the address that each status page may call when something changes. Each is a secret."""
         here: Services = app.extensions["services"]
         here.store.prepare()
-        base = here.environ.get("PUBLIC_URL", "").rstrip("/")
+        base = here.settings.public_url
         if not base:
             click.echo("PUBLIC_URL is not set: put this app's public address before each line.", err=True)
         for name in sorted(here.poller.watches):

@@ -1,0 +1,73 @@
+"""The environment as typed settings, read once at the start; nothing below reads the process' environment itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from service_event_checker.config.load import ConfigError
+
+DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"
+DEFAULT_RETENTION_DAYS = 400
+WEBHOOK_TOKEN = "WEBHOOK_TOKEN"  # noqa: S105  # the name of a variable
+#: where people name the authorities that they trust; the first that is set wins, as with requests and curl
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the product as a whole takes from the environment; secrets are left out of its repr.
+
+    `storage_account`: Azure Storage's connection string; where it is set, it wins over `database_url`. `webhook_tokens`
+    maps WEBHOOK_TOKEN and its variants to their values. `ca_file`: certificates to trust, "" for the usual ones.
+    `variables` is all of the environment: config.json names variables freely, and one vendor's routes have their own.
+    """
+
+    config_file: Path
+    database_url: str = field(repr=False)
+    storage_account: str = field(repr=False)
+    active_table: str
+    resolved_table: str
+    retention: timedelta
+    public_url: str
+    secret_key: str = field(repr=False)
+    api_tokens: str = field(repr=False)
+    webhook_tokens: Mapping[str, str] = field(repr=False)
+    ca_file: str
+    variables: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the environment. Raises ConfigError."""
+
+        def text(*names: str, default: str = "") -> str:
+            return next((value for name in names if (value := environ.get(name, "").strip())), default)
+
+        return cls(
+            config_file=Path(text("CONFIG_FILE", default="config.json")),
+            database_url=text("DATABASE_URL", default=DEFAULT_DATABASE),
+            storage_account=text("AZURE_STORAGE_CONNECTION_STRING"),
+            active_table=text("AZURE_TABLE_NAME", "EVENT_TABLE_NAME", default="EventTickets"),
+            resolved_table=text("RESOLVED_EVENTS_TABLE", default="ResolvedEvents"),
+            retention=timedelta(days=_days(text("RETENTION_DAYS"))),
+            public_url=text("PUBLIC_URL").rstrip("/"),
+            secret_key=text("SECRET_KEY"),
+            api_tokens=text("API_TOKENS"),
+            webhook_tokens={
+                name: value.strip()
+                for name, value in environ.items()
+                if (name == WEBHOOK_TOKEN or name.startswith(WEBHOOK_TOKEN + "_")) and value.strip()
+            },
+            ca_file=text(*_CA_VARIABLES),
+            variables=environ,
+        )
+
+
+def _days(text: str) -> int:
+    if text and not text.isdecimal():
+        raise ConfigError(
+            "environment", [f"RETENTION_DAYS: is no whole number. Give days, like {DEFAULT_RETENTION_DAYS}"]
+        )
+    return int(text or DEFAULT_RETENTION_DAYS)

@@ -1,0 +1,25 @@
+"""What all connections of this process have in common; wiring sets it once, before any is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """`ca_file`: certificates to trust, "" for the usual ones. `contact`: an address at which vendors can reach us."""
+
+    ca_file: str = ""
+    contact: str = ""
+
+
+_shared = [Outbound()]
+
+
+def use(outbound: Outbound) -> None:
+    """Make every client from now on with these."""
+    _shared[0] = outbound
+
+
+def shared() -> Outbound:
+    return _shared[0]
