@@ -2,7 +2,7 @@
 
 The list holds what had news in the last three days, so it is never complete: a quiet event that goes on drops out
 of it. Each tracked event that it does not name is asked for by its id. What an event says is read in
-_azure_payload.py. Needs the role Reader on the subscription.
+payload.py. Needs the role Reader on the subscription.
 """
 
 from __future__ import annotations

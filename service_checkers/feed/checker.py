@@ -1,4 +1,4 @@
-"""Any RSS or Atom feed of a status page: fetched by us, read in _feed_payload.py.
+"""Any RSS or Atom feed of a status page: fetched by us, read in payload.py.
 
 A feed is a window and never complete: what it no longer names is unknown, not over. Prefer `statuspage` where
 the vendor has the JSON.

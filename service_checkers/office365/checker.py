@@ -1,7 +1,7 @@
 """Microsoft 365 service health of our tenant, asked of Graph: what a check asks, and what the answers add up to.
 
 The list holds every issue of a year or so, over or not, and is complete. An issue counts as over when it says so
-itself, asked for by its id. What an issue says is read in _office365_payload.py. Needs the application permission
+itself, asked for by its id. What an issue says is read in payload.py. Needs the application permission
 ServiceHealth.Read.All with an administrator's consent.
 """
 

@@ -1,6 +1,6 @@
 """Any page on Atlassian Statuspage, or in its dialect (incident.io): what a check asks, and what the answers add up to.
 
-What a payload says is read in _statuspage_payload.py. A page is asked three things: what is open now (complete,
+What a payload says is read in payload.py. A page is asked three things: what is open now (complete,
 so absence means something), the last 50 incidents (how they ended, and those that were over before we looked),
 and each tracked incident that neither of the two names.
 """

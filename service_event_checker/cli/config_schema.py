@@ -1,6 +1,6 @@
 """docs/config.schema.json: the JSON Schema of config.json, made from the models that check it.
 
-For editors only; what decides at start is config_file.py. A test keeps the committed file true.
+For editors only; what decides at start is config/load.py. A test keeps the committed file true.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _section(names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _adapter(kind: str, model: type[Model], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an adapter's schema with what config_file.py allows besides: `env:NAME`, and values of the environment."""
+    """Return an adapter's schema with what config/load.py allows besides: `env:NAME`, and values of the environment."""
     properties = {}
     for field, definition in model.model_fields.items():
         name = definition.alias or field

@@ -1,6 +1,6 @@
 """Tells of an alert by mail through an SMTP server: one mail to all when it opens, one when it is over.
 
-What a mail looks like is text_mail.py's affair. As long as the text of a mail has not begun to leave us, a failure
+What a mail looks like is decided in render/mail.py. As long as the text of a mail has not begun to leave us, a failure
 proves that it was not sent; after that only the server's answer tells (RFC 5321).
 """
 

@@ -1,4 +1,4 @@
-"""Addresses as http.py needs them: joined to a base, freed of credentials, compared by origin, fit to be logged."""
+"""Addresses as client.py needs them: joined to a base, freed of credentials, compared by origin, fit to be logged."""
 
 from __future__ import annotations
 

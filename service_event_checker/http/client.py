@@ -1,7 +1,7 @@
 """The one HTTP client of all adapters: total deadline, byte cap, checked redirects, mapped and redacted errors.
 
 It never repeats a request: the outbox and the schedule do that, after a look at what happened. Where it may
-connect to is decided in http_guard.py.
+connect to is decided in guard.py.
 """
 
 from __future__ import annotations

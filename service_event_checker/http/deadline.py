@@ -1,7 +1,7 @@
 """Ends a conversation over one socket when its time is up, however it drags on.
 
 A socket's own time-out counts anew with each read, and smtplib and sendgrid know no other. What is said over the
-socket is the callers' affair; http.py has a guard of its own.
+socket is the callers' affair; client.py has a guard of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Connections that go only where they may and end when their time is up; what is said over them is http.py's.
+"""Connections that go only where they may and end when their time is up; what is said over them is client.py's.
 
 A host is resolved once, every address of it is checked, and the connection goes to a checked address: a name
 that answers differently the second time gains nothing. The host that the configuration names is trusted.

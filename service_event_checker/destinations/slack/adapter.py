@@ -1,6 +1,6 @@
 """One living Slack message per episode: posted once, edited in place while it lasts, one reply when it is over.
 
-What the message looks like is text_slack.py's affair, how Slack is called slack_api.py's. Needs the scope chat:write;
+message.py writes the message, client.py calls Slack. Needs the scope chat:write;
 with channels:history (groups:history) and channels:read (groups:read) it can look before it posts.
 """
 

@@ -1,6 +1,6 @@
 """POST /slack/commands and /slack/interactions: from Slack's request to an answer within its three seconds.
 
-Who may is decided in slack_signature.py and slack_allowed.py, what is done in slack_commands.py and slack_buttons.py.
+Who may is decided in signature.py and permissions.py, what is done in commands.py and buttons.py.
 """
 
 from __future__ import annotations
