@@ -1,6 +1,6 @@
 """Tells of an alert by mail through SendGrid: one mail to all when it opens, one when it is over.
 
-What a mail looks like is decided in render/mail.py. SendGrid cannot be searched for what it took, so that a doubtful one
+render/mail.py writes the mail. SendGrid cannot be searched for what it took, so that a doubtful one
 is repeated for critical and error only. https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send
 """
 

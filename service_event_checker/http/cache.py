@@ -1,4 +1,4 @@
-"""Bodies kept for conditional requests of client.py: what a 304 stands for. In memory, capped, lost with the process."""
+"""Bodies kept for conditional requests: what a 304 stands for. In memory, capped, lost with the process."""
 
 from __future__ import annotations
 
