@@ -124,10 +124,10 @@ class Rehearsing(Protocol):
 
 
 @runtime_checkable
-class Outspoken(Protocol):
+class Preflight(Protocol):
     """A destination that can tell beforehand what it will not be able to do."""
 
-    def warnings(self) -> list[str]:
+    def preflight(self) -> list[str]:
         """Ask the remote system and return what a person should mend. Raises DeliveryError."""
         ...
 

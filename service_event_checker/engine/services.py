@@ -13,7 +13,7 @@ from service_event_checker.config.load import Config
 from service_event_checker.config.settings import Settings
 from service_event_checker.config.sunset import Sunset, due
 from service_event_checker.core.errors import DeliveryError
-from service_event_checker.core.ports import Outspoken
+from service_event_checker.core.ports import Preflight
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Store
 from service_event_checker.engine.outbox import Outbox
@@ -85,9 +85,9 @@ class Services:
     def ask_destinations(self) -> None:
         """Log what the destinations themselves warn of; asks them, so it may take a while."""
         for name, destination in self.outbox.destinations.items():
-            if isinstance(destination, Outspoken):
+            if isinstance(destination, Preflight):
                 try:
-                    warnings = destination.warnings()
+                    warnings = destination.preflight()
                 except DeliveryError as error:
                     warnings = [f"{name}: could not be asked: {error}"]
                 for warning in warnings:

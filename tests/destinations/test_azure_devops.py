@@ -554,7 +554,7 @@ def test_a_slow_delivery_of_no_more_calls_than_it_needs_is_paid(boards):
 )
 def test_a_state_or_a_type_that_is_not_there_is_told_at_the_start(process, changes, warned):
     with AzureDevOps(process=process) as boards:
-        told = adapter(boards, **changes).warnings()
+        told = adapter(boards, **changes).preflight()
 
     assert [text[: len(start)] for text, start in zip(told, warned, strict=True)] == warned
 

@@ -112,7 +112,7 @@ def test_a_state_of_a_process_of_ones_own_is_known_once_the_process_was_asked():
     with AzureDevOps() as boards:
         boards.types = {"Bug": (("New", "Proposed"), ("On the bench", "InProgress"), ("Closed", "Completed"))}
         destination = adapter(boards)
-        destination.warnings()
+        destination.preflight()
 
     (event,) = destination.parse({}, moved("New", "On the bench"))
 

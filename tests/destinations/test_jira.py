@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link, Remote
-from service_event_checker.core.ports import Adoptive, Findable, Inbound, Outspoken, Reconcilable, Rehearsing
+from service_event_checker.core.ports import Adoptive, Findable, Inbound, Preflight, Reconcilable, Rehearsing
 from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.jira.adapter import Adapter, Config
 from service_event_checker.destinations.jira.recent import REMEMBERED
@@ -81,7 +81,7 @@ def refusal(act: Any, *args: Any, **changes: Any) -> DeliveryError:
 
 
 def test_it_can_be_searched_reconciled_adopted_from_rehearsed_and_talks_back(cloud):
-    for port in (Findable, Adoptive, Reconcilable, Inbound, Rehearsing, Outspoken):
+    for port in (Findable, Adoptive, Reconcilable, Inbound, Rehearsing, Preflight):
         assert isinstance(adapter(cloud), port)
 
 
@@ -782,7 +782,7 @@ def test_a_dry_run_says_what_would_be_made(jira):
 
 
 def test_a_project_that_fits_needs_no_warning(jira):
-    assert adapter(jira).warnings() == []
+    assert adapter(jira).preflight() == []
 
 
 def test_what_a_person_should_mend_is_told_beforehand(jira):
@@ -790,19 +790,19 @@ def test_what_a_person_should_mend_is_told_beforehand(jira):
     jira.required = {"customfield_10010"}
     jira.priorities = ["High", "Low"]
 
-    warnings = adapter(jira).warnings()
+    warnings = adapter(jira).preflight()
 
     assert len(warnings) == 3
     assert "Labels is not on the create screen of Bug in OPS" in warnings[0]
     assert "(customfield_10010) is required" in warnings[1]
     assert "has no Highest, Medium (it has High, Low)" in warnings[2]
-    assert adapter(jira, issue_type="Outage").warnings() == [
+    assert adapter(jira, issue_type="Outage").preflight() == [
         "OPS has no issue type Outage. It has: Bug, Story, Task. Set `issue_type`"
     ]
 
 
 def test_a_wrong_key_is_told_at_start(jira):
-    assert refusal(adapter(jira, token="wrong").warnings).reason is Reason.UNAUTHORIZED
+    assert refusal(adapter(jira, token="wrong").preflight).reason is Reason.UNAUTHORIZED
 
 
 def test_what_came_from_a_vendor_is_no_markup_in_an_issue(jira):

@@ -171,7 +171,7 @@ def test_what_our_own_account_did_does_not_come_back(jira):
     hooks = [hook, jira.comment_hook("10001")]
 
     before = [parsed(each, destination) for each in hooks]
-    destination.warnings()
+    destination.preflight()
     after = [parsed(each, destination) for each in hooks]
 
     assert [len(events) for events in before] == [1, 1]

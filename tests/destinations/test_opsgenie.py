@@ -535,7 +535,7 @@ def test_the_integration_api_writes_by_alias_and_says_what_it_cannot_do(pager):
     assert pager.refused == []
     pinned = adapter(pager, "jsm-integration")
     assert Verb.UNACK not in pinned.verbs
-    assert any("api: jsm" in warning for warning in pinned.warnings())
+    assert any("api: jsm" in warning for warning in pinned.preflight())
     with pytest.raises(DeliveryError, match="cannot unack") as raised:
         told(pager, alert(), Verb.UNACK, link, "jsm-integration")
     assert raised.value.permanent
@@ -546,7 +546,7 @@ def test_what_cannot_list_its_alerts_is_no_part_of_a_reconciliation(pager):
 
     assert not isinstance(pinned, Reconcilable)
     assert isinstance(pinned, Inbound)
-    assert any("left out of every reconciliation" in warning for warning in pinned.warnings())
+    assert any("left out of every reconciliation" in warning for warning in pinned.preflight())
     assert all(isinstance(adapter(pager, api), Reconcilable) for api in APIS)
 
 
@@ -652,11 +652,11 @@ def test_people_are_sent_to_where_their_alerts_are(url, site, address):
 
 
 def test_what_a_person_should_mend_is_told_at_start(pager):
-    assert adapter(pager, integration_id="i-1").warnings() == []
-    assert any("OPSGENIE_INTEGRATION_ID" in warning for warning in adapter(pager).warnings())
-    assert any("call nobody" in warning for warning in adapter(pager, "jsm").warnings())
+    assert adapter(pager, integration_id="i-1").preflight() == []
+    assert any("OPSGENIE_INTEGRATION_ID" in warning for warning in adapter(pager).preflight())
+    assert any("call nobody" in warning for warning in adapter(pager, "jsm").preflight())
     pager.readable = False
-    assert any("cannot be read" in warning for warning in adapter(pager).warnings())
+    assert any("cannot be read" in warning for warning in adapter(pager).preflight())
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from service_event_checker.core.errors import DeliveryError, InvalidInput, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Event, Link, Remote
-from service_event_checker.core.ports import Adoptive, Findable, Inbound, Outspoken, Reconcilable, Rehearsing
+from service_event_checker.core.ports import Adoptive, Findable, Inbound, Preflight, Reconcilable, Rehearsing
 from service_event_checker.core.vocabulary import EventStatus, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.pagerduty import client, own_user
 from service_event_checker.destinations.pagerduty.adapter import Adapter, Config
@@ -73,7 +73,7 @@ def the_incident(pager: PagerDuty) -> Any:
 
 
 def test_it_offers_all_that_the_pipeline_may_ask_of_a_pager(pager):
-    for port in (Findable, Adoptive, Reconcilable, Inbound, Rehearsing, Outspoken):
+    for port in (Findable, Adoptive, Reconcilable, Inbound, Rehearsing, Preflight):
         assert isinstance(adapter(pager), port)
     assert Verb.UNACK not in Adapter.verbs
 
@@ -708,7 +708,7 @@ def test_two_users_of_one_name_are_told_apart_by_nobody(pager):
     pager.users["PCLONE1"] = {"name": "Automation", "email": "other@example.com"}
     by = adapter(pager, user="Automation")
 
-    assert any("PAGERDUTY_USER" in warning for warning in by.warnings())
+    assert any("PAGERDUTY_USER" in warning for warning in by.preflight())
     assert not by._we.known
 
 
@@ -860,7 +860,7 @@ def test_the_signature_is_of_the_bytes_and_not_of_their_meaning(pager):
 def test_a_good_set_up_needs_no_warning(pager):
     pager.subscriptions.append({"delivery_method": {"url": HOOK, "temporarily_disabled": False}})
 
-    assert adapter(pager, user="Automation").warnings() == []
+    assert adapter(pager, user="Automation").preflight() == []
     assert pager.refused == []
 
 
@@ -877,7 +877,7 @@ def test_a_good_set_up_needs_no_warning(pager):
 def test_what_is_set_wrongly_is_named(pager, changes, words):
     pager.subscriptions.append({"delivery_method": {"url": HOOK, "temporarily_disabled": False}})
 
-    (warning,) = adapter(pager, **changes).warnings()
+    (warning,) = adapter(pager, **changes).preflight()
 
     assert words in warning
 
@@ -886,24 +886,24 @@ def test_what_is_set_wrongly_is_named(pager, changes, words):
 def test_a_subscription_may_name_the_receiver(pager, url, warnings):
     pager.subscriptions.append({"delivery_method": {"url": url}})
 
-    assert len(adapter(pager).warnings()) == warnings
+    assert len(adapter(pager).preflight()) == warnings
 
 
 def test_a_subscription_that_is_missing_or_disabled_is_named(pager):
-    missing = adapter(pager).warnings()
+    missing = adapter(pager).preflight()
     pager.subscriptions.append({"delivery_method": {"url": HOOK, "temporarily_disabled": True}})
-    disabled = adapter(pager).warnings()
+    disabled = adapter(pager).preflight()
     pager.sees_subscriptions = False
 
     assert ["no webhook subscription" in missing[0], "enable it again" in disabled[0]] == [True, True]
-    assert adapter(pager).warnings() == []
+    assert adapter(pager).preflight() == []
 
 
 @pytest.mark.parametrize("status", ["disabled", "maintenance"])
 def test_a_service_that_pages_nobody_is_named(pager, status):
     pager.services[SERVICE]["status"] = status
 
-    assert any("nobody is paged" in warning for warning in adapter(pager).warnings())
+    assert any("nobody is paged" in warning for warning in adapter(pager).preflight())
 
 
 # The configuration

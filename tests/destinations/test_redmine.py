@@ -538,17 +538,17 @@ def test_an_issue_that_was_made_twice_is_closed_and_names_the_other(proxy):
 def test_a_stock_redmine_with_the_settings_as_given_names_what_differs(proxy):
     proxy.server.create(proxy.project, "shows the custom fields")
 
-    (told,) = adapter(proxy, close_status_id=8).warnings()
+    (told,) = adapter(proxy, close_status_id=8).preflight()
 
     assert "no closing status 8" in told
     assert "5 Closed" in told
 
 
 def test_settings_that_fit_give_no_warning_before_the_first_issue_or_after(proxy):
-    assert adapter(proxy).warnings() == []
+    assert adapter(proxy).preflight() == []
 
     proxy.server.create(proxy.project, "shows the custom fields")
-    assert adapter(proxy).warnings() == []
+    assert adapter(proxy).preflight() == []
 
 
 @pytest.mark.parametrize(
@@ -565,14 +565,14 @@ def test_settings_that_fit_give_no_warning_before_the_first_issue_or_after(proxy
 def test_what_redmine_would_do_silently_is_said_beforehand(proxy, changes, words):
     proxy.server.create(proxy.project, "shows the custom fields")
 
-    (told,) = adapter(proxy, **changes).warnings()
+    (told,) = adapter(proxy, **changes).preflight()
 
     assert [word for word in words if word not in told] == []
 
 
 def test_a_wrong_key_is_said_with_what_to_do(proxy):
     with pytest.raises(DeliveryError, match="API key is wrong") as raised:
-        adapter(proxy, token="f" * 40).warnings()
+        adapter(proxy, token="f" * 40).preflight()
 
     assert raised.value.reason is Reason.UNAUTHORIZED
 

@@ -192,7 +192,7 @@ def test_what_our_own_user_did_is_no_news_as_soon_as_redmine_said_who_that_is(pr
     payload["data"]["journal"]["user"] = proxy.made[0]["author"]
 
     before = tickets.parse({}, payload)
-    tickets.warnings()
+    tickets.preflight()
 
     assert told(before) == [("acknowledged", "")]
     assert tickets.parse({}, payload) == []
@@ -203,7 +203,7 @@ def test_after_a_look_at_redmine_every_closing_status_is_known(proxy):
     rejected = plugin(6, "", [status_change(NEW, 6)])
 
     assert told(tickets.parse({}, rejected)) == [("acknowledged", "")]  # the plugin does not say what it means
-    tickets.warnings()
+    tickets.preflight()
     assert told(tickets.parse({}, rejected)) == [("resolved", "")]
 
 

@@ -482,7 +482,7 @@ def test_fields_that_the_instance_does_not_have_are_named_in_the_log(desk, capsy
     ],
 )
 def test_a_close_code_that_is_none_is_told_at_the_start(desk, changes, words):
-    told = adapter(desk, **changes).warnings()
+    told = adapter(desk, **changes).preflight()
 
     assert [text[: len(word)] for word, text in zip(words, told, strict=True)] == words
 
@@ -491,7 +491,7 @@ def test_a_close_code_that_is_none_is_told_at_the_start(desk, changes, words):
 def test_choices_that_we_may_not_read_are_no_reason_to_warn(desk, answer):
     desk.choices_are = answer
 
-    assert adapter(desk, close_code="Solved").warnings() == []
+    assert adapter(desk, close_code="Solved").preflight() == []
 
 
 @pytest.mark.parametrize(
@@ -507,7 +507,7 @@ def test_a_search_that_will_not_work_is_found_at_the_start(desk, trouble, reason
         setattr(desk, name, value)
 
     with pytest.raises(DeliveryError) as raised:
-        adapter(desk).warnings()
+        adapter(desk).preflight()
 
     assert raised.value.reason is reason
 

@@ -195,7 +195,7 @@ def test_without_the_scope_to_look_it_posts_all_the_same_and_warns(slack):
 
     assert len(slack.roots()) == 1
     assert len(slack.replies(slack.roots()[0].ts)) == 1
-    assert [line.split(",")[0] for line in adapter(slack).warnings()] == [
+    assert [line.split(",")[0] for line in adapter(slack).preflight()] == [
         "slack: the token lacks channels:history",
         "slack: the token lacks channels:read",
     ]
@@ -204,7 +204,7 @@ def test_without_the_scope_to_look_it_posts_all_the_same_and_warns(slack):
 def test_a_private_channel_s_scopes_do_as_well(slack):
     slack.scopes = {"chat:write", "groups:history", "groups:read"}
 
-    assert adapter(slack).warnings() == []
+    assert adapter(slack).preflight() == []
 
 
 def test_without_groups_read_a_public_channel_is_found(slack):
@@ -282,7 +282,7 @@ def test_a_good_answer_that_names_no_message_is_unreadable(slack, body):
 def test_a_token_that_cannot_be_asked_about_is_a_warning_not_an_error(slack):
     slack.script.append(Fault.ERROR)
 
-    assert "could not be asked" in adapter(slack).warnings()[0]
+    assert "could not be asked" in adapter(slack).preflight()[0]
 
 
 def test_an_alert_of_our_own_shows_its_labels(slack):

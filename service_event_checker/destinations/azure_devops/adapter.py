@@ -144,7 +144,7 @@ class Adapter:
             events.append(self._event(change, EventStatus.NOTED, change.said, note_id))
         return events
 
-    def warnings(self) -> list[str]:
+    def preflight(self) -> list[str]:
         """Ask for the states of what we make, which `parse` then knows; return which of the configuration are none."""
         wanted = [state for state in (self.config.close_state, self.config.reopen_state) if state]
         states = self._listable_states()

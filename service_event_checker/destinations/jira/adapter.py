@@ -112,7 +112,7 @@ class Adapter:
         fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"{self._type} in {self.config.project}: {fields['summary']}"
 
-    def warnings(self) -> list[str]:
+    def preflight(self) -> list[str]:
         """Sign in, and compare what the project offers with what we need."""
         self._jira.sign_in()
         types = self._jira.types(self.config.project)

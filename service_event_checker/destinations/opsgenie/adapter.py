@@ -213,7 +213,7 @@ class Sender:
         """Return what a webhook's body tells of an alert; see `core.ports.Inbound`."""
         return webhook.events(payload, self._here)
 
-    def warnings(self) -> list[str]:
+    def preflight(self) -> list[str]:
         """Say what this address and key cannot do; one call, for the start."""
         return [f"{self.name}: {warning}" for warning in self._warnings()]
 

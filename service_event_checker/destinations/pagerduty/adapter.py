@@ -182,7 +182,7 @@ class Adapter:
         made = self._document(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"incident on {self.config.service_id}, urgency {made['urgency']}: {made['title']}"
 
-    def warnings(self) -> list[str]:
+    def preflight(self) -> list[str]:
         """Ask for the service, the automation user and the webhook, and say what a person should mend."""
         return [
             *preflight.at_service(self._incidents, self.config.service_id),

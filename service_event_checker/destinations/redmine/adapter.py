@@ -97,7 +97,7 @@ class Adapter:
         document = self._document(delivery, alert, remote_key(alert.key, delivery.episode), "")
         return f"Redmine issue in {self.config.project}: {document['subject']}"
 
-    def warnings(self) -> list[str]:
+    def preflight(self) -> list[str]:
         """Say what Redmine would silently do otherwise."""
         wanted = preflight.Wanted(
             project=self.config.project,

@@ -126,7 +126,7 @@ class Adapter:
         events = [self._event(change, links.EVENTS[after])] if after and after is not before else []
         return events + [self._event(change, EventStatus.NOTED, note, id) for id, note in change.notes]
 
-    def warnings(self) -> list[str]:
+    def preflight(self) -> list[str]:
         """Ask whether incidents can be searched, and whether the close code is one as far as our user may read that."""
         self._found("0" * 20)
         try:

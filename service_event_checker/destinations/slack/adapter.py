@@ -89,13 +89,13 @@ class Adapter:
             ts = self._look(calls, channel, remote_key) if channel else ""
         except SlackRefusal as refusal:
             if refusal.code in _MAY_NOT_LOOK:
-                return None  # at least once: `warnings` says so at start
+                return None  # at least once: `preflight` says so at start
             raise
         if not ts:
             return None
         return Link(key="", episode=0, receiver=self.name, remote_key=remote_key, external_id=f"{channel}:{ts}")
 
-    def warnings(self) -> list[str]:
+    def preflight(self) -> list[str]:
         """Ask Slack what the token may do and say what will be worse for it; one call, for the start."""
         try:
             headers = self._calls().send("auth.test").headers
