@@ -169,7 +169,7 @@ class Talker(Sink):
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         return []
 
-    def find_open(self, alert_key: str) -> Link | None:
+    def find_open_for(self, alert_key: str) -> Link | None:
         keys = {remote_key(alert_key, episode) for episode in range(1, 10)}
         found = next((thing for thing in self.things if thing.open and thing.key in keys), None)
         return self.find(found.key) if found else None

@@ -54,10 +54,10 @@ class Findable(Protocol):
 
 
 @runtime_checkable
-class Adoptive(Protocol):
+class FindableByAlert(Protocol):
     """A destination whose objects also carry the alert's own key, so that they are known after a loss of data."""
 
-    def find_open(self, alert_key: str) -> Link | None:
+    def find_open_for(self, alert_key: str) -> Link | None:
         """Return the oldest open object that any episode of this alert made, or None. Raises DeliveryError.
 
         Only `external_id` and `url` of the answer count.

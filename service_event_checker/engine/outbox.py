@@ -18,7 +18,7 @@ from service_event_checker.core import announcements, mirrors, routing
 from service_event_checker.core.errors import DeliveryError, LeaseLost, Reason, StoreConflict, StoreError
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link, Receiver
-from service_event_checker.core.ports import Adoptive, Destination, Findable, Inbound, Reconcilable, Rehearsing
+from service_event_checker.core.ports import Destination, Findable, FindableByAlert, Inbound, Reconcilable, Rehearsing
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Again, Claimed, Dead, Outcome, Settled, Store, Write
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
@@ -176,8 +176,8 @@ class Outbox:
             return Again(due_at=until, reason="waits for an earlier try to show", intent_at=delivery.intent_at)
         delivery = self.store.intend(delivery, now)
         found = _find(destination, remote_key(delivery.key, delivery.episode))
-        if found is None and delivery.episode == 1 and not claimed.links and isinstance(destination, Adoptive):
-            found = destination.find_open(delivery.key)  # ours, from before our data were lost
+        if found is None and delivery.episode == 1 and not claimed.links and isinstance(destination, FindableByAlert):
+            found = destination.find_open_for(delivery.key)  # ours, from before our data were lost
         if found is not None:
             link = _own_link(delivery, link, found)
             if delivery.verb is not Verb.OPEN:

@@ -188,7 +188,7 @@ def test_a_copy_that_a_person_made_is_nobodys_ticket_of_ours(boards, known):
     ours = ours if known else adapter(boards)
     boards.person_copies(1)
 
-    listed, found = ours.open_objects(), ours.find_open(outage.key)
+    listed, found = ours.open_objects(), ours.find_open_for(outage.key)
 
     assert [each.external_id for each in listed] == ["1"]
     assert found
@@ -202,7 +202,7 @@ def test_a_copy_of_what_is_over_is_not_taken_for_ours_when_we_know_who_we_are(bo
     boards.person_copies(1)
 
     assert ours.open_objects() == []
-    assert ours.find_open(outage.key) is None
+    assert ours.find_open_for(outage.key) is None
 
 
 def test_what_we_made_twice_ourselves_is_listed_twice(boards):
@@ -408,7 +408,7 @@ def test_the_oldest_open_one_of_any_episode_is_adopted(boards):
     boards.change(1, State="Closed")
     boards.change(2, State="Active")
 
-    found = adapter(boards).find_open(outage.key)
+    found = adapter(boards).find_open_for(outage.key)
 
     assert found
     assert (found.external_id, found.url) == ("2", f"{boards.org_url}/Outages/_workitems/edit/2")
@@ -423,7 +423,7 @@ def test_the_open_one_is_found_behind_hundreds_that_are_over(boards):
     for number in range(1, BATCH_MAX + 1):
         boards.change(number, State="Closed")
 
-    found = adapter(boards).find_open(outage.key)
+    found = adapter(boards).find_open_for(outage.key)
 
     assert found
     assert found.external_id == str(BATCH_MAX + 1)
@@ -434,9 +434,9 @@ def test_what_is_over_is_not_adopted_whatever_its_process_calls_it(process):
     outage = alert()
     with AzureDevOps(process=process) as boards:
         link = opened(boards, outage)
-        was_open = adapter(boards).find_open(outage.key)
+        was_open = adapter(boards).find_open_for(outage.key)
         closed(boards, outage, link)
-        is_open = adapter(boards).find_open(outage.key)
+        is_open = adapter(boards).find_open_for(outage.key)
 
     assert was_open
     assert (was_open.external_id, is_open) == ("1", None)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link, Remote
-from service_event_checker.core.ports import Adoptive, Findable, Inbound, Preflight, Reconcilable, Rehearsing
+from service_event_checker.core.ports import Findable, FindableByAlert, Inbound, Preflight, Reconcilable, Rehearsing
 from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.jira.adapter import Adapter, Config
 from service_event_checker.destinations.jira.recent import REMEMBERED
@@ -81,7 +81,7 @@ def refusal(act: Any, *args: Any, **changes: Any) -> DeliveryError:
 
 
 def test_it_can_be_searched_reconciled_adopted_from_rehearsed_and_talks_back(cloud):
-    for port in (Findable, Adoptive, Reconcilable, Inbound, Rehearsing, Preflight):
+    for port in (Findable, FindableByAlert, Reconcilable, Inbound, Rehearsing, Preflight):
         assert isinstance(adapter(cloud), port)
 
 
@@ -440,7 +440,7 @@ def test_a_clone_that_a_person_made_is_no_issue_of_ours(jira, known):
     link = opened(jira, outage)
     jira.person_clones(link.external_id)
 
-    listed, found = adapter(jira).open_objects(), adapter(jira).find_open(outage.key)
+    listed, found = adapter(jira).open_objects(), adapter(jira).find_open_for(outage.key)
 
     assert [each.external_id for each in listed] == [link.external_id]
     assert found
@@ -454,7 +454,7 @@ def test_a_clone_of_what_is_over_is_not_taken_for_ours(jira):
     jira.person_clones(link.external_id)
 
     assert adapter(jira).open_objects() == []
-    assert adapter(jira).find_open(outage.key) is None
+    assert adapter(jira).find_open_for(outage.key) is None
 
 
 def test_where_reopening_is_refused_one_new_issue_names_the_old(jira):
@@ -508,7 +508,7 @@ def test_what_this_process_made_is_found_before_the_search_shows_it(cloud):
     link = destination.deliver(delivery(outage, receiver="jira"), outage, None)
 
     assert destination.find(remote_key(outage.key, 1)).external_id == link.external_id
-    assert destination.find_open(outage.key).external_id == link.external_id
+    assert destination.find_open_for(outage.key).external_id == link.external_id
     assert [each.external_id for each in destination.open_objects()] == [link.external_id]
     assert adapter(cloud).find(remote_key(outage.key, 1)) is None  # another process has to wait
 
@@ -553,7 +553,7 @@ def test_a_search_is_believed_by_the_label_that_comes_back(jira):
     only(jira).history[-1][1]["labels"] = only(jira).labels
 
     assert adapter(jira).find(remote_key(alert().key, 1)) is None
-    assert adapter(jira).find_open(alert().key) is None
+    assert adapter(jira).find_open_for(alert().key) is None
     assert adapter(jira).open_objects() == []
 
 
@@ -567,12 +567,12 @@ def test_what_is_over_or_not_ours_by_now_is_not_listed_however_old_the_index(clo
     cloud.issues["10002"].fields["labels"] = [f"poc-{remote_key(another(1).key, 1)}"]
 
     assert [each.external_id for each in adapter(cloud).open_objects()] == ["10003"]
-    assert adapter(cloud).find_open(another(0).key) is None
+    assert adapter(cloud).find_open_for(another(0).key) is None
 
 
 @pytest.mark.parametrize("key", ['x" OR project = "HR', "", "a b", "ABCDEF", "a" * 65])
 def test_no_text_but_a_hexadecimal_key_comes_into_a_query(jira, key):
-    for search in (adapter(jira).find, adapter(jira).find_open):
+    for search in (adapter(jira).find, adapter(jira).find_open_for):
         assert refusal(search, key).permanent
 
     assert jira.requests == []
@@ -585,11 +585,11 @@ def test_after_a_loss_of_data_the_oldest_open_issue_of_an_alert_is_adopted(jira)
     opened(jira, another(1))
     jira.person_closes("10001")
 
-    found = adapter(jira).find_open(outage.key)
+    found = adapter(jira).find_open_for(outage.key)
 
     assert (found.external_id, found.url) == ("10002", f"{jira.url}/browse/OPS-2")
     assert found.remote_key == remote_key(outage.key, 2)
-    assert adapter(jira).find_open(another(2).key) is None
+    assert adapter(jira).find_open_for(another(2).key) is None
     assert "AND statusCategory != Done" in jira.requests[-1].json()["jql"]
 
 

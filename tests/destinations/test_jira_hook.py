@@ -148,7 +148,7 @@ def test_our_own_comments_do_not_come_back_whatever_their_length(jira):
     destination = adapter(jira)
     long = alert(description="word " * 5000)
     for verb in (Verb.UPDATE, Verb.NOTE, Verb.ACK):
-        link = destination.find_open(long.key)
+        link = destination.find_open_for(long.key)
         destination.deliver(delivery(long, verb, receiver="jira", actor="bob", note="n " * 3000), long, link)
 
     hooks = [jira.comment_hook("10001", number) for number in range(3)]
@@ -182,7 +182,7 @@ def test_any_answer_of_jira_tells_whose_key_we_use(jira):
     destination = adapter(jira)
     hook = jira.webhook("jira:issue_updated", jira.issues["10001"], who=jira.me, changelog=[{"field": "status"}])
 
-    destination.find_open(alert().key)
+    destination.find_open_for(alert().key)
 
     assert parsed(hook, destination) == []
 

@@ -361,20 +361,20 @@ def test_an_open_alert_is_found_before_the_search_knows_it(pager, api):
 
 @pytest.mark.parametrize("api", APIS)
 def test_an_open_alert_of_any_episode_is_adopted_the_oldest_first(pager, api):
-    assert adapter(pager, api).find_open(alert().key) is None
+    assert adapter(pager, api).find_open_for(alert().key) is None
     closed = told(pager, alert(), api=api)
     pager.person_closes(closed.external_id)
-    assert adapter(pager, api).find_open(alert().key) is None
+    assert adapter(pager, api).find_open_for(alert().key) is None
     oldest, _ = told(pager, alert(episode=2), api=api), told(pager, alert(episode=3), api=api)
 
-    found = adapter(pager, api).find_open(alert().key)
+    found = adapter(pager, api).find_open_for(alert().key)
 
     assert found
     assert found.external_id == oldest.external_id
 
 
 def test_only_hexadecimal_keys_stand_in_a_query(pager):
-    for search in (adapter(pager).find, adapter(pager).find_open):
+    for search in (adapter(pager).find, adapter(pager).find_open_for):
         with pytest.raises(DeliveryError) as raised:
             search('" OR status: open')
         assert raised.value.permanent

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from service_event_checker.core.errors import DeliveryError, InvalidInput, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Event, Link, Remote
-from service_event_checker.core.ports import Adoptive, Findable, Inbound, Preflight, Reconcilable, Rehearsing
+from service_event_checker.core.ports import Findable, FindableByAlert, Inbound, Preflight, Reconcilable, Rehearsing
 from service_event_checker.core.vocabulary import EventStatus, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.pagerduty import client, own_user
 from service_event_checker.destinations.pagerduty.adapter import Adapter, Config
@@ -73,7 +73,7 @@ def the_incident(pager: PagerDuty) -> Any:
 
 
 def test_it_offers_all_that_the_pipeline_may_ask_of_a_pager(pager):
-    for port in (Findable, Adoptive, Reconcilable, Inbound, Rehearsing, Preflight):
+    for port in (Findable, FindableByAlert, Reconcilable, Inbound, Rehearsing, Preflight):
         assert isinstance(adapter(pager), port)
     assert Verb.UNACK not in Adapter.verbs
 
@@ -385,7 +385,7 @@ def test_an_open_incident_is_found_however_old_it_is(pager):
     pager.incidents[link.external_id].created_at -= timedelta(days=90)
 
     assert adapter(pager).find(remote_key(alert().key, 1))
-    assert adapter(pager).find_open(alert().key)
+    assert adapter(pager).find_open_for(alert().key)
     assert len(adapter(pager).open_objects()) == 1
 
 
@@ -393,20 +393,20 @@ def test_an_incident_of_any_episode_is_adopted_after_a_loss_of_data_unless_it_is
     link = pay(pager, alert(episode=17))
     pay(pager, alert(fingerprint="another"))
 
-    adopted = adapter(pager).find_open(alert().key)
+    adopted = adapter(pager).find_open_for(alert().key)
     pager.person_resolves(link.external_id)
 
     assert adopted
     assert (adopted.external_id, adopted.remote_key) == (link.external_id, remote_key(alert().key, 17))
-    assert adapter(pager).find_open(alert().key) is None
+    assert adapter(pager).find_open_for(alert().key) is None
 
 
 def test_many_new_alerts_do_not_list_all_that_is_open_each_time(pager):
     by = adapter(pager)
     for number in range(20):
-        assert by.find_open(alert(fingerprint=str(number)).key) is None
+        assert by.find_open_for(alert(fingerprint=str(number)).key) is None
         pay(pager, alert(fingerprint=str(number)), by=by)
-    found = by.find_open(alert(fingerprint="7").key)
+    found = by.find_open_for(alert(fingerprint="7").key)
 
     assert found
     assert sum(request.path == "/incidents" and request.method == "GET" for request in pager.requests) == 1
@@ -416,13 +416,13 @@ def test_many_new_alerts_do_not_list_all_that_is_open_each_time(pager):
 def test_what_was_open_a_moment_ago_is_looked_at_before_it_is_adopted(pager, how):
     by = adapter(pager)
     link = pay(pager, alert(), by=by)
-    assert by.find_open(alert().key)
+    assert by.find_open_for(alert().key)
     if how == "resolved":
         pager.person_resolves(link.external_id)
     else:
         pager.incidents.clear()
 
-    assert by.find_open(alert().key) is None
+    assert by.find_open_for(alert().key) is None
 
 
 def test_incidents_of_another_service_are_not_ours(pager):
@@ -430,7 +430,11 @@ def test_incidents_of_another_service_are_not_ours(pager):
     pay(pager, alert(), by=adapter(pager, service_id="POTHER1"))
 
     ours = adapter(pager)
-    assert (ours.find(remote_key(alert().key, 1)), ours.find_open(alert().key), ours.open_objects()) == (None, None, [])
+    assert (ours.find(remote_key(alert().key, 1)), ours.find_open_for(alert().key), ours.open_objects()) == (
+        None,
+        None,
+        [],
+    )
 
 
 @pytest.mark.parametrize("key", ["", "ab' OR 1=1", "AB", "../x"])

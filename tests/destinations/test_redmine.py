@@ -156,11 +156,11 @@ def test_without_the_field_the_keys_stand_in_subject_and_description(proxy, cust
     again = adapter(proxy, custom_field=custom_field)
     (issue,) = proxy.made
     assert issue["subject"].endswith(f" [poc-{remote_key(outage.key, 1)}]")
-    for found in (again.find(remote_key(outage.key, 1)), again.find_open(outage.key)):
+    for found in (again.find(remote_key(outage.key, 1)), again.find_open_for(outage.key)):
         assert found
         assert found.external_id == str(issue["id"])
     assert again.find(remote_key(outage.key, 2)) is None
-    assert again.find_open("ab" * 10) is None
+    assert again.find_open_for("ab" * 10) is None
     assert [each.external_id for each in again.open_objects()] == [str(issue["id"])]
 
 
@@ -189,13 +189,13 @@ def test_an_alert_is_adopted_by_its_own_key_while_its_issue_is_open(proxy):
     tickets, outage = adapter(proxy), alert()
     first = opened(tickets, outage)
     opened(tickets, two(outage))
-    found = tickets.find_open(outage.key)
+    found = tickets.find_open_for(outage.key)
     assert found
     assert found.external_id == first.external_id
 
     for issue in proxy.made:
         proxy.server.close(issue["id"])
-    assert tickets.find_open(outage.key) is None
+    assert tickets.find_open_for(outage.key) is None
 
 
 @pytest.mark.parametrize("close_status_id", [8, 3])
@@ -481,7 +481,7 @@ def test_a_persons_copy_of_our_issue_is_the_persons(proxy):
     proxy.server.create(proxy.project, ours["subject"], description=ours["description"], custom_fields=fields)
 
     assert [each.external_id for each in tickets.open_objects()] == [link.external_id]
-    for found in (tickets.find(link.remote_key), tickets.find_open(alert().key)):
+    for found in (tickets.find(link.remote_key), tickets.find_open_for(alert().key)):
         assert found
         assert found.external_id == link.external_id
 

@@ -270,7 +270,7 @@ def test_after_its_notes_the_alert_is_still_known_by_its_key(desk):
     link = opened(desk, outage)
     pay(desk, outage, Verb.ACK, link)
 
-    found = adapter(desk).find_open(outage.key)
+    found = adapter(desk).find_open_for(outage.key)
 
     assert found
     assert (found.external_id, found.remote_key) == (link.external_id, remote_key(outage.key, 1))
@@ -311,7 +311,7 @@ def test_the_oldest_with_a_key_is_found(desk):
 
 @pytest.mark.parametrize("key", ["", "ab^state=6", "AB", "../x"])
 def test_a_key_that_is_not_hexadecimal_never_reaches_a_query(desk, key):
-    for search in (adapter(desk).find, adapter(desk).find_open):
+    for search in (adapter(desk).find, adapter(desk).find_open_for):
         with pytest.raises(DeliveryError):
             search(key)
 
@@ -322,7 +322,7 @@ def test_a_key_that_is_not_hexadecimal_never_reaches_a_query(desk, key):
 def test_a_search_that_servicenow_ignores_finds_nobody_elses_incident(desk, column):
     desk.add(short_description="somebody's")
     desk.columns.discard(column)
-    search = adapter(desk).find if column == "correlation_id" else adapter(desk).find_open
+    search = adapter(desk).find if column == "correlation_id" else adapter(desk).find_open_for
 
     with pytest.raises(DeliveryError) as raised:
         search(alert().key)
@@ -338,11 +338,11 @@ def test_the_oldest_open_one_of_any_episode_is_adopted(desk):
     desk.change(links[0].external_id, state=RESOLVED)
     desk.change(links[1].external_id, state="2")
 
-    found = adapter(desk).find_open(outage.key)
+    found = adapter(desk).find_open_for(outage.key)
 
     assert found
     assert (found.external_id, found.url) == (links[1].external_id, links[1].url)
-    assert adapter(desk).find_open(alert(fingerprint="third").key) is None
+    assert adapter(desk).find_open_for(alert(fingerprint="third").key) is None
 
 
 @pytest.mark.parametrize("total", [0, 1, PAGE, PAGE + 1, 2 * PAGE + 7])

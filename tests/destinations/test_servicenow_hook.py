@@ -115,7 +115,7 @@ def test_what_our_own_user_did_comes_back_as_nothing():
 
 def test_a_note_of_ours_that_another_user_carries_comes_back_as_nothing(desk):
     sys_id = made(desk)
-    link = adapter(desk).find_open(alert().key)
+    link = adapter(desk).find_open_for(alert().key)
     adapter(desk).deliver(delivery(alert(), Verb.ACK, actor="alice"), alert(), link)
     (note,) = desk.incidents[sys_id].work_notes
 

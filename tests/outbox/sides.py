@@ -95,7 +95,7 @@ class Side:
         found = next((thing for thing in self.objects.values() if remote_key and thing.key == remote_key), None)
         return Link(key="", episode=0, receiver="", remote_key=remote_key, external_id=found.id) if found else None
 
-    def find_open(self, alert_key: str) -> Link | None:
+    def find_open_for(self, alert_key: str) -> Link | None:
         return None
 
     def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:

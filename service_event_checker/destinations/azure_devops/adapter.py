@@ -93,7 +93,7 @@ class Adapter:
         id = self._found(remote_key)
         return self._seen(id, remote_key) if id else None
 
-    def find_open(self, alert_key: str) -> Link | None:
+    def find_open_for(self, alert_key: str) -> Link | None:
         """Return the oldest work item of the alert that is in no Completed or Removed state."""
         self._items.pace.wait_if_told()
         with self._items.pace.within(self._timeout * 2):
@@ -216,7 +216,7 @@ class Adapter:
             if not refusal.permanent:
                 raise
             key, previous = remote_key(alert.key, delivery.episode), link.url or link.external_id
-            found = self.find_open(alert.key)  # the outbox did not search: it took the old one for good
+            found = self.find_open_for(alert.key)  # the outbox did not search: it took the old one for good
             if found:
                 return self._link(delivery, key, found.external_id, previous)
             return self._create(delivery, alert, key, previous)

@@ -66,7 +66,7 @@ class Adapter:
         issue = self._found(remote_key)
         return self._as_found(issue, remote_key) if issue else None
 
-    def find_open(self, alert_key: str) -> Link | None:
+    def find_open_for(self, alert_key: str) -> Link | None:
         """Return the oldest open issue with the alert's label."""
         issue = self._open_issue(alert_key)
         return self._as_found(issue, labels.remote_key_in(issue.labels)) if issue else None

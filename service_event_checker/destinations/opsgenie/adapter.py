@@ -184,7 +184,7 @@ class Sender:
         found = self._alerts.with_alias(alias) or self._recent(alias)
         return self._found(found, remote_key)
 
-    def find_open(self, alert_key: str) -> Link | None:
+    def find_open_for(self, alert_key: str) -> Link | None:
         """Return the oldest open alert with the tag of `alert_key`."""
         tag = KEY_TAG + checked(alert_key)
         if not self._dialect.readable:

@@ -145,7 +145,7 @@ class Adapter:
         lately = [each for each in found if each.created_at and now - each.created_at < FOUND_RESOLVED]
         return next((self._found(each, remote_key) for each in (*still, *lately)), None)
 
-    def find_open(self, alert_key: str) -> Link | None:
+    def find_open_for(self, alert_key: str) -> Link | None:
         """Return the oldest open incident that one of the alert's first thousand episodes made."""
         keys = {incident_key(remote_key(alert_key, episode)) for episode in range(1, EPISODES + 1)}
         for each in self._incidents.open_lately():

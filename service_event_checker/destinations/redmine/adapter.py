@@ -69,9 +69,9 @@ class Adapter:
         """Return the oldest issue with the key, open or closed."""
         return self._as_link(self._keyed.find(remote_key))
 
-    def find_open(self, alert_key: str) -> Link | None:
+    def find_open_for(self, alert_key: str) -> Link | None:
         """Return the oldest open issue that an episode of this alert made."""
-        return self._as_link(self._keyed.find_open(alert_key))
+        return self._as_link(self._keyed.find_open_for(alert_key))
 
     def open_objects(self) -> list[Remote]:
         """Return our open issues, with what people wrote there."""
@@ -138,7 +138,7 @@ class Adapter:
             if not refusal.permanent:
                 raise
         key, previous = remote_key(alert.key, delivery.episode), link.url or link.external_id
-        found = self._keyed.find_open(alert.key)  # the outbox did not search: it took the old one for good
+        found = self._keyed.find_open_for(alert.key)  # the outbox did not search: it took the old one for good
         if found:
             return self._link(delivery, key, found, previous)
         return self._create(delivery, alert, key, previous)

@@ -73,7 +73,7 @@ class Keyed:
         """Return the oldest issue with this remote key, open or closed. Raises DeliveryError."""
         return self._found(key, {"subject": f"~[poc-{checked(key)}]"}, {"status_id": "*"})
 
-    def find_open(self, alert_key: str) -> Issue | None:
+    def find_open_for(self, alert_key: str) -> Issue | None:
         """Return the oldest open issue of this alert. Raises DeliveryError."""
         return self._found(alert_key, {"description": f"~poc-{checked(alert_key)}"}, {"status_id": "o"})
 

@@ -73,7 +73,7 @@ class Adapter:
         sys_id = self._found(remote_key)
         return self._seen(sys_id, remote_key) if sys_id else None
 
-    def find_open(self, alert_key: str) -> Link | None:
+    def find_open_for(self, alert_key: str) -> Link | None:
         """Return the oldest incident of the alert that is neither resolved, closed nor canceled."""
         self._incidents.pace.wait_if_told()
         found = self._incidents.search(*_open_with(document.display(alert_key)))
@@ -153,7 +153,7 @@ class Adapter:
             if not refusal.permanent:
                 raise
             key, previous = remote_key(alert.key, delivery.episode), link.url or link.external_id
-            found = self.find_open(alert.key)  # the outbox did not search: it took the old one for good
+            found = self.find_open_for(alert.key)  # the outbox did not search: it took the old one for good
             if found:
                 return self._link(delivery, key, found.external_id, previous)
             return self._create(delivery, alert, key, previous)
