@@ -27,7 +27,7 @@ def linked(alert: Alert, receiver: str, url: str, book: Rulebook, now: datetime)
     return _shown_in_chats(seen, make_transition(seen, Why.LINKED, now, receiver=receiver), book, now)
 
 
-def rehearsed(alert: Alert, receiver: str, text: str, book: Rulebook, now: datetime) -> Write:
+def dry_run(alert: Alert, receiver: str, text: str, book: Rulebook, now: datetime) -> Write:
     """Return the commit that shows in chat what a test alert would have made elsewhere."""
     seen = replace(alert, annotations={**alert.annotations, f"{DRY_RUN}{receiver}": text}, updated_at=now)
     transition = replace(make_transition(seen, Why.DRY_RUN, now, receiver=receiver), note=text)

@@ -115,10 +115,10 @@ class ReconcilableSource(Protocol):
 
 
 @runtime_checkable
-class Rehearsing(Protocol):
+class DryRunnable(Protocol):
     """A destination that can render and check what it would send, for test alerts."""
 
-    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+    def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Return in one line what `deliver` would make; sends nothing. Raises DeliveryError when it could not."""
         ...
 

@@ -73,7 +73,7 @@ class Adapter:
         known = link or links.made(delivery, key, "", "")
         return replace(known, external_id=KEY_TAG + checked(key), closed=delivery.verb is Verb.CLOSE)
 
-    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+    def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the event that `deliver` would send."""
         event = self._event(delivery, alert, remote_key(alert.key, delivery.episode))
         what = event.get("payload", {}).get("summary", event["dedup_key"])

@@ -88,7 +88,7 @@ class Adapter:
         self._send(self._request(mail))
         return text_mail.opened(delivery, mail) if delivery.verb is Verb.OPEN else link
 
-    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+    def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the mail that `deliver` would send."""
         mail = text_mail.compose(delivery, alert, self.config.sender, datetime.now(UTC))
         return f"mail to {len(self._request(mail)['personalizations'][0]['to'])}: {mail.subject}"

@@ -106,7 +106,7 @@ class Adapter:
         self._send(self._message(mail, now))
         return text_mail.opened(delivery, mail) if delivery.verb is Verb.OPEN else link
 
-    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+    def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the mail that `deliver` would send."""
         now = datetime.now(UTC)
         mail = text_mail.compose(delivery, alert, self.config.sender, now)

@@ -18,7 +18,7 @@ from service_event_checker.core import announcements, mirrors, routing
 from service_event_checker.core.errors import DeliveryError, LeaseLost, Reason, StoreConflict, StoreError
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link, Receiver
-from service_event_checker.core.ports import Destination, Findable, FindableByAlert, Inbound, Reconcilable, Rehearsing
+from service_event_checker.core.ports import Destination, DryRunnable, Findable, FindableByAlert, Inbound, Reconcilable
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Again, Claimed, Dead, Outcome, Settled, Store, Write
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
@@ -103,7 +103,7 @@ class Outbox:
         if delivery.reason == mirrors.PING_PONG:
             return Dead(reason=mirrors.PING_PONG)
         if receiver.shadow or (alert.test and receiver.family is not Family.CHAT):
-            return _rehearse(self.destinations[delivery.receiver], delivery, alert)
+            return _dry_run(self.destinations[delivery.receiver], delivery, alert)
         link = routing.link_for(delivery, alert, claimed.links, receiver)
         made = link is not None and bool(link.external_id)
         destination = self.destinations[delivery.receiver]
@@ -259,8 +259,8 @@ class Outbox:
         delivery = claimed.delivery
         linked = isinstance(outcome, Settled) and outcome.link is not None and delivery.verb is Verb.OPEN
         shadow = self.book.receivers[delivery.receiver].shadow
-        rehearsed = isinstance(outcome, Rehearsed) and (shadow or delivery.verb is Verb.OPEN)
-        if not (linked or rehearsed or isinstance(outcome, Dead)):
+        dry = isinstance(outcome, DryRun) and (shadow or delivery.verb is Verb.OPEN)
+        if not (linked or dry or isinstance(outcome, Dead)):
             return None
         head: Alert | None = self.store.get([delivery.key]).get(delivery.key)
         if head is None or head.episode != delivery.episode:
@@ -268,16 +268,16 @@ class Outbox:
         now = self._clock()
         if isinstance(outcome, Dead):
             return announcements.gave_up(delivery, head, outcome.reason, self.book, now)
-        if isinstance(outcome, Rehearsed) and shadow:
+        if isinstance(outcome, DryRun) and shadow:
             return announcements.shadowed(head, delivery, outcome.text, now)
-        if isinstance(outcome, Rehearsed):
-            return announcements.rehearsed(head, delivery.receiver, outcome.text, self.book, now)
+        if isinstance(outcome, DryRun):
+            return announcements.dry_run(head, delivery.receiver, outcome.text, self.book, now)
         if isinstance(outcome, Settled) and outcome.link is not None:
             return announcements.linked(head, delivery.receiver, outcome.link.url, self.book, now)
         return None
 
     def _tell(self, delivery: Delivery, outcome: Outcome, write: Write | None) -> None:
-        name = type(outcome).__name__.lower()  # settled, rehearsed, again, dead
+        name = "rehearsed" if isinstance(outcome, DryRun) else type(outcome).__name__.lower()  # settled, again, dead
         DELIVERIES.labels(delivery.receiver, delivery.verb.value, name).inc()
         reason = "" if isinstance(outcome, Settled) else outcome.reason
         if reason == mirrors.PING_PONG:
@@ -290,7 +290,7 @@ class Outbox:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsed(Settled):
+class DryRun(Settled):
     """A test alert's delivery: rendered and checked, not sent."""
 
     text: str
@@ -324,11 +324,11 @@ def _makes_something(delivery: Delivery, receiver: Receiver) -> bool:
     return delivery.verb is Verb.OPEN or (delivery.verb is Verb.CLOSE and receiver.family is Family.CHAT)
 
 
-def _rehearse(destination: Destination, delivery: Delivery, alert: Alert) -> Rehearsed:
-    if isinstance(destination, Rehearsing) and delivery.verb is Verb.OPEN:
-        return Rehearsed(text=destination.rehearse(delivery, alert))
+def _dry_run(destination: Destination, delivery: Delivery, alert: Alert) -> DryRun:
+    if isinstance(destination, DryRunnable) and delivery.verb is Verb.OPEN:
+        return DryRun(text=destination.dry_run(delivery, alert))
     said = f" ({delivery.note})" if delivery.note else ""
-    return Rehearsed(text=f"{delivery.verb} {alert.title}{said}")
+    return DryRun(text=f"{delivery.verb} {alert.title}{said}")
 
 
 def _find(destination: Destination, key: str) -> Link | None:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link, Remote
-from service_event_checker.core.ports import Findable, FindableByAlert, Inbound, Preflight, Reconcilable, Rehearsing
+from service_event_checker.core.ports import DryRunnable, Findable, FindableByAlert, Inbound, Preflight, Reconcilable
 from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.jira.adapter import Adapter, Config
 from service_event_checker.destinations.jira.recent import REMEMBERED
@@ -81,7 +81,7 @@ def refusal(act: Any, *args: Any, **changes: Any) -> DeliveryError:
 
 
 def test_it_can_be_searched_reconciled_adopted_from_rehearsed_and_talks_back(cloud):
-    for port in (Findable, FindableByAlert, Reconcilable, Inbound, Rehearsing, Preflight):
+    for port in (Findable, FindableByAlert, Reconcilable, Inbound, DryRunnable, Preflight):
         assert isinstance(adapter(cloud), port)
 
 
@@ -775,7 +775,7 @@ def test_a_project_that_is_not_there_is_a_permanent_refusal(jira):
 
 
 def test_a_dry_run_says_what_would_be_made(jira):
-    line = adapter(jira).rehearse(delivery(alert(), receiver="jira"), alert())
+    line = adapter(jira).dry_run(delivery(alert(), receiver="jira"), alert())
 
     assert line == "Bug in OPS: GitHub: Disruption with some GitHub services"
     assert jira.requests == []

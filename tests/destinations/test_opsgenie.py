@@ -668,7 +668,7 @@ def test_what_a_person_should_mend_is_told_at_start(pager):
     ],
 )
 def test_a_rehearsal_says_what_would_be_done_and_sends_nothing(pager, verb, expected):
-    line = adapter(pager).rehearse(delivery(alert(), verb, receiver="opsgenie", actor="bob"), alert())
+    line = adapter(pager).dry_run(delivery(alert(), verb, receiver="opsgenie", actor="bob"), alert())
 
     assert line == expected
     assert pager.requests == []

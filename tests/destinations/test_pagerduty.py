@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from service_event_checker.core.errors import DeliveryError, InvalidInput, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Event, Link, Remote
-from service_event_checker.core.ports import Findable, FindableByAlert, Inbound, Preflight, Reconcilable, Rehearsing
+from service_event_checker.core.ports import DryRunnable, Findable, FindableByAlert, Inbound, Preflight, Reconcilable
 from service_event_checker.core.vocabulary import EventStatus, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.pagerduty import client, own_user
 from service_event_checker.destinations.pagerduty.adapter import Adapter, Config
@@ -73,7 +73,7 @@ def the_incident(pager: PagerDuty) -> Any:
 
 
 def test_it_offers_all_that_the_pipeline_may_ask_of_a_pager(pager):
-    for port in (Findable, FindableByAlert, Reconcilable, Inbound, Rehearsing, Preflight):
+    for port in (Findable, FindableByAlert, Reconcilable, Inbound, DryRunnable, Preflight):
         assert isinstance(adapter(pager), port)
     assert Verb.UNACK not in Adapter.verbs
 
@@ -595,7 +595,7 @@ def test_one_that_a_person_has_resolved_needs_no_retiring(pager):
 
 
 def test_a_rehearsal_says_what_would_be_paged_and_sends_nothing(pager):
-    told = adapter(pager).rehearse(delivery(alert(), receiver="pagerduty"), alert())
+    told = adapter(pager).dry_run(delivery(alert(), receiver="pagerduty"), alert())
 
     assert told == f"incident on {SERVICE}, urgency high: GitHub: Disruption with some GitHub services"
     assert pager.requests == []

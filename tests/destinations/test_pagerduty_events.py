@@ -196,7 +196,7 @@ def test_nobody_there_proves_that_nothing_happened(pager):
 def test_a_rehearsal_sends_nothing(pager):
     adapter = Adapter("pagerduty_events", Config(url=pager.url, routing_key=ROUTING_KEY))
 
-    told = adapter.rehearse(delivery(alert()), alert())
+    told = adapter.dry_run(delivery(alert()), alert())
 
     assert told == "trigger at PagerDuty: GitHub: Disruption with some GitHub services"
     assert pager.requests == []

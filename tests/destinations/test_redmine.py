@@ -587,7 +587,7 @@ def test_a_project_that_is_not_there_waits_for_a_person(proxy):
 def test_the_rehearsal_names_project_and_subject_and_asks_nobody():
     firing = alert(test=True)
 
-    line = silent().rehearse(delivery(firing, receiver="redmine"), firing)
+    line = silent().dry_run(delivery(firing, receiver="redmine"), firing)
 
     assert line == "Redmine issue in ops: GitHub: Disruption with some GitHub services"
 

@@ -141,7 +141,7 @@ def test_a_test_alert_carries_the_word(sendgrid):
 
 
 def test_a_rehearsal_sends_nothing(sendgrid):
-    said = adapter(sendgrid).rehearse(delivery(alert()), alert(test=True))
+    said = adapter(sendgrid).dry_run(delivery(alert()), alert(test=True))
 
     assert said.startswith("mail to 2: [TEST] Error · GitHub: ")
     assert sendgrid.requests == []

@@ -538,7 +538,7 @@ def test_a_server_that_repeats_our_credentials_does_not_bring_them_into_a_messag
 
 
 def test_a_rehearsal_says_what_would_be_made_and_sends_nothing(desk):
-    said = adapter(desk).rehearse(delivery(alert()), alert())
+    said = adapter(desk).dry_run(delivery(alert()), alert())
 
     assert said == "incident, impact 2, urgency 1: GitHub: Disruption with some GitHub services"
     assert desk.requests == []

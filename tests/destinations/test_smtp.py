@@ -289,7 +289,7 @@ def test_nobody_there_proves_that_nothing_was_sent(server):
 
 
 def test_a_rehearsal_sends_nothing(server):
-    said = adapter(server).rehearse(delivery(alert()), alert(test=True))
+    said = adapter(server).dry_run(delivery(alert()), alert(test=True))
 
     assert "bytes to 2: [TEST] Error · GitHub: " in said
     assert server.commands == []

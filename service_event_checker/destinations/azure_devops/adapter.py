@@ -159,7 +159,7 @@ class Adapter:
             if state not in known
         ]
 
-    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+    def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the work item that `deliver` would make."""
         told = notice_of(delivery, alert)
         fields = self._fields(alert, told, remote_key(alert.key, delivery.episode), "")

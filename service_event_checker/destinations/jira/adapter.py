@@ -107,7 +107,7 @@ class Adapter:
         ours = webhook.Ours(receiver=self.name, label=TAG, account=self._jira.me)
         return webhook.read(payload, ours)
 
-    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+    def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the issue that `deliver` would make."""
         fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"{self._type} in {self.config.project}: {fields['summary']}"

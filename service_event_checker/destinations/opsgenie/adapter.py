@@ -191,7 +191,7 @@ class Sender:
             return None
         return self._found(self._oldest(f'status: open AND tag: "{tag}"', tag), "")
 
-    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+    def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the alert that `deliver` would make, or what it would do to it."""
         if delivery.verb is not Verb.OPEN:
             return f"{_ACTIONS.get(delivery.verb, 'note')}: {line(notice_of(delivery, alert).change, MESSAGE_MAX)}"

@@ -177,7 +177,7 @@ class Adapter:
             self._write(id, text, marker(f"retire:{id}:{kept.external_id}"))
             self._set(id, RESOLVED)
 
-    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+    def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the incident that `deliver` would make."""
         made = self._document(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"incident on {self.config.service_id}, urgency {made['urgency']}: {made['title']}"

@@ -92,7 +92,7 @@ class Adapter:
         note = f"This was made twice by mistake: #{kept.external_id} goes on.\n\n{mark}"
         self._end(self._issues.get(duplicate.external_id), note, mark)
 
-    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+    def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the issue that `deliver` would make."""
         document = self._document(delivery, alert, remote_key(alert.key, delivery.episode), "")
         return f"Redmine issue in {self.config.project}: {document['subject']}"

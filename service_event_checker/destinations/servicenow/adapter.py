@@ -106,7 +106,7 @@ class Adapter:
             if not is_gone(error):
                 raise
 
-    def rehearse(self, delivery: Delivery, alert: Alert) -> str:
+    def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the incident that `deliver` would make."""
         fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"incident, impact {fields['impact']}, urgency {fields['urgency']}: {fields['short_description']}"
