@@ -101,7 +101,7 @@ class Tickets:
     def look(self, external_id: str) -> Remote | None:
         return None
 
-    def retire(self, duplicate: Remote, kept: Remote) -> None:
+    def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Nothing is made twice here."""
 
 

@@ -180,9 +180,9 @@ class Talker(Sink):
     def look(self, external_id: str) -> Remote | None:
         return None if external_id in self.gone else self._remote(self.thing(external_id))
 
-    def retire(self, duplicate: Remote, kept: Remote) -> None:
+    def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         self.thing(duplicate.external_id).open = False
-        self.retired.append((duplicate.external_id, kept.external_id))
+        self.retired.append((duplicate.external_id, original.external_id))
 
     def _remote(self, thing: Thing) -> Remote:
         plain = Status.FIRING if thing.open else Status.RESOLVED

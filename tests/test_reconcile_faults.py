@@ -124,17 +124,17 @@ def test_a_death_while_a_double_is_closed_loses_neither(place, after):
     key = remote_key(KEY, 1)
     place.there.things.insert(0, Thing("0", key, place.clock() - timedelta(days=1)))
 
-    retire = place.there.retire
+    retire = place.there.close_duplicate
 
     def dies(duplicate: Remote, kept: Remote) -> None:
         if after:
             retire(duplicate, kept)
         raise Died
 
-    place.there.retire = dies  # type: ignore[method-assign]
+    place.there.close_duplicate = dies  # type: ignore[method-assign]
     with pytest.raises(Died):
         place.reconciler.run()
-    place.there.retire = retire  # type: ignore[method-assign]
+    place.there.close_duplicate = retire  # type: ignore[method-assign]
 
     assert place.run() == ([] if after else [Fix.TWICE])
     assert place.run() == []

@@ -80,7 +80,7 @@ class Reconcilable(Protocol):
         """
         ...
 
-    def retire(self, duplicate: Remote, kept: Remote) -> None:
+    def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Close an object that was made twice, with a comment naming the other. Repeatable. Raises DeliveryError."""
         ...
 

@@ -491,7 +491,7 @@ def test_what_was_made_twice_is_closed_once_and_names_the_one_that_goes_on(board
     kept, duplicate = destination.open_objects()
 
     for _ in range(2):
-        destination.retire(duplicate, kept)
+        destination.close_duplicate(duplicate, kept)
 
     assert (boards.items[1].state, boards.items[2].state) == ("New", "Closed")
     assert boards.items[1].comments == []
@@ -504,7 +504,7 @@ def test_the_address_of_the_other_one_is_no_markup(boards):
     destination = adapter(boards)
     (kept,) = destination.open_objects()
 
-    destination.retire(kept, replace(kept, url='https://x.example/"><script>'))
+    destination.close_duplicate(kept, replace(kept, url='https://x.example/"><script>'))
 
     assert "<script" not in boards.items[1].comments[0]
 
@@ -515,7 +515,7 @@ def test_a_duplicate_that_is_gone_needs_no_retirement(boards):
     destination = adapter(boards)
     kept = destination.open_objects()[0]
 
-    destination.retire(replace(kept, external_id="4711"), kept)
+    destination.close_duplicate(replace(kept, external_id="4711"), kept)
 
     assert boards.items[1].state == "New"
 

@@ -168,7 +168,7 @@ def test_our_own_reopening_and_retiring_come_back_as_nothing(boards):
     destination = adapter(boards)
     link = destination.deliver(delivery(opened), opened, None)
     (kept,) = destination.open_objects()
-    destination.retire(kept, kept)
+    destination.close_duplicate(kept, kept)
     retired = parsed(boards.hook_of_update(1))
 
     destination.deliver(delivery(replace(opened, episode=2)), replace(opened, episode=2), link)

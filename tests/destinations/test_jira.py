@@ -700,7 +700,7 @@ def test_a_duplicate_is_closed_with_a_comment_that_names_the_other_once(jira):
     kept, duplicate = (destination.look(id) for id in ("10001", "10002"))
 
     for _ in range(2):
-        destination.retire(duplicate, kept)
+        destination.close_duplicate(duplicate, kept)
 
     assert [jira.issues[id].status for id in ("10001", "10002")] == ["To Do", "Done"]
     (said,) = jira.issues["10002"].said
@@ -720,7 +720,7 @@ def test_to_a_revoked_key_nothing_is_gone_and_nothing_is_refused(cloud):
         refusal(told, stranger, alert(), Verb.NOTE, link),
         refusal(stranger.look, "10001"),
         refusal(stranger.open_objects),
-        refusal(stranger.retire, duplicate, duplicate),
+        refusal(stranger.close_duplicate, duplicate, duplicate),
     ]
 
     assert [(error.reason, error.permanent) for error in errors] == [(Reason.UNAUTHORIZED, False)] * 5

@@ -503,7 +503,7 @@ def test_an_alert_made_twice_is_closed_with_a_word_on_the_other(pager, api):
     remotes = [Remote(external_id=each.id, remote_key="ab", status=Status.FIRING) for each in (twice, kept)]
 
     for _ in range(2):
-        adapter(pager, api).retire(*remotes)
+        adapter(pager, api).close_duplicate(*remotes)
 
     assert (kept.open, twice.open) == (True, False)
     assert [kept.id in note.text for note in twice.notes] == [True]

@@ -576,7 +576,7 @@ def test_of_two_the_younger_is_retired_once_with_a_note_that_names_the_elder(pag
         Remote(external_id=e.external_id, remote_key="ab", status=Status.FIRING, url=e.url) for e in (kept, twice)
     )
     for _ in range(2):
-        adapter(pager).retire(second, first)
+        adapter(pager).close_duplicate(second, first)
 
     retired = pager.incidents[twice.external_id]
     assert (retired.status, len(retired.notes)) == ("resolved", 1)
@@ -589,7 +589,7 @@ def test_one_that_a_person_has_resolved_needs_no_retiring(pager):
     pager.person_resolves(twice.external_id)
     first, second = (Remote(external_id=e.external_id, remote_key="ab", status=Status.FIRING) for e in (kept, twice))
 
-    adapter(pager).retire(second, first)
+    adapter(pager).close_duplicate(second, first)
 
     assert pager.incidents[twice.external_id].contents == []
 

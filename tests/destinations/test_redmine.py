@@ -529,7 +529,7 @@ def test_an_issue_that_was_made_twice_is_closed_and_names_the_other(proxy):
     kept, duplicate = tickets.open_objects()
 
     for _ in range(2):
-        tickets.retire(duplicate, kept)
+        tickets.close_duplicate(duplicate, kept)
 
     assert [each.external_id for each in tickets.open_objects()] == [kept.external_id]
     assert sum(f"#{kept.external_id}" in note for note in proxy.notes) == 1

@@ -453,8 +453,8 @@ def test_what_was_made_twice_is_resolved_once_and_names_the_one_that_goes_on(des
     kept, duplicate = destination.open_objects()
 
     for _ in range(2):
-        destination.retire(duplicate, kept)
-    destination.retire(replace(duplicate, external_id="f" * 32), kept)
+        destination.close_duplicate(duplicate, kept)
+    destination.close_duplicate(replace(duplicate, external_id="f" * 32), kept)
 
     one, other = desk.incidents.values()
     assert (one.state, other.state, one.work_notes, len(other.work_notes)) == ("1", RESOLVED, [], 1)

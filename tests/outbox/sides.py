@@ -110,7 +110,7 @@ class Side:
     def look(self, external_id: str) -> Remote | None:
         return self._remote(self.objects[external_id])
 
-    def retire(self, duplicate: Remote, kept: Remote) -> None:
+    def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         raise AssertionError("nothing was made twice")
 
     def _write(self, thing: Object, delivery: Delivery) -> None:

@@ -113,11 +113,11 @@ class Adapter:
                 raise
             return None
 
-    def retire(self, duplicate: Remote, kept: Remote) -> None:
+    def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Close a work item that was made twice, with a comment naming the other."""
         self._items.pace.wait_if_told()
-        address = kept.url or self._items.address(kept.external_id)
-        told = document.retirement(duplicate.external_id, kept.external_id, address)
+        address = original.url or self._items.address(original.external_id)
+        told = document.retirement(duplicate.external_id, original.external_id, address)
         try:
             self._move(duplicate.external_id, _ENDED, (COMPLETED,), self.config.close_state, told)
         except DeliveryError as error:

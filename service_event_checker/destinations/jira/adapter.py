@@ -88,13 +88,15 @@ class Adapter:
                 return None
             raise
 
-    def retire(self, duplicate: Remote, kept: Remote) -> None:
+    def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Close the duplicate, with a comment that names the other."""
         issue = self._jira.get(duplicate.external_id)
         if issue.category == DONE:
             return
-        mark = marker(f"{duplicate.external_id}:{kept.external_id}")
-        self._comment(issue.id, mark, lambda: document.made_twice(kept.url or kept.external_id, mark, self._write))
+        mark = marker(f"{duplicate.external_id}:{original.external_id}")
+        self._comment(
+            issue.id, mark, lambda: document.made_twice(original.url or original.external_id, mark, self._write)
+        )
         self._finish(issue)
 
     def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:

@@ -347,8 +347,8 @@ class Adapter(Sender):
         seen = self._seen(external_id)
         return as_remote(seen, self._here, self._alerts.notes(external_id)) if seen else None
 
-    def retire(self, duplicate: Remote, kept: Remote) -> None:
+    def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Close an alert that was made twice, with a note naming the other."""
-        mark = marker(f"{duplicate.external_id}:{kept.external_id}")
-        where = kept.url or kept.external_id
+        mark = marker(f"{duplicate.external_id}:{original.external_id}")
+        where = original.url or original.external_id
         self._tell(Verb.CLOSE, duplicate.external_id, signed(f"Made twice; it goes on at {where}", mark), mark)

@@ -169,12 +169,12 @@ class Adapter:
                 return None
             raise
 
-    def retire(self, duplicate: Remote, kept: Remote) -> None:
+    def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Resolve an incident that was made twice, with a note naming the other."""
         id = duplicate.external_id
         if self._incidents.get(id).status != RESOLVED:
-            text = f"Made twice; it goes on at {kept.url or kept.external_id}"
-            self._write(id, text, marker(f"retire:{id}:{kept.external_id}"))
+            text = f"Made twice; it goes on at {original.url or original.external_id}"
+            self._write(id, text, marker(f"retire:{id}:{original.external_id}"))
             self._set(id, RESOLVED)
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:

@@ -86,10 +86,10 @@ class Adapter:
                 return None
             raise
 
-    def retire(self, duplicate: Remote, kept: Remote) -> None:
+    def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Close an issue that was made twice."""
-        mark = _signature(f"retire:{duplicate.external_id}:{kept.external_id}")
-        note = f"This was made twice by mistake: #{kept.external_id} goes on.\n\n{mark}"
+        mark = _signature(f"retire:{duplicate.external_id}:{original.external_id}")
+        note = f"This was made twice by mistake: #{original.external_id} goes on.\n\n{mark}"
         self._end(self._issues.get(duplicate.external_id), note, mark)
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:

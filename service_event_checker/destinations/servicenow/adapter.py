@@ -94,12 +94,12 @@ class Adapter:
                 raise
             return None
 
-    def retire(self, duplicate: Remote, kept: Remote) -> None:
+    def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Resolve an incident that was made twice, with a note naming the other."""
         self._incidents.pace.wait_if_told()
-        address = kept.url or self._incidents.address(kept.external_id)
+        address = original.url or self._incidents.address(original.external_id)
         text = f"Made twice: {address} is the one that goes on."
-        mark = marker(f"{duplicate.external_id}:{kept.external_id}")
+        mark = marker(f"{duplicate.external_id}:{original.external_id}")
         try:
             self._end(duplicate.external_id, text, {"work_notes": document.signed(text, mark)})
         except DeliveryError as error:

@@ -185,7 +185,7 @@ def _mend(repair: Repair, destination: Destination, store: Store, pipeline: Pipe
         return  # nothing is written there
     elif repair.kept is not None:
         if _follow(repair, repair.kept, store, now) and isinstance(destination, Reconcilable):
-            destination.retire(repair.remote, repair.kept)
+            destination.close_duplicate(repair.remote, repair.kept)
     elif repair.verb is not None:
         alert = store.get([repair.key]).get(repair.key)
         if alert is not None and reconcile.is_still_owed(repair.verb, alert):
