@@ -98,7 +98,7 @@ class Tickets:
             Remote(external_id=one.external_id, remote_key=one.remote_key, status=Status.FIRING) for one in self.links
         ]
 
-    def look(self, external_id: str) -> Remote | None:
+    def get_remote(self, external_id: str) -> Remote | None:
         return None
 
     def close_duplicate(self, duplicate: Remote, original: Remote) -> None:

@@ -177,7 +177,7 @@ class Talker(Sink):
     def open_objects(self) -> list[Remote]:
         return [self._remote(thing) for thing in self.things if thing.open and thing.id not in self.gone]
 
-    def look(self, external_id: str) -> Remote | None:
+    def get_remote(self, external_id: str) -> Remote | None:
         return None if external_id in self.gone else self._remote(self.thing(external_id))
 
     def close_duplicate(self, duplicate: Remote, original: Remote) -> None:

@@ -79,7 +79,7 @@ def test_an_object_that_cannot_be_looked_at_holds_up_no_other(place):
     def forbidden(external_id: str) -> Remote | None:
         raise DeliveryError(Reason.UNAUTHORIZED, "private")
 
-    place.there.look = forbidden  # type: ignore[method-assign]
+    place.there.get_remote = forbidden  # type: ignore[method-assign]
 
     assert place.run() == [Fix.CLOSE]
     assert not place.there.thing("1").open

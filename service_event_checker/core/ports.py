@@ -73,7 +73,7 @@ class Reconcilable(Protocol):
         """Return all open objects that carry one of our keys; complete, or raises DeliveryError."""
         ...
 
-    def look(self, external_id: str) -> Remote | None:
+    def get_remote(self, external_id: str) -> Remote | None:
         """Return one object by its id, open or not, with its status of now; None when it is gone for good.
 
         Raises DeliveryError when nobody can tell.

@@ -339,7 +339,7 @@ def _is_over(destination: Destination, receiver: Receiver, external_id: str) -> 
     """Whether a ticket that was found is closed: one from before our data were lost, to be opened again."""
     if receiver.family is not Family.TICKET or not isinstance(destination, Reconcilable):
         return False
-    remote = destination.look(external_id)
+    remote = destination.get_remote(external_id)
     return remote is not None and remote.status is Status.RESOLVED
 
 

@@ -451,7 +451,7 @@ def test_a_look_tells_how_it_stands(boards, state, status, actor):
     opened(boards, outage)
     boards.change(1, State=state)
 
-    seen = adapter(boards).look("1")
+    seen = adapter(boards).get_remote("1")
 
     assert seen
     assert (seen.status, seen.actor, seen.remote_key) == (status, actor, remote_key(outage.key, 1))
@@ -473,14 +473,14 @@ def test_a_type_that_begins_active_is_not_taken_into_work_by_being_made(boards):
 
 
 def test_a_look_at_what_is_gone_is_none(boards):
-    assert adapter(boards).look("4711") is None
+    assert adapter(boards).get_remote("4711") is None
 
 
 def test_a_look_that_fails_tells_nothing(boards):
     with pytest.raises(DeliveryError):
-        adapter(boards, token="expired").look("1")
+        adapter(boards, token="expired").get_remote("1")
     with pytest.raises(DeliveryError):
-        adapter(boards, project="Renamed").look("1")
+        adapter(boards, project="Renamed").get_remote("1")
 
 
 def test_what_was_made_twice_is_closed_once_and_names_the_one_that_goes_on(boards):

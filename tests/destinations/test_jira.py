@@ -136,7 +136,7 @@ def test_people_open_an_issue_at_the_site_where_the_api_is_asked_elsewhere(jira)
     made = opened(jira, alert(), site="https://example.atlassian.net/")
 
     assert made.url == "https://example.atlassian.net/browse/OPS-1"
-    assert adapter(jira, site="https://example.atlassian.net").look("10001").url == made.url
+    assert adapter(jira, site="https://example.atlassian.net").get_remote("10001").url == made.url
 
 
 @pytest.mark.parametrize(
@@ -654,7 +654,7 @@ def test_a_list_of_a_server_that_does_not_hold_its_total_is_none(value):
 def test_an_issue_that_is_none_is_not_gone(jira, value):
     jira.odd = {"/10001": Answer.json(value)}
 
-    error = refusal(adapter(jira).look, "10001")
+    error = refusal(adapter(jira).get_remote, "10001")
 
     assert (error.reason, error.permanent) == (Reason.GARBAGE, False)
 
@@ -684,20 +684,20 @@ def test_one_issue_is_seen_as_it_is_now(jira, status, seen):
     opened(jira, alert())
     jira.person_moves("10001", status)
 
-    remote = adapter(jira).look("10001")
+    remote = adapter(jira).get_remote("10001")
 
     assert (remote.status, remote.remote_key) == (seen, remote_key(alert().key, 1))
 
 
 def test_an_issue_that_was_deleted_is_gone_for_good(jira):
-    assert adapter(jira).look("4711") is None
+    assert adapter(jira).get_remote("4711") is None
 
 
 def test_a_duplicate_is_closed_with_a_comment_that_names_the_other_once(jira):
     opened(jira, alert())
     opened(jira, alert())
     destination = adapter(jira)
-    kept, duplicate = (destination.look(id) for id in ("10001", "10002"))
+    kept, duplicate = (destination.get_remote(id) for id in ("10001", "10002"))
 
     for _ in range(2):
         destination.close_duplicate(duplicate, kept)
@@ -718,7 +718,7 @@ def test_to_a_revoked_key_nothing_is_gone_and_nothing_is_refused(cloud):
     errors = [
         refusal(stranger.deliver, delivery(another(1), receiver="jira"), another(1), None),
         refusal(told, stranger, alert(), Verb.NOTE, link),
-        refusal(stranger.look, "10001"),
+        refusal(stranger.get_remote, "10001"),
         refusal(stranger.open_objects),
         refusal(stranger.close_duplicate, duplicate, duplicate),
     ]

@@ -486,15 +486,15 @@ def test_a_look_tells_what_became_of_one_alert(pager, api):
     born = pager.create("Disk full")
     pager.person_closes(born.id, "carol@example.com")
 
-    seen = adapter(pager, api).look(born.id)
+    seen = adapter(pager, api).get_remote(born.id)
 
     assert seen
     assert seen.status is Status.RESOLVED
     assert api == "jsm" or seen.actor == "carol@example.com"
-    assert adapter(pager, api).look("052652ac-gone") is None
+    assert adapter(pager, api).get_remote("052652ac-gone") is None
     pager.script.append(Fault.ERROR)
     with pytest.raises(DeliveryError):
-        adapter(pager, api).look(born.id)
+        adapter(pager, api).get_remote(born.id)
 
 
 @pytest.mark.parametrize("api", APIS)

@@ -495,11 +495,11 @@ def test_more_than_pagerduty_lists_is_an_error_and_not_half_a_list(pager, monkey
 
 def test_the_status_says_who_and_when(pager):
     link = pay(pager, alert())
-    firing = adapter(pager).look(link.external_id)
+    firing = adapter(pager).get_remote(link.external_id)
     pager.person_acknowledges(link.external_id, BOB)
     taken = adapter(pager).open_objects()[0]
     pager.person_resolves(link.external_id, ALICE)
-    ended = adapter(pager).look(link.external_id)
+    ended = adapter(pager).get_remote(link.external_id)
 
     assert (firing.status, firing.actor) == (Status.FIRING, "")
     assert (taken.status, taken.actor) == (Status.ACKNOWLEDGED, "Bob Builder")
@@ -513,7 +513,7 @@ def test_who_took_an_acknowledgement_back_is_named(pager):
     pager.person_acknowledges(link.external_id, ALICE)
     pager.person_reopens(link.external_id, BOB)
 
-    freed = adapter(pager).look(link.external_id)
+    freed = adapter(pager).get_remote(link.external_id)
 
     assert (freed.status, freed.actor) == (Status.FIRING, "Bob Builder")
 
@@ -521,11 +521,11 @@ def test_who_took_an_acknowledgement_back_is_named(pager):
 def test_an_acknowledgement_that_timed_out_shows_when_it_did(pager):
     link = pay(pager, alert())
     pager.person_acknowledges(link.external_id)
-    taken = adapter(pager).look(link.external_id)
+    taken = adapter(pager).get_remote(link.external_id)
     pager.now = lambda: datetime.now(UTC) + timedelta(minutes=30)
     pager.ack_times_out(link.external_id)
 
-    freed = adapter(pager).look(link.external_id)
+    freed = adapter(pager).get_remote(link.external_id)
 
     assert (freed.status, freed.actor) == (Status.FIRING, "")
     assert freed.at - taken.at >= timedelta(minutes=29)
@@ -537,17 +537,17 @@ def test_of_several_who_took_it_the_last_is_named_but_people_before_the_automati
         pager.now = lambda minutes=minutes: NOW + timedelta(minutes=minutes)
         pager.person_acknowledges(link.external_id, user)
 
-    taken = adapter(pager).look(link.external_id)
+    taken = adapter(pager).get_remote(link.external_id)
 
     assert taken
     assert (taken.actor, taken.at) == ("Bob Builder", NOW + timedelta(minutes=1))
 
 
 def test_an_incident_that_is_gone_is_none_and_one_that_cannot_be_read_is_not(pager):
-    assert adapter(pager).look("QGONE") is None
+    assert adapter(pager).get_remote("QGONE") is None
     pager.script.append(Fault.ERROR)
     with pytest.raises(DeliveryError):
-        adapter(pager).look("QGONE")
+        adapter(pager).get_remote("QGONE")
 
 
 def test_the_notes_of_people_are_listed_and_ours_are_not(pager):

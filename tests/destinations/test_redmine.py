@@ -513,13 +513,13 @@ def test_one_issue_is_looked_at_in_any_state(proxy):
     states = []
     for status in ("New", "In Progress", "Closed"):
         proxy.server.move(number(link), status)
-        remote = tickets.look(link.external_id)
+        remote = tickets.get_remote(link.external_id)
         assert remote
         states.append((remote.status, remote.actor))
     as_admin(proxy, "DELETE", f"/issues/{link.external_id}.json")
 
     assert states == [(Status.FIRING, ""), (Status.ACKNOWLEDGED, "Jane Doe"), (Status.RESOLVED, "Jane Doe")]
-    assert tickets.look(link.external_id) is None
+    assert tickets.get_remote(link.external_id) is None
 
 
 def test_an_issue_that_was_made_twice_is_closed_and_names_the_other(proxy):

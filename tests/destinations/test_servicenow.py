@@ -403,10 +403,10 @@ def test_a_list_that_was_broken_off_with_200_is_no_list(desk):
 def test_a_look_tells_how_it_stands_and_who_did_it(desk, state, status):
     outage = alert()
     link = opened(desk, outage)
-    before = adapter(desk).look(link.external_id)
+    before = adapter(desk).get_remote(link.external_id)
     desk.change(link.external_id, by="ada", state=state)
 
-    seen = adapter(desk).look(link.external_id)
+    seen = adapter(desk).get_remote(link.external_id)
 
     assert before
     assert seen
@@ -434,15 +434,15 @@ def test_an_incident_whose_key_somebody_overwrote_has_none(desk):
 
 
 def test_a_look_at_what_is_gone_is_none(desk):
-    assert adapter(desk).look("f" * 32) is None
-    assert adapter(desk).look("../../sys_user") is None
+    assert adapter(desk).get_remote("f" * 32) is None
+    assert adapter(desk).get_remote("../../sys_user") is None
 
 
 def test_a_look_that_fails_tells_nothing(desk):
     with pytest.raises(DeliveryError):
-        adapter(desk, password="expired").look("f" * 32)
+        adapter(desk, password="expired").get_remote("f" * 32)
     with pytest.raises(DeliveryError):
-        adapter(desk, url=f"{desk.url}/moved").look("f" * 32)
+        adapter(desk, url=f"{desk.url}/moved").get_remote("f" * 32)
 
 
 def test_what_was_made_twice_is_resolved_once_and_names_the_one_that_goes_on(desk):

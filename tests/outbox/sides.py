@@ -107,7 +107,7 @@ class Side:
     def open_objects(self) -> list[Remote]:
         return [self._remote(thing) for thing in self.objects.values() if thing.open]
 
-    def look(self, external_id: str) -> Remote | None:
+    def get_remote(self, external_id: str) -> Remote | None:
         return self._remote(self.objects[external_id])
 
     def close_duplicate(self, duplicate: Remote, original: Remote) -> None:

@@ -103,7 +103,7 @@ class Adapter:
             open_ones = [item.id for item in items if self._items.category(item) not in _ENDED]
         return self._seen(open_ones[0], "") if open_ones else None
 
-    def look(self, external_id: str) -> Remote | None:
+    def get_remote(self, external_id: str) -> Remote | None:
         """Return the work item as it is now; None when it was deleted."""
         self._items.pace.wait_if_told()
         try:

@@ -79,7 +79,7 @@ class Adapter:
         issues = {issue.id: issue for issue in found if TAG in issue.labels and issue.category != DONE}
         return [links for links in map(self._remote, self._originals(issues.values())) if links.remote_key]
 
-    def look(self, external_id: str) -> Remote | None:
+    def get_remote(self, external_id: str) -> Remote | None:
         """Return the issue; None when it was deleted, or moved to where we may not look."""
         try:
             return self._remote(self._jira.get(external_id))

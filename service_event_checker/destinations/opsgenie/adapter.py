@@ -342,7 +342,7 @@ class Adapter(Sender):
         notes = {alert.id: self._alerts.notes(alert.id) for alert in latest}
         return [as_remote(alert, self._here, notes.get(alert.id, ())) for alert in found]
 
-    def look(self, external_id: str) -> Remote | None:
+    def get_remote(self, external_id: str) -> Remote | None:
         """Return the alert as it is now; None when it was deleted."""
         seen = self._seen(external_id)
         return as_remote(seen, self._here, self._alerts.notes(external_id)) if seen else None

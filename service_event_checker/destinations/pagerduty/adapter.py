@@ -159,7 +159,7 @@ class Adapter:
         ours = [each for each in self._incidents.all_open() if remote_key_of(each.key)]
         return [self._remote(each) for each in ours]
 
-    def look(self, external_id: str) -> Remote | None:
+    def get_remote(self, external_id: str) -> Remote | None:
         """Return one incident, resolved ones too."""
         self._we.learn()
         try:

@@ -77,7 +77,7 @@ class Adapter:
         """Return our open issues, with what people wrote there."""
         return self._watch.remotes(self._keyed.all_open())
 
-    def look(self, external_id: str) -> Remote | None:
+    def get_remote(self, external_id: str) -> Remote | None:
         """Return one issue as it is now, None when it was deleted."""
         try:
             return self._watch.remote(self._issues.get(external_id))

@@ -84,7 +84,7 @@ class Adapter:
         self._incidents.pace.wait_if_told()
         return [self._remote(incident) for incident in self._incidents.search_all(*_open_with(KEY_TAG))]
 
-    def look(self, external_id: str) -> Remote | None:
+    def get_remote(self, external_id: str) -> Remote | None:
         """Return the incident as it is now; None when it is gone."""
         self._incidents.pace.wait_if_told()
         try:

@@ -52,7 +52,7 @@ def _ended(destination: Reconcilable, books: Books, remotes: Sequence[Remote], n
     failures = 0
     for alert, link in [*wanted[begin:], *wanted[:begin]][:LOOKS_MAX]:
         try:
-            found += reconcile.ended(alert, link, destination.look(link.external_id), books)
+            found += reconcile.ended(alert, link, destination.get_remote(link.external_id), books)
         except DeliveryError as error:
             log.warning("look_failed", receiver=books.receiver.name, id=alert.internal_id, reason=str(error))
             failures += 1
@@ -66,7 +66,7 @@ def _late_notes(destination: Reconcilable, books: Books, remotes: Sequence[Remot
     found: list[Repair] = []
     try:
         for alert, link in reconcile.ended_lately(books, remotes, now)[:LATEST]:
-            remote = destination.look(link.external_id)
+            remote = destination.get_remote(link.external_id)
             found += reconcile.notes(alert, remote, books) if remote else []
     except DeliveryError as error:
         log.info("late_notes_unknown", receiver=books.receiver.name, reason=str(error))
