@@ -163,7 +163,7 @@ class Talker(Sink):
         self.statuses[id] = (status, actor, self.clock())
         self.thing(id).open = status is not Status.RESOLVED
 
-    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+    def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         return None
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:

@@ -136,7 +136,7 @@ class Preflight(Protocol):
 class Inbound(Protocol):
     """A system that talks back to us by webhook."""
 
-    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+    def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Whether the raw body is signed with our secret; None where none is set and the route's token decides.
 
         Header names are compared without regard to case. Compares in constant time.

@@ -287,7 +287,7 @@ def test_the_text_of_a_comment_is_what_a_person_reads():
 
 
 def test_azure_devops_cannot_sign():
-    assert adapter().authentic({"X-Hub-Signature": "sha256=00"}, b"{}") is None
+    assert adapter().verify_signature({"X-Hub-Signature": "sha256=00"}, b"{}") is None
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="SAMPLES_DIR names no folder with recorded payloads")

@@ -299,17 +299,17 @@ def test_the_published_vector_is_authentic():
     """https://developer.atlassian.com/cloud/jira/platform/webhooks/#secure-admin-webhooks"""
     told = {"x-hub-signature": "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9"}
 
-    assert adapter(webhook_secret="It's a Secret to Everybody").authentic(told, b"Hello World!") is True
+    assert adapter(webhook_secret="It's a Secret to Everybody").verify_signature(told, b"Hello World!") is True
 
 
 def test_a_signature_holds_for_this_body_and_no_other(jira):
     headers, body = jira.person_closes("10001")
     destination = adapter()
 
-    assert destination.authentic({name.upper(): value for name, value in headers.items()}, body) is True
+    assert destination.verify_signature({name.upper(): value for name, value in headers.items()}, body) is True
     for place in range(0, len(body), 7):
         flipped = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
-        assert destination.authentic(headers, flipped) is False
+        assert destination.verify_signature(headers, flipped) is False
 
 
 @pytest.mark.parametrize(
@@ -328,11 +328,11 @@ def test_a_signature_holds_for_this_body_and_no_other(jira):
 def test_any_other_signature_is_simply_wrong(change):
     headers, body = Jira().signed({"webhookEvent": "x"})
 
-    assert adapter().authentic(change(headers["X-Hub-Signature"]), body) is False
+    assert adapter().verify_signature(change(headers["X-Hub-Signature"]), body) is False
 
 
 def test_without_a_secret_the_routes_token_decides():
-    assert adapter(webhook_secret=None).authentic({"X-Hub-Signature": "sha256=00"}, b"{}") is None
+    assert adapter(webhook_secret=None).verify_signature({"X-Hub-Signature": "sha256=00"}, b"{}") is None
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="SAMPLES_DIR names no folder with recorded payloads")

@@ -242,7 +242,7 @@ def test_only_the_configured_integration_is_admitted(integration, payload, admit
 
 
 def test_nothing_is_signed_so_the_routes_token_decides():
-    assert adapter().authentic({"X-Signature": "v1=00"}, b"{}") is None
+    assert adapter().verify_signature({"X-Signature": "v1=00"}, b"{}") is None
 
 
 @pytest.mark.parametrize(

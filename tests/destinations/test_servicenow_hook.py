@@ -191,4 +191,4 @@ def test_ten_megabytes_are_kept_short():
 
 
 def test_a_business_rule_does_not_sign():
-    assert adapter().authentic({}, b"{}") is None
+    assert adapter().verify_signature({}, b"{}") is None

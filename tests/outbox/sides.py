@@ -98,7 +98,7 @@ class Side:
     def find_open_for(self, alert_key: str) -> Link | None:
         return None
 
-    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+    def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         return None
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:

@@ -329,7 +329,7 @@ class Talker(Console):
         self.asked: list[tuple[str, Any]] = []
         self.understands = False
 
-    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+    def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         return None
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:

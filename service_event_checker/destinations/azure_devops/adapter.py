@@ -124,7 +124,7 @@ class Adapter:
             if not is_gone(error):
                 raise
 
-    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+    def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Azure DevOps cannot sign; the route's token decides."""
         return None
 

@@ -99,10 +99,10 @@ class Adapter:
         )
         self._finish(issue)
 
-    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+    def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Verify `X-Hub-Signature`, which Jira sends where its webhook has a secret."""
         key = secret(self.config.webhook_secret)
-        return webhook.authentic(headers, body, key) if key else None
+        return webhook.verify_signature(headers, body, key) if key else None
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         """Return what people did to our issues; see `jira_api.hook`."""

@@ -44,7 +44,7 @@ class Ours:
     account: frozenset[str]
 
 
-def authentic(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
+def verify_signature(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
     """Whether `X-Hub-Signature` is the body's HMAC under `secret`.
 
     SHA-256 is all that Atlassian names: https://developer.atlassian.com/cloud/jira/platform/webhooks/

@@ -198,7 +198,7 @@ class Sender:
         made = document(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"{self._priority(alert)} alert: {made['message']}"
 
-    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+    def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Return None: Opsgenie signs nothing, so the route's token decides. See `admits` too."""
         return None
 

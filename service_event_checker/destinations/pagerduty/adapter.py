@@ -192,7 +192,7 @@ class Adapter:
             ),
         ]
 
-    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+    def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Whether the body is signed with `webhook_secret`; None where that is not set."""
         own = secret(self.config.webhook_secret)
         return webhook.signed(headers, body, own) if own else None

@@ -109,7 +109,7 @@ class Adapter:
         )
         return preflight.advice(self._issues, self._keyed, wanted)
 
-    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+    def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Compare Redmine 7's signature: HMAC-SHA256 of the raw body, in hex, as `X-Redmine-Signature-256`."""
         key = secret(self.config.webhook_secret)
         if not key:

@@ -111,7 +111,7 @@ class Adapter:
         fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"incident, impact {fields['impact']}, urgency {fields['urgency']}: {fields['short_description']}"
 
-    def authentic(self, headers: Mapping[str, str], body: bytes) -> bool | None:
+    def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """A business rule does not sign; the route's token decides."""
         return None
 

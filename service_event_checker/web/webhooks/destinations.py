@@ -89,7 +89,7 @@ def admit(kind: str = "") -> Caller:
     talkers = _talkers(here, kind, named)
     body = raw_body(request, BODY_MAX)
     headers = dict(request.headers.items())
-    verdicts = {name: destination.authentic(headers, body) for name, destination in talkers.items()}
+    verdicts = {name: destination.verify_signature(headers, body) for name, destination in talkers.items()}
     among = [name for name, verdict in verdicts.items() if verdict]
     if not among:
         unsigned = {name: talkers[name] for name, verdict in verdicts.items() if verdict is None}
