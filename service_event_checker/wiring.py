@@ -133,7 +133,7 @@ def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> R
         repeat_ambiguous=repeat.get(config.on_ambiguous or "", plain.repeat_ambiguous),
         update_every=type(config).UPDATE_EVERY if config.update_every is None else config.update_every,
         shadow=config.shadow,
-        ends=config.on_resolve == "close",
+        on_resolve=config.on_resolve,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from service_event_checker.config.sunset import Sunset
+from service_event_checker.core.model import OnResolve
 from service_event_checker.core.vocabulary import Severity
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -130,7 +131,7 @@ class DestinationConfig(Model):
     timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=2))] = timedelta(seconds=15)
     rate: Annotated[float, Field(gt=0)] | None = None
     burst: Annotated[int, Field(ge=1)] | None = None
-    on_resolve: Literal["close", "comment", "none"] = "close"
+    on_resolve: OnResolve = "close"
     on_ambiguous: Literal["repeat", "drop"] | None = None
     update_every: Duration | None = None
     shadow: bool = False

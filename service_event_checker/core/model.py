@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 from service_event_checker.core.ids import alert_key
 from service_event_checker.core.vocabulary import (
@@ -157,6 +158,9 @@ class Transition:
     receiver: str = ""
 
 
+OnResolve = Literal["close", "comment", "none"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
     """What the deciders need to know of a configured destination; the adapter itself stays at the edge.
@@ -164,8 +168,8 @@ class Receiver:
     `why_off` is empty when the receiver is on. `settle`: how long after an ambiguous create its search can
     be trusted. `deadline`: the longest that one call may take. `repeat_ambiguous`: send again where nobody
     can tell whether the first one arrived (severities listed). `update_every`: the shortest time between two
-    updates of one object. `shadow`: render and record what would be sent, and send nothing. `ends`: the end of
-    an alert closes its object here, rather than being a comment on it.
+    updates of one object. `shadow`: render and record what would be sent, and send nothing. `on_resolve`: what the
+    end of an alert does to its object here.
     """
 
     name: str
@@ -179,7 +183,7 @@ class Receiver:
     repeat_ambiguous: frozenset[Severity] = frozenset({Severity.CRITICAL, Severity.ERROR})
     update_every: timedelta = timedelta(0)
     shadow: bool = False
-    ends: bool = True
+    on_resolve: OnResolve = "close"
 
     @property
     def cancels(self) -> bool:
@@ -207,6 +211,14 @@ class Link:
     sent: Mapping[Status, datetime] = field(default_factory=dict)
     closed: bool = False
     updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """Where an object is in its system: its id there, and the address at which a person opens it, or ""."""
+
+    external_id: str
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

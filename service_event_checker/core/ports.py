@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from service_event_checker.core.model import Alert, Delivery, Event, Link, Remote, Snapshot
+from service_event_checker.core.model import Alert, Delivery, Event, Link, ObjectRef, Remote, Snapshot
 from service_event_checker.core.store import Store
 from service_event_checker.core.vocabulary import Family, Verb
 
@@ -26,10 +26,15 @@ class Checker(Protocol):
 
 
 class Destination(Protocol):
-    """Carries deliveries to one remote system. May be called from several threads."""
+    """One remote system. May be called from several threads. It is a MessageDestination or an ObjectDestination."""
 
     family: Family
     verbs: frozenset[Verb]
+
+
+@runtime_checkable
+class MessageDestination(Destination, Protocol):
+    """Takes each delivery as a message: chat, mail, events."""
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Do what `delivery.verb` says for `alert`, as it is now, and return the link to store.
@@ -42,13 +47,48 @@ class Destination(Protocol):
 
 
 @runtime_checkable
+class ObjectDestination(Destination, Protocol):
+    """Keeps one object for each episode: ticket systems and pagers. The outbox decides which call comes when.
+
+    Each call may be repeated and must then change nothing more. Each raises DeliveryError.
+    """
+
+    @property
+    def homes(self) -> Sequence[str]:
+        """The addresses below which its objects lie; empty where these cannot be told."""
+        ...
+
+    def create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> ObjectRef:
+        """Make the object, named by the remote key; `previous` is the address or id of an earlier one, or ""."""
+        ...
+
+    def reopen(self, delivery: Delivery, alert: Alert, external_id: str) -> bool:
+        """Open a closed object again, and tell so in it; return False where it is open.
+
+        A permanent error says that it cannot be opened again: then another object takes its place.
+        """
+        ...
+
+    def comment(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
+        """Tell in the object what has changed; a pager also takes over an acknowledgement.
+
+        For `open` it tells that the alert fires again, for `close` that it is over; the object stays as it is.
+        """
+        ...
+
+    def close(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
+        """End the object and tell so once; nothing to do where it is over."""
+        ...
+
+
+@runtime_checkable
 class Findable(Protocol):
     """A destination whose objects can be searched by our remote key."""
 
-    def find(self, remote_key: str) -> Link | None:
+    def find(self, remote_key: str) -> ObjectRef | None:
         """Return the object that carries `remote_key`, or None if there is certainly none to be seen yet.
 
-        Only `external_id` and `url` of the answer count. Raises DeliveryError when the search failed.
+        Raises DeliveryError when the search failed.
         """
         ...
 
@@ -57,11 +97,8 @@ class Findable(Protocol):
 class FindableByAlert(Protocol):
     """A destination whose objects also carry the alert's own key, so that they are known after a loss of data."""
 
-    def find_open_for(self, alert_key: str) -> Link | None:
-        """Return the oldest open object that any episode of this alert made, or None. Raises DeliveryError.
-
-        Only `external_id` and `url` of the answer count.
-        """
+    def find_open_for(self, alert_key: str) -> ObjectRef | None:
+        """Return the oldest open object that any episode of this alert made, or None. Raises DeliveryError."""
         ...
 
 

@@ -193,7 +193,7 @@ def _unknown(remote: Remote, books: Books, now: datetime) -> list[Repair]:
 def _over(remote: Remote, link: Link, alert: Alert, books: Books) -> list[Repair]:
     """Close what its alert left open, unless somebody wants it open or the mirrors say that it may be."""
     by_person = alert.resolved_by is ResolvedBy.PERSON
-    if not books.receiver.ends or (alert.source == books.receiver.name and not by_person):
+    if books.receiver.on_resolve != "close" or (alert.source == books.receiver.name and not by_person):
         return []
     if link.closed:
         return [_repair(books, Fix.REOPENED, remote, alert, episode=link.episode)]

@@ -17,11 +17,21 @@ import structlog
 from service_event_checker.core import announcements, mirrors, routing
 from service_event_checker.core.errors import DeliveryError, LeaseLost, Reason, StoreConflict, StoreError
 from service_event_checker.core.ids import remote_key
-from service_event_checker.core.model import Alert, Delivery, Link, Receiver
-from service_event_checker.core.ports import Destination, DryRunnable, Findable, FindableByAlert, Inbound, Reconcilable
+from service_event_checker.core.model import Alert, Delivery, Link, ObjectRef, Receiver
+from service_event_checker.core.ports import (
+    Destination,
+    DryRunnable,
+    Findable,
+    FindableByAlert,
+    Inbound,
+    MessageDestination,
+    ObjectDestination,
+    Reconcilable,
+)
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Again, Claimed, Dead, Outcome, Settled, Store, Write
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
+from service_event_checker.engine import objects
 from service_event_checker.engine.pipeline import tell
 from service_event_checker.engine.throttle import Gate
 from service_event_checker.metrics import DELIVERIES, FAILURES, PING_PONGS
@@ -113,7 +123,7 @@ class Outbox:
             if self._clock() < until:
                 return Again(due_at=until, reason="an update was sent a moment ago")
         if not receiver.findable:
-            return self._send_unfindable(claimed, link, receiver, destination)
+            return self._send_unfindable(claimed, link, receiver)
         if not made and (delivery.verb is Verb.OPEN or receiver.family is Family.CHAT):
             return self._create(claimed, link, receiver, destination)
         if not made:
@@ -124,12 +134,12 @@ class Outbox:
                 return Settled()
             if found is None:
                 raise DeliveryError(Reason.NOT_FOUND, "there is no object to change", permanent=True)
-            link = _own_link(delivery, link, found)
+            link = objects.link_to(found, delivery, link.previous if link else "")
         timely = self._timely(delivery, alert, receiver)
         if timely is None:
             return Settled()
         try:
-            changed = destination.deliver(timely, alert, link) or link
+            changed = self._deliver(timely, alert, link)
         except DeliveryError as error:
             if error.reason.ambiguous and _makes_something(delivery, receiver):
                 raise _Ambiguous(error, self._clock()) from error
@@ -137,6 +147,15 @@ class Outbox:
                 return Settled()  # it was deleted there, as we were told: nobody reads it any more
             raise
         return Settled(link=self._changed(claimed, changed, timely.verb, began))
+
+    def _deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
+        destination = self.destinations[delivery.receiver]
+        if isinstance(destination, ObjectDestination):
+            on_resolve = self.book.receivers[delivery.receiver].on_resolve
+            return objects.deliver(destination, delivery, alert, link, on_resolve)
+        if isinstance(destination, MessageDestination):
+            return destination.deliver(delivery, alert, link) or link
+        raise DeliveryError(Reason.NOT_CONFIGURED, "takes neither messages nor objects", permanent=True)
 
     def _was_rehearsed(self, delivery: Delivery) -> bool:
         """Whether the episode was opened while its receiver was in shadow: then there is nothing to end."""
@@ -179,9 +198,9 @@ class Outbox:
         if found is None and delivery.episode == 1 and not claimed.links and isinstance(destination, FindableByAlert):
             found = destination.find_open_for(delivery.key)  # ours, from before our data were lost
         if found is not None:
-            link = _own_link(delivery, link, found)
+            link = objects.link_to(found, delivery, link.previous if link else "")
             if delivery.verb is not Verb.OPEN:
-                return Settled(link=destination.deliver(delivery, claimed.alert, link))
+                return Settled(link=self._deliver(delivery, claimed.alert, link))
             if not _is_over(destination, receiver, found.external_id):
                 return Settled(link=link)
         lease_until = delivery.lease_until
@@ -189,22 +208,20 @@ class Outbox:
             return Again(due_at=self._clock(), reason="the lease was too short for a create")
         opening = replace(delivery, verb=Verb.OPEN)
         try:
-            return Settled(link=destination.deliver(opening, claimed.alert, link))
+            return Settled(link=self._deliver(opening, claimed.alert, link))
         except DeliveryError as error:
             if error.reason.ambiguous:
                 raise _Ambiguous(error, self._clock()) from error
             raise
 
-    def _send_unfindable(
-        self, claimed: Claimed, link: Link | None, receiver: Receiver, destination: Destination
-    ) -> Outcome:
+    def _send_unfindable(self, claimed: Claimed, link: Link | None, receiver: Receiver) -> Outcome:
         """Send to where nobody can look: again after a doubt only for the severities that ask for it."""
         delivery = claimed.delivery
         if delivery.intent_at is not None and claimed.alert.severity not in receiver.repeat_ambiguous:
             return Dead(reason="it may have arrived, nobody can tell; not repeated")
         delivery = self.store.intend(delivery, self._clock())
         try:
-            return Settled(link=destination.deliver(delivery, claimed.alert, link) or link)
+            return Settled(link=self._deliver(delivery, claimed.alert, link))
         except DeliveryError as error:
             if error.reason.ambiguous:
                 raise _Ambiguous(error, self._clock()) from error
@@ -331,7 +348,7 @@ def _dry_run(destination: Destination, delivery: Delivery, alert: Alert) -> DryR
     return DryRun(text=f"{delivery.verb} {alert.title}{said}")
 
 
-def _find(destination: Destination, key: str) -> Link | None:
+def _find(destination: Destination, key: str) -> ObjectRef | None:
     return destination.find(key) if isinstance(destination, Findable) else None
 
 
@@ -341,16 +358,3 @@ def _is_over(destination: Destination, receiver: Receiver, external_id: str) -> 
         return False
     remote = destination.get_remote(external_id)
     return remote is not None and remote.status is Status.RESOLVED
-
-
-def _own_link(delivery: Delivery, link: Link | None, found: Link) -> Link:
-    """Return what a search found as the link of this episode."""
-    return Link(
-        key=delivery.key,
-        episode=delivery.episode,
-        receiver=delivery.receiver,
-        remote_key=remote_key(delivery.key, delivery.episode),
-        external_id=found.external_id,
-        url=found.url,
-        previous=link.previous if link else "",
-    )

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 
 from service_event_checker.core.errors import DeliveryError, Reason
 
+DELIVERY_CALLS = 3
+
 
 class Pace:
     """Safe for several threads: a pause holds for all of them, a budget for the thread that set it.
@@ -46,6 +48,16 @@ class Pace:
             yield
         finally:
             self._budget.last_start = outer
+
+    @contextmanager
+    def delivery(self) -> Iterator[None]:
+        """Bound the calls of one delivery, and raise DeliveryError(RATE_LIMITED) while the system wants a pause.
+
+        With a search and a look for an older object, three calls at their slowest stay within the delivery's lease.
+        """
+        self.wait_if_told()
+        with self.within(self._timeout * DELIVERY_CALLS):
+            yield
 
     def begin(self) -> None:
         """Raise DeliveryError(TIMEOUT) where a call that is begun now might end too late."""

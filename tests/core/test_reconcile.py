@@ -39,7 +39,7 @@ def test_but_not_while_something_is_on_its_way_there() -> None:
 
 
 def test_where_an_end_is_only_a_comment_nothing_is_closed() -> None:
-    assert found(OVER, receiver=receiver("pager", Family.PAGER, ends=False)) == []
+    assert found(OVER, receiver=receiver("pager", Family.PAGER, on_resolve="comment")) == []
 
 
 def test_what_was_born_there_is_its_own_to_end() -> None:

@@ -16,8 +16,8 @@ import structlog
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
-from service_event_checker.core.model import Alert, Delivery, Event, Link, Remote
-from service_event_checker.core.vocabulary import EventStatus, Family, Status, Verb
+from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
+from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.servicenow import document
 from service_event_checker.destinations.servicenow.client import (
     ENDED,
@@ -30,14 +30,13 @@ from service_event_checker.destinations.servicenow.client import (
     is_gone,
 )
 from service_event_checker.destinations.servicenow.config import Config
-from service_event_checker.destinations.servicenow.webhook import Change, read
-from service_event_checker.remote import links
+from service_event_checker.destinations.servicenow.webhook import read
 from service_event_checker.remote.marks import KEY_TAG, checked, is_signed, marker
+from service_event_checker.remote.ticket import EVENTS, comment_notice, duplicate_note, tells_state, unless_gone
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
 
 INTAKE = "/hooks/servicenow"
-CALLS_AT_THEIR_SLOWEST = 3  # of a delivery; with a search and a look for an older one it stays within its lease
 
 log = structlog.get_logger()
 
@@ -51,33 +50,58 @@ class Adapter:
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         self.config = config
-        self._timeout = config.timeout.total_seconds()
-        self._incidents = Incidents(config.url, config.username, secret(config.password), self._timeout)
+        timeout = config.timeout.total_seconds()
+        self._incidents = Incidents(config.url, config.username, secret(config.password), timeout)
 
-    def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
-        """Create, reopen, note on or resolve the episode's incident; see `core.ports.Destination`."""
-        self._incidents.pace.wait_if_told()
-        with self._incidents.pace.within(self._timeout * CALLS_AT_THEIR_SLOWEST):
-            if delivery.verb is Verb.OPEN:
-                return self._open(delivery, alert, link)
-            link = links.known(link, "incident", [self.config.url])
-            if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
-                self._note(delivery, alert, link)
-            elif self.config.on_resolve == "close":
-                return self._resolve(delivery, alert, link)
-            return link
+    @property
+    def homes(self) -> tuple[str, ...]:
+        return (self.config.url,)
 
-    def find(self, remote_key: str) -> Link | None:
+    def create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> ObjectRef:
+        """Create the incident; what ServiceNow ignored of it is logged."""
+        fields = self._fields(alert, notice_of(delivery, alert), key, previous)
+        with self._incidents.pace.delivery():
+            incident = self._incidents.create(fields)
+        ignored = sorted(name for name in fields if name not in incident.fields)
+        if ignored or incident.get("correlation_id") != key:
+            log.warning("servicenow_fields_ignored", receiver=self.name, fields=ignored or ["correlation_id"])
+        return self._ref(incident)
+
+    def reopen(self, delivery: Delivery, alert: Alert, external_id: str) -> bool:
+        """Bring the incident back into `reopen_state`; refused for one that is closed or canceled."""
+        with self._incidents.pace.delivery():
+            incident = self._incidents.get(external_id)
+            if incident.get("state") not in ENDED:
+                return False
+            if incident.get("state") not in LOCKED:
+                changes = {"state": self.config.reopen_state, **self._comment(delivery, alert)}
+                self._incidents.change(external_id, changes)
+                incident = self._incidents.get(external_id)
+        if incident.get("state") in ENDED:
+            raise DeliveryError(Reason.REFUSED, "the incident cannot be opened again", permanent=True)
+        return True
+
+    def comment(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
+        """Write a work note, unless it is the newest of ours already."""
+        with self._incidents.pace.delivery():
+            incident = self._incidents.get(external_id)
+            if not document.has_mark(incident, marker(delivery.id)):
+                self._incidents.change(external_id, self._comment(delivery, alert))
+
+    def close(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
+        """Resolve the incident."""
+        with self._incidents.pace.delivery():
+            self._end(external_id, notice_of(delivery, alert).change, self._comment(delivery, alert))
+
+    def find(self, remote_key: str) -> ObjectRef | None:
         """Return the oldest incident with the key."""
         self._incidents.pace.wait_if_told()
-        sys_id = self._found(remote_key)
-        return self._seen(sys_id, remote_key) if sys_id else None
+        return self._oldest(f"correlation_id={checked(remote_key)}", lambda it: it.get("correlation_id") == remote_key)
 
-    def find_open_for(self, alert_key: str) -> Link | None:
+    def find_open_for(self, alert_key: str) -> ObjectRef | None:
         """Return the oldest incident of the alert that is neither resolved, closed nor canceled."""
         self._incidents.pace.wait_if_told()
-        found = self._incidents.search(*_open_with(document.display(alert_key)))
-        return self._seen(found[0].sys_id, found[0].get("correlation_id")) if found else None
+        return self._oldest(*_open_with(document.display(alert_key)))
 
     def open_objects(self) -> list[Remote]:
         """Return our incidents that are neither resolved, closed nor canceled."""
@@ -87,24 +111,14 @@ class Adapter:
     def get_remote(self, external_id: str) -> Remote | None:
         """Return the incident as it is now; None when it is gone."""
         self._incidents.pace.wait_if_told()
-        try:
-            return self._remote(self._incidents.get(external_id))
-        except DeliveryError as error:
-            if not is_gone(error):
-                raise
-            return None
+        return unless_gone(lambda: self._remote(self._incidents.get(external_id)), is_gone)
 
     def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Resolve an incident that was made twice, with a note naming the other."""
         self._incidents.pace.wait_if_told()
-        address = original.url or self._incidents.address(original.external_id)
-        text = f"Made twice: {address} is the one that goes on."
-        mark = marker(f"{duplicate.external_id}:{original.external_id}")
-        try:
-            self._end(duplicate.external_id, text, {"work_notes": document.signed(text, mark)})
-        except DeliveryError as error:
-            if not is_gone(error):
-                raise
+        text, mark = duplicate_note(duplicate, original, self._incidents.address(original.external_id))
+        notes = {"work_notes": document.signed(text, mark)}
+        unless_gone(lambda: self._end(duplicate.external_id, text, notes), is_gone)
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the incident that `deliver` would make."""
@@ -120,15 +134,15 @@ class Adapter:
         change = read(payload)
         if change is None or not change.ours or change.user.lower() == self.config.username.lower():
             return []
-        if any(is_signed(text) for _, text in change.notes):
+        if any(is_signed(text) for _, text in change.remote.notes):
             return []
         before, after = _status(change.before), _status(change.after)
-        events = [self._event(change, links.EVENTS[after])] if after and after is not before else []
-        return events + [self._event(change, EventStatus.NOTED, note, id) for id, note in change.notes]
+        status = EVENTS[after] if after and after is not before else None
+        return replace(change.remote, status=status).events(self.name, INTAKE)
 
     def preflight(self) -> list[str]:
         """Ask whether incidents can be searched, and whether the close code is one as far as our user may read that."""
-        self._found("0" * 20)
+        self.find("0" * 20)
         try:
             codes = self._incidents.choices("close_code")
         except DeliveryError as error:
@@ -138,51 +152,6 @@ class Adapter:
         if self.config.on_resolve != "close" or not codes or self.config.close_code in codes:
             return []
         return [f"close_code {self.config.close_code!r} is none of this instance's: {', '.join(codes)}"]
-
-    def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
-        if link and link.external_id:
-            return self._reopen(delivery, alert, link)
-        return self._create(delivery, alert, links.key_of(delivery, link), link.previous if link else "")
-
-    def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
-        """Open it again; where ServiceNow refuses, make a new one that names the old."""
-        try:
-            links.must_be_at(link, [self.config.url])
-            self._move_to_open(delivery, alert, link)
-        except DeliveryError as refusal:
-            if not refusal.permanent:
-                raise
-            key, previous = remote_key(alert.key, delivery.episode), link.url or link.external_id
-            found = self.find_open_for(alert.key)  # the outbox did not search: it took the old one for good
-            if found:
-                return self._link(delivery, key, found.external_id, previous)
-            return self._create(delivery, alert, key, previous)
-        return replace(link, closed=False)
-
-    def _move_to_open(self, delivery: Delivery, alert: Alert, link: Link) -> None:
-        """Open it again; where it was never resolved, as by `on_resolve`, say so."""
-        sys_id = link.external_id
-        incident = self._incidents.get(sys_id)
-        told = notice_of(delivery, alert)
-        told = told if told.change else replace(told, change="Opened again")
-        said = self._said(delivery, alert, told, full=True)
-        if incident.get("state") not in ENDED:
-            if links.is_earlier(link, delivery) and not document.has_mark(incident, marker(delivery.id)):
-                self._incidents.change(sys_id, said)
-            return
-        if incident.get("state") not in LOCKED:
-            self._incidents.change(sys_id, {"state": self.config.reopen_state, **said})
-            incident = self._incidents.get(sys_id)
-        if incident.get("state") in ENDED:
-            raise DeliveryError(Reason.REFUSED, "the incident cannot be opened again", permanent=True)
-
-    def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
-        fields = self._fields(alert, notice_of(delivery, alert), key, previous)
-        incident = self._incidents.create(fields)
-        ignored = sorted(name for name in fields if name not in incident.fields)
-        if ignored or incident.get("correlation_id") != key:
-            log.warning("servicenow_fields_ignored", receiver=self.name, fields=ignored or ["correlation_id"])
-        return self._link(delivery, key, incident.sys_id, previous)
 
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, str]:
         group = {"assignment_group": self.config.assignment_group} if self.config.assignment_group else {}
@@ -196,18 +165,6 @@ class Adapter:
             **group,
             **{name: _text(value) for name, value in self.config.fields.items()},
         }
-
-    def _note(self, delivery: Delivery, alert: Alert, link: Link) -> None:
-        incident = self._incidents.get(link.external_id)
-        if not document.has_mark(incident, marker(delivery.id)):
-            told = notice_of(delivery, alert)
-            said = self._said(delivery, alert, told, full=delivery.verb is Verb.UPDATE)
-            self._incidents.change(link.external_id, said)
-
-    def _resolve(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
-        told = notice_of(delivery, alert)
-        self._end(link.external_id, told.change, self._said(delivery, alert, told))
-        return replace(link, closed=True)
 
     def _end(self, sys_id: str, text: str, said: Mapping[str, str]) -> None:
         """Bring an incident into the state Resolved, unless it is over already."""
@@ -225,25 +182,20 @@ class Adapter:
         if state not in ENDED:
             raise _not_resolved(f"it went back to state {state}")
 
-    def _said(self, delivery: Delivery, alert: Alert, told: Notice, *, full: bool = False) -> dict[str, str]:
+    def _comment(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return a work note with the mark by which it is known again."""
         mark = marker(delivery.id)
         return {
-            "work_notes": document.note(told, mark, full=full),
+            "work_notes": document.note(comment_notice(delivery, alert), mark, full=tells_state(delivery)),
             "correlation_display": document.display(alert.key, mark),
         }
 
-    def _found(self, key: str) -> str:
-        """Return the sys_id of the oldest incident with the key, "" if there is none."""
-        condition = f"correlation_id={checked(key)}"
-        found = self._incidents.search(condition, lambda incident: incident.get("correlation_id") == key)
-        return found[0].sys_id if found else ""
+    def _oldest(self, condition: str, meets: Callable[[Incident], bool]) -> ObjectRef | None:
+        found = self._incidents.search(condition, meets)
+        return self._ref(found[0]) if found else None
 
-    def _seen(self, sys_id: str, key: str) -> Link:
-        """Return what a search found; the caller knows whose it is."""
-        return links.found(self.name, key, sys_id, self._incidents.address(sys_id))
-
-    def _link(self, delivery: Delivery, key: str, sys_id: str, previous: str) -> Link:
-        return links.made(delivery, key, sys_id, self._incidents.address(sys_id), previous)
+    def _ref(self, incident: Incident) -> ObjectRef:
+        return ObjectRef(incident.sys_id, self._incidents.address(incident.sys_id))
 
     def _remote(self, incident: Incident) -> Remote:
         by = incident.get("sys_updated_by")
@@ -258,18 +210,6 @@ class Adapter:
             at=moment(
                 incident.get("sys_updated_on" if theirs else "sys_created_on")
             ),  # at the earliest, if we wrote last
-        )
-
-    def _event(self, change: Change, status: EventStatus, note: str = "", note_id: str = "") -> Event:
-        return links.change(
-            self.name,
-            change.sys_id,
-            status,
-            intake=INTAKE,
-            actor=change.actor,
-            at=change.at,
-            note=note,
-            note_id=note_id,
         )
 
 

@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.http.address import without_credentials
-from service_event_checker.http.client import Http, HttpError, Response, json_body
+from service_event_checker.http.client import Http, HttpError
+from service_event_checker.remote.api import Answer, Api
 from service_event_checker.remote.errors import body_of, delivery_error, pause, words
 from service_event_checker.remote.pace import Pace
 
@@ -68,9 +70,9 @@ class Incidents:
         pair = base64.b64encode(f"{username}:{password}".encode()).decode()
         self._secrets = tuple(secret for secret in (pair, password) if secret)
         headers = {"Authorization": f"Basic {pair}", "Accept": "application/json"}
-        self._http = Http(url, headers=headers, timeout=timeout)
         self._url = without_credentials(url).rstrip("/")
         self.pace = Pace("ServiceNow", timeout)
+        self._api = Api(Http(url, headers=headers, timeout=timeout), self._mapped, self.pace)
 
     def address(self, sys_id: str) -> str:
         """Return where a person opens the incident."""
@@ -78,14 +80,14 @@ class Incidents:
 
     def create(self, fields: Mapping[str, str]) -> Incident:
         """Create an incident; what it knows of `fields` is in the answer, what it ignored is not."""
-        return _incident(self._call("POST", TABLE, json=dict(fields), read=(*READ, *fields)))
+        return self._call("POST", TABLE, json=dict(fields), read=(*READ, *fields))
 
     def get(self, sys_id: str) -> Incident:
-        return _incident(self._call("GET", _place(sys_id)))
+        return self._call("GET", _place(sys_id))
 
     def change(self, sys_id: str, fields: Mapping[str, str]) -> None:
         """Change an incident; what ServiceNow does not take it ignores in silence."""
-        _incident(self._call("PATCH", _place(sys_id), json=dict(fields)))
+        self._call("PATCH", _place(sys_id), json=dict(fields))
 
     def search(self, condition: str, meets: Callable[[Incident], bool]) -> list[Incident]:
         """Return the first of the incidents that meet an encoded query, the oldest first; `meets` says the same."""
@@ -112,7 +114,7 @@ class Incidents:
         """Return what a field of incidents may be, as far as the user may read that."""
         query = f"name=incident^element={element}^inactive=false"
         params = {"sysparm_query": query, "sysparm_fields": "name,element,value", "sysparm_limit": "200"}
-        rows = _rows(self._exchange("GET", CHOICES, params=params)[1])
+        rows = _rows(self._exchange("GET", CHOICES, params=params).value)
         texts = [str(row.get("value", "")) for row in rows if row.get("element") == element]
         return [text for text in texts if _CODE.fullmatch(text)]
 
@@ -122,36 +124,21 @@ class Incidents:
         """Return a page of what meets the condition, and how many meet it in all where ServiceNow tells."""
         query = f"{condition}^ORDERBYsys_created_on^ORDERBYsys_id"
         params = {"sysparm_query": query, "sysparm_limit": str(PAGE), "sysparm_offset": str(offset)}
-        answer, value = self._exchange("GET", TABLE, params={**params, **_reading(READ)})
-        found = [_incident(row) for row in _rows(value)]
+        answer = self._exchange("GET", TABLE, params={**params, **_reading(READ)})
+        found = [_incident(row) for row in _rows(answer.value)]
         if not all(map(meets, found)):
             raise DeliveryError(Reason.NOT_CONFIGURED, _IGNORED)
         total = answer.headers.get("X-Total-Count", "")
         return found, int(total) if re.fullmatch(r"[0-9]{1,9}", total) else None
 
-    def _call(self, method: str, path: str, *, json: Any = None, read: tuple[str, ...] = READ) -> Mapping[str, Any]:
-        value = self._exchange(method, path, json=json, params=_reading(read))[1].get("result")
-        if not isinstance(value, dict):
-            raise DeliveryError(Reason.GARBAGE, "the answer is no incident")
-        return value
+    def _call(self, method: str, path: str, *, json: Any = None, read: tuple[str, ...] = READ) -> Incident:
+        return _incident(self._exchange(method, path, json=json, params=_reading(read)).value.get("result"))
 
-    def _exchange(
-        self, method: str, path: str, *, json: Any = None, params: Mapping[str, str]
-    ) -> tuple[Response, dict[str, Any]]:
-        self.pace.begin()
-        try:
-            answer = self._http.send(method, path, json=json, params=params)
-            value = json_body(answer)
-        except HttpError as error:
-            refusal = self._mapped(error)
-            self.pace.pause(refusal.retry_after)
-            raise refusal from None
-        self.pace.pause(answer.retry_after)
-        if not isinstance(value, dict):
-            raise DeliveryError(Reason.GARBAGE, "the answer is no JSON object")
-        if "error" in value:  # a search that took too long comes as 200, with half a list
-            raise DeliveryError(Reason.SERVER_ERROR, self._words(value))
-        return answer, value
+    def _exchange(self, method: str, path: str, *, json: Any = None, params: Mapping[str, str]) -> Answer:
+        answer = self._api.call(method, path, json=json, params=params)
+        if "error" in answer.value:  # a search that took too long comes as 200, with half a list
+            raise DeliveryError(Reason.SERVER_ERROR, self._words(answer.value))
+        return answer
 
     def _mapped(self, error: HttpError) -> DeliveryError:
         said = self._words(body_of(error))
@@ -191,7 +178,8 @@ def _rows(value: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _incident(value: Mapping[str, Any]) -> Incident:
+def _incident(answer: Any) -> Incident:
+    value = as_mapping(answer)
     sys_id = value.get("sys_id")
     if not isinstance(sys_id, str) or not SYS_ID.fullmatch(sys_id):
         raise DeliveryError(Reason.GARBAGE, "the answer is no incident")

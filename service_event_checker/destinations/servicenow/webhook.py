@@ -8,14 +8,16 @@ person is called; `work_notes` and `comments` are "" where nothing was said; `at
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from service_event_checker.core.errors import InvalidInput
+from pydantic import Field
+
 from service_event_checker.destinations.servicenow.client import SYS_ID
 from service_event_checker.remote.marks import KEY_TAG
+from service_event_checker.remote.payload import Payload
+from service_event_checker.remote.payload import read as read_payload
+from service_event_checker.remote.ticket import RemoteChange
 from service_event_checker.remote.values import moment
 
 NOTE_MAX = 20_000  # characters
@@ -23,55 +25,54 @@ NAME_MAX = 200
 _HINT = "Send what deploy/servicenow/business_rule.js sends"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What somebody did to an incident. `ours`: it carries our keys; `notes` are (id, text)."""
+class _Kind(Payload):
+    event: str
 
-    sys_id: str
+
+class _Update(Payload):
+    event: Literal["incident.updated"]
+    sys_id: str = Field(pattern=f"^{SYS_ID.pattern}$")
+    state: str | None = None
+    previous_state: str | None = None
+    correlation_display: str | None = KEY_TAG
+    work_notes: str | None = None
+    comments: str | None = None
+    comment_id: str | None = None
+    user: str | None = None
+    user_name: str | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentChange:
+    """What somebody did to an incident, from one of its states to another. `ours`: it carries our keys."""
+
+    remote: RemoteChange
     ours: bool
     before: str
     after: str
-    notes: tuple[tuple[str, str], ...]
     user: str
-    actor: str
-    at: datetime | None
 
 
-def read(payload: Any) -> Change | None:
+def read(payload: Any) -> IncidentChange | None:
     """Return the change that a payload tells of, None for any other event. Raises InvalidInput."""
-    if not isinstance(payload, dict):
-        raise InvalidInput("body", "must be an object", _HINT)
-    if not isinstance(payload.get("event"), str):
-        raise InvalidInput("event", "must be a text", _HINT)
-    if payload["event"] != "incident.updated":
+    if read_payload(_Kind, payload, _HINT).event != "incident.updated":
         return None
-    told = {name: _text(payload, name) for name in ("user", "user_name", "comment_id", "correlation_display")}
-    return Change(
-        sys_id=_sys_id(payload),
-        ours=told["correlation_display"].startswith(KEY_TAG) or "correlation_display" not in payload,
-        before=_text(payload, "previous_state"),
-        after=_text(payload, "state"),
-        notes=tuple(_notes(payload, told["comment_id"])),
-        user=told["user"],
-        actor=(told["user_name"] or told["user"])[:NAME_MAX],
-        at=moment(_text(payload, "at")),
+    update = read_payload(_Update, payload, _HINT)
+    user = update.user or ""
+    actor, at = (update.user_name or user)[:NAME_MAX], moment(update.at)
+    return IncidentChange(
+        remote=RemoteChange(external_id=update.sys_id, actor=actor, at=at, notes=_notes(update)),
+        ours=(update.correlation_display or "").startswith(KEY_TAG),
+        before=update.previous_state or "",
+        after=update.state or "",
+        user=user,
     )
 
 
-def _notes(payload: Mapping[str, Any], id: str) -> list[tuple[str, str]]:
-    said = [(name, _text(payload, name).strip()[:NOTE_MAX]) for name in ("work_notes", "comments")]
-    return [(f"{id}:{name}"[:NAME_MAX] if id else "", text) for name, text in said if text]
-
-
-def _sys_id(payload: Mapping[str, Any]) -> str:
-    sys_id = _text(payload, "sys_id")
-    if not SYS_ID.fullmatch(sys_id):
-        raise InvalidInput("sys_id", "must be the 32 hexadecimal digits of a sys_id", _HINT)
-    return sys_id
-
-
-def _text(payload: Mapping[str, Any], name: str) -> str:
-    value = payload.get(name)
-    if value is not None and not isinstance(value, str):
-        raise InvalidInput(name, "must be a text", _HINT)
-    return value or ""
+def _notes(update: _Update) -> list[tuple[str, str]]:
+    said = [("work_notes", update.work_notes), ("comments", update.comments)]
+    texts = [(name, (text or "").strip()[:NOTE_MAX]) for name, text in said]
+    return [
+        (f"{update.comment_id}:{name}"[:NAME_MAX] if update.comment_id else "", text) for name, text in texts if text
+    ]

@@ -1,0 +1,60 @@
+"""JSON over HTTP with one ticket system or pager: an object out of each call, and each failure as a DeliveryError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.http.client import Http, HttpError, json_body
+from service_event_checker.remote.pace import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A JSON object with the headers that came along."""
+
+    value: dict[str, Any]
+    headers: Mapping[str, str]
+
+
+class Api:
+    """Safe for several threads. `explain` says what an error answer means; `pace` bounds and delays calls, if given."""
+
+    def __init__(self, http: Http, explain: Callable[[HttpError], DeliveryError], pace: Pace | None = None) -> None:
+        self._http = http
+        self._explain = explain
+        self._pace = pace
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        empty: bool = False,
+    ) -> Answer:
+        """Return the answer. `empty`: it must have no body. Raises DeliveryError."""
+        if self._pace:
+            self._pace.begin()
+        try:
+            # `send` even to read: it follows no redirect, and a sign-on answers strangers with one
+            answer = self._http.send(method, path, json=json, params=params, headers=headers)
+            value = {} if empty or answer.status == 204 else json_body(answer)
+        except HttpError as error:
+            refusal = self._explain(error)
+            self._wait(refusal.retry_after)
+            raise refusal from None
+        self._wait(answer.retry_after)
+        if empty and answer.body.strip():  # a sign-in page, for example
+            raise DeliveryError(Reason.GARBAGE, "a change is answered without a body")
+        if not isinstance(value, dict):
+            raise DeliveryError(Reason.GARBAGE, "the answer is not a JSON object")
+        return Answer(value, answer.headers)
+
+    def _wait(self, seconds: float | None) -> None:
+        if self._pace:
+            self._pace.pause(seconds)

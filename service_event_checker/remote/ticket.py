@@ -1,0 +1,88 @@
+"""What ticket systems and pagers share beyond their own calls: functions and values, no base class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.model import Alert, Delivery, Event, Remote
+from service_event_checker.core.vocabulary import EventStatus, Kind, Status, Verb
+from service_event_checker.remote.marks import marker
+from service_event_checker.render.notice import Notice, notice_of
+
+Result = TypeVar("Result")
+
+#: what it is to us when a person brings an object into a status
+EVENTS = {
+    Status.FIRING: EventStatus.UNACKNOWLEDGED,
+    Status.ACKNOWLEDGED: EventStatus.ACKNOWLEDGED,
+    Status.RESOLVED: EventStatus.RESOLVED,
+}
+
+
+def comment_notice(delivery: Delivery, alert: Alert) -> Notice:
+    """Return what a comment tells; an object that is opened again always has something to tell."""
+    notice = notice_of(delivery, alert)
+    return notice if notice.change or delivery.verb is not Verb.OPEN else replace(notice, change="Opened again")
+
+
+def tells_state(delivery: Delivery) -> bool:
+    """Whether a comment tells the alert's state and text too, not only what has just changed."""
+    return delivery.verb in (Verb.UPDATE, Verb.OPEN)
+
+
+def not_found(error: DeliveryError) -> bool:
+    return error.reason is Reason.NOT_FOUND
+
+
+def unless_gone(call: Callable[[], Result], is_gone: Callable[[DeliveryError], bool] = not_found) -> Result | None:
+    """Return what the call returns; None where its object is gone for good. Raises DeliveryError for all else."""
+    try:
+        return call()
+    except DeliveryError as error:
+        if not is_gone(error):
+            raise
+        return None
+
+
+def duplicate_note(duplicate: Remote, original: Remote, address: str = "") -> tuple[str, str]:
+    """Return the text and the marker of the comment with which an object that was made twice is closed.
+
+    `address`: of the original, where its own value has none.
+    """
+    where = original.url or address or original.external_id
+    return f"Made twice: {where} is the one that goes on.", marker(f"{duplicate.external_id}:{original.external_id}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteChange:
+    """What a person did to an object of ours: brought it into a status, wrote notes (id, text)."""
+
+    external_id: str
+    actor: str
+    at: datetime | None
+    status: EventStatus | None = None
+    notes: Sequence[tuple[str, str]] = ()
+
+    def events(self, receiver: str, intake: str) -> list[Event]:
+        """Return the notes, then the status; the pipeline finds the alert by receiver and id."""
+        noted = [self._event(receiver, intake, EventStatus.NOTED, text, id) for id, text in self.notes]
+        return [*noted, *([self._event(receiver, intake, self.status)] if self.status else [])]
+
+    def _event(self, receiver: str, intake: str, status: EventStatus, note: str = "", note_id: str = "") -> Event:
+        return Event(
+            source="",
+            fingerprint="",
+            kind=Kind.ALERT,
+            status=status,
+            ref=(receiver, self.external_id),
+            via=receiver,
+            intake=intake,
+            actor=self.actor,
+            at=self.at,
+            note=note,
+            note_id=note_id,
+        )
