@@ -83,7 +83,7 @@ def test_it_starts_what_there_is() -> None:
 
 
 def test_the_health_check_asks_a_route_that_is_open_to_all() -> None:
-    rules = (ROOT / "service_event_checker" / "web" / "health.py").read_text()
+    rules = (ROOT / "service_event_checker" / "web" / "status" / "health.py").read_text()
 
     assert blueprint.name == "health"
     assert f'"{value("healthCheckPath")}"' in rules

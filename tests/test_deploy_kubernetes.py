@@ -132,7 +132,9 @@ def test_everybody_means_the_same_pod_and_the_same_port() -> None:
 
 
 def test_probes_ask_routes_that_are_open_to_all() -> None:
-    routes = set(re.findall(r'@blueprint.get\("(.+?)"\)', (ROOT / "service_event_checker/web/health.py").read_text()))
+    routes = set(
+        re.findall(r'@blueprint.get\("(.+?)"\)', (ROOT / "service_event_checker/web/status/health.py").read_text())
+    )
     probes = {name: CONTAINER[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
 
     assert blueprint.name == "health"
