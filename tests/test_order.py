@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.order import LONG, unit
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.root import ROOT
 
 
 def test_what_has_a_place_is_there() -> None:
@@ -18,7 +15,7 @@ def test_what_has_a_place_is_there() -> None:
 @pytest.mark.parametrize(
     ("nodeid", "together"),
     [
-        ("tests/destinations/test_redmine.py::test_a", "redmine"),
+        ("tests/destinations/redmine/test_adapter.py::test_a", "redmine"),
         ("tests/real/test_redmine.py::test_a", "redmine"),
         ("tests/chaos/test_alert_chain.py::test_a", "redmine"),
         ("tests/destinations/test_contract.py::test_a[redmine-500]", "redmine"),

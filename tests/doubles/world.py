@@ -24,18 +24,21 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.doubles import acts, opsgenie, pagerduty, shown
+from tests.destinations.azure_devops.double import PAT, AzureDevOps
+from tests.destinations.opsgenie import double as opsgenie
+from tests.destinations.opsgenie.double import Opsgenie
+from tests.destinations.pagerduty import double as pagerduty
+from tests.destinations.pagerduty.double import PagerDuty
+from tests.destinations.slack.double import TOKEN, Slack
+from tests.doubles import acts, shown
 from tests.doubles.alertmanager import Alertmanager
-from tests.doubles.azure_devops import PAT, AzureDevOps
-from tests.doubles.opsgenie import Opsgenie
-from tests.doubles.pagerduty import PagerDuty
-from tests.doubles.slack import TOKEN, Slack
 from tests.doubles.statuspages import StatusPages
 from tests.real.server import free_port
+from tests.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 BEAT = 8.0  # seconds between what happens; long enough to read and to look at the page
 LOOK_EVERY = 0.2
+PATIENCE = 60.0  # seconds; on a busy machine a work item takes several
 
 
 def main() -> None:
@@ -106,7 +109,7 @@ class World:
 
     def until(self, what: str, so: Callable[[], object]) -> None:
         """Watch the doubles until it is so; say every change that a person would see on the way."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while not so():
             if time.monotonic() > until or not self._app_runs():
                 log = (self._path / "app.log").read_text(errors="replace")

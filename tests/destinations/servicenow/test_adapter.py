@@ -1,0 +1,588 @@
+"""What is special about ServiceNow: states and policies, what it ignores or cuts in silence, journals, keys."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Link
+from service_event_checker.core.vocabulary import Kind, ResolvedBy, Severity, Status, Verb
+from service_event_checker.destinations.servicenow.adapter import Adapter, Config
+from service_event_checker.destinations.servicenow.client import PAGE
+from service_event_checker.remote.marks import is_signed
+from tests.destinations.servicenow.double import CANCELED, CLOSED, PASSWORD, RESOLVED, USER, ServiceNow
+from tests.doubles.base import Fault
+from tests.factories import NOW, alert, delivery
+
+GROUP = "8a5055c9c61122780043563ef53438e3"
+
+
+@pytest.fixture
+def desk() -> Iterator[ServiceNow]:
+    with ServiceNow() as running:
+        yield running
+
+
+def adapter(desk: ServiceNow, **changes: Any) -> Adapter:
+    settings = {"url": desk.url, "username": USER, "password": PASSWORD, "timeout": 5}
+    return Adapter("servicenow", Config(**{**settings, **changes}))
+
+
+def pay(desk: ServiceNow, alert: Alert, verb: Verb, link: Link | None, note: str = "", **changes: Any) -> Link:
+    owed = delivery(alert, verb, receiver="servicenow", note=note)
+    paid = adapter(desk, **changes).deliver(owed, alert, link)
+    assert paid
+    return paid
+
+
+def opened(desk: ServiceNow, alert: Alert, link: Link | None = None, **changes: Any) -> Link:
+    return pay(desk, alert, Verb.OPEN, link, **changes)
+
+
+def closed(desk: ServiceNow, alert: Alert, link: Link, **changes: Any) -> Link:
+    return pay(desk, resolved(alert), Verb.CLOSE, link, **changes)
+
+
+def resolved(alert: Alert) -> Alert:
+    ended = {"ended_at": NOW + timedelta(minutes=42), "resolved_by": ResolvedBy.SOURCE}
+    return replace(alert, status=Status.RESOLVED, revision=alert.revision + 1, **ended)
+
+
+def only(desk: ServiceNow) -> Any:
+    (incident,) = desk.incidents.values()
+    return incident
+
+
+def test_an_incident_says_what_a_person_needs(desk):
+    labels = {"alertname": "DiskFull", "pod": "shop-1"}
+    annotations = {"summary": "disk of shop-1", "runbook_url": "https://wiki.example/disk"}
+    full = alert(source="alertmanager", kind=Kind.ALERT, labels=labels, annotations=annotations)
+    link = opened(desk, full, assignment_group=GROUP, fields={"category": "software", "caller_id": GROUP})
+
+    fields = only(desk).fields
+    assert fields["short_description"] == "Disruption with some GitHub services"
+    assert (fields["correlation_id"], fields["correlation_display"]) == (remote_key(full.key, 1), f"poc-{full.key}")
+    assert (fields["assignment_group"], fields["category"], fields["caller_id"]) == (GROUP, "software", GROUP)
+    for text in (*labels, *labels.values(), *annotations.values(), full.internal_id, full.url, "2026-11-20 03:00 UTC"):
+        assert text in fields["description"]
+    assert link.url == f"{desk.url}/nav_to.do?uri=incident.do%3Fsys_id%3D{link.external_id}"
+    assert desk.refused == []
+
+
+@pytest.mark.parametrize(
+    ("severity", "levels"),
+    [
+        (Severity.CRITICAL, ("1", "1")),
+        (Severity.ERROR, ("2", "1")),
+        (Severity.WARNING, ("2", "2")),
+        (Severity.INFO, ("3", "3")),
+    ],
+)
+def test_impact_and_urgency_go_by_severity_and_the_priority_is_left_to_servicenow(desk, severity, levels):
+    opened(desk, alert(severity=severity))
+
+    assert (only(desk).fields["impact"], only(desk).fields["urgency"]) == levels
+    assert desk.refused == []
+
+
+def test_the_end_resolves_with_code_and_notes(desk):
+    outage = alert()
+    link = closed(desk, outage, opened(desk, outage), close_code="Duplicate")
+
+    fields = only(desk).fields
+    assert link.closed
+    assert (fields["state"], fields["close_code"]) == (RESOLVED, "Duplicate")
+    assert "Resolved after 42 min" in fields["close_notes"]
+    assert "Resolved after 42 min" in only(desk).work_notes[-1]
+
+
+def test_the_end_says_what_the_configuration_says(desk):
+    outage = alert()
+    closed(desk, outage, opened(desk, outage), close_notes="See the outage channel.")
+
+    assert only(desk).fields["close_notes"] == "See the outage channel."
+
+
+@pytest.mark.parametrize(("how", "notes"), [("comment", 1), ("none", 0)])
+def test_the_end_does_what_is_configured(desk, how, notes):
+    outage = alert()
+    link = opened(desk, outage)
+    for _ in range(2):
+        closed(desk, outage, link, on_resolve=how)
+
+    assert (only(desk).state, len(only(desk).work_notes)) == ("1", notes)
+
+
+@pytest.mark.parametrize("state", [RESOLVED, CLOSED, CANCELED])
+def test_what_a_person_ended_is_left_as_it_is(desk, state):
+    outage = alert()
+    link = opened(desk, outage)
+    desk.change(link.external_id, state=state)
+
+    assert closed(desk, outage, link).closed
+
+    assert (only(desk).state, only(desk).work_notes) == (state, [])
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [({"rule": "Only the caller resolves"}, "aborted by Business Rule"), ({"keeps_state": True}, "back to state 1")],
+)
+def test_a_resolution_that_the_instance_refuses_is_final_and_says_what_to_mend(desk, trouble, words):
+    outage = alert()
+    link = opened(desk, outage)
+    for name, value in trouble.items():
+        setattr(desk, name, value)
+
+    with pytest.raises(DeliveryError) as raised:
+        closed(desk, outage, link)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.REFUSED, True)
+    assert words in str(raised.value)
+    assert "close_code" in str(raised.value)
+
+
+def test_a_policy_that_wants_more_is_told_in_its_own_words(desk):
+    outage = alert()
+    link = opened(desk, outage)
+
+    with pytest.raises(DeliveryError) as raised:
+        closed(desk, outage, link, close_code="")
+
+    assert raised.value.permanent
+    assert "Data Policy Exception" in str(raised.value)
+
+
+def test_what_was_resolved_opens_again(desk):
+    outage = alert()
+    link = closed(desk, outage, opened(desk, outage))
+
+    again = opened(desk, replace(outage, episode=2, revision=3), link)
+
+    assert (again.external_id, again.closed, only(desk).state) == (link.external_id, False, "1")
+    assert "Opened again (episode 2)" in only(desk).work_notes[-1]
+    assert desk.refused == []
+
+
+def test_a_reopening_of_what_is_open_is_said_once_and_changes_nothing(desk):
+    outage = alert()
+    link = opened(desk, outage)
+    desk.change(link.external_id, state="2")
+    again = replace(outage, episode=2, revision=3)
+
+    for _ in range(2):
+        opened(desk, again, link)
+
+    (note,) = only(desk).work_notes
+    assert only(desk).state == "2"
+    assert "Opened again" in note
+
+
+@pytest.mark.parametrize("episode", [1, 2])
+def test_what_this_episode_has_made_is_not_said_to_be_opened_again(desk, episode):
+    outage = alert(episode=episode)
+    link = opened(desk, outage)
+
+    opened(desk, outage, link)  # as after a crash before the link was stored
+
+    assert only(desk).work_notes == []
+
+
+@pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE])
+def test_nothing_is_done_to_an_incident_of_another_instance(desk, verb):
+    link = opened(desk, alert())
+    elsewhere = replace(link, url=f"https://other.example/nav_to.do?uri=incident.do%3Fsys_id%3D{link.external_id}")
+    before = len(desk.requests)
+
+    with pytest.raises(DeliveryError, match="belongs to another address: https://other.example/") as raised:
+        pay(desk, alert(revision=2), verb, elsewhere)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
+    assert len(desk.requests) == before
+
+
+def test_what_was_resolved_in_another_instance_gets_one_new_that_names_it(desk):
+    stranger = opened(desk, alert(fingerprint="another"))
+    address = "https://other.example/nav_to.do?uri=incident.do%3Fsys_id%3D1"
+    elsewhere = replace(stranger, key=alert().key, remote_key=remote_key(alert().key, 1), url=address)
+    again = alert(episode=2, revision=3)
+
+    first, second = opened(desk, again, elsewhere), opened(desk, again, elsewhere)
+
+    assert first.external_id == second.external_id != stranger.external_id
+    assert first.previous == address
+    assert desk.incidents[stranger.external_id].work_notes == []
+
+
+@pytest.mark.parametrize("how", ["closed", "canceled", "deleted", "kept"])
+def test_where_it_cannot_be_opened_again_one_new_names_the_old(desk, how):
+    outage = alert()
+    link = closed(desk, outage, opened(desk, outage))
+    if how in ("closed", "canceled"):
+        desk.change(link.external_id, state={"closed": CLOSED, "canceled": CANCELED}[how])
+    elif how == "deleted":
+        desk.hidden.add(link.external_id)
+    else:
+        desk.keeps_state = True
+    again = replace(outage, episode=2, revision=3)
+
+    first, second = opened(desk, again, link), opened(desk, again, link)
+
+    assert first == second
+    assert (len(desk.incidents), first.remote_key) == (2, remote_key(outage.key, 2))
+    assert link.url in desk.incidents[first.external_id].fields["description"]
+
+
+def test_a_later_episode_names_the_incident_of_the_one_before(desk):
+    key = remote_key(alert().key, 2)
+    link = Link(key=alert().key, episode=2, receiver="servicenow", remote_key=key, previous="https://sn.example/old")
+
+    opened(desk, alert(episode=2), link)
+
+    assert "It was here before: https://sn.example/old" in only(desk).fields["description"]
+
+
+def test_two_different_notes_are_both_told_and_each_once(desk):
+    outage = alert()
+    link = opened(desk, outage)
+    for revision, note in ((2, "first"), (3, "second")):
+        for _ in range(2):
+            owed = delivery(outage, Verb.NOTE, receiver="servicenow", revision=revision, actor="alice", note=note)
+            adapter(desk).deliver(owed, outage, link)
+
+    assert [note.split("\n")[0] for note in only(desk).work_notes] == [
+        "Note from alice: first",
+        "Note from alice: second",
+    ]
+
+
+def test_after_its_notes_the_alert_is_still_known_by_its_key(desk):
+    outage = alert()
+    link = opened(desk, outage)
+    pay(desk, outage, Verb.ACK, link)
+
+    found = adapter(desk).find_open_for(outage.key)
+
+    assert found
+    assert (found.external_id, found.remote_key) == (link.external_id, remote_key(outage.key, 1))
+
+
+def test_no_text_of_a_vendor_turns_html_on_in_a_journal(desk):
+    evil = "[code]<script>alert(1)</script>[/code] [CODE]<b>[/CODE]"
+    outage = alert(description=evil, title=evil)
+    link = opened(desk, outage)
+    pay(desk, outage, Verb.UPDATE, link)
+    pay(desk, replace(outage, revision=2), Verb.NOTE, link, note=evil)
+
+    assert len(only(desk).work_notes) == 2
+    assert "<script" not in only(desk).shown
+    assert "<b>" not in only(desk).shown
+
+
+def test_endless_words_of_a_source_leave_room_for_the_labels_and_for_our_mark(desk):
+    addresses = {f"tracker-{number}": "https://x.example/" + "a" * 1900 for number in range(3)}
+    outage = alert(description="words " * 2000, labels={"pod": "shop-1"})
+    link = opened(desk, outage)
+    pay(desk, replace(outage, links=addresses), Verb.UPDATE, link, note="more " * 2000)
+
+    assert "pod: shop-1" in only(desk).fields["description"]
+    assert (len(only(desk).work_notes[0]) <= 4000, is_signed(only(desk).work_notes[0])) == (True, True)
+
+
+def test_the_oldest_with_a_key_is_found(desk):
+    outage = alert()
+    first = opened(desk, outage)
+    opened(desk, outage)
+
+    found = adapter(desk).find(remote_key(outage.key, 1))
+
+    assert found
+    assert found.external_id == first.external_id
+
+
+@pytest.mark.parametrize("key", ["", "ab^state=6", "AB", "../x"])
+def test_a_key_that_is_not_hexadecimal_never_reaches_a_query(desk, key):
+    for search in (adapter(desk).find, adapter(desk).find_open_for):
+        with pytest.raises(DeliveryError):
+            search(key)
+
+    assert desk.requests == []
+
+
+@pytest.mark.parametrize("column", ["correlation_id", "correlation_display"])
+def test_a_search_that_servicenow_ignores_finds_nobody_elses_incident(desk, column):
+    desk.add(short_description="somebody's")
+    desk.columns.discard(column)
+    search = adapter(desk).find if column == "correlation_id" else adapter(desk).find_open_for
+
+    with pytest.raises(DeliveryError) as raised:
+        search(alert().key)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_CONFIGURED, False)
+    assert "ignored the search" in str(raised.value)
+
+
+def test_the_oldest_open_one_of_any_episode_is_adopted(desk):
+    outage = alert()
+    links = [opened(desk, replace(outage, episode=episode)) for episode in (1, 2, 3)]
+    opened(desk, alert(fingerprint="another"))
+    desk.change(links[0].external_id, state=RESOLVED)
+    desk.change(links[1].external_id, state="2")
+
+    found = adapter(desk).find_open_for(outage.key)
+
+    assert found
+    assert (found.external_id, found.url) == (links[1].external_id, links[1].url)
+    assert adapter(desk).find_open_for(alert(fingerprint="third").key) is None
+
+
+@pytest.mark.parametrize("total", [0, 1, PAGE, PAGE + 1, 2 * PAGE + 7])
+def test_what_is_open_is_listed_whole(desk, total):
+    for number in range(total):
+        desk.add(correlation_id=f"{number:020x}", correlation_display=f"poc-{number:020x}")
+    desk.add(short_description="somebody's")
+    desk.add(correlation_display="poc-ab", state=RESOLVED)
+
+    listed = adapter(desk).open_objects()
+
+    assert {each.remote_key for each in listed} == {f"{number:020x}" for number in range(total)}
+    assert desk.refused == []
+
+
+def test_a_page_with_what_we_may_not_see_is_not_taken_for_the_last(desk):
+    for number in range(PAGE + 1):
+        made = desk.add(correlation_id=f"{number:020x}", correlation_display=f"poc-{number:020x}")
+        if number < PAGE:
+            desk.hidden.add(made.fields["sys_id"])
+
+    assert [each.remote_key for each in adapter(desk).open_objects()] == [f"{PAGE:020x}"]
+
+
+def test_a_list_that_changes_while_it_is_read_is_no_list(desk):
+    for number in range(PAGE + 1):
+        made = desk.add(correlation_id=f"{number:020x}", correlation_display=f"poc-{number:020x}")
+    desk.resolved_while_listed = made.fields["sys_id"]
+
+    with pytest.raises(DeliveryError) as raised:
+        adapter(desk).open_objects()
+
+    assert not raised.value.permanent
+
+
+def test_a_list_that_was_broken_off_with_200_is_no_list(desk):
+    opened(desk, alert())
+    desk.cancelled = True
+
+    with pytest.raises(DeliveryError) as raised:
+        adapter(desk).open_objects()
+
+    assert raised.value.reason is Reason.SERVER_ERROR
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        ("1", Status.FIRING),
+        ("2", Status.ACKNOWLEDGED),
+        ("3", Status.ACKNOWLEDGED),
+        ("17", Status.FIRING),
+        ("6", Status.RESOLVED),
+        ("7", Status.RESOLVED),
+        ("8", Status.RESOLVED),
+    ],
+)
+def test_a_look_tells_how_it_stands_and_who_did_it(desk, state, status):
+    outage = alert()
+    link = opened(desk, outage)
+    before = adapter(desk).get_remote(link.external_id)
+    desk.change(link.external_id, by="ada", state=state)
+
+    seen = adapter(desk).get_remote(link.external_id)
+
+    assert before
+    assert seen
+    assert (before.status, before.actor) == (Status.FIRING, "")
+    assert (seen.status, seen.actor, seen.remote_key) == (status, "ada", remote_key(outage.key, 1))
+    assert seen.created_at == datetime(2026, 11, 20, 3, 0, 1, tzinfo=UTC)
+    assert seen.at == datetime(2026, 11, 20, 3, 0, 2, tzinfo=UTC)
+
+
+def test_what_we_wrote_last_is_nobodys_change_of_state_and_no_later_than_it_can_be(desk):
+    outage = alert()
+    link = opened(desk, outage)
+    desk.change(link.external_id, by="ada", state="2")
+    pay(desk, outage, Verb.UPDATE, link)
+
+    (seen,) = adapter(desk).open_objects()
+
+    assert (seen.status, seen.actor, seen.at) == (Status.ACKNOWLEDGED, "", seen.created_at)
+
+
+def test_an_incident_whose_key_somebody_overwrote_has_none(desk):
+    desk.add(correlation_display=f"poc-{alert().key}", correlation_id="JIRA-7")
+
+    assert [each.remote_key for each in adapter(desk).open_objects()] == [""]
+
+
+def test_a_look_at_what_is_gone_is_none(desk):
+    assert adapter(desk).get_remote("f" * 32) is None
+    assert adapter(desk).get_remote("../../sys_user") is None
+
+
+def test_a_look_that_fails_tells_nothing(desk):
+    with pytest.raises(DeliveryError):
+        adapter(desk, password="expired").get_remote("f" * 32)
+    with pytest.raises(DeliveryError):
+        adapter(desk, url=f"{desk.url}/moved").get_remote("f" * 32)
+
+
+def test_what_was_made_twice_is_resolved_once_and_names_the_one_that_goes_on(desk):
+    outage = alert()
+    opened(desk, outage)
+    opened(desk, outage)
+    destination = adapter(desk)
+    kept, duplicate = destination.open_objects()
+
+    for _ in range(2):
+        destination.close_duplicate(duplicate, kept)
+    destination.close_duplicate(replace(duplicate, external_id="f" * 32), kept)
+
+    one, other = desk.incidents.values()
+    assert (one.state, other.state, one.work_notes, len(other.work_notes)) == ("1", RESOLVED, [], 1)
+    assert kept.url in other.fields["close_notes"]
+    assert is_signed(other.work_notes[0])
+    assert desk.refused == []
+
+
+def test_fields_that_the_instance_does_not_have_are_named_in_the_log(desk, capsys):
+    link = opened(desk, alert(), fields={"u_team": "web", "category": "software"})
+
+    assert link.external_id
+    said = capsys.readouterr().out
+    assert "servicenow_fields_ignored" in said
+    assert "u_team" in said
+    assert "category" not in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, []),
+        ({"close_code": "Solved"}, ["close_code 'Solved' is none of this instance's: Solution provided, Duplicate"]),
+        ({"close_code": "Solved", "on_resolve": "comment"}, []),
+    ],
+)
+def test_a_close_code_that_is_none_is_told_at_the_start(desk, changes, words):
+    told = adapter(desk, **changes).preflight()
+
+    assert [text[: len(word)] for word, text in zip(words, told, strict=True)] == words
+
+
+@pytest.mark.parametrize("answer", ["nothing", "forbidden"])
+def test_choices_that_we_may_not_read_are_no_reason_to_warn(desk, answer):
+    desk.choices_are = answer
+
+    assert adapter(desk, close_code="Solved").preflight() == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ({"columns": {"sys_id", "state", "sys_created_on"}}, Reason.NOT_CONFIGURED),
+        ({"token": "another"}, Reason.UNAUTHORIZED),
+    ],
+)
+def test_a_search_that_will_not_work_is_found_at_the_start(desk, trouble, reason):
+    desk.add(short_description="somebody's")
+    for name, value in trouble.items():
+        setattr(desk, name, value)
+
+    with pytest.raises(DeliveryError) as raised:
+        adapter(desk).preflight()
+
+    assert raised.value.reason is reason
+
+
+def test_a_delivery_of_many_slow_calls_ends_in_time(desk):
+    outage = alert()
+    link = closed(desk, outage, opened(desk, outage))
+    desk.keeps_state, desk.slowness = True, 0.6
+    asked = len(desk.requests)
+
+    with pytest.raises(DeliveryError) as raised:
+        opened(desk, replace(outage, episode=2, revision=3), link, timeout=1.0)
+
+    assert raised.value.reason is Reason.TIMEOUT
+    assert len(desk.requests) - asked <= 4
+
+
+def test_a_server_that_repeats_our_credentials_does_not_bring_them_into_a_message(desk):
+    desk.echo_credentials = True
+
+    with pytest.raises(DeliveryError) as raised:
+        adapter(desk).deliver(
+            delivery(alert(), Verb.NOTE), alert(), replace(opened(desk, alert()), external_id="f" * 32)
+        )
+
+    assert PASSWORD not in str(raised.value)
+    assert base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode() not in str(raised.value)
+
+
+def test_a_rehearsal_says_what_would_be_made_and_sends_nothing(desk):
+    said = adapter(desk).dry_run(delivery(alert()), alert())
+
+    assert said == "incident, impact 2, urgency 1: GitHub: Disruption with some GitHub services"
+    assert desk.requests == []
+
+
+def test_a_limit_is_kept_until_its_reset(desk):
+    desk.retry_after, desk.limits = "", {"X-RateLimit-Limit": "500", "X-RateLimit-Reset": str(int(time.time()) + 90)}
+    desk.script.append(Fault.RATE_LIMIT)
+    polite = adapter(desk)
+
+    with pytest.raises(DeliveryError) as refused:
+        polite.find(remote_key(alert().key, 1))
+    calls = len(desk.requests)
+    with pytest.raises(DeliveryError) as waiting:
+        polite.find(remote_key(alert().key, 1))
+
+    assert [each.value.reason for each in (refused, waiting)] == [Reason.RATE_LIMITED] * 2
+    assert [each.value.retry_after for each in (refused, waiting)] == pytest.approx([90, 90], abs=2)
+    assert len(desk.requests) == calls
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("dev12345", "https://dev12345.service-now.com"),
+        ("https://acme.service-now.com/", "https://acme.service-now.com"),
+        ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+    ],
+)
+def test_an_instance_is_an_address_or_a_name(given, address):
+    assert Config(url=given).url == address
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"url": "acme.service-now.com"},
+        {"assignment_group": "Network"},
+        {"fields": {"priority": 1}},
+        {"fields": {"correlation_id": "x"}},
+        {"fields": {"state^active": "x"}},
+        {"impact": {"critical": 4}},
+    ],
+)
+def test_what_cannot_work_is_refused_at_the_start(wrong):
+    with pytest.raises(ValidationError):
+        Config(**wrong)
