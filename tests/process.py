@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from service_event_checker.core.model import Alert, Delivery, Event, Link
-from service_event_checker.core.ports import Destination, Findable, Inbound
+from service_event_checker.core.ports import Destination, Findable, Inbound, ObjectDestination
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Store
 from service_event_checker.engine.outbox import Outbox
@@ -78,6 +78,25 @@ class MortalTalking(MortalFindable):
         return getattr(self._destination, name)
 
 
+class MortalObjects(MortalTalking):
+    """One that keeps objects: the process may die before and after each of its calls."""
+
+    def create(self, *args: Any) -> Any:
+        return self._around("create", *args)
+
+    def reopen(self, *args: Any) -> Any:
+        return self._around("reopen", *args)
+
+    def comment(self, *args: Any) -> Any:
+        return self._around("comment", *args)
+
+    def close(self, *args: Any) -> Any:
+        return self._around("close", *args)
+
+    def _around(self, call: str, *args: Any) -> Any:
+        return self._death.around(call, lambda: getattr(self._destination, call)(*args))
+
+
 class World:
     """A store and destinations that outlive the processes working on them."""
 
@@ -131,6 +150,8 @@ class World:
 
 
 def _mortal(destination: Destination, death: Death) -> Destination:
+    if isinstance(destination, ObjectDestination):
+        return MortalObjects(destination, death)
     if isinstance(destination, Inbound):
         return MortalTalking(destination, death)
     return (

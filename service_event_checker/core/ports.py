@@ -152,6 +152,15 @@ class ReconcilableSource(Protocol):
 
 
 @runtime_checkable
+class Pausable(Protocol):
+    """A destination whose system may ask for a pause."""
+
+    def raise_if_paused(self) -> None:
+        """Raise DeliveryError(RATE_LIMITED), with the seconds that are left, while it wants no calls."""
+        ...
+
+
+@runtime_checkable
 class DryRunnable(Protocol):
     """A destination that can render and check what it would send, for test alerts."""
 

@@ -26,6 +26,7 @@ from service_event_checker.core.ports import (
     Inbound,
     MessageDestination,
     ObjectDestination,
+    Pausable,
     Reconcilable,
 )
 from service_event_checker.core.rules import Rulebook
@@ -34,10 +35,14 @@ from service_event_checker.core.vocabulary import Family, Status, Verb, Why
 from service_event_checker.engine import objects
 from service_event_checker.engine.pipeline import tell
 from service_event_checker.engine.throttle import Gate
+from service_event_checker.http import budget
 from service_event_checker.metrics import DELIVERIES, FAILURES, PING_PONGS
 
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
 CALLS_PER_DELIVERY = 6  # a search, a create and what an adapter looks up on the way
+CALLS_AT_THEIR_SLOWEST = (
+    3  # of what an adapter may ask for one verb; with the searches before it stays within the lease
+)
 GIVE_UP_AFTER = timedelta(hours=24)
 GIVEN_UP_FOR_AGE = "given up after"  # begins the reason of a dead letter that only time has killed
 TRIES_AT_LEAST = 10  # also of what is a day old at its first: we were stopped, or it was sent again by hand
@@ -117,6 +122,8 @@ class Outbox:
         link = routing.link_for(delivery, alert, claimed.links, receiver)
         made = link is not None and bool(link.external_id)
         destination = self.destinations[delivery.receiver]
+        if isinstance(destination, Pausable):
+            destination.raise_if_paused()
         began = self._clock()
         if delivery.verb is Verb.UPDATE and link and link.updated_at:
             until = link.updated_at + receiver.update_every
@@ -149,12 +156,12 @@ class Outbox:
         return Settled(link=self._changed(claimed, changed, timely.verb, began))
 
     def _deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
-        destination = self.destinations[delivery.receiver]
-        if isinstance(destination, ObjectDestination):
-            on_resolve = self.book.receivers[delivery.receiver].on_resolve
-            return objects.deliver(destination, delivery, alert, link, on_resolve)
-        if isinstance(destination, MessageDestination):
-            return destination.deliver(delivery, alert, link) or link
+        destination, receiver = self.destinations[delivery.receiver], self.book.receivers[delivery.receiver]
+        with budget.limit(receiver.deadline.total_seconds() * CALLS_AT_THEIR_SLOWEST):
+            if isinstance(destination, ObjectDestination):
+                return objects.deliver(destination, delivery, alert, link, receiver.on_resolve)
+            if isinstance(destination, MessageDestination):
+                return destination.deliver(delivery, alert, link) or link
         raise DeliveryError(Reason.NOT_CONFIGURED, "takes neither messages nor objects", permanent=True)
 
     def _was_rehearsed(self, delivery: Delivery) -> bool:

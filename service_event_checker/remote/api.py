@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.http import budget
 from service_event_checker.http.client import Http, HttpError, json_body
-from service_event_checker.remote.pace import Pace
+from service_event_checker.remote.pauses import Pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,17 @@ class Answer:
 
 
 class Api:
-    """Safe for several threads. `explain` says what an error answer means; `pace` bounds and delays calls, if given."""
+    """Safe for several threads. `system` is its name for people, `timeout` the seconds that one call may take.
 
-    def __init__(self, http: Http, explain: Callable[[HttpError], DeliveryError], pace: Pace | None = None) -> None:
+    `explain` says what an error answer means. `pauses` are those that the answers have asked for.
+    """
+
+    def __init__(self, system: str, http: Http, timeout: float, explain: Callable[[HttpError], DeliveryError]) -> None:
+        self._system = system
         self._http = http
+        self._timeout = timeout
         self._explain = explain
-        self._pace = pace
+        self.pauses = Pauses(system)
 
     def call(
         self,
@@ -38,23 +44,19 @@ class Api:
         empty: bool = False,
     ) -> Answer:
         """Return the answer. `empty`: it must have no body. Raises DeliveryError."""
-        if self._pace:
-            self._pace.begin()
+        if budget.left() < self._timeout:
+            raise DeliveryError(Reason.TIMEOUT, f"{self._system} is too slow for one more call")
         try:
             # `send` even to read: it follows no redirect, and a sign-on answers strangers with one
             answer = self._http.send(method, path, json=json, params=params, headers=headers)
             value = {} if empty or answer.status == 204 else json_body(answer)
         except HttpError as error:
             refusal = self._explain(error)
-            self._wait(refusal.retry_after)
+            self.pauses.add(refusal.retry_after)
             raise refusal from None
-        self._wait(answer.retry_after)
+        self.pauses.add(answer.retry_after)
         if empty and answer.body.strip():  # a sign-in page, for example
             raise DeliveryError(Reason.GARBAGE, "a change is answered without a body")
         if not isinstance(value, dict):
             raise DeliveryError(Reason.GARBAGE, "the answer is not a JSON object")
         return Answer(value, answer.headers)
-
-    def _wait(self, seconds: float | None) -> None:
-        if self._pace:
-            self._pace.pause(seconds)

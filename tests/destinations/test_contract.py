@@ -18,6 +18,7 @@ from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link
 from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
 from tests.destinations.cases import Case, all_cases
+from tests.destinations.deliver import deliver, link_to
 from tests.doubles.base import Fault
 from tests.factories import NOW, alert, delivery
 
@@ -59,8 +60,8 @@ def pay(destination: Any, alert: Alert, verb: Verb, link: Link | None, **changes
     owed = delivery(alert, verb, receiver=destination.name, **changes)
     if verb is Verb.OPEN and link is None:
         found = destination.find(remote_key(alert.key, alert.episode))
-        link = found and replace(found, key=alert.key, episode=alert.episode)
-    paid: Link = destination.deliver(owed, alert, link)
+        link = found and link_to(found, alert, destination.name)
+    paid: Link = deliver(destination, owed, alert, link)
     return paid
 
 
@@ -154,7 +155,7 @@ def test_every_fault_of_a_create_says_whether_it_may_have_worked(case, double, d
     double.late_seconds = case.deadline + 0.5
 
     with pytest.raises(DeliveryError) as raised:
-        destination.deliver(delivery(firing, receiver=destination.name), firing, None)
+        deliver(destination, delivery(firing, receiver=destination.name), firing, None)
 
     assert raised.value.reason.ambiguous is ambiguous
     assert not raised.value.permanent
@@ -166,7 +167,7 @@ def test_a_rate_limit_says_how_long_to_wait(double, destination, firing):
     double.script.append(Fault.RATE_LIMIT)
 
     with pytest.raises(DeliveryError) as raised:
-        destination.deliver(delivery(firing, receiver=destination.name), firing, None)
+        deliver(destination, delivery(firing, receiver=destination.name), firing, None)
 
     assert (raised.value.reason, raised.value.retry_after) == (Reason.RATE_LIMITED, 7)
 
@@ -175,7 +176,7 @@ def test_a_rate_limit_says_how_long_to_wait(double, destination, firing):
 def test_what_an_ambiguous_create_left_is_found_afterwards(case, double, destination, firing, fault):
     double.script.append(fault)
     with pytest.raises(DeliveryError):
-        destination.deliver(delivery(firing, receiver=destination.name), firing, None)
+        deliver(destination, delivery(firing, receiver=destination.name), firing, None)
 
     pay(destination, firing, Verb.OPEN, None, attempts=1)
 
@@ -200,7 +201,7 @@ def test_a_server_that_hangs_is_cut_at_the_deadline(case, double, destination, f
     asked, started = len(double.requests), time.monotonic()
 
     with pytest.raises(DeliveryError) as raised:
-        destination.deliver(delivery(firing, receiver=destination.name), firing, None)
+        deliver(destination, delivery(firing, receiver=destination.name), firing, None)
 
     assert raised.value.reason is Reason.TIMEOUT
     assert len(double.requests) == asked + 1  # not a second one, with a deadline of its own
@@ -211,7 +212,7 @@ def test_nobody_there_proves_that_nothing_happened(double, destination, firing):
     double.stop()
 
     with pytest.raises(DeliveryError) as raised:
-        destination.deliver(delivery(firing, receiver=destination.name), firing, None)
+        deliver(destination, delivery(firing, receiver=destination.name), firing, None)
 
     assert raised.value.reason is Reason.UNREACHABLE
 
@@ -220,7 +221,7 @@ def test_a_refused_token_waits_for_a_person_and_is_named_nowhere(case, double, d
     double.token = double.pat = "another one"
 
     with pytest.raises(DeliveryError) as raised:
-        destination.deliver(delivery(firing, receiver=destination.name), firing, None)
+        deliver(destination, delivery(firing, receiver=destination.name), firing, None)
 
     assert (raised.value.reason, raised.value.permanent) == (Reason.UNAUTHORIZED, False)
     assert case.objects(double) == 0

@@ -19,6 +19,7 @@ from service_event_checker.core.model import Alert, Link
 from service_event_checker.core.ports import Findable, Inbound
 from service_event_checker.core.vocabulary import Severity, Status, Verb
 from service_event_checker.destinations.pagerduty_events import Adapter, Config
+from tests.destinations.deliver import deliver
 from tests.destinations.pagerduty.double import ALICE, ROUTING_KEY, PagerDuty
 from tests.doubles.base import Fault
 from tests.factories import NOW, alert, delivery
@@ -33,7 +34,7 @@ def pager() -> Iterator[PagerDuty]:
 def pay(pager: PagerDuty, alert: Alert, verb: Verb = Verb.OPEN, link: Link | None = None, **changes: Any) -> Link:
     settings = {"url": pager.url, "routing_key": pager.routing_key, "timeout": 5}
     by = Adapter("pagerduty_events", Config(**{**settings, **changes}))
-    paid = by.deliver(delivery(alert, verb, receiver="pagerduty_events"), alert, link)
+    paid = deliver(by, delivery(alert, verb, receiver="pagerduty_events"), alert, link)
     assert paid
     return paid
 

@@ -35,6 +35,7 @@ from service_event_checker.destinations.azure_devops.config import Config
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster, cluster_address
 from service_event_checker.destinations.azure_devops.token import Given, Pat
 from service_event_checker.destinations.azure_devops.webhook import Change, read
+from service_event_checker.http import budget
 from service_event_checker.remote import links
 from service_event_checker.remote.marks import TAG, is_signed, marker
 from service_event_checker.remote.values import moment
@@ -72,8 +73,8 @@ class Adapter:
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Create, reopen, comment on or close the episode's work item; see `core.ports.Destination`."""
-        self._items.pace.wait_if_told()
-        with self._items.pace.within(self._timeout * CALLS_AT_THEIR_SLOWEST):
+        self._items.pauses.raise_if_paused()
+        with budget.limit(self._timeout * CALLS_AT_THEIR_SLOWEST):
             return self._deliver(delivery, alert, link)
 
     def _deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
@@ -89,14 +90,14 @@ class Adapter:
 
     def find(self, remote_key: str) -> Link | None:
         """Return the oldest work item with the key's tag."""
-        self._items.pace.wait_if_told()
+        self._items.pauses.raise_if_paused()
         id = self._found(remote_key)
         return self._seen(id, remote_key) if id else None
 
     def find_open_for(self, alert_key: str) -> Link | None:
         """Return the oldest work item of the alert that is in no Completed or Removed state."""
-        self._items.pace.wait_if_told()
-        with self._items.pace.within(self._timeout * 2):
+        self._items.pauses.raise_if_paused()
+        with budget.limit(self._timeout * 2):
             ids = self._items.query([document.tagged(alert_key), *self._not_ended()], BATCH)
             names = ["System.State", "System.WorkItemType", "System.Tags", "System.CreatedBy"]
             items = self._originals(self._items.batch(ids, names))
@@ -105,7 +106,7 @@ class Adapter:
 
     def get_remote(self, external_id: str) -> Remote | None:
         """Return the work item as it is now; None when it was deleted."""
-        self._items.pace.wait_if_told()
+        self._items.pauses.raise_if_paused()
         try:
             return self._remote(self._items.get(external_id))
         except DeliveryError as error:
@@ -115,7 +116,7 @@ class Adapter:
 
     def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Close a work item that was made twice, with a comment naming the other."""
-        self._items.pace.wait_if_told()
+        self._items.pauses.raise_if_paused()
         address = original.url or self._items.address(original.external_id)
         told = document.retirement(duplicate.external_id, original.external_id, address)
         try:
@@ -167,7 +168,7 @@ class Adapter:
 
     def open_objects(self) -> list[Remote]:
         """Return our work items that are in no Resolved, Completed or Removed state."""
-        self._items.pace.wait_if_told()
+        self._items.pauses.raise_if_paused()
         ids = self._items.query([f"[System.Tags] CONTAINS '{TAG}'", *self._not_ended()], QUERY_MAX)
         names = [
             "System.Tags",

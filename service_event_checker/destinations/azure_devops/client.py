@@ -19,7 +19,7 @@ from service_event_checker.destinations.azure_devops.token import Pat, plain
 from service_event_checker.http.address import without_credentials
 from service_event_checker.http.client import Http, HttpError, json_body
 from service_event_checker.remote.errors import body_of, delivery_error, words
-from service_event_checker.remote.pace import Pace
+from service_event_checker.remote.pauses import Pauses
 from service_event_checker.remote.values import objects, text
 
 VERSION = "7.1"
@@ -70,7 +70,7 @@ class ChangedMeanwhile(DeliveryError):
 class WorkItems:
     """The work items of one project. Every method raises DeliveryError.
 
-    `pace` keeps a pause that Azure DevOps asked for, on a good answer too.
+    `pauses` keeps a pause that Azure DevOps asked for, on a good answer too.
     """
 
     def __init__(self, org_url: str, project: str, pat: Pat, timeout: float) -> None:
@@ -81,7 +81,7 @@ class WorkItems:
         self._home = f"{self._org}/{quote(project, safe='')}"
         self._project = quote(project, safe="")
         self._states: dict[str, tuple[tuple[str, str], ...]] = {}
-        self.pace = Pace("Azure DevOps", timeout)
+        self.pauses = Pauses("Azure DevOps")
 
     @property
     def homes(self) -> tuple[str, ...]:
@@ -178,7 +178,6 @@ class WorkItems:
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         credentials = self._credentials()
-        self.pace.begin()
         asked = {"api-version": VERSION, **(params or {})}
         try:
             # `send` even to read: it follows no redirect, and a redirect is how a bad PAT is answered
@@ -191,9 +190,9 @@ class WorkItems:
             )
             value = None if answer.status == 203 else json_body(answer)
         except HttpError as error:
-            self.pace.pause(error.retry_after)
+            self.pauses.add(error.retry_after)
             self._raise_mapped(error)
-        self.pace.pause(answer.retry_after)
+        self.pauses.add(answer.retry_after)
         if answer.status == 203:  # a sign-in page
             self._raise_refused()
         return _object(value)

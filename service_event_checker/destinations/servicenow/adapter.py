@@ -52,6 +52,7 @@ class Adapter:
         self.config = config
         timeout = config.timeout.total_seconds()
         self._incidents = Incidents(config.url, config.username, secret(config.password), timeout)
+        self.raise_if_paused = self._incidents.pauses.raise_if_paused
 
     @property
     def homes(self) -> tuple[str, ...]:
@@ -60,8 +61,7 @@ class Adapter:
     def create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> ObjectRef:
         """Create the incident; what ServiceNow ignored of it is logged."""
         fields = self._fields(alert, notice_of(delivery, alert), key, previous)
-        with self._incidents.pace.delivery():
-            incident = self._incidents.create(fields)
+        incident = self._incidents.create(fields)
         ignored = sorted(name for name in fields if name not in incident.fields)
         if ignored or incident.get("correlation_id") != key:
             log.warning("servicenow_fields_ignored", receiver=self.name, fields=ignored or ["correlation_id"])
@@ -69,53 +69,45 @@ class Adapter:
 
     def reopen(self, delivery: Delivery, alert: Alert, external_id: str) -> bool:
         """Bring the incident back into `reopen_state`; refused for one that is closed or canceled."""
-        with self._incidents.pace.delivery():
+        incident = self._incidents.get(external_id)
+        if incident.get("state") not in ENDED:
+            return False
+        if incident.get("state") not in LOCKED:
+            changes = {"state": self.config.reopen_state, **self._comment(delivery, alert)}
+            self._incidents.change(external_id, changes)
             incident = self._incidents.get(external_id)
-            if incident.get("state") not in ENDED:
-                return False
-            if incident.get("state") not in LOCKED:
-                changes = {"state": self.config.reopen_state, **self._comment(delivery, alert)}
-                self._incidents.change(external_id, changes)
-                incident = self._incidents.get(external_id)
         if incident.get("state") in ENDED:
             raise DeliveryError(Reason.REFUSED, "the incident cannot be opened again", permanent=True)
         return True
 
     def comment(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Write a work note, unless it is the newest of ours already."""
-        with self._incidents.pace.delivery():
-            incident = self._incidents.get(external_id)
-            if not document.has_mark(incident, marker(delivery.id)):
-                self._incidents.change(external_id, self._comment(delivery, alert))
+        incident = self._incidents.get(external_id)
+        if not document.has_mark(incident, marker(delivery.id)):
+            self._incidents.change(external_id, self._comment(delivery, alert))
 
     def close(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Resolve the incident."""
-        with self._incidents.pace.delivery():
-            self._end(external_id, notice_of(delivery, alert).change, self._comment(delivery, alert))
+        self._end(external_id, notice_of(delivery, alert).change, self._comment(delivery, alert))
 
     def find(self, remote_key: str) -> ObjectRef | None:
         """Return the oldest incident with the key."""
-        self._incidents.pace.wait_if_told()
         return self._oldest(f"correlation_id={checked(remote_key)}", lambda it: it.get("correlation_id") == remote_key)
 
     def find_open_for(self, alert_key: str) -> ObjectRef | None:
         """Return the oldest incident of the alert that is neither resolved, closed nor canceled."""
-        self._incidents.pace.wait_if_told()
         return self._oldest(*_open_with(document.display(alert_key)))
 
     def open_objects(self) -> list[Remote]:
         """Return our incidents that are neither resolved, closed nor canceled."""
-        self._incidents.pace.wait_if_told()
         return [self._remote(incident) for incident in self._incidents.search_all(*_open_with(KEY_TAG))]
 
     def get_remote(self, external_id: str) -> Remote | None:
         """Return the incident as it is now; None when it is gone."""
-        self._incidents.pace.wait_if_told()
         return unless_gone(lambda: self._remote(self._incidents.get(external_id)), is_gone)
 
     def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Resolve an incident that was made twice, with a note naming the other."""
-        self._incidents.pace.wait_if_told()
         text, mark = duplicate_note(duplicate, original, self._incidents.address(original.external_id))
         notes = {"work_notes": document.signed(text, mark)}
         unless_gone(lambda: self._end(duplicate.external_id, text, notes), is_gone)

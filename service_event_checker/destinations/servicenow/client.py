@@ -18,7 +18,6 @@ from service_event_checker.http.address import without_credentials
 from service_event_checker.http.client import Http, HttpError
 from service_event_checker.remote.api import Answer, Api
 from service_event_checker.remote.errors import body_of, delivery_error, pause, words
-from service_event_checker.remote.pace import Pace
 
 NEW, RESOLVED, CLOSED, CANCELED = "1", "6", "7", "8"
 WORKED_ON = frozenset({"2", "3", "4", "5"})  # in progress and on hold, which older releases divide into three
@@ -62,7 +61,7 @@ class Incident:
 class Incidents:
     """The incidents of one instance. Every method raises DeliveryError.
 
-    `pace` keeps a pause that ServiceNow asked for. A search whose answer does not meet its condition is an error, not a
+    A search whose answer does not meet its condition is an error, not a
     find: by default ServiceNow drops a condition that it does not understand, and returns everything.
     """
 
@@ -71,8 +70,8 @@ class Incidents:
         self._secrets = tuple(secret for secret in (pair, password) if secret)
         headers = {"Authorization": f"Basic {pair}", "Accept": "application/json"}
         self._url = without_credentials(url).rstrip("/")
-        self.pace = Pace("ServiceNow", timeout)
-        self._api = Api(Http(url, headers=headers, timeout=timeout), self._mapped, self.pace)
+        self._api = Api("ServiceNow", Http(url, headers=headers, timeout=timeout), timeout, self._mapped)
+        self.pauses = self._api.pauses
 
     def address(self, sys_id: str) -> str:
         """Return where a person opens the incident."""

@@ -15,7 +15,7 @@ import structlog
 from service_event_checker.core import announcements, mirrors, reconcile, rules, tracker
 from service_event_checker.core.errors import DeliveryError, InvalidInput, StoreConflict
 from service_event_checker.core.model import Alert, Delivery, Link, Remote
-from service_event_checker.core.ports import Destination, Reconcilable
+from service_event_checker.core.ports import Destination, Pausable, Reconcilable
 from service_event_checker.core.reconcile import Books, Fix, Repair
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Done, Query, Store, Write
@@ -36,6 +36,8 @@ def look(receiver: str, destination: Destination, store: Store, book: Rulebook, 
     """Ask a destination and return what differs; changes nothing. Raises DeliveryError and StoreError."""
     if not isinstance(destination, Reconcilable):
         return []
+    if isinstance(destination, Pausable):
+        destination.raise_if_paused()
     remotes = destination.open_objects()
     books = _books(receiver, remotes, store, book)
     found = reconcile.repairs(remotes, books, now)

@@ -18,6 +18,7 @@ from service_event_checker.core.model import Alert, Link
 from service_event_checker.core.vocabulary import Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.azure_devops.adapter import Adapter, Config
 from tests.destinations.azure_devops.double import BATCH_MAX, PAT, AzureDevOps
+from tests.destinations.deliver import deliver
 from tests.factories import NOW, alert, delivery
 
 
@@ -33,14 +34,14 @@ def adapter(boards: AzureDevOps, **changes: Any) -> Adapter:
 
 
 def opened(boards: AzureDevOps, alert: Alert, link: Link | None = None, **changes: Any) -> Link:
-    made = adapter(boards, **changes).deliver(delivery(alert, receiver="azure_devops"), alert, link)
+    made = deliver(adapter(boards, **changes), delivery(alert, receiver="azure_devops"), alert, link)
     assert made
     return made
 
 
 def closed(boards: AzureDevOps, alert: Alert, link: Link, **changes: Any) -> Link:
     over = resolved(alert)
-    done = adapter(boards, **changes).deliver(delivery(over, Verb.CLOSE, receiver="azure_devops"), over, link)
+    done = deliver(adapter(boards, **changes), delivery(over, Verb.CLOSE, receiver="azure_devops"), over, link)
     assert done
     return done
 
@@ -157,7 +158,7 @@ def test_nothing_is_done_to_what_has_the_same_number_in_another_organization(boa
     before = len(boards.requests)
 
     with pytest.raises(DeliveryError, match="belongs to another address: https://dev.azure.com/other/") as raised:
-        adapter(boards).deliver(delivery(alert(revision=2), verb, receiver="azure_devops"), alert(), elsewhere)
+        deliver(adapter(boards), delivery(alert(revision=2), verb, receiver="azure_devops"), alert(), elsewhere)
 
     assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
     assert len(boards.requests) == before
@@ -183,7 +184,7 @@ def test_what_was_closed_in_another_organization_gets_one_new_that_names_it(boar
 def test_a_copy_that_a_person_made_is_nobodys_ticket_of_ours(boards, known):
     outage = alert()
     ours = adapter(boards)
-    link = ours.deliver(delivery(outage, receiver="azure_devops"), outage, None)
+    link = deliver(ours, delivery(outage, receiver="azure_devops"), outage, None)
     assert link
     ours = ours if known else adapter(boards)
     boards.person_copies(1)
@@ -197,7 +198,7 @@ def test_a_copy_that_a_person_made_is_nobodys_ticket_of_ours(boards, known):
 
 def test_a_copy_of_what_is_over_is_not_taken_for_ours_when_we_know_who_we_are(boards):
     outage, ours = alert(), adapter(boards)
-    ours.deliver(delivery(outage, receiver="azure_devops"), outage, None)
+    deliver(ours, delivery(outage, receiver="azure_devops"), outage, None)
     boards.change(1, State="Closed")
     boards.person_copies(1)
 
@@ -261,7 +262,7 @@ def test_two_different_notes_are_both_told(boards):
     link = opened(boards, outage)
     for revision, note in ((2, "first"), (3, "second")):
         owed = delivery(outage, Verb.NOTE, receiver="azure_devops", revision=revision, actor="alice", note=note)
-        adapter(boards).deliver(owed, outage, link)
+        deliver(adapter(boards), owed, outage, link)
 
     assert ["Note from alice: first" in boards.items[1].comments[0], "second" in boards.items[1].comments[1]] == [
         True
@@ -272,11 +273,11 @@ def test_a_comment_is_found_again_behind_hundreds_of_updates(boards):
     outage = alert()
     link = opened(boards, outage)
     owed = delivery(outage, Verb.NOTE, receiver="azure_devops", note="once")
-    adapter(boards).deliver(owed, outage, link)
+    deliver(adapter(boards), owed, outage, link)
     for number in range(150):
         boards.change(1, AssignedTo=f"person {number}")
 
-    adapter(boards).deliver(owed, outage, link)
+    deliver(adapter(boards), owed, outage, link)
 
     assert len(boards.items[1].comments) == 1
 
@@ -287,7 +288,7 @@ def test_a_change_by_somebody_else_in_between_is_read_and_kept(boards, verb):
     link = opened(boards, outage)
     boards.changes_behind_our_back = 1
 
-    adapter(boards).deliver(delivery(outage, verb, receiver="azure_devops"), outage, link)
+    deliver(adapter(boards), delivery(outage, verb, receiver="azure_devops"), outage, link)
 
     assert boards.items[1].fields["System.AssignedTo"].startswith("somebody")
     assert len(boards.items[1].comments) == 1
@@ -321,7 +322,7 @@ def test_a_pause_asked_for_on_a_good_answer_is_kept_without_losing_the_answer(bo
     polite = adapter(boards)
     outage = alert()
 
-    link = polite.deliver(delivery(outage, receiver="azure_devops"), outage, None)
+    link = deliver(polite, delivery(outage, receiver="azure_devops"), outage, None)
     calls = len(boards.requests)
     with pytest.raises(DeliveryError) as raised:
         polite.find(remote_key(outage.key, 1))
@@ -527,7 +528,7 @@ def test_a_delivery_of_many_slow_calls_ends_in_time(boards):
     asked = len(boards.requests)
 
     with pytest.raises(DeliveryError) as raised:
-        adapter(boards, timeout=1.0).deliver(delivery(outage, Verb.ACK, receiver="azure_devops"), outage, link)
+        deliver(adapter(boards, timeout=1.0), delivery(outage, Verb.ACK, receiver="azure_devops"), outage, link)
 
     assert raised.value.reason is Reason.TIMEOUT
     assert len(boards.requests) - asked <= 4
@@ -538,7 +539,7 @@ def test_a_slow_delivery_of_no_more_calls_than_it_needs_is_paid(boards):
     link = opened(boards, outage)
     boards.slowness = 0.6
 
-    adapter(boards, timeout=1.0).deliver(delivery(outage, Verb.ACK, receiver="azure_devops"), outage, link)
+    deliver(adapter(boards, timeout=1.0), delivery(outage, Verb.ACK, receiver="azure_devops"), outage, link)
 
     assert len(boards.items[1].comments) == 1
 

@@ -22,6 +22,7 @@ from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import EventStatus, Status, Verb
 from service_event_checker.destinations.azure_devops.adapter import Adapter, Config
 from tests.destinations.azure_devops.double import AzureDevOps
+from tests.destinations.deliver import deliver
 from tests.factories import NOW, alert, delivery
 from tests.strategies import REPEATABLE
 
@@ -68,7 +69,7 @@ def said(text: str) -> str:
 
 def test_a_person_who_takes_it_is_told_by_name_with_the_time_of_azure_devops(boards):
     opened = alert()
-    adapter(boards).deliver(delivery(opened), opened, None)
+    deliver(adapter(boards), delivery(opened), opened, None)
 
     (event,) = parsed(boards.hook_of_change(1, by="Ada L.", State="Active"))
 
@@ -121,7 +122,7 @@ def test_a_state_of_a_process_of_ones_own_is_known_once_the_process_was_asked():
 
 def test_a_comment_is_a_note_in_plain_text(boards):
     opened = alert()
-    adapter(boards).deliver(delivery(opened), opened, None)
+    deliver(adapter(boards), delivery(opened), opened, None)
 
     html = "<div>We see it&nbsp;too &amp; look.<br>See <a href='https://x.example'>here</a></div><div>Bob</div>"
     (event,) = parsed(boards.hook_of_comment(1, html, by="Bob"))
@@ -132,7 +133,7 @@ def test_a_comment_is_a_note_in_plain_text(boards):
 
 def test_the_two_events_of_one_comment_carry_the_same_id(boards):
     opened = alert()
-    adapter(boards).deliver(delivery(opened), opened, None)
+    deliver(adapter(boards), delivery(opened), opened, None)
 
     (one,) = parsed(boards.hook_of_comment(1, "<div>hello</div>"))
     (other,) = parsed(boards.hook_of_update(1))
@@ -143,7 +144,7 @@ def test_the_two_events_of_one_comment_carry_the_same_id(boards):
 
 def test_a_move_with_a_comment_is_told_in_this_order(boards):
     opened = alert()
-    adapter(boards).deliver(delivery(opened), opened, None)
+    deliver(adapter(boards), delivery(opened), opened, None)
 
     first, second = parsed(boards.hook_of_change(1, State="Active", History="<div>mine</div>"))
 
@@ -154,10 +155,10 @@ def test_a_move_with_a_comment_is_told_in_this_order(boards):
 def test_our_own_writes_come_back_as_nothing(boards, verb):
     opened = alert()
     destination = adapter(boards)
-    link = destination.deliver(delivery(opened), opened, None)
+    link = deliver(destination, delivery(opened), opened, None)
     over = replace(opened, status=Status.RESOLVED, ended_at=NOW)
 
-    destination.deliver(delivery(over, verb, actor="alice", note="hello"), over, link)
+    deliver(destination, delivery(over, verb, actor="alice", note="hello"), over, link)
 
     assert boards.items[1].comments
     assert parsed(boards.hook_of_update(1)) == []
@@ -166,12 +167,12 @@ def test_our_own_writes_come_back_as_nothing(boards, verb):
 def test_our_own_reopening_and_retiring_come_back_as_nothing(boards):
     opened = alert()
     destination = adapter(boards)
-    link = destination.deliver(delivery(opened), opened, None)
+    link = deliver(destination, delivery(opened), opened, None)
     (kept,) = destination.open_objects()
     destination.close_duplicate(kept, kept)
     retired = parsed(boards.hook_of_update(1))
 
-    destination.deliver(delivery(replace(opened, episode=2)), replace(opened, episode=2), link)
+    deliver(destination, delivery(replace(opened, episode=2)), replace(opened, episode=2), link)
 
     assert (boards.items[1].state, retired, parsed(boards.hook_of_update(1))) == ("New", [], [])
 

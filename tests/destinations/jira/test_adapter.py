@@ -21,6 +21,7 @@ from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, 
 from service_event_checker.destinations.jira.adapter import Adapter, Config
 from service_event_checker.destinations.jira.recent import REMEMBERED
 from service_event_checker.http.client import Http, HttpError
+from tests.destinations.deliver import deliver
 from tests.destinations.jira.double import Jira
 from tests.doubles.base import Answer, Fault
 from tests.factories import NOW, alert, delivery
@@ -44,14 +45,14 @@ def adapter(jira: Jira, **changes: Any) -> Adapter:
 
 
 def opened(jira: Jira, alert: Alert, link: Link | None = None, **changes: Any) -> Link:
-    made = adapter(jira, **changes).deliver(delivery(alert, receiver="jira"), alert, link)
+    made = deliver(adapter(jira, **changes), delivery(alert, receiver="jira"), alert, link)
     assert made
     return made
 
 
 def closed(jira: Jira, alert: Alert, link: Link, **changes: Any) -> Link:
     over = resolved(alert)
-    done = adapter(jira, **changes).deliver(delivery(over, Verb.CLOSE, receiver="jira"), over, link)
+    done = deliver(adapter(jira, **changes), delivery(over, Verb.CLOSE, receiver="jira"), over, link)
     assert done
     return done
 
@@ -62,7 +63,7 @@ def resolved(alert: Alert) -> Alert:
 
 
 def told(destination: Adapter, alert: Alert, verb: Verb, link: Link, **changes: Any) -> None:
-    destination.deliver(delivery(alert, verb, receiver="jira", **changes), alert, link)
+    deliver(destination, delivery(alert, verb, receiver="jira", **changes), alert, link)
 
 
 def another(number: int) -> Alert:
@@ -161,7 +162,7 @@ def test_a_project_without_bugs_gets_tasks_and_is_asked_once(jira):
     destination = adapter(jira)
 
     for number in range(2):
-        destination.deliver(delivery(another(number), receiver="jira"), another(number), None)
+        deliver(destination, delivery(another(number), receiver="jira"), another(number), None)
 
     assert [issue.fields["issuetype"]["name"] for issue in jira.issues.values()] == ["Task", "Task"]
     assert sum("createmeta" in request.path for request in jira.requests) == 1
@@ -173,7 +174,7 @@ def test_several_issues_at_once_all_become_tasks_where_there_are_no_bugs(jira):
 
     with ThreadPoolExecutor(8) as threads:
         outages = [another(number) for number in range(8)]
-        list(threads.map(lambda each: destination.deliver(delivery(each, receiver="jira"), each, None), outages))
+        list(threads.map(lambda each: deliver(destination, delivery(each, receiver="jira"), each, None), outages))
 
     assert [issue.fields["issuetype"]["name"] for issue in jira.issues.values()] == ["Task"] * 8
 
@@ -196,7 +197,7 @@ def test_where_the_priority_is_unknown_the_issue_is_made_without_and_others_keep
 
     for number, severity in enumerate(severities):
         outage = replace(another(number), severity=severity)
-        destination.deliver(delivery(outage, receiver="jira"), outage, None)
+        deliver(destination, delivery(outage, receiver="jira"), outage, None)
 
     assert [issue.fields.get("priority") for issue in jira.issues.values()] == [None, {"name": "High"}, None]
     assert sum(r.method == "POST" and r.path.endswith("/issue") for r in jira.requests) == 4
@@ -505,7 +506,7 @@ def test_what_this_process_made_is_found_before_the_search_shows_it(cloud):
     cloud.search_lag = 3600
     destination = adapter(cloud)
     outage = alert()
-    link = destination.deliver(delivery(outage, receiver="jira"), outage, None)
+    link = deliver(destination, delivery(outage, receiver="jira"), outage, None)
 
     assert destination.find(remote_key(outage.key, 1)).external_id == link.external_id
     assert destination.find_open_for(outage.key).external_id == link.external_id
@@ -528,7 +529,7 @@ def test_another_process_finds_it_when_the_search_has_caught_up(cloud):
 
 def test_what_this_process_made_and_somebody_deleted_is_not_found(cloud):
     destination = adapter(cloud)
-    destination.deliver(delivery(alert(), receiver="jira"), alert(), None)
+    deliver(destination, delivery(alert(), receiver="jira"), alert(), None)
     cloud.issues.clear()
 
     assert destination.find(remote_key(alert().key, 1)) is None
@@ -538,7 +539,7 @@ def test_only_so_many_issues_are_remembered_and_fewer_are_asked_for_by_id(cloud)
     cloud.search_lag = 3600
     destination = adapter(cloud)
     for number in range(REMEMBERED + 1):
-        destination.deliver(delivery(another(number), receiver="jira"), another(number), None)
+        deliver(destination, delivery(another(number), receiver="jira"), another(number), None)
 
     found = [destination.find(remote_key(another(number).key, 1)) is not None for number in (0, 1, REMEMBERED)]
 

@@ -20,6 +20,7 @@ from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import EventStatus, Verb
 from service_event_checker.destinations.jira.adapter import Adapter, Config
+from tests.destinations.deliver import deliver
 from tests.destinations.jira.double import SECRET, Hook, Jira
 from tests.factories import alert, delivery
 from tests.strategies import REPEATABLE
@@ -34,7 +35,7 @@ ALICE = {"accountId": "99:alice", "displayName": "Alice Archer"}
 def jira(request: pytest.FixtureRequest) -> Iterator[Jira]:
     """A Jira that holds one issue of ours, 10001."""
     with Jira(api=request.param) as running:
-        adapter(running).deliver(delivery(alert(), receiver="jira"), alert(), None)
+        deliver(adapter(running), delivery(alert(), receiver="jira"), alert(), None)
         yield running
 
 
@@ -149,7 +150,7 @@ def test_our_own_comments_do_not_come_back_whatever_their_length(jira):
     long = alert(description="word " * 5000)
     for verb in (Verb.UPDATE, Verb.NOTE, Verb.ACK):
         link = destination.find_open_for(long.key)
-        destination.deliver(delivery(long, verb, receiver="jira", actor="bob", note="n " * 3000), long, link)
+        deliver(destination, delivery(long, verb, receiver="jira", actor="bob", note="n " * 3000), long, link)
 
     hooks = [jira.comment_hook("10001", number) for number in range(3)]
 

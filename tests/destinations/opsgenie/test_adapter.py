@@ -18,6 +18,7 @@ from service_event_checker.core.model import Alert, Link, Remote
 from service_event_checker.core.ports import Inbound, Reconcilable
 from service_event_checker.core.vocabulary import EventStatus, Severity, Status, Verb
 from service_event_checker.destinations.opsgenie.adapter import Config
+from tests.destinations.deliver import deliver
 from tests.destinations.opsgenie.double import KEY, OpsAlert, Opsgenie
 from tests.doubles.base import Fault
 from tests.factories import alert, delivery
@@ -43,8 +44,8 @@ def told(
 ) -> Link:
     """Deliver once and return the link."""
     settings = {name: more.pop(name) for name in list(more) if name in Config.model_fields}
-    made: Link | None = adapter(pager, api, **settings).deliver(
-        delivery(alert, verb, receiver="opsgenie", **more), alert, link
+    made: Link | None = deliver(
+        adapter(pager, api, **settings), delivery(alert, verb, receiver="opsgenie", **more), alert, link
     )
     assert made
     return made

@@ -23,6 +23,7 @@ from service_event_checker.core.ports import DryRunnable, Findable, FindableByAl
 from service_event_checker.core.vocabulary import EventStatus, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.pagerduty import client, own_user
 from service_event_checker.destinations.pagerduty.adapter import Adapter, Config
+from tests.destinations.deliver import deliver
 from tests.destinations.pagerduty.double import ALICE, BOB, BOT, SECRET, SERVICE, TOKEN, PagerDuty
 from tests.doubles.base import Fault
 from tests.factories import NOW, alert, delivery
@@ -47,7 +48,7 @@ def adapter(pager: PagerDuty, **changes: Any) -> Adapter:
 
 def pay(pager: PagerDuty, alert: Alert, verb: Verb = Verb.OPEN, link: Link | None = None, **changes: Any) -> Link:
     by = changes.pop("by", None) or adapter(pager)
-    paid = by.deliver(delivery(alert, verb, receiver="pagerduty", **changes), alert, link)
+    paid = deliver(by, delivery(alert, verb, receiver="pagerduty", **changes), alert, link)
     assert paid
     return paid
 

@@ -30,6 +30,7 @@ from service_event_checker.destinations.redmine import changes as watch
 from service_event_checker.destinations.redmine import client, markup
 from service_event_checker.destinations.redmine.adapter import Adapter, Config
 from service_event_checker.render.notice import notice
+from tests.destinations.deliver import deliver
 from tests.destinations.redmine.case import RedmineProxy, config
 from tests.doubles.base import Answer, Request
 from tests.factories import NOW, alert, delivery
@@ -59,7 +60,7 @@ def adapter(proxy: RedmineProxy, **changes: Any) -> Adapter:
 
 
 def opened(made_by: Adapter, alert: Alert, link: Link | None = None, **changes: Any) -> Link:
-    made = made_by.deliver(delivery(alert, receiver="redmine", **changes), alert, link)
+    made = deliver(made_by, delivery(alert, receiver="redmine", **changes), alert, link)
     assert made
     return made
 
@@ -67,7 +68,7 @@ def opened(made_by: Adapter, alert: Alert, link: Link | None = None, **changes: 
 def closed(by: Adapter, alert: Alert, link: Link, **changes: Any) -> Link:
     ended = {"ended_at": NOW + timedelta(minutes=42), "resolved_by": ResolvedBy.SOURCE}
     over = replace(alert, status=Status.RESOLVED, revision=alert.revision + 1, **ended)
-    done = by.deliver(delivery(over, Verb.CLOSE, receiver="redmine", **changes), over, link)
+    done = deliver(by, delivery(over, Verb.CLOSE, receiver="redmine", **changes), over, link)
     assert done
     return done
 
@@ -109,7 +110,7 @@ def test_what_a_vendor_wrote_shows_as_it_stands(proxy, formatting):
     changes = {"description": text, "labels": {str(n): each for n, each in enumerate(NASTY)}}
     tickets = adapter(proxy, text_formatting=formatting)
     link = opened(tickets, alert(title="Disk", **changes))
-    tickets.deliver(delivery(alert(), Verb.NOTE, receiver="redmine", note=text), alert(), link)
+    deliver(tickets, delivery(alert(), Verb.NOTE, receiver="redmine", note=text), alert(), link)
 
     try:
         browser.format_text_as(formatting)
@@ -327,7 +328,7 @@ def test_nothing_is_done_to_what_has_the_same_number_in_another_redmine(proxy, v
     elsewhere = replace(opened(tickets, alert()), url="https://other.example/issues/1")
 
     with pytest.raises(DeliveryError, match="belongs to another address: https://other.example/") as raised:
-        tickets.deliver(delivery(alert(revision=2), verb, receiver="redmine"), alert(), elsewhere)
+        deliver(tickets, delivery(alert(revision=2), verb, receiver="redmine"), alert(), elsewhere)
 
     assert (raised.value.reason, raised.value.permanent) == (Reason.NOT_FOUND, True)
     assert ([each["status"]["name"] for each in proxy.made], proxy.notes) == (["New"], [])
@@ -386,7 +387,7 @@ def test_open_issues_show_what_people_did(proxy):
     server.move(taken, "In Progress")
     server.comment(commented, "looking *into* it")
     as_admin(proxy, "PUT", f"/issues/{commented}.json", {"issue": {"notes": "psst", "private_notes": True}})
-    tickets.deliver(delivery(alert(), Verb.NOTE, receiver="redmine", note="ours"), alert(), links[2])
+    deliver(tickets, delivery(alert(), Verb.NOTE, receiver="redmine", note="ours"), alert(), links[2])
     server.close(done)
 
     remotes = {int(each.external_id): each for each in tickets.open_objects()}

@@ -24,6 +24,7 @@ from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import EventStatus, Verb
 from service_event_checker.destinations.redmine.adapter import Adapter, Config
+from tests.destinations.deliver import deliver
 from tests.destinations.redmine.case import RedmineProxy, config
 from tests.factories import alert, delivery
 from tests.real.redmine import Redmine
@@ -187,7 +188,7 @@ def proxy(redmine: Redmine) -> Iterator[RedmineProxy]:
 
 def test_what_our_own_user_did_is_no_news_as_soon_as_redmine_said_who_that_is(proxy):
     tickets = Adapter("redmine", config(proxy))
-    tickets.deliver(delivery(alert(), receiver="redmine"), alert(), None)
+    deliver(tickets, delivery(alert(), receiver="redmine"), alert(), None)
     payload = core(IN_PROGRESS, "", [status_change(NEW, IN_PROGRESS)])
     payload["data"]["journal"]["user"] = proxy.made[0]["author"]
 
@@ -209,8 +210,8 @@ def test_after_a_look_at_redmine_every_closing_status_is_known(proxy):
 
 def test_our_notes_as_redmine_keeps_them_are_dropped(proxy):
     tickets = Adapter("redmine", config(proxy))
-    link = tickets.deliver(delivery(alert(), receiver="redmine"), alert(), None)
-    tickets.deliver(delivery(alert(), Verb.NOTE, receiver="redmine", note="hello"), alert(), link)
+    link = deliver(tickets, delivery(alert(), receiver="redmine"), alert(), None)
+    deliver(tickets, delivery(alert(), Verb.NOTE, receiver="redmine", note="hello"), alert(), link)
     (issue,) = proxy.made
     whole = proxy.server.issue(issue["id"])
     payload = {"type": "issue.updated", "timestamp": "", "data": {"issue": whole, "journal": whole["journals"][0]}}

@@ -19,6 +19,7 @@ from service_event_checker.core.vocabulary import Kind, ResolvedBy, Severity, St
 from service_event_checker.destinations.servicenow.adapter import Adapter, Config
 from service_event_checker.destinations.servicenow.client import PAGE
 from service_event_checker.remote.marks import is_signed
+from tests.destinations.deliver import deliver
 from tests.destinations.servicenow.double import CANCELED, CLOSED, PASSWORD, RESOLVED, USER, ServiceNow
 from tests.doubles.base import Fault
 from tests.factories import NOW, alert, delivery
@@ -39,7 +40,7 @@ def adapter(desk: ServiceNow, **changes: Any) -> Adapter:
 
 def pay(desk: ServiceNow, alert: Alert, verb: Verb, link: Link | None, note: str = "", **changes: Any) -> Link:
     owed = delivery(alert, verb, receiver="servicenow", note=note)
-    paid = adapter(desk, **changes).deliver(owed, alert, link)
+    paid = deliver(adapter(desk, **changes), owed, alert, link)
     assert paid
     return paid
 
@@ -257,7 +258,7 @@ def test_two_different_notes_are_both_told_and_each_once(desk):
     for revision, note in ((2, "first"), (3, "second")):
         for _ in range(2):
             owed = delivery(outage, Verb.NOTE, receiver="servicenow", revision=revision, actor="alice", note=note)
-            adapter(desk).deliver(owed, outage, link)
+            deliver(adapter(desk), owed, outage, link)
 
     assert [note.split("\n")[0] for note in only(desk).work_notes] == [
         "Note from alice: first",
@@ -273,7 +274,7 @@ def test_after_its_notes_the_alert_is_still_known_by_its_key(desk):
     found = adapter(desk).find_open_for(outage.key)
 
     assert found
-    assert (found.external_id, found.remote_key) == (link.external_id, remote_key(outage.key, 1))
+    assert found.external_id == link.external_id
 
 
 def test_no_text_of_a_vendor_turns_html_on_in_a_journal(desk):
@@ -529,8 +530,8 @@ def test_a_server_that_repeats_our_credentials_does_not_bring_them_into_a_messag
     desk.echo_credentials = True
 
     with pytest.raises(DeliveryError) as raised:
-        adapter(desk).deliver(
-            delivery(alert(), Verb.NOTE), alert(), replace(opened(desk, alert()), external_id="f" * 32)
+        deliver(
+            adapter(desk), delivery(alert(), Verb.NOTE), alert(), replace(opened(desk, alert()), external_id="f" * 32)
         )
 
     assert PASSWORD not in str(raised.value)
@@ -553,7 +554,7 @@ def test_a_limit_is_kept_until_its_reset(desk):
         polite.find(remote_key(alert().key, 1))
     calls = len(desk.requests)
     with pytest.raises(DeliveryError) as waiting:
-        polite.find(remote_key(alert().key, 1))
+        deliver(polite, delivery(alert()), alert(), None)
 
     assert [each.value.reason for each in (refused, waiting)] == [Reason.RATE_LIMITED] * 2
     assert [each.value.retry_after for each in (refused, waiting)] == pytest.approx([90, 90], abs=2)

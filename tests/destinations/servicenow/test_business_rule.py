@@ -53,9 +53,9 @@ def test_a_change_of_state_with_both_notes_is_sent_and_read():
     config = Config(url="https://sn.example", username="outage.checker", password="p")
     events = Adapter("servicenow", config).parse(sent["headers"], json.loads(sent["body"]))
     assert [(event.status, event.note, event.note_id) for event in events] == [
-        (EventStatus.ACKNOWLEDGED, "", ""),
         (EventStatus.NOTED, "line one\nline two", "7:2026-11-20 03:00:00:work_notes"),
         (EventStatus.NOTED, "hello", "7:2026-11-20 03:00:00:comments"),
+        (EventStatus.ACKNOWLEDGED, "", ""),
     ]
     assert {event.ref for event in events} == {("servicenow", SYS_ID)}
     assert {event.actor for event in events} == {"Ada L."}

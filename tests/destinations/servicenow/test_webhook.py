@@ -15,6 +15,7 @@ from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import EventStatus, Verb
 from service_event_checker.destinations.servicenow.adapter import Adapter, Config
+from tests.destinations.deliver import deliver
 from tests.destinations.servicenow.double import PASSWORD, USER, ServiceNow
 from tests.factories import alert, delivery
 from tests.strategies import REPEATABLE
@@ -46,7 +47,7 @@ def update(**changes: Any) -> dict[str, Any]:
 
 
 def made(desk: ServiceNow) -> str:
-    link = adapter(desk).deliver(delivery(alert()), alert(), None)
+    link = deliver(adapter(desk), delivery(alert()), alert(), None)
     assert link
     return link.external_id
 
@@ -93,9 +94,9 @@ def test_a_move_with_two_notes_is_told_in_this_order(desk):
     events = parsed(desk.hook_of_change(sys_id, state="2", work_notes="for us", comments="for all"))
 
     assert [(event.status, event.note) for event in events] == [
-        (ACKNOWLEDGED, ""),
         (NOTED, "for us"),
         (NOTED, "for all"),
+        (ACKNOWLEDGED, ""),
     ]
     assert len({event.note_id for event in events}) == 3
 
@@ -116,7 +117,7 @@ def test_what_our_own_user_did_comes_back_as_nothing():
 def test_a_note_of_ours_that_another_user_carries_comes_back_as_nothing(desk):
     sys_id = made(desk)
     link = adapter(desk).find_open_for(alert().key)
-    adapter(desk).deliver(delivery(alert(), Verb.ACK, actor="alice"), alert(), link)
+    deliver(adapter(desk), delivery(alert(), Verb.ACK, actor="alice"), alert(), link)
     (note,) = desk.incidents[sys_id].work_notes
 
     assert adapter().parse({}, update(work_notes=f"2026-11-20 - Somebody (Work notes)\n{note}")) == []
