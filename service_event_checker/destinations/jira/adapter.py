@@ -8,7 +8,6 @@ looked for before it is written, so that a repeated delivery cannot say a thing 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -16,7 +15,7 @@ import structlog
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
-from service_event_checker.core.model import Alert, Delivery, Event, Link, Remote
+from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.jira import document, labels, webhook, workflow
 from service_event_checker.destinations.jira.client import Issue, Jira, Refused
@@ -25,6 +24,7 @@ from service_event_checker.destinations.jira.recent import Recent
 from service_event_checker.destinations.jira.workflow import DONE, IN_PROGRESS, Step
 from service_event_checker.remote import links
 from service_event_checker.remote.marks import TAG, marker
+from service_event_checker.remote.ticket import comment_notice, not_found, tells_state, unless_gone
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
 
@@ -49,27 +49,57 @@ class Adapter:
         self._type = config.issue_type
         self._unknown_priorities: frozenset[str] = frozenset()
         self._made = Recent()
+        self.homes = self._jira.homes
+        self.raise_if_paused = self._jira.pauses.raise_if_paused
 
-    def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
-        """Create, reopen, comment on or close the episode's issue; see `core.ports.Destination`."""
-        if delivery.verb is Verb.OPEN:
-            return self._open(delivery, alert, link)
-        link = links.known(link, "issue", self._jira.homes)
-        if delivery.verb is not Verb.CLOSE or self.config.on_resolve == "comment":
-            self._say(delivery, alert, link.external_id, full=delivery.verb is Verb.UPDATE)
-        elif self.config.on_resolve == "close":
-            return self._close(delivery, alert, link)
-        return link
+    def create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> ObjectRef:
+        """Create the issue, without a priority or as a Task where this Jira takes nothing else."""
+        made = self._created(alert, self._fields(alert, notice_of(delivery, alert), key, previous))
+        self._made.put(key, made.id)
+        return self._ref(made)
 
-    def find(self, remote_key: str) -> Link | None:
-        """Return the oldest issue with the key's label."""
-        issue = self._found(remote_key)
-        return self._as_found(issue, remote_key) if issue else None
+    def reopen(self, delivery: Delivery, alert: Alert, external_id: str) -> bool:
+        """Take a transition out of the category Done, then tell so."""
+        issue = self._jira.get(external_id)
+        if issue.category != DONE:
+            return False
+        step = workflow.reopening(self._jira.steps(issue.id), _where(issue))
+        self._move(issue, step, lambda category: category != DONE, {})
+        self.comment(delivery, alert, external_id)
+        return True
 
-    def find_open_for(self, alert_key: str) -> Link | None:
+    def comment(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
+        """Write a comment, unless one with its marker is there."""
+        mark, notice = marker(delivery.id), comment_notice(delivery, alert)
+        if not self._jira.told(external_id, mark):
+            body = document.comment(notice, mark, self._write, full=tells_state(delivery))
+            self._jira.comment(external_id, body)
+
+    def close(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
+        """Tell first, then close: some workflows let nobody comment on what is closed."""
+        issue = self._jira.get(external_id)
+        if issue.category != DONE:
+            self.comment(delivery, alert, issue.id)
+            self._finish(issue)
+
+    def find(self, remote_key: str) -> ObjectRef | None:
+        """Return the oldest issue with the key's label; one that we made lately by its id, for no search shows it."""
+        made = self._made.get(remote_key)
+        issue = unless_gone(lambda: self._jira.get(made)) if made else None
+        if made and issue is None:
+            self._made.forget(remote_key)
+        if issue is None:
+            label = labels.of_episode(remote_key)
+            found = self._jira.search(labels.query(self.config.project, label))
+            issue = next((issue for issue in found if label in issue.labels), None)
+        return self._ref(issue) if issue else None
+
+    def find_open_for(self, alert_key: str) -> ObjectRef | None:
         """Return the oldest open issue with the alert's label."""
-        issue = self._open_issue(alert_key)
-        return self._as_found(issue, labels.remote_key_in(issue.labels)) if issue else None
+        label = labels.of_alert(alert_key)
+        found = self._originals(self._search_open(label))
+        issue = next((each for each in found if label in each.labels and each.category != DONE), None)
+        return self._ref(issue) if issue else None
 
     def open_objects(self) -> list[Remote]:
         """Return our issues that are in no status of the category Done."""
@@ -77,16 +107,11 @@ class Adapter:
         if not found:
             self._jira.sign_in()  # a stranger is shown an empty list
         issues = {issue.id: issue for issue in found if TAG in issue.labels and issue.category != DONE}
-        return [links for links in map(self._remote, self._originals(issues.values())) if links.remote_key]
+        return [remote for remote in map(self._remote, self._originals(issues.values())) if remote.remote_key]
 
     def get_remote(self, external_id: str) -> Remote | None:
         """Return the issue; None when it was deleted, or moved to where we may not look."""
-        try:
-            return self._remote(self._jira.get(external_id))
-        except DeliveryError as error:
-            if error.reason is Reason.NOT_FOUND and error.permanent:
-                return None
-            raise
+        return unless_gone(lambda: self._remote(self._jira.get(external_id)), _is_gone)
 
     def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Close the duplicate, with a comment that names the other."""
@@ -94,20 +119,18 @@ class Adapter:
         if issue.category == DONE:
             return
         mark = marker(f"{duplicate.external_id}:{original.external_id}")
-        self._comment(
-            issue.id, mark, lambda: document.made_twice(original.url or original.external_id, mark, self._write)
-        )
+        if not self._jira.told(issue.id, mark):
+            self._jira.comment(issue.id, document.made_twice(original.url or original.external_id, mark, self._write))
         self._finish(issue)
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Verify `X-Hub-Signature`, which Jira sends where its webhook has a secret."""
         key = secret(self.config.webhook_secret)
-        return webhook.verify_signature(headers, body, key) if key else None
+        return webhook.is_signed_with(headers, body, key) if key else None
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
-        """Return what people did to our issues; see `jira_api.hook`."""
-        ours = webhook.Ours(receiver=self.name, label=TAG, account=self._jira.me)
-        return webhook.read(payload, ours)
+        """Return what people did to our issues; see `webhook`."""
+        return webhook.read(payload, webhook.OwnIdentity(self.name, TAG, self._jira.me))
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the issue that `deliver` would make."""
@@ -128,37 +151,6 @@ class Adapter:
 
     def _named_priorities(self) -> set[str]:
         return set() if "priority" in self.config.fields else {name for name in self.config.priorities.values() if name}
-
-    def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
-        if link and link.external_id:
-            return self._reopen(delivery, alert, link)
-        return self._create(delivery, alert, links.key_of(delivery, link), link.previous if link else "")
-
-    def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
-        """Open it again; where Jira refuses, make a new one that names the old."""
-        try:
-            links.must_be_at(link, self._jira.homes)
-            issue = self._jira.get(link.external_id)
-            ended = issue.category == DONE
-            if ended:
-                step = workflow.reopening(self._jira.steps(issue.id), _where(issue))
-                self._move(issue, step, lambda category: category != DONE, {})
-        except DeliveryError as refusal:
-            if not refusal.permanent:
-                raise
-            key, previous = remote_key(alert.key, delivery.episode), link.url or link.external_id
-            found = self._open_issue(alert.key)  # the outbox did not search: it took the old one for good
-            if found:
-                return self._link(delivery, key, found, previous)
-            return self._create(delivery, alert, key, previous)
-        if ended or links.is_earlier(link, delivery):
-            self._say(delivery, alert, link.external_id, full=True)
-        return replace(link, closed=False)
-
-    def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
-        made = self._created(alert, self._fields(alert, notice_of(delivery, alert), key, previous))
-        self._made.put(key, made.id)
-        return self._link(delivery, key, made, previous)
 
     def _created(self, alert: Alert, fields: Mapping[str, Any]) -> Issue:
         for _ in range(ADAPTATIONS):
@@ -202,23 +194,6 @@ class Adapter:
             "labels": sorted(ours | set(self.config.labels)),
         }
 
-    def _say(self, delivery: Delivery, alert: Alert, id: str, *, full: bool = False) -> None:
-        mark = marker(delivery.id)
-        told = notice_of(delivery, alert)
-        self._comment(id, mark, lambda: document.comment(told, mark, self._write, full=full))
-
-    def _comment(self, id: str, mark: str, body: Callable[[], document.Body]) -> None:
-        if not self._jira.told(id, mark):
-            self._jira.comment(id, body())
-
-    def _close(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
-        """Say first, then close: some workflows let nobody comment on what is closed."""
-        issue = self._jira.get(link.external_id)
-        if issue.category != DONE:
-            self._say(delivery, alert, issue.id)
-            self._finish(issue)
-        return replace(link, closed=True)
-
     def _finish(self, issue: Issue) -> None:
         step = workflow.ending(self._jira.steps(issue.id), self.config.close_transition, _where(issue))
         self._move(issue, step, lambda category: category == DONE, workflow.answers(step, self.config.resolution))
@@ -239,20 +214,6 @@ class Adapter:
         detail = f"{issue.key} is in {now.status} after the transition {step.name}"
         raise DeliveryError(Reason.REFUSED, detail, permanent=True)
 
-    def _found(self, key: str) -> Issue | None:
-        """Return the oldest issue with the key's label; one that we made lately by its id, for no search shows it."""
-        label = labels.of_episode(key)
-        made = self._made.get(key)
-        if made:
-            try:
-                return self._jira.get(made)
-            except DeliveryError as error:
-                if error.reason is not Reason.NOT_FOUND:
-                    raise
-                self._made.forget(key)
-        found = self._jira.search(labels.query(self.config.project, label))
-        return next((issue for issue in found if label in issue.labels), None)
-
     def _search_open(self, label: str) -> list[Issue]:
         return self._jira.search(labels.query(self.config.project, label, still_open=True), self._made.ids())
 
@@ -268,23 +229,19 @@ class Adapter:
             at=moment(changed),
         )
 
-    def _as_found(self, issue: Issue, key: str) -> Link:
-        return links.found(self.name, key, issue.id, self._jira.address(issue.key))
-
-    def _open_issue(self, alert_key: str) -> Issue | None:
-        label = labels.of_alert(alert_key)
-        found = self._originals(self._search_open(label))
-        return next((each for each in found if label in each.labels and each.category != DONE), None)
-
     def _originals(self, found: Iterable[Issue]) -> list[Issue]:
         """Return issues, the oldest first, without those that people cloned: a clone has the labels too."""
         return links.without_copies(
             found, lambda issue: labels.remote_key_in(issue.labels), lambda issue: issue.creator, self._jira.me
         )
 
-    def _link(self, delivery: Delivery, key: str, issue: Issue, previous: str) -> Link:
-        return links.made(delivery, key, issue.id, self._jira.address(issue.key), previous)
+    def _ref(self, issue: Issue) -> ObjectRef:
+        return ObjectRef(issue.id, self._jira.address(issue.key))
 
 
 def _where(issue: Issue) -> str:
     return f"for {issue.key} in {issue.status}"
+
+
+def _is_gone(error: DeliveryError) -> bool:
+    return error.permanent and not_found(error)

@@ -18,7 +18,8 @@ from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.destinations.jira.workflow import Step, category
 from service_event_checker.http.address import without_credentials
-from service_event_checker.http.client import Http, HttpError, json_body
+from service_event_checker.http.client import Http, HttpError
+from service_event_checker.remote.api import Api as JsonApi
 from service_event_checker.remote.errors import body_of, delivery_error, words
 from service_event_checker.remote.values import objects
 
@@ -83,7 +84,9 @@ class Jira:
         pair = base64.b64encode(f"{email}:{token}".encode()).decode()
         self._secrets = tuple(secret for secret in (pair, token) if secret)
         headers = {"Authorization": f"Basic {pair}" if email else f"Bearer {token}", "Accept": "application/json"}
-        self._http = Http(url, headers=headers, timeout=timeout, max_bytes=BODY_MAX)
+        http = Http(url, headers=headers, timeout=timeout, max_bytes=BODY_MAX)
+        self._api = JsonApi("Jira", http, timeout, self._mapped)
+        self.pauses = self._api.pauses
         self._cloud = api == "cloud"
         self._root = f"rest/api/{3 if self._cloud else 2}"
         self.homes = (site or url, url)
@@ -203,19 +206,12 @@ class Jira:
     def _call(
         self, method: str, path: str, *, json: Any = None, params: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        try:
-            # `send` even to read: it follows no redirect, and a single sign-on answers strangers with one
-            answer = self._http.send(method, f"{self._root}/{path}", json=json, params=params)
-            value = {} if answer.status == 204 else json_body(answer)
-        except HttpError as error:
-            raise self._mapped(error) from None
+        answer = self._api.call(method, f"{self._root}/{path}", json=json, params=params)
         reads = method == "GET" or path.startswith("search")
         if reads and _is_stranger(answer.headers):  # who is shown what is open to all
             raise DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP)
         self._recognize(answer.headers)
-        if not isinstance(value, dict):
-            raise DeliveryError(Reason.GARBAGE, "the answer is no JSON object")
-        return value
+        return answer.value
 
     def _recognize(self, headers: Mapping[str, str]) -> None:
         named = (headers.get("X-AACCOUNTID", ""), headers.get("X-AUSERNAME", ""))
