@@ -12,13 +12,15 @@ from sqlalchemy import event
 
 from service_event_checker.core.store import Store
 from service_event_checker.stores.sql.store import SqlStore
+from tests.stores.memory import MemoryStore
 
-AZURE_STRIDE = 23  # Azurite does a few hundred calls a second: there each point's neighbours take turns
+#: each crash point in memory; on a disk or a server, which are slower, each point's neighbours take turns
+STRIDES = {"memory": 1, "sqlite": 7, "azure": 23}
 
 FreshStore = Callable[[], Store]
 
 
-@pytest.fixture(params=["sqlite", "azure"])
+@pytest.fixture(params=["memory", "sqlite", "azure"])
 def store_kind(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
     return kind
@@ -26,7 +28,7 @@ def store_kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def crash_stride(store_kind: str) -> int:
-    return 1 if store_kind == "sqlite" else AZURE_STRIDE
+    return STRIDES[store_kind]
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def fresh_store(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest)
         made.append(store)
         return store
 
-    yield sqlite if store_kind == "sqlite" else azure
+    yield {"memory": MemoryStore, "sqlite": sqlite, "azure": azure}[store_kind]
     for store in made:
         store.close()
 

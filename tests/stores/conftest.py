@@ -1,4 +1,4 @@
-"""The stores under one contract: SQLite on a disk and Azure Tables on the emulator."""
+"""The stores under one contract: in memory, SQLite on a disk, and Azure Tables on the emulator."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ import pytest
 from service_event_checker.stores.azure.store import AzureTablesStore
 from service_event_checker.stores.sql.schema import upgrade
 from service_event_checker.stores.sql.store import SqlStore
+from tests.stores.memory import MemoryStore
 
-Stored = SqlStore | AzureTablesStore
+Stored = MemoryStore | SqlStore | AzureTablesStore
 
 
-@pytest.fixture(params=["sqlite", "azure"])
+@pytest.fixture(params=["memory", "sqlite", "azure"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stored]:
     """An empty store."""
-    made = azure_store(request) if request.param == "azure" else sqlite_store(tmp_path / "checker.db")
+    made: Stored
+    match request.param:
+        case "memory":
+            made = MemoryStore()
+        case "sqlite":
+            made = sqlite_store(tmp_path / "checker.db")
+        case _:
+            made = azure_store(request)
     yield made
     made.close()
 

@@ -7,22 +7,19 @@ late, twice and in another order, and some never. What must hold at the end is i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service_event_checker.stores.sql.tables import metadata
 from tests.engine.mirrors.mirrored import ACTS, LOST, Mirrored, Step, Weather
 from tests.process import Death
 from tests.strategies import REPEATABLE
 
-pytestmark = pytest.mark.parametrize("store_kind", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.parametrize("store_kind", ["memory"], indirect=True)
 HISTORIES = 500  # of each kind
-STRIDE = 5  # one crash point in five; each is a history of its own
 DAY = [
     Step("ops note", 0, 1, 1),
     Step("ops ack", 0, 20, 1),
@@ -58,46 +55,32 @@ def quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-@pytest.fixture
-def empty_store(fresh_store: Callable[[], Any]) -> Callable[[], Any]:
-    """A function that empties one store: making a new one costs as much as a history."""
-    store = fresh_store()
-
-    def emptied() -> Any:
-        with store.engine.begin() as connection:
-            for table in metadata.sorted_tables:
-                connection.execute(table.delete())
-        return store
-
-    return emptied
-
-
 @settings(REPEATABLE, max_examples=HISTORIES)
 @given(steps=histories(), seed=st.integers(0, 10**6), nobody=st.booleans())
-def test_histories_come_to_rest_and_agree_as_the_mirrors_allow(empty_store, steps, seed, nobody):
-    mirrored = Mirrored(empty_store(), Weather(seed, nobody=nobody))
+def test_histories_come_to_rest_and_agree_as_the_mirrors_allow(fresh_store, steps, seed, nobody):
+    mirrored = Mirrored(fresh_store(), Weather(seed, nobody=nobody))
     mirrored.live(steps)
     mirrored.check()
 
 
 @settings(REPEATABLE, max_examples=HISTORIES)
 @given(steps=histories(), seed=st.integers(0, 10**6), nobody=st.booleans())
-def test_one_reconciliation_mends_what_lost_webhooks_have_left(empty_store, steps, seed, nobody):
-    mirrored = Mirrored(empty_store(), Weather(seed, LOST, nobody))
+def test_one_reconciliation_mends_what_lost_webhooks_have_left(fresh_store, steps, seed, nobody):
+    mirrored = Mirrored(fresh_store(), Weather(seed, LOST, nobody))
     mirrored.live(steps)
 
     assert mirrored.reconcile() == []
     mirrored.check()
 
 
-def test_a_process_that_dies_anywhere_loses_and_doubles_nothing(empty_store):
+def test_a_process_that_dies_anywhere_loses_and_doubles_nothing(fresh_store):
     def day(death: Death) -> None:
-        mirrored = Mirrored(empty_store(), Weather(3, LOST), death)
+        mirrored = Mirrored(fresh_store(), Weather(3, LOST), death)
         mirrored.live(DAY)
         assert mirrored.reconcile() == []
         mirrored.check()
 
     whole = Death()
     day(whole)
-    for point in range(1, len(whole.calls) + 1, STRIDE):
+    for point in range(1, len(whole.calls) + 1):
         day(Death(at=point, after=point % 2 == 0))

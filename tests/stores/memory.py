@@ -1,0 +1,373 @@
+"""A store in memory that keeps the whole contract: the reference for the others, and fast enough for long histories.
+
+One lock makes each method atomic; a method that raises has changed nothing. What is frozen is kept as it is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import islice
+
+from service_event_checker.core import lanes as lane_rules
+from service_event_checker.core.errors import LeaseLost, StoreConflict
+from service_event_checker.core.ids import internal_code
+from service_event_checker.core.lanes import Lane, LaneChange
+from service_event_checker.core.model import Alert, Delivery, Kept, Link, Slot, Transition
+from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Settled, Write
+from service_event_checker.core.vocabulary import Why
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+ARCHIVED_AT_ONCE = 200
+PAGE_MAX = 500
+
+
+@dataclass
+class Rows:
+    """All that is stored. A transaction works on a copy, which takes the place of this one when it is over."""
+
+    heads: dict[str, Alert] = field(default_factory=dict)
+    episodes: dict[tuple[str, int], Alert] = field(default_factory=dict)
+    archived: dict[str, int] = field(default_factory=dict)  # key -> revision that was archived
+    codes: dict[str, tuple[str, int]] = field(default_factory=dict)
+    timeline: dict[tuple[str, int], tuple[int, tuple[Transition, ...]]] = field(default_factory=dict)
+    lanes: dict[tuple[str, str], Lane] = field(default_factory=dict)
+    waiting: dict[str, Delivery] = field(default_factory=dict)
+    dead: dict[str, Delivery] = field(default_factory=dict)
+    links: dict[tuple[str, int, str], Link] = field(default_factory=dict)
+    slots: dict[str, Slot] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    kept: dict[tuple[str, str], Kept] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """See `core.store.Store` for the contract of every method."""
+
+    def __init__(self) -> None:
+        self._rows = Rows()
+        self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def prepare(self) -> None:
+        """Nothing has to be made."""
+
+    def ping(self) -> None:
+        """It is there."""
+
+    def get(self, keys: Iterable[str]) -> dict[str, Alert]:
+        with self._lock:
+            return {key: self._rows.heads[key] for key in dict.fromkeys(keys) if key in self._rows.heads}
+
+    def by_internal_id(self, code: str) -> Alert | None:
+        with self._lock:
+            place = self._rows.codes.get(code)
+            return self._episode(self._rows, *place) if place else None
+
+    def by_fingerprint(self, fingerprint: str) -> list[Alert]:
+        return [alert for alert in self._heads() if alert.fingerprint == fingerprint][:20]
+
+    def open_alerts(self, source: str = "") -> list[Alert]:
+        return [alert for alert in self._heads() if alert.open and source in ("", alert.source)]
+
+    def withheld_alerts(self) -> list[Alert]:
+        return [alert for alert in self._heads() if alert.open and alert.withheld]
+
+    def page(self, query: Query) -> Page:
+        limit = min(query.limit, PAGE_MAX)
+        newest_first = sorted(self._heads(), key=_place, reverse=True)
+        at, _, key = query.cursor.partition("-")
+        before = (int(at) if at.isdecimal() else 0, key)
+        found = [each for each in newest_first if _meets(each, query) and (not query.cursor or _place(each) < before)]
+        more = "-".join(map(str, _place(found[limit - 1]))) if len(found) > limit else ""
+        return Page(alerts=tuple(found[:limit]), cursor=more)
+
+    def links(self, keys: Iterable[str]) -> dict[str, list[Link]]:
+        wanted: dict[str, list[Link]] = {key: [] for key in keys}
+        with self._lock:
+            for (key, _, _), link in sorted(self._rows.links.items()):
+                if key in wanted:
+                    wanted[key].append(link)
+        return {key: found for key, found in wanted.items() if found}
+
+    def link_by(self, receiver: str, external_id: str) -> Link | None:
+        with self._lock:
+            found = [
+                link
+                for link in self._rows.links.values()
+                if (link.receiver, link.external_id) == (receiver, external_id)
+            ]
+        return max(found, key=lambda link: link.episode, default=None)
+
+    def timeline(self, key: str, limit: int = 200) -> list[Transition]:
+        with self._lock:
+            rows = [rows for (of, _), (_, rows) in sorted(self._rows.timeline.items()) if of == key]
+        return [transition for row in rows for transition in row][-limit:]
+
+    def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
+        return [self._write_one(write, now) for write in writes]
+
+    def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
+        return {name for name in receivers if next(self._due(name, now), None)}
+
+    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
+        with self._transaction() as rows:
+            most_severe_first = sorted(self._due(receiver, now), key=lambda one: (one.severity.rank, one.due_at or now))
+            leased = [replace(one, owner=owner, lease_until=until) for one in islice(most_severe_first, limit)]
+            rows.waiting.update({delivery.id: delivery for delivery in leased})
+            return [self._claimed(rows, delivery) for delivery in leased]
+
+    def intend(self, delivery: Delivery, now: datetime) -> Delivery:
+        with self._transaction() as rows:
+            held = replace(_held(rows, delivery), intent_at=now)
+            rows.waiting[held.id] = held
+            return held
+
+    def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
+        with self._transaction() as rows:
+            held = _held(rows, delivery)
+            lane, waiting = _lane(rows, held.key, held.receiver)
+            _apply(rows, lane_rules.settle(lane, waiting, held, outcome, now))
+            if isinstance(outcome, Settled) and outcome.link:
+                _put_link(rows, outcome.link)
+            if write and not isinstance(_written(rows, write, now), Done):
+                raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
+
+    def sweep(self, now: datetime) -> int:
+        with self._transaction() as rows:
+            lanes = {(one.key, one.receiver): _lane(rows, one.key, one.receiver) for one in rows.waiting.values()}
+            headless = [(lane, waiting) for lane, waiting in lanes.values() if not any(one.due_at for one in waiting)]
+            for lane, waiting in headless:
+                _apply(rows, lane_rules.append(lane, waiting, (), now))
+            return len(headless)
+
+    def waiting(self, receiver: str = "") -> int:
+        with self._lock:
+            return sum(receiver in ("", one.receiver) for one in self._rows.waiting.values())
+
+    def owing(self, receiver: str) -> set[str]:
+        with self._lock:
+            return {one.key for one in self._rows.waiting.values() if one.receiver == receiver}
+
+    def oldest_waiting(self) -> datetime | None:
+        with self._lock:
+            return min((one.created_at or BEGINNING for one in self._rows.waiting.values()), default=None)
+
+    def dead_letters(self, limit: int = 200) -> list[Delivery]:
+        with self._lock:
+            newest_first = sorted(self._rows.dead.values(), key=lambda one: one.created_at or BEGINNING, reverse=True)
+        return newest_first[:limit]
+
+    def dead_letter_counts(self) -> dict[str, int]:
+        with self._lock:
+            names = [one.receiver for one in self._rows.dead.values()]
+        return {name: names.count(name) for name in names}
+
+    def discard(self, delivery_id: str) -> bool:
+        with self._transaction() as rows:
+            return rows.dead.pop(delivery_id, None) is not None
+
+    def requeue(self, delivery_id: str, now: datetime) -> bool:
+        with self._transaction() as rows:
+            letter = rows.dead.get(delivery_id)
+            head = rows.heads.get(letter.key) if letter else None
+            again = lane_rules.requeued(letter, head) if letter and head else ()
+            if again:
+                del rows.dead[delivery_id]
+                lane, waiting = _lane(rows, again[0].key, again[0].receiver)
+                _apply(rows, lane_rules.revive(lane, waiting, again, now))
+            return bool(again)
+
+    def archive(self, now: datetime) -> int:
+        with self._transaction() as rows:
+            owed = {delivery.key for delivery in rows.waiting.values()}
+            over = (each for each in rows.heads.values() if not each.open and each.key not in owed)
+            found = list(
+                islice((each for each in over if rows.archived.get(each.key) != each.revision), ARCHIVED_AT_ONCE)
+            )
+            for alert in found:
+                rows.episodes[alert.key, alert.episode] = alert
+                rows.archived[alert.key] = alert.revision
+            return len(found)
+
+    def retain(self, before: datetime) -> int:
+        with self._transaction() as rows:
+            owed = {(delivery.key, delivery.episode) for delivery in rows.waiting.values()}
+            old = {
+                place
+                for place, alert in rows.episodes.items()
+                if (alert.ended_at or alert.updated_at) < before and place[1] < rows.heads[place[0]].episode
+            } - owed
+            for place in old:
+                del rows.episodes[place]
+            rows.timeline = {at: row for at, row in rows.timeline.items() if (at[0], row[0]) not in old}
+            rows.links = {at: link for at, link in rows.links.items() if at[:2] not in old}
+            rows.dead = {id: one for id, one in rows.dead.items() if (one.key, one.episode) not in old}
+            return len(old)
+
+    def slots(self) -> dict[str, Slot]:
+        with self._lock:
+            return dict(self._rows.slots)
+
+    def put_slot(self, slot: Slot) -> Slot | None:
+        with self._transaction() as rows:
+            held = rows.slots.get(slot.name)
+            if (held.revision if held else 0) != slot.revision:
+                return None
+            rows.slots[slot.name] = replace(slot, revision=slot.revision + 1)
+            return rows.slots[slot.name]
+
+    def setting(self, name: str) -> str | None:
+        with self._lock:
+            return self._rows.settings.get(name)
+
+    def set_setting(self, name: str, value: str, *, only_if_new: bool = False) -> str:
+        with self._transaction() as rows:
+            if only_if_new and name in rows.settings:
+                return rows.settings[name]
+            rows.settings[name] = value
+            return value
+
+    def keep(self, items: Iterable[Kept]) -> None:
+        with self._transaction() as rows:
+            rows.kept.update({(each.shelf, each.id): each for each in items})
+
+    def kept(self, shelf: str, *, source: str = "", limit: int = 200) -> list[Kept]:
+        with self._lock:
+            found = [each for each in self._rows.kept.values() if each.shelf == shelf and source in ("", each.source)]
+        return sorted(found, key=lambda each: (each.at, each.id), reverse=True)[:limit]
+
+    def unkeep(self, shelf: str, id: str) -> bool:
+        with self._transaction() as rows:
+            return rows.kept.pop((shelf, id), None) is not None
+
+    def trim(self, shelf: str, *, before: datetime, per_source: int) -> int:
+        with self._transaction() as rows:
+            sources = {each.source for each in rows.kept.values() if each.shelf == shelf}
+            good = [self.kept(shelf, source=source, limit=per_source) for source in sources]
+            kept = {each.id for those in good for each in those if each.at >= before}
+            stale = [place for place in rows.kept if place[0] == shelf and place[1] not in kept]
+            for place in stale:
+                del rows.kept[place]
+            return len(stale)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Rows]:
+        with self._lock:
+            rows = Rows(**{name: copy(value) for name, value in vars(self._rows).items()})
+            yield rows
+            self._rows = rows
+
+    def _heads(self) -> list[Alert]:
+        with self._lock:
+            return list(self._rows.heads.values())
+
+    def _due(self, receiver: str, now: datetime) -> Iterator[Delivery]:
+        with self._lock:
+            waiting = list(self._rows.waiting.values())
+        for one in waiting:
+            free = one.lease_until is None or one.lease_until <= now
+            if one.receiver == receiver and free and one.due_at is not None and one.due_at <= now:
+                yield one
+
+    def _write_one(self, write: Write, now: datetime) -> Done | Conflict | IdTaken:
+        with self._lock:
+            rows = Rows(**{name: copy(value) for name, value in vars(self._rows).items()})
+            result = _written(rows, write, now)
+            if isinstance(result, Done):
+                self._rows = rows
+            return result
+
+    def _claimed(self, rows: Rows, delivery: Delivery) -> Claimed:
+        alert = self._episode(rows, delivery.key, delivery.episode)
+        assert alert
+        links = [
+            link
+            for (key, _, name), link in sorted(rows.links.items())
+            if (key, name) == (delivery.key, delivery.receiver)
+        ]
+        return Claimed(delivery=delivery, alert=alert, links=tuple(links))
+
+    @staticmethod
+    def _episode(rows: Rows, key: str, episode: int) -> Alert | None:
+        head = rows.heads.get(key)
+        return head if head and head.episode == episode else rows.episodes.get((key, episode))
+
+
+def _written(rows: Rows, write: Write, now: datetime) -> Done | Conflict | IdTaken:
+    """Write one alert with all that belongs to it into rows that are thrown away unless it is Done."""
+    stored = replace(write.alert, revision=write.alert.revision + 1)
+    head = rows.heads.get(stored.key)
+    if (head.revision if head else 0) != write.alert.revision:
+        return Conflict(stored.key)
+    if any(transition.why in (Why.OPENED, Why.OPENED_AGAIN) for transition in write.transitions):
+        if head:
+            rows.episodes[head.key, head.episode] = head
+        place = (stored.key, stored.episode)
+        if rows.codes.setdefault(internal_code(stored.internal_id), place) != place:
+            return IdTaken(stored.key)
+    rows.heads[stored.key] = stored
+    transitions = write.transitions + tuple(_append(rows, write, now))
+    if transitions:
+        rows.timeline[stored.key, stored.revision] = (stored.episode, transitions)
+    for link in write.links:
+        _put_link(rows, link)
+    return Done(stored)
+
+
+def _append(rows: Rows, write: Write, now: datetime) -> Iterator[Transition]:
+    for receiver in dict.fromkeys(delivery.receiver for delivery in write.deliveries):
+        new = [delivery for delivery in write.deliveries if delivery.receiver == receiver]
+        lane, waiting = _lane(rows, write.alert.key, receiver)
+        change = lane_rules.append(lane, waiting, new, now)
+        _apply(rows, change)
+        if change.cancelled:
+            yield lane_rules.over_before_sent(write.alert, receiver, now)
+
+
+def _lane(rows: Rows, key: str, receiver: str) -> tuple[Lane, list[Delivery]]:
+    lane = rows.lanes.get((key, receiver), Lane(key=key, receiver=receiver))
+    return lane, [one for one in rows.waiting.values() if (one.key, one.receiver) == (key, receiver)]
+
+
+def _apply(rows: Rows, change: LaneChange) -> None:
+    rows.lanes[change.lane.key, change.lane.receiver] = change.lane
+    for id in change.drop:
+        rows.waiting.pop(id, None)
+    for delivery in change.put:
+        rows.waiting[delivery.id] = delivery
+    if change.dead:
+        rows.waiting.pop(change.dead.id, None)
+        rows.dead[change.dead.id] = change.dead
+
+
+def _put_link(rows: Rows, link: Link) -> None:
+    rows.links[link.key, link.episode, link.receiver] = link
+
+
+def _held(rows: Rows, delivery: Delivery) -> Delivery:
+    held = rows.waiting.get(delivery.id)
+    if held is None or not delivery.owner or held.owner != delivery.owner:
+        raise LeaseLost(f"delivery {delivery.id} is not ours any more")
+    return held
+
+
+def _place(alert: Alert) -> tuple[int, str]:
+    """Return what alerts are ordered by: microseconds since 1970, and the key."""
+    since = alert.updated_at - BEGINNING
+    return (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds, alert.key
+
+
+def _meets(alert: Alert, query: Query) -> bool:
+    return (
+        query.open in (None, alert.open)
+        and (not query.statuses or alert.status in query.statuses)
+        and (not query.severities or alert.severity in query.severities)
+        and (not query.kinds or alert.kind in query.kinds)
+        and query.source in ("", alert.source)
+    )
