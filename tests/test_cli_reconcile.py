@@ -27,6 +27,7 @@ from tests.doubles.base import Fault
 from tests.doubles.opsgenie import OpsAlert, Opsgenie
 from tests.doubles.pagerduty import ALICE, SERVICE, Incident, PagerDuty
 from tests.factories import event
+from tests.root import ROOT
 
 QUICK = {"timeout": "2s", "settle": "0s", "rate": 1000, "burst": 1000}
 LONG_AGO = 600.0  # seconds
@@ -47,7 +48,7 @@ class House:
 
     def open(self, **changes: Any) -> Flask:
         """Return the app; `changes` are made to its destinations, one with a `kind` replaces."""
-        config = json.loads((Path(__file__).parents[1] / "config.json").read_text())
+        config = json.loads((ROOT / "config.json").read_text())
         config |= {"checkers": {}, "sources": {}}
         config["destinations"] = {
             "pagerduty": {"kind": "pagerduty", "url": self.pager.url, **QUICK},
@@ -285,7 +286,7 @@ def test_shadow_says_when_no_receiver_is_in_it(house: House) -> None:
 
 
 def test_the_configurations_of_the_moving_guide_are_accepted(house: House) -> None:
-    guide = (Path(__file__).parents[1] / "docs" / "moving-from-opsgenie.md").read_text()
+    guide = (ROOT / "docs" / "moving-from-opsgenie.md").read_text()
     blocks = [textwrap.dedent(block) for block in re.findall(r"```json\n(.*?)```", guide, re.DOTALL)]
     jsm, rule, pagers = (json.loads(block if block.startswith("{") else f"{{{block}}}") for block in blocks)
 

@@ -18,9 +18,9 @@ from service_event_checker.config.models import parse_duration, secret
 from service_event_checker.config.settings import Settings
 from service_event_checker.core.rules import RECEIVERS_MAX
 from service_event_checker.core.vocabulary import Severity, Verb
+from tests.root import ROOT
 from tests.strategies import REPEATABLE
 
-ROOT = Path(__file__).parent.parent
 CANARY = "cAnArY-93157-value"
 GITHUB = {"kind": "statuspage", "url": "https://status.example.com"}
 SLACK = {"kind": "slack"}

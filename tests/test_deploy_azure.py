@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from service_event_checker.web.status.health import blueprint
+from tests.root import ROOT
 
-ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "deploy" / "azure"
 FILES = sorted(FOLDER.glob("*.bicep"))
 MAIN = (FOLDER / "main.bicep").read_text()

@@ -19,9 +19,9 @@ from service_event_checker.config.settings import Settings
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
 from service_event_checker.web.status.health import blueprint
 from tests.doubles.kubernetes import Cluster
+from tests.root import ROOT
 from tools.bootstrap import BECOMES
 
-ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "deploy" / "kubernetes"
 FILES = sorted(FOLDER.glob("*.yaml"))
 DOCUMENT = (ROOT / "docs" / "deploy-kubernetes.md").read_text()

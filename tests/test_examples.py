@@ -18,8 +18,9 @@ from tests.conftest import require
 from tests.real.alertmanager import Alertmanager
 from tests.real.parts import AMTOOL, PROMTOOL, Part
 from tests.real.webhooks import Webhooks
+from tests.root import ROOT
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 OURS = 'job="outage-checker"'
 WELL = {f"up{{{OURS}}}": 1}
 

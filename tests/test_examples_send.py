@@ -16,8 +16,9 @@ import pytest
 from service_event_checker.core.vocabulary import EventStatus
 from service_event_checker.destinations.opsgenie.adapter import Adapter, Config
 from tests.doubles.base import Answer, Double, Request
+from tests.root import ROOT
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = ROOT / "examples"
 OPS = {
     "ops-webhook-create.json": EventStatus.FIRING,
     "ops-webhook-note.json": EventStatus.NOTED,

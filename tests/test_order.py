@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.order import LONG, unit
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.root import ROOT
 
 
 def test_what_has_a_place_is_there() -> None:

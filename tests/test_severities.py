@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.sources.severities import TABLE, severity_of
+from tests.root import ROOT
 
-DOCS = Path(__file__).parent.parent / "docs" / "severity.md"
+DOCS = ROOT / "docs" / "severity.md"
 
 
 def test_the_documentation_has_every_word_and_no_other() -> None:

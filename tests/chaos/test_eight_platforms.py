@@ -23,7 +23,8 @@ from tests.doubles.microsoft import CLIENT, SECRET, SUBSCRIPTION, TENANT, Micros
 from tests.doubles.slack import TOKEN, Slack
 from tests.doubles.statuspages import StatusPages
 from tests.doubles.vendors import Vendors
-from tests.real.product import ROOT, Product
+from tests.real.product import Product
+from tests.root import ROOT
 from tests.web.slack.caller import SECRET as SIGNING_SECRET
 from tests.web.slack.caller import command_form, signed
 

@@ -26,7 +26,8 @@ from tests.doubles import opsgenie, pagerduty
 from tests.doubles.base import Fault, Request
 from tests.doubles.opsgenie import INTEGRATION, OpsAlert, Opsgenie
 from tests.doubles.pagerduty import ALICE, BOB, BOT, SECRET, SERVICE, Incident, PagerDuty
-from tests.real.product import ROOT, Product
+from tests.real.product import Product
+from tests.root import ROOT
 from tests.said import say
 
 EXAMPLES = ROOT / "examples"

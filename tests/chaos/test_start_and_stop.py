@@ -15,8 +15,9 @@ from pathlib import Path
 from tests.doubles.base import Fault
 from tests.doubles.slack import TOKEN, Slack
 from tests.doubles.statuspages import StatusPages
-from tests.real.product import ROOT, Product
+from tests.real.product import Product
 from tests.real.server import free_port
+from tests.root import ROOT
 
 
 def config_for(pages: StatusPages, **slack: object) -> dict[str, object]:

@@ -26,9 +26,10 @@ from service_event_checker.destinations.pagerduty.adapter import Adapter, Config
 from tests.doubles.base import Fault
 from tests.doubles.pagerduty import ALICE, BOB, BOT, SECRET, SERVICE, TOKEN, PagerDuty
 from tests.factories import NOW, alert, delivery
+from tests.root import ROOT
 
 SAMPLES = Path(os.environ.get("SAMPLES_DIR", "/nonexistent")) / "pagerduty"
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = ROOT / "examples"
 HOOK = "https://outages.example.com/pd-webhook"
 
 

@@ -13,8 +13,9 @@ from service_event_checker.core.vocabulary import EventStatus
 from service_event_checker.destinations.servicenow.adapter import Adapter, Config
 from tests.conftest import require
 from tests.real.parts import NODE
+from tests.root import ROOT
 
-RULE = Path(__file__).resolve().parents[2] / "deploy" / "servicenow" / "business_rule.js"
+RULE = ROOT / "deploy" / "servicenow" / "business_rule.js"
 STAGE = Path(__file__).with_name("servicenow_rule.js")
 SYS_ID = "ef43c6d40a0a0b5700c77f9bf387afe3"
 PROPERTIES = {"outage_checker.url": "https://outages.example/hooks/servicenow", "outage_checker.token": "t0ken"}

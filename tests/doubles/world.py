@@ -32,8 +32,8 @@ from tests.doubles.pagerduty import PagerDuty
 from tests.doubles.slack import TOKEN, Slack
 from tests.doubles.statuspages import StatusPages
 from tests.real.server import free_port
+from tests.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 BEAT = 8.0  # seconds between what happens; long enough to read and to look at the page
 LOOK_EVERY = 0.2
 

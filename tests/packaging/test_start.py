@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.root import ROOT
 from tools import lock_check
 from tools.lock_check import empty_wheel
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 LOCKED = re.compile(r"^([\w.-]+)(?:\[([\w.,-]+)])?==(\S+)", re.MULTILINE)
 BROKEN_SHIM = "echo 'command not found' >&2; exit 127"
 OLD = 'case "$1" in -c) exit 1 ;; esac; echo "old python"'

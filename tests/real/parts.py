@@ -14,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-TOOLS = Path(__file__).resolve().parent.parent / "tools"
+from tests.root import ROOT
+
+TOOLS = ROOT / "tests" / "tools"
 #: daemons stand where an ordinary user's PATH does not look
 SYSTEM_FOLDERS = ("/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin")
 #: made by Debian's package: migrated, with the default trackers, statuses, roles and workflows, and nothing else

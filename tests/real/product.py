@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.real.server import Server
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.root import ROOT
 
 
 class Product(Server):

@@ -13,8 +13,9 @@ from urllib.request import urlopen
 import pytest
 
 from tests.real.server import Server
+from tests.root import ROOT
 
-SETTINGS = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.py"
+SETTINGS = ROOT / "gunicorn.conf.py"
 APP = """
 import os, threading
 from flask import Flask

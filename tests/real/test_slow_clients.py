@@ -15,7 +15,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.real.product import ROOT, Product
+from tests.real.product import Product
+from tests.root import ROOT
 
 SETTINGS = (ROOT / "gunicorn.conf.py").read_text()
 THREADS, READ_SECONDS = (

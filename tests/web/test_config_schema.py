@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 
 from service_event_checker.cli import config_schema
+from tests.root import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "docs" / "config.schema.json"
 MEND = "make it anew: flask --app app config-schema > docs/config.schema.json"
 

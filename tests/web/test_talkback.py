@@ -34,6 +34,7 @@ from service_event_checker.engine.services import Services
 from service_event_checker.sources.replay import take_again
 from service_event_checker.web.webhooks.destinations import BODY_MAX
 from tests.factories import event
+from tests.root import ROOT
 from tests.sources.test_alertmanager import ANY_JSON
 from tests.strategies import REPEATABLE
 from tests.web.conftest import MakeApp
@@ -47,7 +48,7 @@ DEVOPS = {"kind": "azure_devops", "url": NOBODY, "project": "ops", "token": "env
 REDMINE = {"kind": "redmine", "url": NOBODY, "token": "env:PD", "project": "1"}
 KEYS = {"PD": "canary-of-a-pager", "OG": "canary-of-opsgenie"}
 SECRET = "canary-of-a-webhook"
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 def config(**destinations: Mapping[str, Any]) -> dict[str, Any]:

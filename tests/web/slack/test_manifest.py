@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from flask import Flask
 
 from service_event_checker.destinations.slack.adapter import SCOPES_TO_LIST, SCOPES_TO_LOOK
 from service_event_checker.web.slack.commands import COMMANDS
+from tests.root import ROOT
 
-MANIFEST = (Path(__file__).parents[3] / "deploy" / "slack-manifest.yaml").read_text()
+MANIFEST = (ROOT / "deploy" / "slack-manifest.yaml").read_text()
 COMMAND_MAX = 32  # https://docs.slack.dev/reference/app-manifest
 
 
