@@ -28,7 +28,9 @@ LONG = (
 )
 #: what starts slowly and serves many tests; these run on one worker, which is the only one to start it
 TOGETHER = {
-    "redmine": re.compile(r"tests/chaos/test_alert_chain\.py|tests/(real|destinations)/test_redmine\.py|\[redmine\b"),
+    "redmine": re.compile(
+        r"tests/chaos/test_alert_chain\.py|tests/real/test_redmine\.py|tests/destinations/redmine/|\[redmine\b"
+    ),
     "pager bridge": re.compile(r"tests/chaos/test_pager_bridge\.py"),
     "webhooks": re.compile(r"tests/real/test_webhooks\.py"),
 }

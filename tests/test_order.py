@@ -15,7 +15,7 @@ def test_what_has_a_place_is_there() -> None:
 @pytest.mark.parametrize(
     ("nodeid", "together"),
     [
-        ("tests/destinations/test_redmine.py::test_a", "redmine"),
+        ("tests/destinations/redmine/test_adapter.py::test_a", "redmine"),
         ("tests/real/test_redmine.py::test_a", "redmine"),
         ("tests/chaos/test_alert_chain.py::test_a", "redmine"),
         ("tests/destinations/test_contract.py::test_a[redmine-500]", "redmine"),

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.doubles.azure_devops import PAT, AzureDevOps
+from tests.destinations.azure_devops.double import PAT, AzureDevOps
 from tests.doubles.base import Answer, Double, Request
 from tests.real.alertmanager import Alertmanager, telling
 from tests.real.product import Product

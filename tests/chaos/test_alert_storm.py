@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.test_killed_again_and_again import wait_for
-from tests.doubles.azure_devops import PAT, AzureDevOps
+from tests.destinations.azure_devops.double import PAT, AzureDevOps
 from tests.real.product import Product
 from tests.said import say
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.azure_devops import PAT, AzureDevOps
+from tests.destinations.azure_devops.double import PAT, AzureDevOps
+from tests.destinations.slack.double import TOKEN, Slack
 from tests.doubles.microsoft import CLIENT, SECRET, SUBSCRIPTION, TENANT, Microsoft
-from tests.doubles.slack import TOKEN, Slack
 from tests.doubles.statuspages import StatusPages
 from tests.doubles.vendors import Vendors
 from tests.real.product import Product

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.azure_devops import PAT, AzureDevOps
+from tests.destinations.azure_devops.double import PAT, AzureDevOps
+from tests.destinations.slack.double import TOKEN, Slack
 from tests.doubles.base import Answer, Request
-from tests.doubles.slack import TOKEN, Slack
 from tests.doubles.statuspages import StatusPages
 from tests.real.product import Product
 from tests.said import say

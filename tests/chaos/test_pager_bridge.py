@@ -22,10 +22,11 @@ from typing import Any
 
 import pytest
 
-from tests.doubles import opsgenie, pagerduty
+from tests.destinations.opsgenie import double as opsgenie
+from tests.destinations.opsgenie.double import INTEGRATION, OpsAlert, Opsgenie
+from tests.destinations.pagerduty import double as pagerduty
+from tests.destinations.pagerduty.double import ALICE, BOB, BOT, SECRET, SERVICE, Incident, PagerDuty
 from tests.doubles.base import Fault, Request
-from tests.doubles.opsgenie import INTEGRATION, OpsAlert, Opsgenie
-from tests.doubles.pagerduty import ALICE, BOB, BOT, SECRET, SERVICE, Incident, PagerDuty
 from tests.real.product import Product
 from tests.root import ROOT
 from tests.said import say

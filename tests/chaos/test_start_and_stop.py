@@ -12,8 +12,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.destinations.slack.double import TOKEN, Slack
 from tests.doubles.base import Fault
-from tests.doubles.slack import TOKEN, Slack
 from tests.doubles.statuspages import StatusPages
 from tests.real.product import Product
 from tests.real.server import free_port

@@ -21,11 +21,13 @@ from flask import Flask
 from service_event_checker.core.store import Dead
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.web import create_app
-from tests.doubles import azure_devops, opsgenie, pagerduty
-from tests.doubles.azure_devops import AzureDevOps
+from tests.destinations.azure_devops import double as azure_devops
+from tests.destinations.azure_devops.double import AzureDevOps
+from tests.destinations.opsgenie import double as opsgenie
+from tests.destinations.opsgenie.double import OpsAlert, Opsgenie
+from tests.destinations.pagerduty import double as pagerduty
+from tests.destinations.pagerduty.double import ALICE, SERVICE, Incident, PagerDuty
 from tests.doubles.base import Fault
-from tests.doubles.opsgenie import OpsAlert, Opsgenie
-from tests.doubles.pagerduty import ALICE, SERVICE, Incident, PagerDuty
 from tests.factories import event
 from tests.root import ROOT
 

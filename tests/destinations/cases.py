@@ -1,9 +1,8 @@
-"""How the contract suites set a destination up, and read its double's truth. A new adapter adds a `case_<kind>.py`."""
+"""How the contract suites set a destination up, and read its double's truth. A new adapter adds `<kind>/case.py`."""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +35,7 @@ class Case:
 
 
 def all_cases() -> list[Case]:
-    """Return the `CASE` or `CASES` of each module beside this one that is named `case_<kind>`."""
-    names = sorted(found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    modules = [importlib.import_module(f"tests.destinations.{name}") for name in names if name.startswith("case_")]
+    """Return the `CASE` or `CASES` of each `case.py` in a folder beside this module."""
+    kinds = sorted(found.parent.name for found in Path(__file__).parent.glob("*/case.py"))
+    modules = [importlib.import_module(f"tests.destinations.{kind}.case") for kind in kinds]
     return [case for module in modules for case in getattr(module, "CASES", [getattr(module, "CASE", None)])]

@@ -1,4 +1,4 @@
-"""What every destination that can be searched promises, by its double's truth. Each brings a `case_<kind>.py`."""
+"""What every destination that can be searched promises, by its double's truth. Each brings a `<kind>/case.py`."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from service_event_checker.core.model import Alert, Link
 from service_event_checker.core.ports import Findable, Inbound
 from service_event_checker.core.vocabulary import Severity, Status, Verb
 from service_event_checker.destinations.pagerduty_events import Adapter, Config
+from tests.destinations.pagerduty.double import ALICE, ROUTING_KEY, PagerDuty
 from tests.doubles.base import Fault
-from tests.doubles.pagerduty import ALICE, ROUTING_KEY, PagerDuty
 from tests.factories import NOW, alert, delivery
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tests.doubles.opsgenie import OpsAlert
-from tests.doubles.pagerduty import ALICE
+from tests.destinations.opsgenie.double import OpsAlert
+from tests.destinations.pagerduty.double import ALICE
 
 if TYPE_CHECKING:
     from tests.doubles.world import World

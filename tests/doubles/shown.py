@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.doubles.azure_devops import AzureDevOps
-from tests.doubles.opsgenie import Opsgenie
-from tests.doubles.pagerduty import PagerDuty
-from tests.doubles.slack import Slack
+from tests.destinations.azure_devops.double import AzureDevOps
+from tests.destinations.opsgenie.double import Opsgenie
+from tests.destinations.pagerduty.double import PagerDuty
+from tests.destinations.slack.double import Slack
 
 Seen = Iterator[tuple[str, str]]
 

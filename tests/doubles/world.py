@@ -24,12 +24,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.doubles import acts, opsgenie, pagerduty, shown
+from tests.destinations.azure_devops.double import PAT, AzureDevOps
+from tests.destinations.opsgenie import double as opsgenie
+from tests.destinations.opsgenie.double import Opsgenie
+from tests.destinations.pagerduty import double as pagerduty
+from tests.destinations.pagerduty.double import PagerDuty
+from tests.destinations.slack.double import TOKEN, Slack
+from tests.doubles import acts, shown
 from tests.doubles.alertmanager import Alertmanager
-from tests.doubles.azure_devops import PAT, AzureDevOps
-from tests.doubles.opsgenie import Opsgenie
-from tests.doubles.pagerduty import PagerDuty
-from tests.doubles.slack import TOKEN, Slack
 from tests.doubles.statuspages import StatusPages
 from tests.real.server import free_port
 from tests.root import ROOT

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from service_event_checker.core.vocabulary import Status
-from tests.doubles.opsgenie import Opsgenie
-from tests.doubles.pagerduty import ALICE, BOB, BOT, PagerDuty
+from tests.destinations.opsgenie.double import Opsgenie
+from tests.destinations.pagerduty.double import ALICE, BOB, BOT, PagerDuty
 from tests.outbox.bridge import Bridge, History
 from tests.process import Death
 

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import EventStatus, Status
 from service_event_checker.engine.services import Services
-from tests.doubles.jira import Hook, Jira
+from tests.destinations.jira.double import Hook, Jira
 from tests.factories import event
 from tests.web.conftest import MakeApp
 from tests.web.test_hooks import AWAY

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.doubles.azure_devops import AzureDevOps
-from tests.doubles.slack import Slack
+from tests.destinations.azure_devops.double import AzureDevOps
+from tests.destinations.slack.double import Slack
 from tests.doubles.statuspages import StatusPages
 from tests.web.conftest import MakeApp
 from tests.web.slack.caller import SECRET, SlackCaller

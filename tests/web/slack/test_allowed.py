@@ -11,7 +11,7 @@ from service_event_checker.core.vocabulary import Status
 from service_event_checker.engine.services import Services
 from service_event_checker.web.slack.permissions import FRESH_SECONDS, STALE_SECONDS, Allowed, Unasked
 from service_event_checker.web.slack.request import Asker
-from tests.doubles.slack import Slack
+from tests.destinations.slack.double import Slack
 from tests.doubles.statuspages import StatusPages
 from tests.factories import event
 from tests.web.conftest import MakeApp

@@ -15,8 +15,8 @@ from flask import Flask
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.engine.services import Services
-from tests.doubles.azure_devops import AzureDevOps
-from tests.doubles.slack import Slack
+from tests.destinations.azure_devops.double import AzureDevOps
+from tests.destinations.slack.double import Slack
 from tests.doubles.statuspages import StatusPages
 from tests.factories import event
 from tests.web.conftest import MakeApp

@@ -18,8 +18,8 @@ from service_event_checker.core.vocabulary import EventStatus, Severity, Status
 from service_event_checker.engine.services import Services
 from service_event_checker.web.slack.commands import COMMANDS
 from service_event_checker.web.slack.replies import SEATS, Reply, is_slacks, post
-from tests.doubles.azure_devops import AzureDevOps
-from tests.doubles.slack import Slack, _check_blocks
+from tests.destinations.azure_devops.double import AzureDevOps
+from tests.destinations.slack.double import Slack, _check_blocks
 from tests.doubles.statuspages import StatusPages
 from tests.factories import event
 from tests.web.conftest import MakeApp, beat

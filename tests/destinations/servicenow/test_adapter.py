@@ -19,8 +19,8 @@ from service_event_checker.core.vocabulary import Kind, ResolvedBy, Severity, St
 from service_event_checker.destinations.servicenow.adapter import Adapter, Config
 from service_event_checker.destinations.servicenow.client import PAGE
 from service_event_checker.remote.marks import is_signed
+from tests.destinations.servicenow.double import CANCELED, CLOSED, PASSWORD, RESOLVED, USER, ServiceNow
 from tests.doubles.base import Fault
-from tests.doubles.servicenow import CANCELED, CLOSED, PASSWORD, RESOLVED, USER, ServiceNow
 from tests.factories import NOW, alert, delivery
 
 GROUP = "8a5055c9c61122780043563ef53438e3"

@@ -17,7 +17,7 @@ from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link
 from service_event_checker.core.vocabulary import Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.azure_devops.adapter import Adapter, Config
-from tests.doubles.azure_devops import BATCH_MAX, PAT, AzureDevOps
+from tests.destinations.azure_devops.double import BATCH_MAX, PAT, AzureDevOps
 from tests.factories import NOW, alert, delivery
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from service_event_checker.core.ports import Destination
 from service_event_checker.destinations.servicenow import adapter as servicenow
 from tests.destinations.cases import DEADLINE, Case
-from tests.doubles.servicenow import RESOLVED, USER, ServiceNow
+from tests.destinations.servicenow.double import RESOLVED, USER, ServiceNow
 
 
 def _adapter(double: ServiceNow) -> Destination:

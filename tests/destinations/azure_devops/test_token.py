@@ -17,7 +17,7 @@ from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.destinations.azure_devops.adapter import Config
 from service_event_checker.destinations.azure_devops.client import WorkItems
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
-from tests.doubles.azure_devops import AzureDevOps
+from tests.destinations.azure_devops.double import AzureDevOps
 from tests.doubles.kubernetes import Cluster
 
 NAME = "azure-devops-token"

@@ -20,7 +20,7 @@ from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import EventStatus, Verb
 from service_event_checker.destinations.jira.adapter import Adapter, Config
-from tests.doubles.jira import SECRET, Hook, Jira
+from tests.destinations.jira.double import SECRET, Hook, Jira
 from tests.factories import alert, delivery
 from tests.strategies import REPEATABLE
 

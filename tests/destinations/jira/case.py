@@ -7,7 +7,7 @@ from functools import partial
 from service_event_checker.core.ports import Destination
 from service_event_checker.destinations.jira import adapter as jira
 from tests.destinations.cases import DEADLINE, Case
-from tests.doubles.jira import Jira
+from tests.destinations.jira.double import Jira
 
 
 def _adapter(double: Jira) -> Destination:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from service_event_checker.core.ports import Destination
 from service_event_checker.destinations.opsgenie import adapter as opsgenie
 from tests.destinations.cases import DEADLINE, Case
-from tests.doubles.opsgenie import KEY, Opsgenie
+from tests.destinations.opsgenie.double import KEY, Opsgenie
 
 
 def _opsgenie(double: Opsgenie) -> Destination:

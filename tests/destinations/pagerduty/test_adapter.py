@@ -23,8 +23,8 @@ from service_event_checker.core.ports import DryRunnable, Findable, FindableByAl
 from service_event_checker.core.vocabulary import EventStatus, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.pagerduty import client, own_user
 from service_event_checker.destinations.pagerduty.adapter import Adapter, Config
+from tests.destinations.pagerduty.double import ALICE, BOB, BOT, SECRET, SERVICE, TOKEN, PagerDuty
 from tests.doubles.base import Fault
-from tests.doubles.pagerduty import ALICE, BOB, BOT, SECRET, SERVICE, TOKEN, PagerDuty
 from tests.factories import NOW, alert, delivery
 from tests.root import ROOT
 

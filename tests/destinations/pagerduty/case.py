@@ -7,7 +7,7 @@ from html import escape
 from service_event_checker.core.ports import Destination
 from service_event_checker.destinations.pagerduty import adapter as pagerduty
 from tests.destinations.cases import DEADLINE, Case
-from tests.doubles.pagerduty import BOT, SERVICE, TOKEN, PagerDuty
+from tests.destinations.pagerduty.double import BOT, SERVICE, TOKEN, PagerDuty
 
 
 def _adapter(double: PagerDuty) -> Destination:

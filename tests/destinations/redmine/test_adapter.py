@@ -30,7 +30,7 @@ from service_event_checker.destinations.redmine import changes as watch
 from service_event_checker.destinations.redmine import client, markup
 from service_event_checker.destinations.redmine.adapter import Adapter, Config
 from service_event_checker.render.notice import notice
-from tests.destinations.case_redmine import RedmineProxy, config
+from tests.destinations.redmine.case import RedmineProxy, config
 from tests.doubles.base import Answer, Request
 from tests.factories import NOW, alert, delivery
 from tests.real.redmine import ADMIN_KEY, BOT_KEY, JANE_KEY, Redmine

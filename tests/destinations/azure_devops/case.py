@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from service_event_checker.core.ports import Destination
 from service_event_checker.destinations.azure_devops import adapter as azure_devops
+from tests.destinations.azure_devops.double import AzureDevOps
 from tests.destinations.cases import DEADLINE, Case
-from tests.doubles.azure_devops import AzureDevOps
 
 
 def _adapter(double: AzureDevOps) -> Destination:

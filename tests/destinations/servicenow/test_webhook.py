@@ -15,7 +15,7 @@ from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import EventStatus, Verb
 from service_event_checker.destinations.servicenow.adapter import Adapter, Config
-from tests.doubles.servicenow import PASSWORD, USER, ServiceNow
+from tests.destinations.servicenow.double import PASSWORD, USER, ServiceNow
 from tests.factories import alert, delivery
 from tests.strategies import REPEATABLE
 

@@ -16,7 +16,7 @@ from tests.real.parts import NODE
 from tests.root import ROOT
 
 RULE = ROOT / "deploy" / "servicenow" / "business_rule.js"
-STAGE = Path(__file__).with_name("servicenow_rule.js")
+STAGE = Path(__file__).with_name("business_rule_stage.js")
 SYS_ID = "ef43c6d40a0a0b5700c77f9bf387afe3"
 PROPERTIES = {"outage_checker.url": "https://outages.example/hooks/servicenow", "outage_checker.token": "t0ken"}
 

@@ -21,8 +21,8 @@ from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, 
 from service_event_checker.destinations.jira.adapter import Adapter, Config
 from service_event_checker.destinations.jira.recent import REMEMBERED
 from service_event_checker.http.client import Http, HttpError
+from tests.destinations.jira.double import Jira
 from tests.doubles.base import Answer, Fault
-from tests.doubles.jira import Jira
 from tests.factories import NOW, alert, delivery
 
 

@@ -21,7 +21,7 @@ from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import EventStatus, Status, Verb
 from service_event_checker.destinations.azure_devops.adapter import Adapter, Config
-from tests.doubles.azure_devops import AzureDevOps
+from tests.destinations.azure_devops.double import AzureDevOps
 from tests.factories import NOW, alert, delivery
 from tests.strategies import REPEATABLE
 

@@ -18,8 +18,8 @@ from service_event_checker.core.model import Alert, Link, Remote
 from service_event_checker.core.ports import Inbound, Reconcilable
 from service_event_checker.core.vocabulary import EventStatus, Severity, Status, Verb
 from service_event_checker.destinations.opsgenie.adapter import Config
+from tests.destinations.opsgenie.double import KEY, OpsAlert, Opsgenie
 from tests.doubles.base import Fault
-from tests.doubles.opsgenie import KEY, OpsAlert, Opsgenie
 from tests.factories import alert, delivery
 
 MARK = "platform-outage-checker"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from service_event_checker.core.ports import Destination
 from service_event_checker.destinations.slack import adapter as slack
 from tests.destinations.cases import DEADLINE, Case
-from tests.doubles.slack import Slack
+from tests.destinations.slack.double import Slack
 
 
 def _adapter(double: Slack) -> Destination:

@@ -28,8 +28,8 @@ from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.vocabulary import EventStatus, Family, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.sendgrid import Adapter, Config
 from service_event_checker.stores.sql.store import SqlStore
+from tests.destinations.sendgrid.double import KEY, SENDER, SendGrid, problem
 from tests.doubles.base import Answer, Fault
-from tests.doubles.sendgrid import KEY, SENDER, SendGrid, problem
 from tests.factories import NOW, alert, delivery, event, receiver
 from tests.process import World
 from tests.sink import Clock

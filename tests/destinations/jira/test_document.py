@@ -15,7 +15,7 @@ from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.destinations.jira import document
 from service_event_checker.render.notice import notice
-from tests.doubles.jira import TEXT_MAX, rendered
+from tests.destinations.jira.double import TEXT_MAX, rendered
 from tests.factories import NOW, alert
 from tests.strategies import REPEATABLE
 

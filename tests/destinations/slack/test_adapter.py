@@ -16,8 +16,8 @@ from service_event_checker.core.model import Alert, Link
 from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.slack.adapter import Adapter, Config
 from service_event_checker.destinations.slack.message import Pressed, read_button
+from tests.destinations.slack.double import Slack
 from tests.doubles.base import Answer, Fault, Request
-from tests.doubles.slack import Slack
 from tests.factories import NOW, alert, delivery
 
 BUTTON_KEY = b"a key that nobody else knows"

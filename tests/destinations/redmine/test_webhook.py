@@ -24,7 +24,7 @@ from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import EventStatus, Verb
 from service_event_checker.destinations.redmine.adapter import Adapter, Config
-from tests.destinations.case_redmine import RedmineProxy, config
+from tests.destinations.redmine.case import RedmineProxy, config
 from tests.factories import alert, delivery
 from tests.real.redmine import Redmine
 
