@@ -16,8 +16,8 @@ from tests.doubles.base import Answer, Double, Fault, Request
 from tests.doubles.statuspages import StatusPages
 from tests.doubles.vendors import Vendors
 
-PRESETS = Path(__file__).parent / "data" / "presets"
-FEED = (Path(__file__).parent / "data" / "history.rss").read_bytes()
+PRESETS = Path(__file__).parent / "json_page" / "data"
+FEED = (Path(__file__).parent / "feed" / "data" / "history.rss").read_bytes()
 
 
 class Site(Double):

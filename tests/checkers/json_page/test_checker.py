@@ -29,7 +29,7 @@ from tests.doubles.base import Fault
 from tests.doubles.vendors import Vendors
 
 NONE: frozenset[str] = frozenset()
-PRESETS = Path(__file__).parent / "data" / "presets"
+PRESETS = Path(__file__).parent / "data"
 OWN = {
     "requires": "site",
     "incidents": "problems",
