@@ -15,11 +15,11 @@ from xdist.scheduler import LoadScopeScheduling
 #: files whose tests take long, the longest first, but what waits beside what computes
 LONG = (
     "tests/chaos/test_killed_again_and_again.py",
-    "tests/outbox/test_crash_points.py",
+    "tests/engine/test_crash_points.py",
     "tests/chaos/test_alert_storm.py",
-    "tests/test_pipeline.py",
+    "tests/engine/test_pipeline.py",
     "tests/chaos/test_alert_chain.py",
-    "tests/outbox/test_mirror_histories.py",
+    "tests/engine/mirrors/test_histories.py",
     "tests/chaos/test_pager_bridge.py",
     "tests/chaos/test_start_and_stop.py",
     "tests/chaos",

@@ -14,7 +14,7 @@ import pytest
 
 from service_event_checker.web.webhooks.alertmanager import BODY_MAX
 from tests.real.product import Product
-from tests.sources.test_alertmanager import alert, message
+from tests.sources.alertmanager.test_webhook import alert, message
 
 CONFIG: dict[str, Any] = {
     "destinations": {"chat": {"kind": "console"}},

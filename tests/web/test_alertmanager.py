@@ -23,7 +23,7 @@ from service_event_checker.engine.quarantine import held
 from service_event_checker.engine.services import Services
 from service_event_checker.stores.sql.store import SqlStore
 from service_event_checker.web.webhooks.alertmanager import BODY_MAX
-from tests.sources.test_alertmanager import ANY_JSON, NEARLY, alert, message
+from tests.sources.alertmanager.test_webhook import ANY_JSON, NEARLY, alert, message
 from tests.strategies import REPEATABLE
 from tests.web.conftest import MakeApp
 from tests.web.test_errors import MALFORMED

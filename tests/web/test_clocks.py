@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.engine.services import Services
-from tests.sources.test_alertmanager import alert, message
+from tests.sources.alertmanager.test_webhook import alert, message
 from tests.web.conftest import MakeApp
 from tests.web.test_talkback import KEYS, PAGERDUTY, SECRET, config, incident, now_is, opened, page, post
 

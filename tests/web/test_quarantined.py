@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from service_event_checker.engine import quarantine
 from service_event_checker.engine.services import Services
-from tests.sources.test_alertmanager import alert, message
+from tests.sources.alertmanager.test_webhook import alert, message
 from tests.web.conftest import MakeApp, bearer
 
 ADMIN = bearer("canary-of-an-admin")

@@ -35,7 +35,7 @@ from service_event_checker.sources.replay import take_again
 from service_event_checker.web.webhooks.destinations import BODY_MAX
 from tests.factories import event
 from tests.root import ROOT
-from tests.sources.test_alertmanager import ANY_JSON
+from tests.sources.alertmanager.test_webhook import ANY_JSON
 from tests.strategies import REPEATABLE
 from tests.web.conftest import MakeApp
 from tests.web.test_errors import MALFORMED

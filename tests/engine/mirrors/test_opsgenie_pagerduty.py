@@ -15,7 +15,7 @@ import pytest
 from service_event_checker.core.vocabulary import Status
 from tests.destinations.opsgenie.double import Opsgenie
 from tests.destinations.pagerduty.double import ALICE, BOB, BOT, PagerDuty
-from tests.outbox.bridge import Bridge, History
+from tests.engine.mirrors.bridge import Bridge, History
 from tests.process import Death
 
 pytestmark = pytest.mark.parametrize("store_kind", ["sqlite"], indirect=True)

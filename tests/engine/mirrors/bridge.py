@@ -16,8 +16,8 @@ from service_event_checker.destinations.pagerduty import adapter as pagerduty
 from service_event_checker.engine.reconcile.passes import Reconciler
 from tests.destinations.opsgenie.double import KEY, OpsAlert, Opsgenie
 from tests.destinations.pagerduty.double import ALICE, BOB, SECRET, SERVICE, TOKEN, Incident, PagerDuty
+from tests.engine.mirrors.mirrored import LATE, LATE_MAX, LOST, MIRRORS, REPEATED
 from tests.factories import receiver
-from tests.outbox.mirrored import LATE, LATE_MAX, LOST, MIRRORS, REPEATED
 from tests.process import Death, World
 from tests.sink import Clock
 

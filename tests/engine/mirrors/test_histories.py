@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service_event_checker.stores.sql.tables import metadata
-from tests.outbox.mirrored import ACTS, LOST, Mirrored, Step, Weather
+from tests.engine.mirrors.mirrored import ACTS, LOST, Mirrored, Step, Weather
 from tests.process import Death
 from tests.strategies import REPEATABLE
 

@@ -17,8 +17,8 @@ from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.vocabulary import Status, Verb
 from service_event_checker.engine.reconcile.passes import Reconciler
+from tests.engine.mirrors.sides import MemoryOpsgenie, MemoryPagerDuty, Object, Side
 from tests.factories import receiver
-from tests.outbox.sides import MemoryOpsgenie, MemoryPagerDuty, Object, Side
 from tests.process import Death, World
 from tests.sink import Clock
 

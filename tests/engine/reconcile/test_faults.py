@@ -17,10 +17,10 @@ from service_event_checker.core.reconcile import Fix
 from service_event_checker.core.vocabulary import EventStatus, Family, Status, Verb, Why
 from service_event_checker.engine import parked
 from service_event_checker.engine.outbox import GIVE_UP_AFTER
+from tests.engine.reconcile.test_destinations import KEY, Place
 from tests.factories import event
 from tests.process import Died
 from tests.sink import Thing
-from tests.test_reconcile_objects import KEY, Place
 
 RESOLVED = EventStatus.RESOLVED
 REFUSED = DeliveryError(Reason.REFUSED, "the workflow forbids it", permanent=True)

@@ -12,7 +12,7 @@ from service_event_checker.core.reconcile import Fix
 from service_event_checker.core.tracker import NOTES_REMEMBERED
 from service_event_checker.core.vocabulary import Status, Verb
 from service_event_checker.metrics import REGISTRY
-from tests.outbox.mirrored import MIRRORS, Mirrored, Weather
+from tests.engine.mirrors.mirrored import MIRRORS, Mirrored, Weather
 
 pytestmark = pytest.mark.parametrize("store_kind", ["sqlite"], indirect=True)
 ACKED, FIRING = Status.ACKNOWLEDGED, Status.FIRING
