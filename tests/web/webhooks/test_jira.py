@@ -16,7 +16,7 @@ from service_event_checker.engine.services import Services
 from tests.destinations.jira.double import Hook, Jira
 from tests.factories import event
 from tests.web.conftest import MakeApp
-from tests.web.test_hooks import AWAY
+from tests.web.webhooks.test_status_pages import AWAY
 
 
 @pytest.fixture(params=["cloud", "server"])

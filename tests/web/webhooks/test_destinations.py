@@ -39,7 +39,7 @@ from tests.sources.alertmanager.test_webhook import ANY_JSON
 from tests.strategies import REPEATABLE
 from tests.web.conftest import MakeApp
 from tests.web.test_errors import MALFORMED
-from tests.web.test_hooks import AWAY
+from tests.web.webhooks.test_status_pages import AWAY
 
 NOBODY = "http://127.0.0.1:9"  # the discard port: what is asked there is refused at once
 PAGERDUTY = {"kind": "pagerduty", "url": NOBODY, "token": "env:PD", "service_id": "PSRVC01", "email": "bot@example.com"}

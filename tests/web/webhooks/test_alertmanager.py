@@ -27,7 +27,7 @@ from tests.sources.alertmanager.test_webhook import ANY_JSON, NEARLY, alert, mes
 from tests.strategies import REPEATABLE
 from tests.web.conftest import MakeApp
 from tests.web.test_errors import MALFORMED
-from tests.web.test_hooks import AWAY
+from tests.web.webhooks.test_status_pages import AWAY
 
 DLQ = {
     "alerts": [

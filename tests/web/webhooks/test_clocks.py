@@ -14,7 +14,7 @@ from service_event_checker.core.vocabulary import Status
 from service_event_checker.engine.services import Services
 from tests.sources.alertmanager.test_webhook import alert, message
 from tests.web.conftest import MakeApp
-from tests.web.test_talkback import KEYS, PAGERDUTY, SECRET, config, incident, now_is, opened, page, post
+from tests.web.webhooks.test_destinations import KEYS, PAGERDUTY, SECRET, config, incident, now_is, opened, page, post
 
 Send = Callable[..., int]
 
