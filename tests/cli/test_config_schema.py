@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from jsonschema import Draft202012Validator
 
 from service_event_checker.cli import config_schema
+from service_event_checker.web import create_app
 from tests.root import ROOT
 
 COMMITTED = ROOT / "docs" / "config.schema.json"
@@ -29,7 +30,9 @@ def test_the_committed_schema_is_the_one_that_the_models_make() -> None:
     assert COMMITTED.read_text() == config_schema.as_text(), MEND
 
 
-def test_the_command_prints_it(app: Flask) -> None:
+def test_the_command_prints_it(tmp_path: Path) -> None:
+    app = create_app({"CONFIG_FILE": str(ROOT / "config.json"), "DATABASE_URL": f"sqlite:///{tmp_path}/store.db"})
+
     assert app.test_cli_runner().invoke(args=["config-schema"]).output == config_schema.as_text()
 
 
