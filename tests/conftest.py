@@ -15,7 +15,7 @@ import pytest
 from service_event_checker import plugins
 from service_event_checker.config.load import Config
 from service_event_checker.render import names
-from tests import said
+from tests import order, said
 from tests.real.alertmanager import Alertmanager
 from tests.real.azurite import Azurite
 from tests.real.parts import ALERTMANAGER, AZURITE, PROMETHEUS, REDMINE, Part, all_are_required
@@ -24,24 +24,33 @@ from tests.real.redmine import Redmine
 from tests.real.redmine_folder import private_folder
 from tests.real.server import Server
 
+RECORDER = "recorder of durations"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record", action="store_true", help="write tests/durations.json anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("record") and not is_worker(config):
+        config.pluginmanager.register(order.Recorder(), RECORDER)
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if hasattr(config, "workerinput"):
-        from tests.order import rank
-
-        items.sort(key=rank)
-
-
-@pytest.hookimpl(optionalhook=True)  # pytest-xdist's: there are workers
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    from tests.order import Units
-
-    return Units(config, log)
+    if is_worker(config):
+        items[:] = order.longest_first(items, order.recorded())
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput"):
+    if is_worker(session.config):
         session.config.workeroutput["said"] = said.LINES
+    if recorder := session.config.pluginmanager.get_plugin(RECORDER):
+        recorder.write()
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Tell whether this is one of several processes that pytest-xdist has started."""
+    return hasattr(config, "workerinput")
 
 
 @pytest.hookimpl(optionalhook=True)  # pytest-xdist's: a worker is done

@@ -1,57 +1,55 @@
-"""Which test runs when, and on which worker, where several share them: the longest first, so that none is last.
+"""The order of the tests where several workers share them: the files that take longest first, so that none is last.
 
-For that the units of pytest-xdist's scopes are cut anew, by names: its marks for groups are lost with pytest 9.2
-(https://github.com/pytest-dev/pytest-xdist/issues/1386).
+A file goes to one worker as a whole (`--dist loadfile`), which so starts once what its tests share. How long a file
+takes was recorded in durations.json; `./test --record` does it anew.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Any
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
-#: files whose tests take long, the longest first, but what waits beside what computes
-LONG = (
-    "tests/chaos/test_killed_again_and_again.py",
-    "tests/engine/test_crash_points.py",
-    "tests/chaos/test_alert_storm.py",
-    "tests/engine/test_pipeline.py",
-    "tests/chaos/test_alert_chain.py",
-    "tests/engine/mirrors/test_histories.py",
-    "tests/chaos/test_pager_bridge.py",
-    "tests/chaos/test_start_and_stop.py",
-    "tests/chaos",
-    "tests/real",
-    "tests/stores",
-)
-#: what starts slowly and serves many tests; these run on one worker, which is the only one to start it
-TOGETHER = {
-    "redmine": re.compile(
-        r"tests/chaos/test_alert_chain\.py|tests/real/test_redmine\.py|tests/destinations/redmine/|\[redmine\b"
-    ),
-    "pager bridge": re.compile(r"tests/chaos/test_pager_bridge\.py"),
-    "webhooks": re.compile(r"tests/real/test_webhooks\.py"),
-}
+from tests.root import ROOT
+
+#: path of a test file from the root -> seconds that its tests took, with what was started for them
+RECORD = Path(__file__).with_name("durations.json")
+
+Test = TypeVar("Test", bound=pytest.Item)
 
 
-class Units(LoadScopeScheduling):
-    """Gives each worker that is free the next unit, in the order of the tests."""
-
-    def __init__(self, config: pytest.Config, log: Any) -> None:
-        config.option.loadscopereorder = False
-        super().__init__(config, log)
-
-    def _split_scope(self, nodeid: str) -> str:
-        return unit(nodeid)
+def recorded(record: Path = RECORD) -> dict[str, float]:
+    """Return the seconds of each file; none when nothing was recorded yet."""
+    return json.loads(record.read_text()) if record.exists() else {}
 
 
-def unit(nodeid: str) -> str:
-    """Return the name of what is given to one worker as a whole: mostly the test's own."""
-    return next((name for name, tests in TOGETHER.items() if tests.search(nodeid)), nodeid)
+def longest_first(tests: list[Test], seconds: Mapping[str, float]) -> list[Test]:
+    """Return the tests by the seconds of their files; within a file they stay as they are.
+
+    A file without a record may take long, so it comes before all others.
+    """
+    return sorted(tests, key=lambda test: -seconds.get(file_of(test.nodeid), math.inf))
 
 
-def rank(item: pytest.Item) -> int:
-    """Return the place of a test among all: those of one rank stay as they are."""
-    return next((place for place, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+class Recorder:
+    """Adds up how long the tests of each file take; `write` keeps what was recorded of files that did not run."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = defaultdict(float)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[file_of(report.nodeid)] += report.duration
+
+    def write(self, record: Path = RECORD, root: Path = ROOT) -> None:
+        known = {**recorded(record), **self._seconds}
+        there = {file: round(seconds, 1) for file, seconds in sorted(known.items()) if (root / file).is_file()}
+        record.write_text(f"{json.dumps(there, indent=0)}\n")

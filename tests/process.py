@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Alert, Delivery, Event, Link
 from service_event_checker.core.ports import Destination, Findable, Inbound, ObjectDestination
 from service_event_checker.core.rules import Rulebook
@@ -20,26 +21,33 @@ FREE = 1e9  # deliveries per second: gates are tested on their own
 IDLE_STEP = 4.0  # seconds that pass while nothing is due
 
 
+AWAY_MAX = 5  # times in a row that the store may not answer one act; then it is no passing fault
+
+
 class Died(BaseException):
     """The process was killed; nothing of it runs on, not even `except Exception`."""
 
 
 @dataclass
 class Death:
-    """When to die: at the `at`-th port call (from 1), before or after its effect; once. 0: never."""
+    """When to die: at the `at`-th port call (from 1), before or after its effect; once. 0: never.
+
+    `by`: what is raised instead, where the call fails and the process lives.
+    """
 
     at: int = 0
     after: bool = False
+    by: type[BaseException] = Died
     calls: list[str] = field(default_factory=list)
 
     def around(self, name: str, call: Callable[[], Any]) -> Any:
         self.calls.append(name)
         mine = len(self.calls) == self.at
         if mine and not self.after:
-            raise Died(name)
+            raise self.by(name)
         answer = call()
         if mine:
-            raise Died(name)
+            raise self.by(name)
         return answer
 
 
@@ -123,13 +131,22 @@ class World:
         self.mortal_store = store
 
     def survive(self, act: Callable[[], T]) -> T:
-        """Do it; after a death start a new process and do it again, as a sender or the schedule would."""
+        """Do it; after a death start a new process and do it again, as a sender or the schedule would.
+
+        A store that did not answer is asked again, as the schedule does at its next tick. Raises StoreError when it
+        never answers.
+        """
+        away = 0
         while True:
             try:
                 return act()
             except Died:
                 self.deaths += 1
                 self.start()
+            except StoreError:
+                away += 1
+                if away == AWAY_MAX:
+                    raise
 
     def see(self, *events: Event) -> None:
         self.survive(lambda: self.pipeline.ingest(events, self.clock()))
@@ -141,7 +158,7 @@ class World:
         """Deliver until nothing waits; time passes only while nothing is due."""
         for _ in range(patience):
             tried = self.survive(self.drain_once)
-            if not tried and not self.store.waiting():
+            if not tried and not self.survive(self.store.waiting):
                 return
             if not tried:
                 self.clock.advance(IDLE_STEP)

@@ -1,7 +1,7 @@
 """Runs the tests: gets the real parts, shows which are here, then pytest, then the gate on core.
 
 Arguments go to pytest as they are; then a part of the tests runs, in one process unless they name more (`-n 3`), and
-the gate, which needs all tests, is left out.
+the gate, which needs all tests, is left out. `--record` alone runs all, and writes down how long each file took.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from tests.real import install, parts
 #: what decides is pure and small: nothing in it may be untested
 CORE = "service_event_checker/core/*"
 COVERAGE = ("--cov", "--cov-report=term:skip-covered")
-#: more than the two cores of CI, for many tests wait; tests/order.py says which test is whose
+#: more than the two cores of CI, for many tests wait; tests/order.py says which comes first
 WORKERS = ("-n", "3")
+RECORD = "--record"
 
 
 def main(arguments: list[str]) -> int:
@@ -27,8 +28,9 @@ def main(arguments: list[str]) -> int:
             print(f"missing: {names}; REQUIRE_ALL_PARTS is set, so no test is run", flush=True)
             return 1
         print(f"tests that need {names} are skipped", flush=True)
-    tests = _python("pytest", *(arguments or (*WORKERS, *COVERAGE)))
-    return tests if tests or arguments else _gate()
+    whole = arguments in ([], [RECORD])
+    tests = _python("pytest", *((*WORKERS, *COVERAGE) if whole else ()), *arguments)
+    return tests if tests or not whole else _gate()
 
 
 def _gate() -> int:

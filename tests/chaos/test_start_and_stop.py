@@ -73,7 +73,7 @@ def test_importing_the_app_starts_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "x" / "store.db").exists()
 
 
-def test_a_stop_takes_less_than_five_seconds_though_a_vendor_and_slack_hang(tmp_path: Path) -> None:
+def test_a_stop_does_not_wait_for_a_vendor_and_slack_that_hang(tmp_path: Path) -> None:
     with StatusPages() as pages, Slack() as slack:
         pages.page("github")
         pages.open_incident("github", "abc", "Actions are slow")
@@ -81,11 +81,11 @@ def test_a_stop_takes_less_than_five_seconds_though_a_vendor_and_slack_hang(tmp_
         slack.script.extend([Fault.HANG] * 50)
         product.start()
         wait_for(lambda: slack.requests)
-        pages.broken["github"] = "hang"
-        begun = time.monotonic()
+        asked, pages.broken["github"] = len(pages.requests), "hang"
+        wait_for(lambda: len(pages.requests) > asked)
         product.stop()
 
-    assert time.monotonic() - begun < 5
+    assert not product.forced
 
 
 def test_two_instances_on_one_store_poll_each_page_once_and_tell_once(tmp_path: Path) -> None:

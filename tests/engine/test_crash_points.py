@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from service_event_checker.core.errors import StoreError
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.store import Store
 from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Verb
@@ -77,9 +78,9 @@ def assert_well_told(world: World) -> None:
             assert verbs.count(Verb.OPEN) == 1 or (
                 sink.family is Family.TICKET and episode == 2
             )  # a reopening may repeat
-    assert world.store.waiting() == 0
-    assert world.store.dead_letters() == []
-    assert [alert.open for alert in world.store.get([event().key]).values()] == [False]
+    assert world.survive(world.store.waiting) == 0
+    assert world.survive(world.store.dead_letters) == []
+    assert [alert.open for alert in world.survive(lambda: world.store.get([event().key])).values()] == [False]
 
 
 def count_calls(store: Store) -> list[str]:
@@ -97,6 +98,20 @@ def test_a_death_at_any_port_call_loses_nothing_and_doubles_nothing(fresh_store,
         world = new_world(fresh_store(), Death(at, after))
         life(world)
         assert world.deaths == 1, calls[at - 1]
+        assert_well_told(world)
+
+
+@pytest.mark.parametrize("store_kind", ["sqlite"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_store_that_does_not_answer_one_call_loses_nothing_and_doubles_nothing(fresh_store, after):
+    """A reset connection leaves open whether the write was done; what failed is done again. One call of each kind."""
+    calls = count_calls(fresh_store())
+    last = {name: at for at, name in enumerate(calls, 1) if name.startswith("store.")}
+
+    for name, at in last.items():
+        world = new_world(fresh_store(), Death(at, after, by=StoreError))
+        life(world)
+        assert world.deaths == 0, name
         assert_well_told(world)
 
 

@@ -18,6 +18,7 @@ from tests.real.server import Server
 ACCOUNTS = 1000
 #: the emulator checks signatures, so there must be a key; it guards nothing
 KEY = base64.b64encode(b"the key of a test account").decode()
+_KEEP_ALIVE = Path(__file__).with_name("azurite_keep_alive.js")
 
 
 class Azurite(Server):
@@ -43,7 +44,8 @@ class Azurite(Server):
     def command(self) -> list[str]:
         keeping = ["--location", str(self.folder)] if self._persistent else ["--inMemoryPersistence"]
         # node on the script itself, not the shim that npm makes: so the process that we kill is the server.
-        serve = [str(NODE.find()), str(AZURITE.find()), "--tableHost", "127.0.0.1", "--tablePort", str(self.port)]
+        node = [str(NODE.find()), "--require", str(_KEEP_ALIVE)]
+        serve = [*node, str(AZURITE.find()), "--tableHost", "127.0.0.1", "--tablePort", str(self.port)]
         return [*serve, "--silent", "--disableTelemetry", *keeping]
 
     def environment(self) -> dict[str, str]:

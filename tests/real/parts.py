@@ -38,6 +38,12 @@ def version_in_words(program: Path) -> str:
     return said[1] if said else ""
 
 
+def version_of_browser(program: Path) -> str:
+    """Return 156.0.8078.79 where `program --version` says "Chromium 156.0.8078.79 built on ..."; "" without one."""
+    said = re.search(r"\b\d+(?:\.\d+)+", version_by_flag(program))
+    return said[0] if said else ""
+
+
 def version_of_package(script: Path) -> str:
     """Return the version of the npm package that this script belongs to; "" when it has none."""
     for folder in script.parents:
@@ -138,8 +144,16 @@ REDMINE = Part(
         "redmine redmine/default-language select en",
     ),
 )
+CHROMIUM = Part(
+    "chromium",
+    "CHROMIUM",
+    ("chromium", "chromium-browser", "google-chrome"),  # Debian's name, others'
+    version_of_browser,
+    "apt install chromium",
+    apt=("chromium",),
+)
 
-PARTS = (NODE, AZURITE, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL, REDMINE)
+PARTS = (NODE, AZURITE, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL, REDMINE, CHROMIUM)
 
 
 def table() -> str:

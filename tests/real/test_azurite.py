@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from http.client import HTTPConnection
+
 import pytest
 from azure.core.exceptions import ResourceExistsError, ServiceRequestError, ServiceResponseError
 from azure.data.tables import TableServiceClient
@@ -11,9 +14,10 @@ from tests.real.azurite import Azurite
 ENTITY = {"PartitionKey": "0a", "RowKey": "1", "title": "Störung in 東京"}
 
 
-def client(connection_string: str) -> TableServiceClient:
+def client(connection_string: str, patience: float = 60.0) -> TableServiceClient:
+    """`patience`: seconds for each answer."""
     return TableServiceClient.from_connection_string(
-        connection_string, retry_total=0, connection_timeout=0.5, read_timeout=0.5
+        connection_string, retry_total=0, connection_timeout=patience, read_timeout=patience
     )
 
 
@@ -36,13 +40,12 @@ def test_accounts_do_not_see_each_others_tables(azurite: Azurite) -> None:
 
 
 def test_a_paused_server_answers_nobody_until_it_is_resumed(breakable_azurite: Azurite) -> None:
-    tables = client(breakable_azurite.connection_string)
-
     breakable_azurite.pause()
     with pytest.raises(ServiceResponseError):
-        tables.create_table("EventTickets")
+        client(breakable_azurite.connection_string, patience=0.5).create_table("EventTickets")
     breakable_azurite.resume()
 
+    tables = client(breakable_azurite.connection_string)
     assert tables.create_table_if_not_exists("EventTickets").table_name == "EventTickets"
 
 
@@ -65,3 +68,10 @@ def test_a_stopped_server_keeps_what_it_was_told(breakable_azurite: Azurite) -> 
     breakable_azurite.start()
 
     assert table.get_entity("0a", "1")["RowKey"] == "1"
+
+
+def test_a_connection_that_says_nothing_for_a_while_stays_open(azurite: Azurite) -> None:
+    with closing(HTTPConnection("127.0.0.1", azurite.port, timeout=60)) as connection:
+        connection.request("GET", "/account0000/Tables")
+
+        assert connection.getresponse().headers["Keep-Alive"] == "timeout=600"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -58,7 +57,7 @@ def gunicorn(tmp_path: Path) -> Iterator[Gunicorn]:
 
 
 def worker_of(server: Gunicorn) -> str:
-    with urlopen(f"http://127.0.0.1:{server.port}/livez", timeout=5) as answer:  # noqa: S310 - our own loopback address
+    with urlopen(f"http://127.0.0.1:{server.port}/livez", timeout=60) as answer:  # noqa: S310 - our own loopback address
         return str(answer.read().decode())
 
 
@@ -79,13 +78,12 @@ def test_it_opens_no_control_socket(gunicorn: Gunicorn) -> None:
     assert "control socket" not in gunicorn.log.read_text().lower()
 
 
-def test_a_stop_ends_within_five_seconds_though_a_request_hangs(gunicorn: Gunicorn) -> None:
+def test_a_stop_does_not_wait_for_a_request_that_hangs(gunicorn: Gunicorn) -> None:
     with pytest.raises(TimeoutError):
         # So long that it has its thread: Gunicorn's quick stop waits in vain for one that is being started just then.
         urlopen(f"http://127.0.0.1:{gunicorn.port}/hang", timeout=2)  # noqa: S310 - our own loopback address
 
-    asked = time.monotonic()
     gunicorn.stop()
 
-    assert time.monotonic() - asked < 5
+    assert not gunicorn.forced
     assert gunicorn.diary()[-1].startswith("stopped")

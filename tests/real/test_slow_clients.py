@@ -49,17 +49,23 @@ def is_alive(product: Product) -> bool:
         return False
 
 
+def is_alive_within(seconds: float, product: Product) -> bool:
+    """Ask until it answers, or the time is over."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if is_alive(product):
+            return True
+    return False
+
+
 @pytest.mark.parametrize("begun", [HALF_A_HEAD, HALF_A_BODY, NO_LAST_CHUNK], ids=["head", "body", "chunks"])
 def test_half_requests_give_their_threads_back(product: Product, begun: bytes) -> None:
     with ExitStack() as clients:
         held = [socket.create_connection(("127.0.0.1", product.port)) for _ in range(THREADS + 8)]
         for client in map(clients.enter_context, held):
             client.sendall(begun)
-        deadline = time.monotonic() + 2 * (READ_SECONDS + 2)  # those that found no thread come second
-        while not is_alive(product) and time.monotonic() < deadline:
-            pass
 
-        assert is_alive(product)
+        assert is_alive_within(4 * (READ_SECONDS + 2), product)  # those that found no thread come second
 
 
 def test_clients_that_do_not_hang_up_keep_nobody_waiting(product: Product) -> None:
@@ -67,11 +73,8 @@ def test_clients_that_do_not_hang_up_keep_nobody_waiting(product: Product) -> No
         for _ in range(THREADS + 8):
             client = clients.enter_context(socket.create_connection(("127.0.0.1", product.port)))
             client.sendall(b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        deadline = time.monotonic() + 4
-        while not is_alive(product) and time.monotonic() < deadline:
-            pass
 
-        assert is_alive(product)
+        assert is_alive_within(READ_SECONDS - 1, product)
 
 
 @pytest.mark.parametrize("rest", [b"{\r\n", b"1\r\n{xx", b"-1\r\n", b"1\r\n{\r\n0\r\nno trailer\r\n\r\n"])
@@ -92,7 +95,7 @@ def test_one_that_drips_is_cut_off_in_the_middle(product: Product) -> None:
         while not _ended(client) and time.monotonic() - began < 3 * READ_SECONDS:
             client.sendall(b"x")
 
-        assert READ_SECONDS - 1 < time.monotonic() - began < READ_SECONDS + 5
+        assert READ_SECONDS - 1 < time.monotonic() - began < 3 * READ_SECONDS  # by then it would never end
 
 
 def test_one_that_asks_and_never_listens_is_hung_up_on(product: Product) -> None:
