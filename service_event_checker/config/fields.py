@@ -1,4 +1,4 @@
-"""Where PagerDuty is asked: an address that is none must stop the start, not the first page at night."""
+"""Validates addresses of APIs at the start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _checked(url: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError("is no web address. Write it like https://api.eu.pagerduty.com")
+        raise ValueError("is no web address. Write it like https://api.example.com")
     return url.strip().rstrip("/")
 
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, BinaryIO, ClassVar, Literal
 
 import structlog
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
@@ -25,7 +25,9 @@ from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Family, Verb
+from service_event_checker.http import outbound
 from service_event_checker.http.deadline import Deadline
+from service_event_checker.http.guard import Guard, NotConnected, system_addresses
 from service_event_checker.render import mail as text_mail
 from service_event_checker.render.mail import Mail
 from service_event_checker.render.text import line
@@ -33,6 +35,7 @@ from service_event_checker.render.text import line
 RECIPIENTS_MAX = 100  # of one mail; RFC 5321 4.5.3.1.8: what every server takes
 TLS_PORT, SUBMISSION_PORT, RELAY_PORT = 465, 587, 25  # RFC 8314, RFC 6409, RFC 5321
 DETAIL_MAX = 200
+SAID_MAX = 256 * 1024  # bytes; a server says a few hundred, and a line for each recipient
 _SIGN_IN = frozenset({530, 534, 535, 538})  # RFC 4954: a person must mend it
 _BEFORE_SIGN_IN = frozenset({"the greeting", "EHLO", "STARTTLS"})
 _DOT = re.compile(rb"^\.", re.MULTILINE)
@@ -43,8 +46,8 @@ log = structlog.get_logger()
 class Config(DestinationConfig):
     """`security`: starttls (the default), tls (the default for port 465), or none, on this machine only.
 
-    `ca_file` holds certificates to trust in place of the system's. `to` is a list, or text with comma, semicolon or
-    space between; `updates`: a mail for each change as well.
+    `ca_file` holds certificates to trust in place of those of all connections. `to` is a list, or text with comma,
+    semicolon or space between; `updates`: a mail for each change as well.
     """
 
     SETTLE: ClassVar[timedelta] = timedelta(0)  # nothing to wait for: nobody can look
@@ -132,7 +135,7 @@ class Adapter:
             exchange = _Exchange(self.config, deadline)
             try:
                 refused = exchange.carry(message)
-            except (smtplib.SMTPException, OSError, ValueError) as error:
+            except (smtplib.SMTPException, NotConnected, OSError, ValueError) as error:
                 failure = exchange.failure(error)
             else:
                 for address, said in refused.items():
@@ -148,13 +151,33 @@ class _Line(smtplib.SMTP):
         self._deadline, self._trust = deadline, trust
         super().__init__(config.host, config.at_port, local_hostname="localhost", timeout=deadline.left)
 
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # smtplib's own hook, as of SMTP_SSL
-        sock = socket.create_connection((host, port), timeout)
-        self._deadline.watch(sock)
+    def _get_socket(self, host: str, port: int, _timeout: float) -> socket.socket:  # smtplib's own hook, as of SMTP_SSL
+        trusted = frozenset({(host.strip("[]").rstrip(".").lower(), port)})
+        guard = Guard(trusted, allow_loopback=False, resolve=system_addresses)
+        sock = guard.connect(host, port, self._deadline)
         own = ipaddress.ip_address(sock.getsockname()[0].partition("%")[0])
         # RFC 5321 4.1.3; smtplib would ask the name service for our name, which may take long
         self.local_hostname = f"[IPv6:{own}]" if own.version == 6 else f"[{own}]"
         return self._trust.wrap_socket(sock, server_hostname=host) if self._trust else sock
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _Bounded(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _Bounded:
+    """What a server says, up to SAID_MAX bytes: smtplib keeps every line of an answer that never ends."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = SAID_MAX
+        self.close = file.close
+
+    def readline(self, limit: int) -> bytes:
+        said = self._file.readline(min(limit, self._left))
+        self._left -= len(said)
+        return said
 
 
 class _Refused(smtplib.SMTPException):
@@ -177,7 +200,8 @@ class _Exchange:
     def carry(self, message: bytes) -> dict[str, str]:
         """Hand the message over; return the refused recipients and why. Raises what `failure` translates."""
         by = self._config.secured_by
-        trust = ssl.create_default_context(cafile=self._config.ca_file or None) if by != "none" else None
+        ca_file = self._config.ca_file or outbound.shared().ca_file or None
+        trust = ssl.create_default_context(cafile=ca_file) if by != "none" else None
         self._step = "the greeting"
         server = _Line(self._config, self._deadline, trust if by == "tls" else None)
         try:
@@ -265,7 +289,7 @@ class _Exchange:
             return DeliveryError(Reason.UNAUTHORIZED, "AUTH: SMTP_USERNAME and SMTP_PASSWORD must be ASCII")
         if self._step == "AUTH" and type(error) is smtplib.SMTPException:
             return DeliveryError(Reason.UNAUTHORIZED, "AUTH: the server offers no way that we know")
-        what = "the connection broke" if self._deadline.watching else "no connection"
+        what = "the connection broke" if self._deadline.connected else "no connection"
         return DeliveryError(Reason.UNREACHABLE, f"{self._step}: {what}")
 
     def _words(self, said: bytes) -> str:

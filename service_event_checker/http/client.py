@@ -6,28 +6,24 @@ connect to is decided in guard.py.
 
 from __future__ import annotations
 
-import json as jsonlib
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
-from importlib.metadata import PackageNotFoundError, version
-from itertools import chain
 from types import MappingProxyType
 from typing import Any, NoReturn
 from urllib.parse import urljoin
 
 import requests
 from urllib3.exceptions import HTTPError as TransportError
-from urllib3.util.ssl_ import create_urllib3_context
 
 from service_event_checker.core.errors import OutageCheckerError, Reason
-from service_event_checker.http import outbound
 from service_event_checker.http.address import join, origin, redact, split_credentials, without_credentials
 from service_event_checker.http.cache import KeptBodies
-from service_event_checker.http.guard import Call, Guard, GuardedAdapter, NotConnected, Resolve, system_addresses
+from service_event_checker.http.deadline import Deadline
+from service_event_checker.http.guard import NotConnected, Resolve, system_addresses, within
+from service_event_checker.http.json_reader import NotJson, parse
+from service_event_checker.http.session import Session
 
 RETRY_AFTER_MAX = 3600.0  # seconds; a peculiar header must not park a receiver for a day
 REDIRECTS_MAX = 3
@@ -91,7 +87,8 @@ class Http:
     address asked for is "", and `user:password@`, which becomes a header. `headers` (credentials) go to the
     base's own scheme, host and port only. `timeout`: seconds that a call may take as a whole. `max_bytes`: of
     a body after decompression. `ca_file`: the PEM file of the authority that servers are checked with, instead of
-    the public ones. Raises HttpError(NOT_CONFIGURED) when `base_url` is no http(s) address.
+    the public ones. `direct`: past the proxy (OUTBOUND_PROXY), to what only this machine can reach. Raises
+    HttpError(NOT_CONFIGURED) when `base_url` is no http(s) address.
     """
 
     def __init__(
@@ -104,6 +101,7 @@ class Http:
         allow_loopback: bool = False,
         resolve: Resolve = system_addresses,
         ca_file: str = "",
+        direct: bool = False,
     ) -> None:
         try:
             self._base, credentials = split_credentials(base_url)
@@ -115,7 +113,7 @@ class Http:
         self._max_bytes = max_bytes
         self._kept = KeptBodies()
         trusted = frozenset({self._origin[1:]} if self._base else ())
-        self._session = _session(Guard(trusted, allow_loopback, resolve), ca_file)
+        self._session = Session(trusted, allow_loopback=allow_loopback, resolve=resolve, ca_file=ca_file, direct=direct)
 
     def get(self, url: str, *, params: Mapping[str, str] | None = None, cached: bool = False) -> Response:
         """Get `url`: relative to the base, or absolute. Follows redirects, each to a checked address.
@@ -123,7 +121,7 @@ class Http:
         `cached` asks conditionally: a 304 gives the body that was kept of that address, with `not_modified`.
         Raises HttpError.
         """
-        with Call(self._timeout) as call:
+        with within(self._timeout) as call:
             request = requests.Request("GET", join(self._base, url), params=dict(params or {}))
             answer = self._exchange(request, call, cached=cached)
             for _ in range(REDIRECTS_MAX):
@@ -143,12 +141,14 @@ class Http:
         json: Any = None,
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Response:
         """Send a request that may have an effect: no redirect is followed, nothing is kept. Raises HttpError.
 
-        `headers` are sent wherever `url` points; those of the session only to the base.
+        `headers` are sent wherever `url` points; those of the session only to the base. `timeout`: seconds, where
+        this call has fewer than the others.
         """
-        with Call(self._timeout) as call:
+        with within(timeout or self._timeout) as call:
             address = join(self._base, url)
             request = requests.Request(method, address, params=dict(params or {}), json=json, data=data)
             request.headers = dict(headers or {})
@@ -160,7 +160,7 @@ class Http:
     def close(self) -> None:
         self._session.close()
 
-    def _exchange(self, request: requests.Request, call: Call, *, cached: bool) -> Response | str:
+    def _exchange(self, request: requests.Request, call: Deadline, *, cached: bool) -> Response | str:
         """Return the answer, or the address that it redirects to."""
         place = redact(request.url)
         try:
@@ -170,8 +170,10 @@ class Http:
         except (requests.RequestException, TransportError, OSError, ValueError) as error:
             _raise_mapped(error, call, place)  # never chained: its text holds the whole address, token and all
 
-    def _exchanged(self, request: requests.Request, call: Call, *, cached: bool) -> Response | str:
-        if origin(str(request.url)) == self._origin:
+    def _exchanged(self, request: requests.Request, call: Deadline, *, cached: bool) -> Response | str:
+        target = origin(str(request.url))
+        self._session.guard.check_target(*target[1:], call)
+        if target == self._origin:
             request.headers = {**self._headers, **request.headers}
         prepared = self._session.prepare_request(request)
         url = str(prepared.url)
@@ -196,6 +198,8 @@ class Http:
                 return Response(
                     status=answer.status_code, headers=answer.headers, body=body, url=url, retry_after=retry_after
                 )
+            if answer.status_code == 407 and self._session.proxies:  # RFC 9110: the proxy's answer, nothing went on
+                raise NotConnected(Reason.UNREACHABLE, "the proxy asks for credentials, check OUTBOUND_PROXY")
             if answer.status_code in (301, 302, 303, 307, 308) and answer.headers.get("Location"):
                 return without_credentials(urljoin(url, answer.headers["Location"]))
             raise HttpError(
@@ -222,73 +226,38 @@ def parse_json(body: bytes, *, html: bool = False) -> Any:
     if html or body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
         raise HttpError(Reason.GARBAGE, "HTML instead of JSON")
     try:
-        value = jsonlib.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise HttpError(Reason.GARBAGE, "empty body" if not body.strip() else "not JSON") from None
-    if _deeper(value, JSON_DEPTH_MAX):
-        raise HttpError(Reason.GARBAGE, f"JSON of more than {JSON_DEPTH_MAX} levels")
-    return value
+        return parse(body, depth=JSON_DEPTH_MAX)
+    except NotJson as error:
+        raise HttpError(Reason.GARBAGE, f"the body {error}" if body.strip() else "empty body") from None
 
 
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Know of no redirect: requests would read its whole body first."""
-
-
-def _session(guard: Guard, ca_file: str) -> _Session:
-    session = _Session()
-    session.trust_env = False  # no proxies and no .netrc by surprise
-    session.verify = ca_file or outbound.shared().ca_file or True
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.update({"User-Agent": _user_agent(), "Accept-Encoding": "gzip, deflate"})
-    for scheme in ("http://", "https://"):
-        adapter = GuardedAdapter(guard)
-        if ca_file:
-            adapter.poolmanager.connection_pool_kw["ssl_context"] = _forgiving_tls()
-        session.mount(scheme, adapter)
-    return session
-
-
-def _forgiving_tls() -> ssl.SSLContext:
-    """Return a context that checks names and certificates, but not their form as strictly as Python 3.13 does.
-
-    Private authorities lack what it asks for: https://github.com/kubernetes-client/python/issues/2394.
-    """
-    context = create_urllib3_context()
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
-
-
-def _user_agent() -> str:
-    """Return who we are; with PUBLIC_URL set, also where to reach us: some vendors' bot filters want that."""
-    try:
-        name = f"platform-outage-checker/{version('platform-outage-checker')}"
-    except PackageNotFoundError:  # run from a checkout
-        name = "platform-outage-checker/dev"
-    contact = "".join(outbound.shared().contact.split())
-    return f"{name} (+{contact})" if contact.isascii() and contact else name
-
-
-def _raise_mapped(error: Exception, call: Call, place: str) -> NoReturn:
+def _raise_mapped(error: Exception, call: Deadline, place: str) -> NoReturn:
     if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL):
         raise HttpError(Reason.FORBIDDEN_ADDRESS, f"{place}: not an http or https address") from None
     if isinstance(error, requests.exceptions.ContentDecodingError):
         raise HttpError(Reason.GARBAGE, f"{place}: the body cannot be decompressed") from None
+    if isinstance(error, requests.exceptions.InvalidHeader) or getattr(error, "encoding", "") == "latin-1":
+        raise HttpError(Reason.NOT_CONFIGURED, f"{place}: a header cannot hold the credentials") from None
     if call.sent and isinstance(error, ValueError) and not isinstance(error, requests.RequestException):
         raise HttpError(Reason.GARBAGE, f"{place}: redirects to no address") from None
     if not call.sent:
-        what = "certificate or TLS" if isinstance(error, requests.exceptions.SSLError) else type(error).__name__
-        raise HttpError(Reason.UNREACHABLE, f"{place}: {what}") from None
+        raise HttpError(Reason.UNREACHABLE, f"{place}: {_obstacle(error)}") from None
     if call.over or isinstance(error, requests.Timeout | TimeoutError):
         raise HttpError(Reason.TIMEOUT, place) from None
     raise HttpError(Reason.RESET, f"{place}: {type(error).__name__}") from None
+
+
+def _obstacle(error: Exception) -> str:
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy does not connect, check OUTBOUND_PROXY"
+    return "certificate or TLS" if isinstance(error, requests.exceptions.SSLError) else type(error).__name__
 
 
 def _reason(status: int) -> Reason:
     return Reason.SERVER_ERROR if status >= 500 else _REASONS.get(status, Reason.REFUSED)
 
 
-def _body(answer: requests.Response, call: Call, cap: int) -> bytes:
+def _body(answer: requests.Response, call: Deadline, cap: int) -> bytes:
     chunks, size = [], 0
     for chunk in answer.iter_content(_CHUNK):
         size += len(chunk)
@@ -306,7 +275,7 @@ def _cut_short(answer: requests.Response, reason: Reason, detail: str = "") -> H
     return HttpError(reason, redact(answer.url) + detail, status=answer.status_code, headers=answer.headers)
 
 
-def _error_body(answer: requests.Response, call: Call) -> bytes:
+def _error_body(answer: requests.Response, call: Deadline) -> bytes:
     """Return the beginning of an error's body, as far as it came: the status says enough without it."""
     body = b""
     try:
@@ -333,20 +302,3 @@ def _retry_after(header: str | None) -> float | None:
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         seconds = (at - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), RETRY_AFTER_MAX) if seconds == seconds else None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _deeper(value: Any, limit: int) -> bool:
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(limit):
-        level = list(chain.from_iterable(map(_nested, level)))
-    return bool(level)
-
-
-def _nested(value: Any) -> list[Any]:
-    """Return the containers right inside a container."""
-    children = value.values() if isinstance(value, dict) else value
-    return [child for child in children if isinstance(child, dict | list)]

@@ -2,6 +2,7 @@
 
 A host is resolved once, every address of it is checked, and the connection goes to a checked address: a name
 that answers differently the second time gains nothing. The host that the configuration names is trusted.
+Through a proxy the connection goes to the proxy, and the target is judged by `Guard.check_target`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import ipaddress
 import queue
 import socket
+import ssl
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +23,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
 
 from service_event_checker.core.errors import OutageCheckerError, Reason
+from service_event_checker.http.deadline import Deadline
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 _AZURE_WIRE_SERVER = ipaddress.ip_address("168.63.129.16")  # public by number, the host's own by meaning
 
+Place = tuple[str, int]  # host and port
 Resolve = Callable[[str, int], list[str]]
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _running = threading.local()
@@ -39,106 +43,95 @@ class NotConnected(OutageCheckerError):
         self.detail = detail
 
 
-class Call:
-    """The time that one request may take, redirects and body included; `with Call(15.0) as call: ...`.
-
-    requests' own time-out counts anew with each read, so a timer shuts the socket down when the time is up.
-    `sent`: the request may have left us. `expired`: the timer has struck.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.sent = False
-        self.expired = False
-        self._deadline = time.monotonic() + seconds
-        self._connection: _Watched | None = None
-        self._socket: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Call:
-        _running.call = self
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        _running.call = None
-
-    @property
-    def left(self) -> float:
-        """Seconds until the deadline; never 0, which sockets take for "do not wait"."""
-        return max(self._deadline - time.monotonic(), 0.001)
-
-    @property
-    def over(self) -> bool:
-        return self.expired or time.monotonic() >= self._deadline
-
-    def watch(self, connection: _Watched, sock: socket.socket) -> None:
-        """Take charge of a connected socket; from now on the request counts as sent."""
-        connection.call = self
-        self._connection, self._socket = connection, sock
-        if self.over:  # the timer may have struck while there was no socket to shut
-            raise TimeoutError
-        self.sent = True
-
-    def _cut(self) -> None:
-        self.expired = True
-        if self._socket is None or self._connection is None or self._connection.call is not self:
-            return  # the connection is back in the pool and serves somebody else
-        try:
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # SSLSocket's own would race with its reader
-        except OSError:
-            return  # closed already
-
-
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Decides which addresses may be connected to. `trusted`: (host, port) pairs that the configuration names."""
+    """Decides which addresses may be connected to.
 
-    trusted: frozenset[tuple[str, int]]
+    `trusted`: (host, port) pairs that the configuration names. `proxy`: the one that all connections go to, if any.
+    """
+
+    trusted: frozenset[Place]
     allow_loopback: bool
     resolve: Resolve
+    proxy: Place | None = None
 
-    def connect(self, host: str, port: int, call: Call, options: Any) -> socket.socket:
-        """Connect to the first address of `host` that answers. Raises NotConnected."""
-        for address in self._addresses(host, port, call):
-            if call.over:
+    def connect(self, host: str, port: int, deadline: Deadline, options: Any = None) -> socket.socket:
+        """Connect to the first address of `host` that answers; the deadline watches it. Raises NotConnected."""
+        for address in self._addresses(host, port, deadline):
+            if deadline.over:
                 break
             try:
-                sock = create_connection((address, port), call.left, socket_options=options)
+                sock = create_connection((address, port), deadline.left, socket_options=options)
             except OSError:
                 continue
-            sock.settimeout(call.left)  # a TLS handshake keeps to it as a whole
+            sock.settimeout(deadline.left)  # a TLS handshake keeps to it as a whole
+            try:
+                deadline.watch(sock)
+            except TimeoutError:
+                sock.close()
+                break
             return sock
-        raise NotConnected(Reason.UNREACHABLE, "no connection in time" if call.over else "connection refused")
+        raise NotConnected(Reason.UNREACHABLE, "no connection in time" if deadline.over else "connection refused")
 
-    def _addresses(self, host: str, port: int, call: Call) -> list[str]:
-        found = _in_time(lambda: self.resolve(host, port), call.left)
+    def check_target(self, host: str, port: int, deadline: Deadline) -> None:
+        """Judge what a proxy is to connect to, as far as it can be seen from here. Raises NotConnected.
+
+        A name that this machine resolves must have public addresses only. One that it cannot resolve is left to the
+        proxy, which resolves each name itself: what it connects to may be another address than the one judged here.
+        """
+        if self.proxy and (_plain(host), port) not in self.trusted:
+            self._check_all(_in_time(lambda: self.resolve(host, port), deadline.left / 2))
+
+    def _addresses(self, host: str, port: int, deadline: Deadline) -> list[str]:
+        found = _in_time(lambda: self.resolve(host, port), deadline.left)
         if not found:
             raise NotConnected(Reason.UNREACHABLE, "no such host, or no answer from the name service")
-        if (_plain(host), port) not in self.trusted:
-            for address in found:
-                self._check(address)
+        place = (_plain(host), port)
+        if place not in self.trusted and place != self.proxy:
+            self._check_all(found)
         return found
 
-    def _check(self, address: str) -> None:
-        number = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
-        if number.is_loopback and self.allow_loopback:
-            return
-        if not is_public(number):
-            raise NotConnected(Reason.FORBIDDEN_ADDRESS, "not a public address")
+    def _check_all(self, addresses: list[str]) -> None:
+        for address in addresses:
+            number = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
+            if not is_public(number) and not (number.is_loopback and self.allow_loopback):
+                raise NotConnected(Reason.FORBIDDEN_ADDRESS, "not a public address")
 
 
 class GuardedAdapter(HTTPAdapter):
-    """requests' transport, with connections that a `Guard` lets through and a `Call` watches."""
+    """requests' transport, with connections that a `Guard` lets through and a `Deadline` watches.
 
-    def __init__(self, guard: Guard) -> None:
+    `proxy_credentials`: headers for the proxy alone. `trust`: what servers are checked with, None for the usual.
+    """
+
+    def __init__(self, guard: Guard, proxy_credentials: Mapping[str, str], trust: ssl.SSLContext | None) -> None:
         self._pools = _pools(guard)
+        self._proxy_credentials = dict(proxy_credentials)
+        self._options: dict[str, Any] = {"ssl_context": trust} if trust else {}
         super().__init__(pool_maxsize=10)
 
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, **options, **self._options)
         self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options, **self._options)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+    def proxy_headers(self, _proxy: str) -> dict[str, str]:
+        return self._proxy_credentials
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[Deadline]:
+    """Let this thread's connections be watched by one deadline, redirects and bodies included."""
+    with Deadline(seconds) as deadline:
+        _running.deadline = deadline
+        try:
+            yield deadline
+        finally:
+            _running.deadline = None
 
 
 def system_addresses(host: str, port: int) -> list[str]:
@@ -187,19 +180,27 @@ def _in_time(resolve: Callable[[], list[str]], seconds: float) -> list[str]:
 
 class _Watched(HTTPConnection):
     guard: Guard
-    call: Call | None = None
+    deadline: Deadline | None = None
 
     def _new_conn(self) -> socket.socket:
-        return self.guard.connect(self.host, self.port or self.default_port, _running.call, self.socket_options)
+        return self.guard.connect(self.host, self.port or self.default_port, _running.deadline, self.socket_options)
 
     def connect(self) -> None:
-        super().connect()
-        _running.call.watch(self, self.sock)
+        super().connect()  # through a proxy's CONNECT and TLS
+        self._begin()
 
     def request(self, *args: Any, **options: Any) -> None:
-        if self.sock is not None:  # a kept connection
-            _running.call.watch(self, self.sock)
+        self._begin()
         super().request(*args, **options)
+
+    def _begin(self) -> None:
+        """Take a kept or new connection for the call that runs; from now on its request counts as sent."""
+        if self.sock is None:
+            return
+        deadline: Deadline = _running.deadline
+        self.deadline = deadline
+        deadline.watch(self.sock, lambda: self.deadline is deadline)
+        deadline.sent = True
 
 
 class _WatchedTls(_Watched, HTTPSConnection):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """`ca_file`: certificates to trust, "" for the usual ones. `contact`: an address at which vendors can reach us."""
+    """`ca_file`: certificates to trust, "" for the usual ones. `contact`: an address at which vendors can reach us.
+
+    `proxy`: http://[user:pass@]host:port, through which all HTTP goes out; "" for none.
+    """
 
     ca_file: str = ""
     contact: str = ""
+    proxy: str = field(default="", repr=False)
 
 
 _shared = [Outbound()]

@@ -14,13 +14,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import SecretStr
 
+from service_event_checker.config.fields import Address
 from service_event_checker.config.models import DestinationConfig, Duration, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.destinations.slack import message as text_slack
-from service_event_checker.destinations.slack.client import SlackCalls, SlackRefusal
+from service_event_checker.destinations.slack.client import SlackCalls, SlackRefusal, web_api
 
 EVENT_TYPE = "outage_alert"  # metadata of the message itself
 END_TYPE = "outage_end"  # metadata of the reply that says that it is over
@@ -47,14 +48,14 @@ class Config(DestinationConfig):
     kind: Literal["slack"] = "slack"
     token: SecretStr | None = None
     channel: str = "#outages"
-    api_url: str = "https://slack.com/api/"
+    api_url: Address = "https://slack.com/api/"
     announce_end: Literal["thread", "channel", "edit"] = "thread"
     buttons: bool = True
     look_back: Duration = timedelta(days=1)
 
 
 class Adapter:
-    """Safe for several threads: all that they share is the channel's id, which is only ever set to one value.
+    """Safe for several threads: they share one session, and the channel's id, which is only ever set to one value.
 
     `button_key` gives the key that signs the buttons; whoever builds the adapter sets it. b"": no buttons.
     """
@@ -66,6 +67,7 @@ class Adapter:
         self.name = name
         self.config = config
         self.button_key: Callable[[], bytes] = bytes
+        self._http = web_api(config.api_url, secret(config.token))
         self._channel_id = config.channel if _CHANNEL_ID.fullmatch(config.channel) else ""
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
@@ -98,13 +100,12 @@ class Adapter:
     def preflight(self) -> list[str]:
         """Ask Slack what the token may do and say what will be worse for it; one call, for the start."""
         try:
-            headers = self._calls().send("auth.test").headers
+            scopes = self._calls().scopes()
         except DeliveryError as error:
             return [f"{self.name}: Slack could not be asked about the token: {error}"]
-        granted = next((value for name, value in headers.items() if name.lower() == "x-oauth-scopes"), None)
-        return [] if granted is None else list(self._lacks({scope.strip() for scope in granted.split(",")}))
+        return [] if scopes is None else list(self._lacks(scopes))
 
-    def _lacks(self, scopes: set[str]) -> Iterator[str]:
+    def _lacks(self, scopes: frozenset[str]) -> Iterator[str]:
         twice = "after a time-out a message may appear twice"
         if "chat:write" not in scopes:
             yield f"{self.name}: the token lacks chat:write, nothing can be posted"
@@ -114,7 +115,7 @@ class Adapter:
             yield f"{self.name}: the token lacks channels:read, {twice}; grant it or configure the channel's id"
 
     def _calls(self) -> SlackCalls:
-        return SlackCalls(self.config.api_url, secret(self.config.token), self.config.timeout.total_seconds())
+        return SlackCalls(self._http, self.config.timeout.total_seconds())
 
     def _post(self, calls: SlackCalls, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
         key = link.remote_key if link else remote_key(alert.key, delivery.episode)

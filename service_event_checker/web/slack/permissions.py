@@ -10,12 +10,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 import structlog
 
 from service_event_checker.core.errors import DeliveryError, OutageCheckerError, Reason
-from service_event_checker.destinations.slack.client import SlackCalls
+from service_event_checker.destinations.slack.client import SlackCalls, web_api
 from service_event_checker.web.slack.request import Asker
 
 TEAMS, CHANNELS = "SLACK_TEAM_IDS", "SLACK_ALLOWED_CHANNELS"
@@ -105,8 +106,8 @@ class Groups:
             raise DeliveryError(Reason.TIMEOUT)
         try:
             if self._known is None or self._known.asked_at < waiting_since:
-                calls = SlackCalls(self._api_url, self._token, ASK_SECONDS)
-                answer = calls.send("usergroups.list", include_users="true")
+                with closing(web_api(self._api_url, self._token)) as http:
+                    answer = SlackCalls(http, ASK_SECONDS).send("usergroups.list", include_users="true")
                 self._known = _Members(_members(answer.get("usergroups"), self.wanted), self._clock())
             return self._known
         finally:

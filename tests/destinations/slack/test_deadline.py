@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.destinations.slack.client import SlackCalls
+from service_event_checker.destinations.slack.client import SlackCalls, web_api
 
 DRIPS_FOR = 20.0  # seconds; far beyond any doubt about a slow machine
 DEADLINE = 0.4
@@ -49,7 +49,7 @@ def test_a_dripping_answer_is_cut_at_the_deadline_and_is_in_doubt(dripping: str)
     begun = time.monotonic()
 
     with pytest.raises(DeliveryError) as refused:
-        SlackCalls(dripping, "xoxb-canary", DEADLINE).send("chat.postMessage", channel="C1", text="x")
+        SlackCalls(web_api(dripping, "xoxb-canary"), DEADLINE).send("chat.postMessage", channel="C1", text="x")
 
     assert refused.value.reason is Reason.TIMEOUT
     assert time.monotonic() - begun < DRIPS_FOR / 2
