@@ -14,13 +14,12 @@ from service_event_checker.core.errors import InvalidInput, StoreConflict
 from service_event_checker.core.model import Alert, Event, Link, Snapshot
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Store, Write
-from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Status, Why
+from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Status
 from service_event_checker.engine import parked
 from service_event_checker.metrics import TRANSITIONS
 
 CONFLICTS_MAX = 20  # rounds; each round at least one writer of a contended alert wins
 RECEIPT_WITHIN = timedelta(minutes=1)  # clocks differ; what nobody did later than this is not our own doing
-_OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.MISSED})
 _STATUS_OF = {
     EventStatus.ACKNOWLEDGED: Status.ACKNOWLEDGED,
     EventStatus.UNACKNOWLEDGED: Status.FIRING,
@@ -173,7 +172,7 @@ class Pipeline:
         if change.alert is None or change.alert == known:
             return None
         alert = change.alert
-        opening = any(transition.why in _OPENINGS for transition in change.transitions)
+        opening = any(transition.why.opens for transition in change.transitions)
         if opening and alert.kind is Kind.MAINTENANCE and not rules.matched(alert, self.book.rules):
             return None  # maintenance is tracked only where a rule asks for it
         for _ in range(longer if opening else 0):

@@ -17,13 +17,10 @@ from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange, over_before_sent
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.store import Conflict, IdTaken, Write
-from service_event_checker.core.vocabulary import Why
 from service_event_checker.stores.azure import client, keys
 from service_event_checker.stores.azure import rows as azure_rows
 from service_event_checker.stores.azure.client import Change, etag_of
 from service_event_checker.stores.azure.rows import StoredLane
-
-_OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.MISSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ class Draft:
 
     def write(self, write: Write, now: datetime) -> Conflict | IdTaken | None:
         """Add an alert's write; return why that cannot be."""
-        opening = any(transition.why in _OPENINGS for transition in write.transitions)
+        opening = any(transition.why.opens for transition in write.transitions)
         raised = replace(write.alert, revision=write.alert.revision + 1)
         self.stored, row = azure_rows.alert_entity(raised, self._op)
         change = self._alert_change(write.alert.revision, row, opening=opening)
