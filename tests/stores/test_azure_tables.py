@@ -23,7 +23,7 @@ from service_event_checker.core.vocabulary import Verb, Why
 from service_event_checker.stores.azure import client
 from service_event_checker.stores.azure import keys as azure_keys
 from service_event_checker.stores.azure import rows as azure_rows
-from service_event_checker.stores.azure.client import Change, Raced, Table
+from service_event_checker.stores.azure.client import EntityChange, Raced, Table
 from service_event_checker.stores.azure.store import AzureTablesStore
 from tests.factories import NOW
 from tests.real.azurite import Azurite
@@ -61,7 +61,7 @@ class DyingTable:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._table, name)
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(self, changes: Sequence[EntityChange]) -> None:
         if self._left[0] == 0:
             raise Died
         self._left[0] -= 1
@@ -71,7 +71,7 @@ class DyingTable:
 class DeafTable(DyingTable):
     """A table whose first answers get lost, so that each write is sent twice, as the SDK does."""
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(self, changes: Sequence[EntityChange]) -> None:
         self._table.write(changes)
         self._table.write(changes)
 
@@ -83,7 +83,7 @@ class MeddledTable(DyingTable):
         super().__init__(table, [])
         self._meddle: list[Callable[[], object]] = [meddle]
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(self, changes: Sequence[EntityChange]) -> None:
         if self._meddle:
             self._meddle.pop()()
         self._table.write(changes)

@@ -27,7 +27,7 @@ from service_event_checker.stores.azure import keys as azure_keys
 from service_event_checker.stores.azure import page as azure_page
 from service_event_checker.stores.azure import rows as azure_rows
 from service_event_checker.stores.azure import shelf as azure_shelf
-from service_event_checker.stores.azure.client import Change, Raced, Tables, etag_of
+from service_event_checker.stores.azure.client import EntityChange, Raced, Tables, etag_of
 from service_event_checker.stores.azure.commit import TRIES, Written, new_op
 from service_event_checker.stores.azure.draft import Draft, Picture, receivers_of
 from service_event_checker.stores.azure.keys import PARTITIONS, partition
@@ -355,7 +355,7 @@ class AzureTablesStore:
             return False
         return True
 
-    def _written(self, change: Change) -> bool:
+    def _written(self, change: EntityChange) -> bool:
         """Send one change; False when somebody was faster, not when our own first try was."""
         try:
             self.active.write([change])
