@@ -40,12 +40,13 @@ def track(alert: Alert | None, event: Event, now: datetime, *, first_good_at: da
         return _fold(alert, event, now)
     if event.at is None:
         return _fold(alert, event, now)
-    this = f"{event.via}|{event.status}"
-    if event.at < alert.heard.get(event.via, event.at) or event.at == alert.heard.get(this):
+    newest, this = (event.via, None), (event.via, event.status)
+    seen_at = alert.status_seen_at
+    if event.at < seen_at.get(newest, event.at) or event.at == seen_at.get(this):
         return Tracked(alert)  # overtaken: that receiver has told of a later status; or told once more
     change = _fold(alert, event, now)
-    heard = {**alert.heard, event.via: event.at, this: event.at}
-    return replace(change, alert=replace(change.alert or alert, heard=heard))
+    seen_at = {**seen_at, newest: event.at, this: event.at}
+    return replace(change, alert=replace(change.alert or alert, status_seen_at=seen_at))
 
 
 def _fold(alert: Alert, event: Event, now: datetime) -> Tracked:

@@ -278,7 +278,7 @@ def _opposite_at(event: Event, link: Link) -> datetime | None:
 
 def _is_second_end(event: Event, link: Link, alert: Alert | None) -> bool:
     """Whether an object whose end is known has been ended so much later that it was taken up in between."""
-    known = [link.sent.get(Status.RESOLVED), alert.heard.get(event.via) if alert else None]
+    known = [link.sent.get(Status.RESOLVED), alert.status_seen_at.get((event.via, None)) if alert else None]
     latest = max(filter(None, known), default=None)
     return event.at is not None and latest is not None and event.at > latest + RECEIPT_WITHIN
 

@@ -318,13 +318,14 @@ def test_what_no_service_could_take_is_shortened_with_a_mark(store: AzureTablesS
 def test_an_alert_with_more_copies_than_any_config_names_is_stored(store: AzureTablesStore) -> None:
     noise = noise_of(400_000)
     times = tuple(NOW + timedelta(microseconds=number) for number in range(2000))
-    many = {noise[number : number + 60]: times for number in range(300)}
-    alert = new_alert(origin=noise, heard=dict.fromkeys(many, NOW), mirrored=many)
+    many = {(noise[number : number + 30], noise[number + 30 : number + 60]): times for number in range(300)}
+    seen_at = {(receiver, None): NOW for receiver, _ in many}
+    alert = new_alert(origin=noise, status_seen_at=seen_at, mirrored_at=many)
 
     stored = commit(store, opening(alert))
 
     assert store.get([alert.key]) == {alert.key: stored}
-    kept = list(stored.mirrored.items())
+    kept = list(stored.mirrored_at.items())
     assert kept == [(pair, times[-10:]) for pair in list(many)[: len(kept)]]
     assert len(kept) >= 100
     assert stored.origin.endswith(azure_rows.MARK)

@@ -11,7 +11,7 @@ import pytest
 
 from service_event_checker.core.model import Kept
 from service_event_checker.core.store import Settled, Store
-from service_event_checker.core.vocabulary import Status
+from service_event_checker.core.vocabulary import EventStatus, Status
 from tests.factories import NOW
 from tests.stores.steps import at_once, claim_one, commit, link_of, new_alert, opened, opening
 
@@ -153,8 +153,8 @@ def test_of_many_who_take_away_at_once_one_is_told_that_he_did(store: Store) -> 
 def test_what_an_alert_knows_of_its_copies_comes_back(store: Store) -> None:
     written = new_alert(
         origin="https://am.example:9093",
-        heard={"pager": NOW, "jira": NOW + MINUTE},
-        mirrored={"jira|pager": (NOW, NOW + timedelta(microseconds=1)), "mail|sms": ()},
+        status_seen_at={("pager", None): NOW, ("jira", None): NOW + MINUTE, ("jira", EventStatus.RESOLVED): NOW},
+        mirrored_at={("jira", "pager"): (NOW, NOW + timedelta(microseconds=1)), ("mail", "sms"): ()},
     )
 
     stored = commit(store, opening(written))

@@ -238,8 +238,8 @@ def _short_alert(alert: Alert, length: int) -> Alert:
         links={receiver: _short(url, length) for receiver, url in alert.links.items()},
         note_ids=tuple(_short(note_id, length) for note_id in alert.note_ids),
         origin=_short(alert.origin, length),
-        heard=dict(islice(alert.heard.items(), length)),
-        mirrored={pair: times[-STATUSES_MAX:] for pair, times in islice(alert.mirrored.items(), length)},
+        status_seen_at=dict(islice(alert.status_seen_at.items(), length)),
+        mirrored_at={pair: times[-STATUSES_MAX:] for pair, times in islice(alert.mirrored_at.items(), length)},
     )
 
 
