@@ -202,8 +202,8 @@ class Store(Shelf, Protocol):
         """Return when the oldest unsettled delivery was made; None when all is paid."""
         ...
 
-    def dead_letters(self, limit: int = 200) -> list[Delivery]:
-        """Return the deliveries that were given up, the newest first, with their reason."""
+    def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
+        """Return the failed deliveries, the newest first, with their reason; of one receiver or alert if named."""
         ...
 
     def dead_letter_counts(self) -> dict[str, int]:

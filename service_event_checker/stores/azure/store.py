@@ -169,8 +169,13 @@ class AzureTablesStore:
         oldest = min(made, default=azure_keys.NEVER)
         return codec.from_micros(int(oldest)) if oldest != azure_keys.NEVER else None
 
-    def dead_letters(self, limit: int = 200) -> list[Delivery]:
-        rows = sorted(self._scan(azure_keys.DEAD), key=lambda row: str(row["made_at"]), reverse=True)
+    def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
+        if key and not azure_keys.is_key(key):
+            return []
+        where = "receiver eq @receiver" if receiver else ""
+        places = (partition(key),) if key else PARTITIONS
+        found = self._scan(azure_keys.DEAD + key, where, {"receiver": receiver}, partitions=places)
+        rows = sorted(found, key=lambda row: str(row["made_at"]), reverse=True)
         return [codec.load_delivery(azure_rows.text_of(row)) for row in rows[:limit]]
 
     def dead_letter_counts(self) -> dict[str, int]:
@@ -263,12 +268,18 @@ class AzureTablesStore:
         self.set_setting("ping", "")
 
     def _scan(
-        self, prefix: str, where: str = "", values: Mapping[str, Any] | None = None, *, columns: Sequence[str] = ()
+        self,
+        prefix: str,
+        where: str = "",
+        values: Mapping[str, Any] | None = None,
+        *,
+        columns: Sequence[str] = (),
+        partitions: Sequence[str] = PARTITIONS,
     ) -> list[TableEntity]:
-        """Return the rows of one kind from all partitions."""
+        """Return the rows of one kind, from all partitions unless some are named."""
         named = {name: value for name, value in (values or {}).items() if f"@{name}" in where}
         parts = self.tables.each(
-            lambda place: self.active.scan(place, prefix, where, named, columns=columns), PARTITIONS
+            lambda place: self.active.scan(place, prefix, where, named, columns=columns), partitions
         )
         return [row for part in parts for row in part]
 

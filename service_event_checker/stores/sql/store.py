@@ -200,8 +200,12 @@ class SqlStore:
             oldest = connection.scalar(select(func.min(deliveries.c.created_at)).where(deliveries.c.dead.is_(False)))
         return codec.from_micros(oldest) if oldest is not None else None
 
-    def dead_letters(self, limit: int = 200) -> list[Delivery]:
+    def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         dead = select(deliveries.c.doc).where(deliveries.c.dead.is_(True)).order_by(deliveries.c.created_at.desc())
+        if receiver:
+            dead = dead.where(deliveries.c.receiver == receiver)
+        if key:
+            dead = dead.where(deliveries.c.key == key)
         with self._read() as connection:
             return [codec.load_delivery(doc) for doc in connection.scalars(dead.limit(limit))]
 
