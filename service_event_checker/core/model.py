@@ -272,13 +272,13 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class HeldItem:
     """Something put aside durably: a body that was refused ("quarantine"), an event that waits ("parked").
 
-    `source`: who sent it, for the caps. `doc` is text (JSON) of the shelf's own shape.
+    `source`: who sent it, for the caps. `doc` is text (JSON) of the area's own shape.
     """
 
-    shelf: str
+    area: str
     id: str
     source: str
     at: datetime

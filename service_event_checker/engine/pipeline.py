@@ -69,7 +69,7 @@ class Pipeline:
             known, _ = self._recognised([event])
             if known:
                 self._settle_round({known[0].event.key: known[0]}, now, None)
-                self.store.unkeep(parked.SHELF, kept.id)
+                self.store.holding.remove(parked.AREA, kept.id)
                 taken += 1
         return taken
 

@@ -89,7 +89,7 @@ class StateCollector(Collector):
 
     def _quarantined(self) -> Metric:
         """Count what lies in quarantine, as far as it is read; sources there are names of destinations or ours."""
-        held = quarantine.held(self._services.store, limit=overview.REFUSED_MAX)
+        held = quarantine.held(self._services.store.holding, limit=overview.REFUSED_MAX)
         found = GaugeMetricFamily("poc_quarantined", "Refused bodies, at most 50 are counted", labels=["source"])
         for source, count in sorted(Counter(one.source for one in held).items()):
             found.add_metric([source], count)

@@ -101,7 +101,7 @@ def read(services: Services, now: datetime) -> State:
         receivers=receivers(services),
         dead_letters=letters,
         oldest_waiting_at=store.oldest_waiting(),
-        refused=tuple(quarantine.held(services.store, limit=REFUSED_MAX)),
+        refused=tuple(quarantine.held(services.store.holding, limit=REFUSED_MAX)),
         warnings=standing.warnings(services, now),
     )
 
