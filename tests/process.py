@@ -52,8 +52,12 @@ class Death:
 
 
 class MortalStore:
-    def __init__(self, store: Store, death: Death) -> None:
+    def __init__(self, store: Any, death: Death) -> None:
         self._store, self._death = store, death
+
+    @property
+    def holding(self) -> Any:
+        return MortalStore(self._store.holding, self._death)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)

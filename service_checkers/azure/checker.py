@@ -11,7 +11,7 @@ import re
 from typing import ClassVar, Literal
 from urllib.parse import parse_qs, quote
 
-from service_checkers.azure.payload import Ours, Reading, read
+from service_checkers.azure.payload import HealthReading, Ours, read
 from service_checkers.entra.api import PAGES_MAX, Api, split_address, values
 from service_checkers.entra.token import EntraConfig
 from service_checkers.reading.fetch import WebAddress, in_turn, read_json
@@ -71,7 +71,7 @@ class Checker:
             warnings=tuple(dict.fromkeys([*reading.warnings, *self._api.warnings()])),
         )
 
-    def _look_up(self, absent: list[str], reading: Reading) -> set[str]:
+    def _look_up(self, absent: list[str], reading: HealthReading) -> set[str]:
         """Add each event that the list did not tell; return those that could not be read."""
         unknown = set(absent[LOOKUPS_MAX:])
         for place, fingerprint in enumerate(absent[:LOOKUPS_MAX]):

@@ -43,7 +43,7 @@ class Ours:
 
 
 @dataclass(slots=True)
-class Reading:
+class HealthReading:
     """What the entries say, and what people should know of it."""
 
     events: dict[str, Event] = field(default_factory=dict)
@@ -59,12 +59,12 @@ class _Impact:
     words: str
 
 
-def read(source: str, entries: Iterable[Any], ours: Ours, tracked: frozenset[str] = frozenset()) -> Reading:
+def read(source: str, entries: Iterable[Any], ours: Ours, tracked: frozenset[str] = frozenset()) -> HealthReading:
     """Read entries; several of one name are one event. What is `tracked` is read whatever it has turned into.
 
     Raises SourceError where there are entries and none of them is an event.
     """
-    reading = Reading()
+    reading = HealthReading()
     merged, unreadable = _merged(entries)
     if unreadable:
         reading.warnings.append(f"{unreadable} entries without a name or a type are left out")
@@ -99,7 +99,7 @@ def _is_newer(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _take(
-    reading: Reading,
+    reading: HealthReading,
     source: str,
     name: str,
     properties: Mapping[str, Any],
@@ -120,7 +120,9 @@ def _take(
     reading.events[name] = _event(source, name, kind, status, properties, places or [], ours, reading)
 
 
-def _kind(reading: Reading, name: str, properties: Mapping[str, Any], ours: Ours, *, followed: bool) -> Kind | None:
+def _kind(
+    reading: HealthReading, name: str, properties: Mapping[str, Any], ours: Ours, *, followed: bool
+) -> Kind | None:
     """Return the kind; None for what is no outage and no planned work (advice, bills, reviews)."""
     word = text(properties.get("eventType")).lower()
     if word in _KINDS:
@@ -190,7 +192,7 @@ def _event(
     properties: Mapping[str, Any],
     places: list[_Impact],
     ours: Ours,
-    reading: Reading,
+    reading: HealthReading,
 ) -> Event:
     wanted = [place for place in places if _is_wanted(place, ours)]
     shown = places if status is EventStatus.RESOLVED else [place for place in places if not place.over] or places
@@ -216,7 +218,7 @@ def _is_wanted(place: _Impact, ours: Ours) -> bool:
     )
 
 
-def _severity(reading: Reading, name: str, properties: Mapping[str, Any]) -> Severity:
+def _severity(reading: HealthReading, name: str, properties: Mapping[str, Any]) -> Severity:
     """Return the most severe of what `level`, `eventLevel`, `isHIR` and `priority` say; at least warning.
 
     `eventLevel` is Informational on nearly everything, so it can only raise.

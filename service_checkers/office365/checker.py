@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from service_checkers.entra.api import PAGES_MAX, Api, split_address, values
 from service_checkers.entra.token import EntraConfig
-from service_checkers.office365.payload import Reading, read
+from service_checkers.office365.payload import IssueReading, read
 from service_checkers.reading.fetch import WebAddress, in_turn, read_json
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, Snapshot
@@ -68,7 +68,7 @@ class Checker:
             warnings=tuple(dict.fromkeys([*reading.warnings, *self._api.warnings()])),
         )
 
-    def _look_up(self, ended: list[str], reading: Reading) -> set[str]:
+    def _look_up(self, ended: list[str], reading: IssueReading) -> set[str]:
         """Ask for each tracked issue that is not listed as open; return those that could not be read.
 
         One that Graph does not know by its id is as the list has it: over, or absent.

@@ -41,7 +41,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
-class Reading:
+class IssueReading:
     """What the issues say. `flawed`: one of them cannot be read, so absence means nothing."""
 
     events: dict[str, Event] = field(default_factory=dict)
@@ -50,9 +50,9 @@ class Reading:
     flawed: bool = False
 
 
-def read(source: str, issues: Iterable[Any]) -> Reading:
+def read(source: str, issues: Iterable[Any]) -> IssueReading:
     """Read issues. Raises SourceError where there are some and none of them is one."""
-    reading = Reading()
+    reading = IssueReading()
     unreadable = 0
     for issue in issues:
         name = text(issue.get("id")) if isinstance(issue, dict) else ""
@@ -68,7 +68,7 @@ def read(source: str, issues: Iterable[Any]) -> Reading:
     return reading
 
 
-def _take(reading: Reading, source: str, name: str, issue: Mapping[str, Any]) -> None:
+def _take(reading: IssueReading, source: str, name: str, issue: Mapping[str, Any]) -> None:
     status = _status(issue)
     if status is None:
         reading.warnings.append(f'issue {name} has no isResolved, and the status "{one_line(issue.get("status"), 40)}"')
@@ -103,7 +103,7 @@ def _status(issue: Mapping[str, Any]) -> EventStatus | None:
     return EventStatus.RESOLVED if resolved else EventStatus.FIRING
 
 
-def _severity(reading: Reading, name: str, issue: Mapping[str, Any], status: EventStatus) -> Severity:
+def _severity(reading: IssueReading, name: str, issue: Mapping[str, Any], status: EventStatus) -> Severity:
     kind, word = text(issue.get("classification")).lower(), text(issue.get("status")).lower()
     if kind not in _CLASSES:
         reading.warnings.append(f'issue {name} is of an unknown class "{one_line(issue.get("classification"), 40)}"')

@@ -15,7 +15,7 @@ from typing import Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from service_checkers.reading.fetch import WebAddress, fetch_json, in_turn, read_json
-from service_checkers.statuspage.payload import Places, Reading, parse, raised
+from service_checkers.statuspage.payload import PageReading, Places, parse, raised
 from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, Snapshot
@@ -65,7 +65,7 @@ class Checker:
         self._raised = asked.raised
         return asked.snapshot(complete=open_now is not None and not open_now.flawed)
 
-    def _open_now(self, asked: _Asked) -> Reading | None:
+    def _open_now(self, asked: _Asked) -> PageReading | None:
         """Read what is open now; an endpoint that the configuration names must be good.
 
         The summary is worth asking in any case: it alone knows groups, planned work and the page's level.
@@ -93,7 +93,7 @@ class _Asked:
         self.trouble: SourceError | None = None
         self.places = places
         self.raised = raised_before
-        self._summary: Reading | None = None
+        self._summary: PageReading | None = None
         self._source = source
         self._base = base
         self._http = http
@@ -102,7 +102,7 @@ class _Asked:
         self._unknown: set[str] = set()
         self._lookup_seconds = lookup_seconds
 
-    def must(self, path: str, *, if_there: bool = False) -> Reading | None:
+    def must(self, path: str, *, if_there: bool = False) -> PageReading | None:
         """Read one endpoint; None where it is missing and may be. Raises SourceError."""
         try:
             payload = fetch_json(self._http, self._source, path)
@@ -121,7 +121,7 @@ class _Asked:
         self._warnings.extend(reading.warnings)
         return reading
 
-    def may(self, path: str) -> Reading | None:
+    def may(self, path: str) -> PageReading | None:
         """Read one endpoint that can be done without; None, with a warning, where it cannot be read."""
         try:
             return self.must(path, if_there=True)

@@ -58,7 +58,7 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PageReading:
     """What one payload says. `flawed`: it lists something that cannot be read, so absence means nothing.
 
     `level`: how bad the page as a whole says it is; see `raised`.
@@ -78,7 +78,7 @@ def parse(
     *,
     needs: str = "",
     listed_open: bool = False,
-) -> Reading:
+) -> PageReading:
     """Read a payload of summary, status, incidents, incidents/<id> or scheduled-maintenances.
 
     `base`: the page's address, for links. `places`: of the summary, if this is not it. `needs`: the key that
@@ -97,7 +97,7 @@ def parse(
         raise SourceError(source, Reason.GARBAGE, "no incident of the list can be read")
     level, warnings = _level(_indicator(source, payload), events)
     told = (*dict.fromkeys(reader.warnings), *warnings)
-    return Reading(events, level, told, flawed=len(events) < len(entries))
+    return PageReading(events, level, told, flawed=len(events) < len(entries))
 
 
 def raised(events: tuple[Event, ...], level: Severity | None) -> tuple[Event, ...]:

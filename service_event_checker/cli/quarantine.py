@@ -34,12 +34,12 @@ def register(app: Flask, services: Services) -> None:
         if replay:
             raise SystemExit(0 if _replay(services, replay) else 1)
         if discard:
-            gone = quarantine.discard(services.store, discard)
+            gone = quarantine.discard(services.store.holding, discard)
             click.echo(f"{discard}: {'deleted' if gone else _NOT_THERE}")
             raise SystemExit(0 if gone else 1)
         if show:
             raise SystemExit(0 if _show(services, show) else 1)
-        held = quarantine.held(services.store, limit=LISTED_MAX)
+        held = quarantine.held(services.store.holding, limit=LISTED_MAX)
         rows = [(one.id, one.refusal.route, _age(one), line(one.refusal.error, ERROR_WIDTH)) for one in held]
         click.echo(table(("ID", "ROUTE", "AGE", "ERROR"), rows) if rows else "nothing in quarantine")
 
@@ -47,8 +47,10 @@ def register(app: Flask, services: Services) -> None:
 def _replay(services: Services, wanted: str) -> bool:
     """Take one, or all, the oldest first, as if they came now; say what became of each, return whether all were."""
     store = services.store
-    found = quarantine.find(store, wanted)
-    chosen = quarantine.held(store, limit=REPLAYED_AT_ONCE)[::-1] if wanted == "all" else [found] if found else []
+    found = quarantine.find(store.holding, wanted)
+    chosen = (
+        quarantine.held(store.holding, limit=REPLAYED_AT_ONCE)[::-1] if wanted == "all" else [found] if found else []
+    )
     if not chosen:
         click.echo("nothing in quarantine" if wanted == "all" else f"{wanted}: {_NOT_THERE}")
     good = bool(chosen) or wanted == "all"
@@ -62,7 +64,7 @@ def _replay(services: Services, wanted: str) -> bool:
 
 
 def _show(services: Services, id: str) -> bool:
-    held = quarantine.find(services.store, id)
+    held = quarantine.find(services.store.holding, id)
     click.echo(clean(held.refusal.body, quarantine.BODY_MAX) if held else f"{id}: {_NOT_THERE}")
     return held is not None
 

@@ -81,8 +81,8 @@ def timely(delivery: Delivery, alert: Alert, timeline: Sequence[Transition], mir
 
 def counted(alert: Alert, one: str, other: str, now: datetime) -> tuple[Alert, bool]:
     """Count a status that is carried between two receivers; return the alert, and whether it may still be carried."""
-    pair = "|".join(sorted((one, other)))
-    recent = tuple(at for at in alert.mirrored.get(pair, ()) if now - at < STATUSES_WITHIN)
+    pair = (min(one, other), max(one, other))
+    recent = tuple(at for at in alert.mirrored_at.get(pair, ()) if now - at < STATUSES_WITHIN)
     if len(recent) >= STATUSES_MAX:
         return alert, False
-    return replace(alert, mirrored={**alert.mirrored, pair: (*recent, now)}), True
+    return replace(alert, mirrored_at={**alert.mirrored_at, pair: (*recent, now)}), True

@@ -88,10 +88,10 @@ class Alert:
     dropped from it. `withheld` maps a matched receiver to why it has not been told. `links` maps a receiver
     to the address of its object. `started_at` is when it began at the source, `opened_at` when we opened the
     episode, `starts_at` the latest start the source named in it, `seen_at` the source's time of the newest
-    change that we took. `note_ids` are those of the latest notes. `origin` is its newest event's. `heard` maps
-    a receiver to its own time of the newest status that it told us, and "receiver|status" to that of each status;
-    `mirrored` maps a pair "a|b" of receivers to when a status was last carried between them. `revision` is raised by
-    every commit and never restarts.
+    change that we took. `note_ids` are those of the latest notes. `origin` is its newest event's.
+    `status_seen_at` maps a receiver and a status to the receiver's own time of the newest such status that it told
+    us; with None as the status, of its newest status at all. `mirrored_at` maps two receivers (sorted) to when a
+    status was last carried between them. `revision` is raised by every commit and never restarts.
     """
 
     key: str
@@ -125,8 +125,8 @@ class Alert:
     withheld: Mapping[str, str] = field(default_factory=dict)
     explained_by: str = ""
     origin: str = ""
-    heard: Mapping[str, datetime] = field(default_factory=dict)
-    mirrored: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
+    status_seen_at: Mapping[tuple[str, EventStatus | None], datetime] = field(default_factory=dict)
+    mirrored_at: Mapping[tuple[str, str], tuple[datetime, ...]] = field(default_factory=dict)
     affects_us: Affects = Affects.YES
     missing_polls: int = 0
     missing_since: datetime | None = None
@@ -284,13 +284,13 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class HeldItem:
     """Something put aside durably: a body that was refused ("quarantine"), an event that waits ("parked").
 
-    `source`: who sent it, for the caps. `doc` is text (JSON) of the shelf's own shape.
+    `source`: who sent it, for the caps. `doc` is text (JSON) of the area's own shape.
     """
 
-    shelf: str
+    area: str
     id: str
     source: str
     at: datetime

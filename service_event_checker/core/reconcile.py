@@ -121,7 +121,7 @@ def ended_lately(books: Books, remotes: Iterable[Remote], now: datetime) -> list
         alert = books.alerts.get(link.key)
         if alert is None or alert.episode != link.episode or link.external_id in listed:
             continue
-        told_at = alert.heard.get(f"{books.receiver.name}|{EventStatus.RESOLVED}", NEVER) if alert.open else NEVER
+        told_at = alert.status_seen_at.get((books.receiver.name, EventStatus.RESOLVED), NEVER) if alert.open else NEVER
         over_at = max(told_at, link.sent.get(Status.RESOLVED, NEVER)) if alert.open else alert.updated_at
         if books.receiver.family is Family.PAGER and link.external_id and now - over_at < LATELY:
             found.append((over_at, alert, link))
@@ -246,13 +246,13 @@ def _is_put_back(remote: Remote, link: Link, alert: Alert, books: Books) -> bool
 
 def _is_later(remote: Remote, alert: Alert, books: Books, than: datetime | None = None) -> bool:
     """Whether it came into its status after all that its receiver has told, and after `than`."""
-    heard = alert.heard.get(books.receiver.name, NEVER)
-    return remote.at is not None and remote.at > max(heard, than or NEVER)
+    seen_at = alert.status_seen_at.get((books.receiver.name, None), NEVER)
+    return remote.at is not None and remote.at > max(seen_at, than or NEVER)
 
 
 def _is_past(remote: Remote, alert: Alert, books: Books) -> bool:
     """Whether its receiver has told of a later status."""
-    return remote.at is not None and remote.at < alert.heard.get(books.receiver.name, NEVER)
+    return remote.at is not None and remote.at < alert.status_seen_at.get((books.receiver.name, None), NEVER)
 
 
 def _again(remote: Remote, alert: Alert, books: Books) -> Repair:

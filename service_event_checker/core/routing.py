@@ -19,7 +19,6 @@ from service_event_checker.core.vocabulary import Family, Verb, Why
 
 STILL_FIRING = "The alert still fires at its source; it ends here when it ends there, or is resolved by a person."
 _CHAT_LIKE = frozenset({None, Family.CHAT})  # people read there, nothing echoes
-_OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN})
 
 
 def route(alert: Alert, transitions: Iterable[Transition], book: Rulebook, now: datetime) -> Write:
@@ -110,7 +109,7 @@ def _born_at_destination(
     """Return an alert that one of our destinations sent as if it had been opened there, with its source's id."""
     for transition in transitions:
         home = transition.via
-        if transition.why in _OPENINGS and book.family(home) not in (None, Family.CHAT):
+        if transition.why.opens and book.family(home) not in (None, Family.CHAT):
             link = Link(
                 key=alert.key,
                 episode=alert.episode,

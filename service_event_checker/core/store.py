@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from service_event_checker.core.model import Alert, Delivery, Kept, Link, Slot, Transition
+from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
 from service_event_checker.core.vocabulary import Kind, Severity, Status
 
 
@@ -96,31 +96,34 @@ class Page:
     cursor: str = ""
 
 
-class Shelf(Protocol):
+class HoldingArea(Protocol):
     """Where things are put aside durably: refused bodies, events that wait for their object. Raises StoreError."""
 
-    def keep(self, items: Iterable[Kept]) -> None:
-        """Put aside durably; a repetition (same shelf and id) replaces."""
+    def put(self, items: Iterable[HeldItem]) -> None:
+        """Put aside durably; a repetition (same area and id) replaces."""
         ...
 
-    def kept(self, shelf: str, *, source: str = "", limit: int = 200) -> list[Kept]:
-        """Return what lies on a shelf, the newest first; of one source if named."""
+    def list(self, area: str, *, source: str = "", limit: int = 200) -> Sequence[HeldItem]:
+        """Return what is held in an area, the newest first; of one source if named."""
         ...
 
-    def unkeep(self, shelf: str, id: str) -> bool:
-        """Take away one thing; False if it is not there."""
+    def remove(self, area: str, id: str) -> bool:
+        """Remove one item; False if it is not there."""
         ...
 
-    def trim(self, shelf: str, *, before: datetime, per_source: int) -> int:
+    def prune(self, area: str, *, before: datetime, per_source: int) -> int:
         """Delete what is older than `before`, and all but the newest `per_source` of each source; return how many."""
         ...
 
 
-class Store(Shelf, Protocol):
+class Store(Protocol):
     """Durable truth. Any method raises StoreError when the store is away or slow; all times are aware UTC.
 
     Safe to call from several threads and processes at once.
     """
+
+    @property
+    def holding(self) -> HoldingArea: ...
 
     def prepare(self) -> None:
         """Bring the schema up to date; repeatable, and safe from several processes at once."""
@@ -202,8 +205,8 @@ class Store(Shelf, Protocol):
         """Return when the oldest unsettled delivery was made; None when all is paid."""
         ...
 
-    def dead_letters(self, limit: int = 200) -> list[Delivery]:
-        """Return the deliveries that were given up, the newest first, with their reason."""
+    def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
+        """Return the failed deliveries, the newest first, with their reason; of one receiver or alert if named."""
         ...
 
     def dead_letter_counts(self) -> dict[str, int]:

@@ -22,14 +22,14 @@ _STATUSES = frozenset({EventStatus.RESOLVED, EventStatus.ACKNOWLEDGED, EventStat
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Tracked:
     """The alert after an event, and the transitions that led there; `alert` is None when there is nothing to keep."""
 
     alert: Alert | None
     transitions: tuple[Transition, ...] = ()
 
 
-def track(alert: Alert | None, event: Event, now: datetime, *, first_good_at: datetime | None = None) -> Change:
+def track(alert: Alert | None, event: Event, now: datetime, *, first_good_at: datetime | None = None) -> Tracked:
     """Fold `event` into `alert` (None: its key was never seen).
 
     `first_good_at`: when the source could first be read; what was over before is history and is not stored.
@@ -40,15 +40,16 @@ def track(alert: Alert | None, event: Event, now: datetime, *, first_good_at: da
         return _fold(alert, event, now)
     if event.at is None:
         return _fold(alert, event, now)
-    this = f"{event.via}|{event.status}"
-    if event.at < alert.heard.get(event.via, event.at) or event.at == alert.heard.get(this):
-        return Change(alert)  # overtaken: that receiver has told of a later status; or told once more
+    newest, this = (event.via, None), (event.via, event.status)
+    seen_at = alert.status_seen_at
+    if event.at < seen_at.get(newest, event.at) or event.at == seen_at.get(this):
+        return Tracked(alert)  # overtaken: that receiver has told of a later status; or told once more
     change = _fold(alert, event, now)
-    heard = {**alert.heard, event.via: event.at, this: event.at}
-    return replace(change, alert=replace(change.alert or alert, heard=heard))
+    seen_at = {**seen_at, newest: event.at, this: event.at}
+    return replace(change, alert=replace(change.alert or alert, status_seen_at=seen_at))
 
 
-def _fold(alert: Alert, event: Event, now: datetime) -> Change:
+def _fold(alert: Alert, event: Event, now: datetime) -> Tracked:
     match event.status:
         case EventStatus.FIRING:
             return _observe(alert, event, now) if alert.open else _after_the_end(alert, event, now)
@@ -60,10 +61,10 @@ def _fold(alert: Alert, event: Event, now: datetime) -> Change:
             return _step(alert, Why.UNACKNOWLEDGED, event, now, Verb.UNACK, status=Status.FIRING, owner="")
         case EventStatus.NOTED:
             return _note(alert, event, now)
-    return Change(alert)
+    return Tracked(alert)
 
 
-def absent(alerts: Iterable[Alert], snapshot: Snapshot, resolve_after: int, now: datetime) -> list[Change]:
+def absent(alerts: Iterable[Alert], snapshot: Snapshot, resolve_after: int, now: datetime) -> list[Tracked]:
     """Count a good complete poll against the open alerts that it no longer mentions; resolve at `resolve_after`."""
     if not snapshot.complete:
         return []  # unknown is not over
@@ -78,23 +79,23 @@ def longer_id(alert: Alert) -> Alert:
     return replace(alert, internal_id=internal_id(alert.source, alert.key, alert.episode, length=length))
 
 
-def _first_seen(event: Event, now: datetime, first_good_at: datetime | None) -> Change:
+def _first_seen(event: Event, now: datetime, first_good_at: datetime | None) -> Tracked:
     if event.affects_us is Affects.NO:
-        return Change(None)
+        return Tracked(None)
     if event.status is EventStatus.FIRING:
         return _open(event, now)
     posted_at = event.starts_at or event.at
     if event.status is not EventStatus.RESOLVED or event.intake != POLL:
-        return Change(None)
+        return Tracked(None)
     if first_good_at is None or posted_at is None or posted_at <= first_good_at:
-        return Change(None)
+        return Tracked(None)
     return _step(_opened(event, now), Why.MISSED, event, now, **_ended(event, now, ResolvedBy.SOURCE))
 
 
-def _open(event: Event, now: datetime, previous: Alert | None = None) -> Change:
+def _open(event: Event, now: datetime, previous: Alert | None = None) -> Tracked:
     alert = _opened(event, now, previous)
     why = Why.OPENED_AGAIN if previous else Why.OPENED
-    return Change(alert, (_transition(alert, why, event, now, before=None, verbs=()),))
+    return Tracked(alert, (_transition(alert, why, event, now, before=None, verbs=()),))
 
 
 def _opened(event: Event, now: datetime, previous: Alert | None = None) -> Alert:
@@ -127,7 +128,7 @@ def _opened(event: Event, now: datetime, previous: Alert | None = None) -> Alert
     )
 
 
-def _observe(alert: Alert, event: Event, now: datetime) -> Change:
+def _observe(alert: Alert, event: Event, now: datetime) -> Tracked:
     """Take the newer content of an open alert; the verbs that follow are those of what really changed."""
     seen = replace(
         alert,
@@ -140,10 +141,10 @@ def _observe(alert: Alert, event: Event, now: datetime) -> Change:
     if seen.intakes != alert.intakes:
         transitions.append(_transition(seen, Why.NEW_INTAKE, event, now, before=alert.status, verbs=()))
     if alert.seen_at is not None and event.at is not None and event.at < alert.seen_at:
-        return Change(replace(seen, updated_at=now) if transitions else seen, tuple(transitions))
+        return Tracked(replace(seen, updated_at=now) if transitions else seen, tuple(transitions))
     fresh = _content(seen, event)
     if _told(fresh) == _told(seen):
-        return Change(replace(fresh, updated_at=now) if transitions else fresh, tuple(transitions))
+        return Tracked(replace(fresh, updated_at=now) if transitions else fresh, tuple(transitions))
     worse = event.severity.rank < alert.severity.rank
     why = Why.WORSENED if worse else Why.EASED if event.severity != alert.severity else Why.CHANGED
     verbs: tuple[Verb, ...] = (Verb.UPDATE,)
@@ -151,7 +152,7 @@ def _observe(alert: Alert, event: Event, now: datetime) -> Change:
         fresh, verbs = replace(fresh, status=Status.FIRING, owner=""), (Verb.UPDATE, Verb.UNACK)
     fresh = replace(fresh, updated_at=now)
     transitions.append(_transition(fresh, why, event, now, before=alert.status, verbs=verbs))
-    return Change(fresh, tuple(transitions))
+    return Tracked(fresh, tuple(transitions))
 
 
 def _content(alert: Alert, event: Event) -> Alert:
@@ -176,25 +177,25 @@ def _told(alert: Alert) -> tuple[object, ...]:
     return (*content, alert.affects_us)
 
 
-def _end(alert: Alert, event: Event, now: datetime) -> Change:
+def _end(alert: Alert, event: Event, now: datetime) -> Tracked:
     if event.via and not event.person and event.via != alert.source:  # a copy does not end what its source owns
         text = event.note or f"resolved at {event.via}" + (f" by {event.actor}" if event.actor else "")
-        return _step(alert, Why.COPY_RESOLVED, event, now, Verb.CLOSE, note=text) if alert.open else Change(alert)
+        return _step(alert, Why.COPY_RESOLVED, event, now, Verb.CLOSE, note=text) if alert.open else Tracked(alert)
     if not alert.open:
         return _end_again(alert, event, now)
     if event.person:
         return _step(alert, Why.RESOLVED_BY_PERSON, event, now, Verb.CLOSE, **_ended(event, now, ResolvedBy.PERSON))
     if event.intake != POLL and event.at and alert.starts_at and event.at < alert.starts_at - SAME_START:
-        return Change(alert)  # the late end of an earlier firing
+        return Tracked(alert)  # the late end of an earlier firing
     starts_at = _later(alert.starts_at, event.starts_at)  # a firing that its own end has overtaken is known by it
     final = replace(_content(alert, event), severity=alert.severity, starts_at=starts_at)
     return _step(final, Why.RESOLVED_BY_SOURCE, event, now, Verb.CLOSE, **_ended(event, now, ResolvedBy.SOURCE))
 
 
-def _end_again(alert: Alert, event: Event, now: datetime) -> Change:
+def _end_again(alert: Alert, event: Event, now: datetime) -> Tracked:
     """Tell that the source, too, has ended what a person had resolved; all other ends are known."""
     if event.person or alert.resolved_by is not ResolvedBy.PERSON or alert.source_ended:
-        return Change(alert)
+        return Tracked(alert)
     told = replace(event, note=event.note or "ended at the source")
     seen_at = _later(alert.seen_at, event.at)
     return _step(alert, Why.SOURCE_ENDED, told, now, Verb.NOTE, source_ended=True, seen_at=seen_at)
@@ -206,12 +207,12 @@ def _ended(event: Event, now: datetime, by: ResolvedBy) -> dict[str, object]:
     return fields | ({"owner": event.actor} if by is ResolvedBy.PERSON else {})
 
 
-def _after_the_end(alert: Alert, event: Event, now: datetime) -> Change:
+def _after_the_end(alert: Alert, event: Event, now: datetime) -> Tracked:
     if _opens_again(alert, event) and event.affects_us is not Affects.NO:
         return _open(event, now, previous=alert)
     if alert.repeated_at is not None and now - alert.repeated_at < REPEATS_COUNTED_EVERY:
-        return Change(alert)
-    return Change(replace(alert, repeats=alert.repeats + 1, repeated_at=now))
+        return Tracked(alert)
+    return Tracked(replace(alert, repeats=alert.repeats + 1, repeated_at=now))
 
 
 def _opens_again(alert: Alert, event: Event) -> bool:
@@ -230,11 +231,11 @@ def _opens_again(alert: Alert, event: Event) -> bool:
     return event.intake == POLL and event.at is not None and event.at > ended_at
 
 
-def _note(alert: Alert, event: Event, now: datetime) -> Change:
+def _note(alert: Alert, event: Event, now: datetime) -> Tracked:
     place = f"{event.via or event.source}:"  # two systems may both count their notes from 1
     name = place + event.note_id
     if event.note_id and name in alert.note_ids:
-        return Change(alert)
+        return Tracked(alert)
     ids = _remembered(alert.note_ids, place, name) if event.note_id else alert.note_ids
     return _step(alert, Why.NOTED, event, now, Verb.NOTE, note=event.note, note_ids=ids)
 
@@ -245,10 +246,10 @@ def _remembered(ids: tuple[str, ...], place: str, name: str) -> tuple[str, ...]:
     return (*(id for id in ids if id not in forgotten), name)
 
 
-def _miss(alert: Alert, resolve_after: int, now: datetime) -> Change:
+def _miss(alert: Alert, resolve_after: int, now: datetime) -> Tracked:
     missing = replace(alert, missing_polls=alert.missing_polls + 1, missing_since=alert.missing_since or now)
     if missing.missing_polls < resolve_after:
-        return Change(missing)
+        return Tracked(missing)
     over = replace(
         missing, status=Status.RESOLVED, resolved_by=ResolvedBy.ABSENCE, ended_at=now, withheld={}, updated_at=now
     )
@@ -261,12 +262,12 @@ def _miss(alert: Alert, resolve_after: int, now: datetime) -> Change:
         after=over.status,
         verbs=(Verb.CLOSE,),
     )
-    return Change(over, (transition,))
+    return Tracked(over, (transition,))
 
 
-def _step(alert: Alert, why: Why, event: Event, now: datetime, *verbs: Verb, **changes: object) -> Change:
+def _step(alert: Alert, why: Why, event: Event, now: datetime, *verbs: Verb, **changes: object) -> Tracked:
     after = replace(alert, updated_at=now, **changes)  # type: ignore[arg-type]  # the callers' keywords are fields
-    return Change(after, (_transition(after, why, event, now, before=alert.status, verbs=verbs),))
+    return Tracked(after, (_transition(after, why, event, now, before=alert.status, verbs=verbs),))
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

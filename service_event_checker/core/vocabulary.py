@@ -91,6 +91,11 @@ class Why(StrEnum):
     COPY_RESOLVED = "resolved at a copy"
     RECONCILED = "repaired by reconciliation"
 
+    @property
+    def opens(self) -> bool:
+        """Whether it begins an episode; one that was over when it was first seen is an episode too."""
+        return self in (Why.OPENED, Why.OPENED_AGAIN, Why.MISSED)
+
 
 class Family(StrEnum):
     """What sort of place a receiver is; decides who hears of links, what a close may cancel, where tests go."""

@@ -14,13 +14,12 @@ from service_event_checker.core.errors import InvalidInput, StoreConflict
 from service_event_checker.core.model import Alert, Event, Link, Snapshot
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Store, Write
-from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Status, Why
+from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Status
 from service_event_checker.engine import parked
 from service_event_checker.metrics import TRANSITIONS
 
 CONFLICTS_MAX = 20  # rounds; each round at least one writer of a contended alert wins
 RECEIPT_WITHIN = timedelta(minutes=1)  # clocks differ; what nobody did later than this is not our own doing
-_OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.MISSED})
 _STATUS_OF = {
     EventStatus.ACKNOWLEDGED: Status.ACKNOWLEDGED,
     EventStatus.UNACKNOWLEDGED: Status.FIRING,
@@ -70,7 +69,7 @@ class Pipeline:
             known, _ = self._recognised([event])
             if known:
                 self._settle_round({known[0].event.key: known[0]}, now, None)
-                self.store.unkeep(parked.SHELF, kept.id)
+                self.store.holding.remove(parked.AREA, kept.id)
                 taken += 1
         return taken
 
@@ -173,7 +172,7 @@ class Pipeline:
         if change.alert is None or change.alert == known:
             return None
         alert = change.alert
-        opening = any(transition.why in _OPENINGS for transition in change.transitions)
+        opening = any(transition.why.opens for transition in change.transitions)
         if opening and alert.kind is Kind.MAINTENANCE and not rules.matched(alert, self.book.rules):
             return None  # maintenance is tracked only where a rule asks for it
         for _ in range(longer if opening else 0):
@@ -279,7 +278,7 @@ def _opposite_at(event: Event, link: Link) -> datetime | None:
 
 def _is_second_end(event: Event, link: Link, alert: Alert | None) -> bool:
     """Whether an object whose end is known has been ended so much later that it was taken up in between."""
-    known = [link.sent.get(Status.RESOLVED), alert.heard.get(event.via) if alert else None]
+    known = [link.sent.get(Status.RESOLVED), alert.status_seen_at.get((event.via, None)) if alert else None]
     latest = max(filter(None, known), default=None)
     return event.at is not None and latest is not None and event.at > latest + RECEIPT_WITHIN
 

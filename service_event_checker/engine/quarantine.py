@@ -19,14 +19,14 @@ import structlog
 
 from service_event_checker import logs
 from service_event_checker.core.errors import InvalidInput, StoreError
-from service_event_checker.core.model import Kept
-from service_event_checker.core.store import Shelf
+from service_event_checker.core.model import HeldItem
+from service_event_checker.core.store import HoldingArea
 from service_event_checker.http import strict_json
 
-SHELF = "quarantine"
+AREA = "quarantine"
 BODY_MAX = 64 * 1024  # bytes of a body that are kept; a template gone wrong shows itself sooner
 PER_SOURCE = 1000
-TRIM_EVERY = 100  # bodies that this process has put aside; the hourly trim comes late in a flood of them
+PRUNE_EVERY = 100  # bodies that this process has put aside; the hourly pruning comes late in a flood of them
 READ_MAX = 2 * BODY_MAX  # bytes of a body that are looked at where it is not whole: a secret may stand across the cut
 KEPT_FOR = timedelta(days=30)
 ERROR_MAX = 1000
@@ -63,7 +63,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A refusal as it lies on the shelf."""
+    """A refusal as it is held."""
 
     id: str
     source: str
@@ -89,16 +89,16 @@ def refusal(
     )
 
 
-def put(shelf: Shelf, source: str, refused: Sequence[Refusal], now: datetime) -> list[str]:
+def put(holding: HoldingArea, source: str, refused: Sequence[Refusal], now: datetime) -> list[str]:
     """Put the refusals of a source aside and return their ids: none when the store is away.
 
     The same body lies there once, however often it comes.
     """
-    items = [_kept(source, each, now) for each in refused]
+    items = [_item(source, each, now) for each in refused]
     try:
-        shelf.keep(items)
-        if any([next(_put) % TRIM_EVERY == 0 for _ in items]):  # a list: counts each of them
-            trim(shelf, now)
+        holding.put(items)
+        if any([next(_put) % PRUNE_EVERY == 0 for _ in items]):  # a list: counts each of them
+            prune(holding, now)
     except StoreError as error:
         log.warning("quarantine_failed", source=source, bodies=len(items), reason=str(error))
         return []
@@ -107,27 +107,27 @@ def put(shelf: Shelf, source: str, refused: Sequence[Refusal], now: datetime) ->
     return [item.id for item in items]
 
 
-def held(shelf: Shelf, *, source: str = "", limit: int = 100) -> list[Held]:
+def held(holding: HoldingArea, *, source: str = "", limit: int = 100) -> list[Held]:
     """Return what lies there, the newest first. Raises StoreError."""
-    return [_held(kept) for kept in shelf.kept(SHELF, source=source, limit=limit)]
+    return [_held(item) for item in holding.list(AREA, source=source, limit=limit)]
 
 
-def find(shelf: Shelf, id: str) -> Held | None:
+def find(holding: HoldingArea, id: str) -> Held | None:
     """Return one by its id, which begins with its source; None if it is not there. Raises StoreError."""
     source = id.rpartition("-")[0]
     if not _ID.fullmatch(id):
         return None
-    return next((_held(kept) for kept in shelf.kept(SHELF, source=source, limit=PER_SOURCE) if kept.id == id), None)
+    return next((_held(item) for item in holding.list(AREA, source=source, limit=PER_SOURCE) if item.id == id), None)
 
 
-def discard(shelf: Shelf, id: str) -> bool:
+def discard(holding: HoldingArea, id: str) -> bool:
     """Take one away; False if it is not there. Raises StoreError."""
-    return bool(_ID.fullmatch(id)) and shelf.unkeep(SHELF, id)
+    return bool(_ID.fullmatch(id)) and holding.remove(AREA, id)
 
 
-def trim(shelf: Shelf, now: datetime) -> int:
+def prune(holding: HoldingArea, now: datetime) -> int:
     """Delete what is older than 30 days, and all but the newest 1,000 of each source; return how many."""
-    return shelf.trim(SHELF, before=now - KEPT_FOR, per_source=PER_SOURCE)
+    return holding.prune(AREA, before=now - KEPT_FOR, per_source=PER_SOURCE)
 
 
 def payload(refused: Refusal) -> Any:
@@ -174,11 +174,11 @@ def _masked(value: Any, name: str = "") -> Any:
     return logs.masked(value) if isinstance(value, str) else value
 
 
-def _kept(source: str, refused: Refusal, now: datetime) -> Kept:
+def _item(source: str, refused: Refusal, now: datetime) -> HeldItem:
     digest = hashlib.sha256(f"{source}\n{refused.route}\n{refused.body}".encode("utf-8", "replace")).hexdigest()
     doc = json.dumps(asdict(refused), ensure_ascii=False)
-    return Kept(shelf=SHELF, id=f"{source}-{digest[:20]}", source=source, at=now, doc=doc)
+    return HeldItem(area=AREA, id=f"{source}-{digest[:20]}", source=source, at=now, doc=doc)
 
 
-def _held(kept: Kept) -> Held:
-    return Held(kept.id, kept.source, kept.at, Refusal(**json.loads(kept.doc)))
+def _held(item: HeldItem) -> Held:
+    return Held(item.id, item.source, item.at, Refusal(**json.loads(item.doc)))

@@ -19,7 +19,7 @@ from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Slot
 from service_event_checker.core.store import Store
-from service_event_checker.engine import parked
+from service_event_checker.engine import parked, quarantine
 from service_event_checker.engine.services import Services
 
 POLL_TICK = timedelta(seconds=1)  # the shortest interval that a checker may have
@@ -32,7 +32,7 @@ STOP_SECONDS = 3.5  # App Service kills five seconds after SIGTERM
 ARCHIVE_SECONDS = 30.0
 START_RETRY_SECONDS = 2.0
 RECONCILE_TICK = timedelta(seconds=5)
-SHELVES = ("quarantine", parked.SHELF)
+AREAS = (quarantine.AREA, parked.AREA)
 KEPT_FOR = timedelta(days=30)
 KEPT_PER_SOURCE = 1000
 
@@ -191,9 +191,9 @@ class Engine:
 
 
 def _trim(store: Store, now: datetime) -> None:
-    """Keep the shelves from growing: what was refused, and what waits for its object."""
-    for shelf in SHELVES:
-        store.trim(shelf, before=now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
+    """Keep the holding areas from growing: what was refused, and what waits for its object."""
+    for area in AREAS:
+        store.holding.prune(area, before=now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
 
 
 def last_heartbeat(services: Services) -> datetime | None:

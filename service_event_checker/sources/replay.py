@@ -34,6 +34,6 @@ def take_again(services: Services, held: Held, now: datetime) -> int:
             "is not named: it might have been meant for several",
             "Have its sender send it to the address of one",
         )
-    quarantine.discard(services.store, held.id)
+    quarantine.discard(services.store.holding, held.id)
     log.info("replayed", id=held.id, route=refused.route, taken=taken)
     return taken

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
 
 from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
+from service_event_checker.core.vocabulary import EventStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALERT = TypeAdapter(Alert)
+_TYPED_KEYS = {"status_seen_at", "mirrored_at"}  # as _TextKeys in the document
+_STATUSES = {str(status): status for status in EventStatus}
 _DELIVERY = TypeAdapter(Delivery)
 _LINK = TypeAdapter(Link)
 # As a link was written before `sent` told when. Inside a text the quotes would be escaped.
@@ -20,12 +25,49 @@ _TIMELINE = TypeAdapter(tuple[Transition, ...])
 _QUEUE = TypeAdapter(tuple[Delivery, ...])
 
 
+@dataclass(frozen=True, slots=True)
+class _TextKeys:
+    """The maps of an alert whose keys are text in its document: "receiver" or "receiver|status", and "a|b"."""
+
+    heard: Mapping[str, datetime] = field(default_factory=dict)
+    mirrored: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
+
+
+_TEXT_KEYS = TypeAdapter(_TextKeys)
+_NO_KEYS = '"heard":{},"mirrored":{}'  # as most documents have it; inside a text the quotes would be escaped
+
+
 def dump_alert(alert: Alert) -> str:
-    return _ALERT.dump_json(alert).decode()
+    document = _ALERT.dump_json(alert, exclude=_TYPED_KEYS).decode()
+    return f"{document[:-1]},{_dump_keys(alert)}}}"
 
 
 def load_alert(text: str) -> Alert:
-    return _ALERT.validate_json(text)
+    alert = _ALERT.validate_json(text)
+    if _NO_KEYS in text:
+        return alert
+    stored = _TEXT_KEYS.validate_json(text)
+    seen_at = {_status_key(key): at for key, at in stored.heard.items()}
+    mirrored_at = {_pair(key): times for key, times in stored.mirrored.items()}
+    return replace(alert, status_seen_at=seen_at, mirrored_at=mirrored_at)
+
+
+def _dump_keys(alert: Alert) -> str:
+    if not alert.status_seen_at and not alert.mirrored_at:
+        return _NO_KEYS
+    seen_at = {"|".join(filter(None, key)): at for key, at in alert.status_seen_at.items()}
+    mirrored = {"|".join(pair): times for pair, times in alert.mirrored_at.items()}
+    return _TEXT_KEYS.dump_json(_TextKeys(seen_at, mirrored)).decode()[1:-1]
+
+
+def _status_key(text: str) -> tuple[str, EventStatus | None]:
+    receiver, _, status = text.rpartition("|")
+    return (receiver, _STATUSES[status]) if status in _STATUSES else (text, None)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    one, _, other = text.partition("|")
+    return one, other
 
 
 def dump_delivery(delivery: Delivery) -> str:

@@ -19,7 +19,7 @@ from service_event_checker.core.ids import (
     remote_key,
 )
 from service_event_checker.core.model import Alert
-from service_event_checker.core.vocabulary import Family, Severity, Status, Verb
+from service_event_checker.core.vocabulary import Family, Severity, Status, Verb, Why
 from tests.factories import alert, delivery, event, receiver
 from tests.strategies import REPEATABLE
 
@@ -39,6 +39,10 @@ def test_source_and_fingerprint_do_not_run_into_each_other() -> None:
 
 def test_any_text_has_a_key() -> None:
     assert len(alert_key("\ud800", "\0")) == 20
+
+
+def test_an_episode_begins_with_an_opening_or_with_what_was_over_before() -> None:
+    assert {why for why in Why if why.opens} == {Why.OPENED, Why.OPENED_AGAIN, Why.MISSED}
 
 
 def test_severities_are_ranked_from_the_worst() -> None:

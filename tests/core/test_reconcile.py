@@ -50,7 +50,7 @@ def test_what_was_born_there_is_its_own_to_end() -> None:
 
 
 def test_a_list_that_lags_behind_what_was_told_says_nothing() -> None:
-    told = replace(ACKED, heard={"pager": LATER})
+    told = replace(ACKED, status_seen_at={("pager", None): LATER})
 
     assert found(told, replace(SHOWN, at=NOW)) == []
 
@@ -65,7 +65,7 @@ def test_an_ack_without_a_time_is_news_unless_we_wrote_one(sent: dict[Status, An
 
 def test_an_ack_of_the_receiver_that_last_told_the_status_is_news_when_it_is_later() -> None:
     taken = replace(SHOWN, status=Status.ACKNOWLEDGED, at=LATER)
-    known = replace(FIRING, heard={"pager": NOW})
+    known = replace(FIRING, status_seen_at={("pager", None): NOW})
 
     assert found(known, taken, status_from={FIRING.key: "pager"}) == [Fix.ACKED]
 

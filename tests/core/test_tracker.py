@@ -9,7 +9,7 @@ import pytest
 
 from service_event_checker.core.ids import internal_id
 from service_event_checker.core.model import Alert, Event, Snapshot
-from service_event_checker.core.tracker import Change, absent, longer_id, track
+from service_event_checker.core.tracker import Tracked, absent, longer_id, track
 from service_event_checker.core.vocabulary import Affects, EventStatus, ResolvedBy, Severity, Status, Verb, Why
 from tests.factories import NOW, alert, event
 
@@ -23,15 +23,15 @@ def over(by: ResolvedBy = ResolvedBy.SOURCE, **changes: object) -> Alert:
     return alert(status=Status.RESOLVED, resolved_by=by, ended_at=LATER, updated_at=LATER, **changes)
 
 
-def whys(change: Change) -> list[Why]:
+def whys(change: Tracked) -> list[Why]:
     return [transition.why for transition in change.transitions]
 
 
-def verbs(change: Change) -> list[Verb]:
+def verbs(change: Tracked) -> list[Verb]:
     return [verb for transition in change.transitions for verb in transition.verbs]
 
 
-def after(change: Change) -> Alert:
+def after(change: Tracked) -> Alert:
     assert change.alert is not None
     return change.alert
 
@@ -60,14 +60,14 @@ class TestFirstSeen:
     def test_what_does_not_affect_us_is_not_stored(self, status: EventStatus) -> None:
         seen = event(status=status, affects_us=Affects.NO, starts_at=LATER)
 
-        assert track(None, seen, LATER, first_good_at=NOW) == Change(None)
+        assert track(None, seen, LATER, first_good_at=NOW) == Tracked(None)
 
     def test_what_may_affect_us_is_opened_and_marked(self) -> None:
         assert after(track(None, event(affects_us=Affects.UNKNOWN), NOW)).affects_us is Affects.UNKNOWN
 
     @pytest.mark.parametrize("status", [EventStatus.ACKNOWLEDGED, EventStatus.UNACKNOWLEDGED, NOTED])
     def test_what_is_done_to_an_unknown_alert_makes_none(self, status: EventStatus) -> None:
-        assert track(None, event(status=status), NOW, first_good_at=NOW - HOUR) == Change(None)
+        assert track(None, event(status=status), NOW, first_good_at=NOW - HOUR) == Tracked(None)
 
     def test_what_was_over_when_first_seen_is_recorded_as_missed_and_owed_to_nobody(self) -> None:
         seen = event(status=RESOLVED, starts_at=LATER, at=LATER + HOUR)
@@ -90,19 +90,19 @@ class TestFirstSeen:
     def test_history_is_not_stored(self, posted_at: datetime | None, first_good_at: datetime | None) -> None:
         seen = event(status=RESOLVED, starts_at=posted_at, at=posted_at)
 
-        assert track(None, seen, LATER, first_good_at=first_good_at) == Change(None)
+        assert track(None, seen, LATER, first_good_at=first_good_at) == Tracked(None)
 
     def test_a_webhook_that_resolves_an_unknown_alert_leaves_nothing(self) -> None:
         seen = event(status=RESOLVED, intake="/alert", starts_at=LATER)
 
-        assert track(None, seen, LATER, first_good_at=NOW) == Change(None)
+        assert track(None, seen, LATER, first_good_at=NOW) == Tracked(None)
 
 
 class TestAnOpenAlert:
     def test_a_repetition_changes_nothing(self) -> None:
         known = after(track(None, event(), NOW))
 
-        assert track(known, event(), LATER) == Change(known)
+        assert track(known, event(), LATER) == Tracked(known)
 
     def test_changed_content_is_an_update(self) -> None:
         change = track(alert(), event(description="Fix is rolling out.", at=LATER), LATER)
@@ -127,7 +127,7 @@ class TestAnOpenAlert:
     def test_content_older_than_what_was_taken_is_left_aside(self) -> None:
         known = alert(seen_at=LATER)
 
-        assert track(known, event(description="An old page.", severity=Severity.CRITICAL), LATER) == Change(known)
+        assert track(known, event(description="An old page.", severity=Severity.CRITICAL), LATER) == Tracked(known)
 
     def test_a_time_that_only_moves_on_is_kept_without_a_word(self) -> None:
         change = track(alert(), event(at=LATER), LATER)
@@ -166,7 +166,7 @@ class TestAnOpenAlert:
     def test_a_filter_that_no_longer_fits_changes_nothing_of_what_is_tracked(self) -> None:
         change = track(alert(), event(affects_us=Affects.NO), LATER)
 
-        assert change == Change(alert())
+        assert change == Tracked(alert())
         ended = track(alert(), event(affects_us=Affects.NO, status=RESOLVED, at=LATER), LATER)
         assert (whys(ended), verbs(ended)) == ([Why.RESOLVED_BY_SOURCE], [Verb.CLOSE])
 
@@ -199,7 +199,7 @@ class TestAcknowledging:
         ],
     )
     def test_what_is_so_already_or_comes_too_late_changes_nothing(self, known: Alert, status: EventStatus) -> None:
-        assert track(known, event(status=status, actor="Ben"), LATER) == Change(known)
+        assert track(known, event(status=status, actor="Ben"), LATER) == Tracked(known)
 
     def test_a_rise_in_severity_ends_it(self) -> None:
         taken = alert(status=Status.ACKNOWLEDGED, owner="Ada")
@@ -256,7 +256,7 @@ class TestTheEnd:
             (over(ResolvedBy.PERSON), event(status=RESOLVED, person=True)),
             (over(ResolvedBy.PERSON, source_ended=True), event(status=RESOLVED)),
         ]:
-            assert track(known, again, LATER + HOUR) == Change(known)
+            assert track(known, again, LATER + HOUR) == Tracked(known)
 
     def test_the_sources_own_end_after_a_persons_is_a_note_that_says_so(self) -> None:
         change = track(over(ResolvedBy.PERSON, owner="Ada"), event(status=RESOLVED, at=LATER + HOUR), LATER + HOUR)
@@ -269,7 +269,7 @@ class TestTheEnd:
     def test_the_late_end_of_an_earlier_firing_ends_nothing(self) -> None:
         known = alert(starts_at=LATER, intakes=("/alert",))
 
-        assert track(known, event(status=RESOLVED, at=NOW, intake="/alert"), LATER + HOUR) == Change(known)
+        assert track(known, event(status=RESOLVED, at=NOW, intake="/alert"), LATER + HOUR) == Tracked(known)
 
     def test_an_end_at_the_very_start_is_an_end(self) -> None:
         """Alertmanager tells nanoseconds by webhook and milliseconds by its API."""
@@ -339,7 +339,7 @@ class TestNotes:
     def test_the_same_note_of_the_same_place_counts_once(self) -> None:
         noted = after(track(alert(), self.note("7"), LATER))
 
-        assert track(noted, self.note("7"), LATER) == Change(noted)
+        assert track(noted, self.note("7"), LATER) == Tracked(noted)
 
     def test_the_same_number_at_two_places_is_two_notes(self) -> None:
         noted = after(track(alert(), self.note("7", via="redmine"), LATER))
@@ -357,7 +357,7 @@ class TestNotes:
             noted = after(track(noted, self.note(str(number)), LATER))
 
         assert len(noted.note_ids) == 50
-        assert track(noted, self.note("59"), LATER) == Change(noted)
+        assert track(noted, self.note("59"), LATER) == Tracked(noted)
 
     def test_a_note_after_the_end_is_still_told(self) -> None:
         change = track(over(), self.note(), LATER)
@@ -434,7 +434,7 @@ class TestFiringAfterTheEnd:
     def test_late_repeats_are_counted_at_most_once_an_hour(self) -> None:
         once = after(track(over(), event(), LATER))
 
-        assert track(once, event(), LATER + timedelta(minutes=59)) == Change(once)
+        assert track(once, event(), LATER + timedelta(minutes=59)) == Tracked(once)
         assert after(track(once, event(), LATER + HOUR)).repeats == 2
 
 

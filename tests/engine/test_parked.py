@@ -13,7 +13,7 @@ from service_event_checker.core.model import Event
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import EventStatus, Family
 from service_event_checker.engine import parked
-from service_event_checker.engine.parked import SHELF, park, waiting
+from service_event_checker.engine.parked import AREA, park, waiting
 from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import NOW, event, receiver
 
@@ -48,4 +48,4 @@ def test_a_flood_leaves_the_newest_only(store: SqlStore, monkeypatch: pytest.Mon
 
     waiting(store, BOOK, NOW + timedelta(seconds=12))
 
-    assert len(store.kept(SHELF)) == 5
+    assert len(store.holding.list(AREA)) == 5

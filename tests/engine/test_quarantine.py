@@ -15,19 +15,19 @@ from structlog.testing import capture_logs
 
 from service_event_checker import logs
 from service_event_checker.core.errors import InvalidInput, StoreError
-from service_event_checker.core.model import Kept
+from service_event_checker.core.model import HeldItem
 from service_event_checker.engine import quarantine
 from service_event_checker.engine.quarantine import (
     BODY_MAX,
     PER_SOURCE,
+    PRUNE_EVERY,
     READ_MAX,
-    TRIM_EVERY,
     Refusal,
     held,
     payload,
+    prune,
     put,
     refusal,
-    trim,
 )
 from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import NOW
@@ -54,9 +54,9 @@ def test_what_is_put_aside_is_found_again_as_it_was(store: SqlStore) -> None:
         headers=[("X-Webhook-Id", "7"), ("Authorization", "Bearer abc"), ("Cookie", "a=b")],
     )
 
-    (id,) = put(store, "jira", [one], NOW)
+    (id,) = put(store.holding, "jira", [one], NOW)
 
-    found = quarantine.find(store, id)
+    found = quarantine.find(store.holding, id)
     assert found is not None
     assert (found.source, found.at, found.refusal) == ("jira", NOW, one)
     assert found.refusal.headers == {"X-Webhook-Id": "7"}
@@ -64,35 +64,35 @@ def test_what_is_put_aside_is_found_again_as_it_was(store: SqlStore) -> None:
 
 
 def test_the_same_body_lies_there_once_with_its_latest_error(store: SqlStore) -> None:
-    first = put(store, "alertmanager", [refused(error="old")], NOW)
-    second = put(store, "alertmanager", [refused(error="new"), refused(error="new")], NOW + timedelta(hours=1))
+    first = put(store.holding, "alertmanager", [refused(error="old")], NOW)
+    second = put(store.holding, "alertmanager", [refused(error="new"), refused(error="new")], NOW + timedelta(hours=1))
 
     assert set(first) == set(second)
-    assert [(one.at, one.refusal.error) for one in held(store)] == [(NOW + timedelta(hours=1), "new")]
+    assert [(one.at, one.refusal.error) for one in held(store.holding)] == [(NOW + timedelta(hours=1), "new")]
 
 
 def test_bodies_of_two_sources_are_two(store: SqlStore) -> None:
-    put(store, "jira", [refused()], NOW)
-    put(store, "my-jira", [refused()], NOW)
+    put(store.holding, "jira", [refused()], NOW)
+    put(store.holding, "my-jira", [refused()], NOW)
 
-    assert {one.source for one in held(store)} == {"jira", "my-jira"}
-    assert all(quarantine.find(store, one.id) == one for one in held(store))
+    assert {one.source for one in held(store.holding)} == {"jira", "my-jira"}
+    assert all(quarantine.find(store.holding, one.id) == one for one in held(store.holding))
 
 
 def test_an_id_that_is_none_finds_nothing(store: SqlStore) -> None:
-    put(store, "jira", [refused()], NOW)
+    put(store.holding, "jira", [refused()], NOW)
 
-    assert [quarantine.find(store, id) for id in ("", "jira", "jira-", "jira-00000000000000000000", "é\0")] == [
+    assert [quarantine.find(store.holding, id) for id in ("", "jira", "jira-", "jira-00000000000000000000", "é\0")] == [
         None
     ] * 5
 
 
 def test_a_store_that_is_away_costs_the_evidence_and_nothing_else() -> None:
     class Away:
-        def keep(self, items: Iterable[Kept]) -> None:
+        def put(self, items: Iterable[HeldItem]) -> None:
             raise StoreError("no answer")
 
-        kept = unkeep = trim = keep
+        list = remove = prune = put
 
     with capture_logs() as lines:
         assert put(Away(), "jira", [refused()], NOW) == []
@@ -159,15 +159,15 @@ def test_the_beginning_of_a_text_is_text_though_its_last_character_is_broken() -
 
 
 def test_what_is_old_or_too_much_goes(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quarantine, "TRIM_EVERY", 10**9)  # what is looked at is the trim itself
-    put(store, "old", [refused()], NOW - timedelta(days=30, seconds=1))
-    put(store, "young", [refused()], NOW - timedelta(days=29))
-    put(store, "flood", [refused(b'{"n": %d}' % number) for number in range(PER_SOURCE + 5)], NOW)
+    monkeypatch.setattr(quarantine, "PRUNE_EVERY", 10**9)  # what is looked at is the prune itself
+    put(store.holding, "old", [refused()], NOW - timedelta(days=30, seconds=1))
+    put(store.holding, "young", [refused()], NOW - timedelta(days=29))
+    put(store.holding, "flood", [refused(b'{"n": %d}' % number) for number in range(PER_SOURCE + 5)], NOW)
 
-    assert trim(store, NOW) == 6
+    assert prune(store.holding, NOW) == 6
 
-    assert [one.source for one in held(store, limit=PER_SOURCE + 10)].count("flood") == PER_SOURCE
-    assert {one.source for one in held(store, limit=PER_SOURCE + 10)} == {"flood", "young"}
+    assert [one.source for one in held(store.holding, limit=PER_SOURCE + 10)].count("flood") == PER_SOURCE
+    assert {one.source for one in held(store.holding, limit=PER_SOURCE + 10)} == {"flood", "young"}
 
 
 @REPEATABLE
@@ -183,7 +183,7 @@ def test_any_body_can_be_kept(body: bytes) -> None:
 
 def test_a_flood_of_bodies_does_not_fill_the_disk(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quarantine, "PER_SOURCE", 50)
-    for number in range(5 * TRIM_EVERY):
-        put(store, "alertmanager", [refused(b"%d" % number)], NOW + timedelta(seconds=number))
+    for number in range(5 * PRUNE_EVERY):
+        put(store.holding, "alertmanager", [refused(b"%d" % number)], NOW + timedelta(seconds=number))
 
-    assert len(store.kept(quarantine.SHELF, limit=10_000)) <= 50 + TRIM_EVERY
+    assert len(store.holding.list(quarantine.AREA, limit=10_000)) <= 50 + PRUNE_EVERY

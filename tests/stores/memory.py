@@ -17,9 +17,8 @@ from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange
-from service_event_checker.core.model import Alert, Delivery, Kept, Link, Slot, Transition
+from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
 from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Settled, Write
-from service_event_checker.core.vocabulary import Why
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 ARCHIVED_AT_ONCE = 200
@@ -41,7 +40,7 @@ class Rows:
     links: dict[tuple[str, int, str], Link] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
-    kept: dict[tuple[str, str], Kept] = field(default_factory=dict)
+    held: dict[tuple[str, str], HeldItem] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -50,6 +49,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._rows = Rows()
         self._lock = threading.RLock()
+        self.holding = MemoryHoldingArea(self)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -116,20 +116,20 @@ class MemoryStore:
         return {name for name in receivers if next(self._due(name, now), None)}
 
     def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
-        with self._transaction() as rows:
+        with self.transaction() as rows:
             most_severe_first = sorted(self._due(receiver, now), key=lambda one: (one.severity.rank, one.due_at or now))
             leased = [replace(one, owner=owner, lease_until=until) for one in islice(most_severe_first, limit)]
             rows.waiting.update({delivery.id: delivery for delivery in leased})
             return [self._claimed(rows, delivery) for delivery in leased]
 
     def intend(self, delivery: Delivery, now: datetime) -> Delivery:
-        with self._transaction() as rows:
+        with self.transaction() as rows:
             held = replace(_held(rows, delivery), intent_at=now)
             rows.waiting[held.id] = held
             return held
 
     def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
-        with self._transaction() as rows:
+        with self.transaction() as rows:
             held = _held(rows, delivery)
             lane, waiting = _lane(rows, held.key, held.receiver)
             _apply(rows, lane_rules.settle(lane, waiting, held, outcome, now))
@@ -139,7 +139,7 @@ class MemoryStore:
                 raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
 
     def sweep(self, now: datetime) -> int:
-        with self._transaction() as rows:
+        with self.transaction() as rows:
             lanes = {(one.key, one.receiver): _lane(rows, one.key, one.receiver) for one in rows.waiting.values()}
             headless = [(lane, waiting) for lane, waiting in lanes.values() if not any(one.due_at for one in waiting)]
             for lane, waiting in headless:
@@ -158,10 +158,11 @@ class MemoryStore:
         with self._lock:
             return min((one.created_at or BEGINNING for one in self._rows.waiting.values()), default=None)
 
-    def dead_letters(self, limit: int = 200) -> list[Delivery]:
+    def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         with self._lock:
             newest_first = sorted(self._rows.dead.values(), key=lambda one: one.created_at or BEGINNING, reverse=True)
-        return newest_first[:limit]
+        wanted = (one for one in newest_first if receiver in ("", one.receiver) and key in ("", one.key))
+        return list(islice(wanted, limit))
 
     def dead_letter_counts(self) -> dict[str, int]:
         with self._lock:
@@ -169,11 +170,11 @@ class MemoryStore:
         return {name: names.count(name) for name in names}
 
     def discard(self, delivery_id: str) -> bool:
-        with self._transaction() as rows:
+        with self.transaction() as rows:
             return rows.dead.pop(delivery_id, None) is not None
 
     def requeue(self, delivery_id: str, now: datetime) -> bool:
-        with self._transaction() as rows:
+        with self.transaction() as rows:
             letter = rows.dead.get(delivery_id)
             head = rows.heads.get(letter.key) if letter else None
             again = lane_rules.requeued(letter, head) if letter and head else ()
@@ -184,7 +185,7 @@ class MemoryStore:
             return bool(again)
 
     def archive(self, now: datetime) -> int:
-        with self._transaction() as rows:
+        with self.transaction() as rows:
             owed = {delivery.key for delivery in rows.waiting.values()}
             over = (each for each in rows.heads.values() if not each.open and each.key not in owed)
             found = list(
@@ -196,7 +197,7 @@ class MemoryStore:
             return len(found)
 
     def retain(self, before: datetime) -> int:
-        with self._transaction() as rows:
+        with self.transaction() as rows:
             owed = {(delivery.key, delivery.episode) for delivery in rows.waiting.values()}
             old = {
                 place
@@ -215,7 +216,7 @@ class MemoryStore:
             return dict(self._rows.slots)
 
     def put_slot(self, slot: Slot) -> Slot | None:
-        with self._transaction() as rows:
+        with self.transaction() as rows:
             held = rows.slots.get(slot.name)
             if (held.revision if held else 0) != slot.revision:
                 return None
@@ -227,37 +228,14 @@ class MemoryStore:
             return self._rows.settings.get(name)
 
     def set_setting(self, name: str, value: str, *, only_if_new: bool = False) -> str:
-        with self._transaction() as rows:
+        with self.transaction() as rows:
             if only_if_new and name in rows.settings:
                 return rows.settings[name]
             rows.settings[name] = value
             return value
 
-    def keep(self, items: Iterable[Kept]) -> None:
-        with self._transaction() as rows:
-            rows.kept.update({(each.shelf, each.id): each for each in items})
-
-    def kept(self, shelf: str, *, source: str = "", limit: int = 200) -> list[Kept]:
-        with self._lock:
-            found = [each for each in self._rows.kept.values() if each.shelf == shelf and source in ("", each.source)]
-        return sorted(found, key=lambda each: (each.at, each.id), reverse=True)[:limit]
-
-    def unkeep(self, shelf: str, id: str) -> bool:
-        with self._transaction() as rows:
-            return rows.kept.pop((shelf, id), None) is not None
-
-    def trim(self, shelf: str, *, before: datetime, per_source: int) -> int:
-        with self._transaction() as rows:
-            sources = {each.source for each in rows.kept.values() if each.shelf == shelf}
-            good = [self.kept(shelf, source=source, limit=per_source) for source in sources]
-            kept = {each.id for those in good for each in those if each.at >= before}
-            stale = [place for place in rows.kept if place[0] == shelf and place[1] not in kept]
-            for place in stale:
-                del rows.kept[place]
-            return len(stale)
-
     @contextmanager
-    def _transaction(self) -> Iterator[Rows]:
+    def transaction(self) -> Iterator[Rows]:
         with self._lock:
             rows = Rows(**{name: copy(value) for name, value in vars(self._rows).items()})
             yield rows
@@ -299,13 +277,43 @@ class MemoryStore:
         return head if head and head.episode == episode else rows.episodes.get((key, episode))
 
 
+class MemoryHoldingArea:
+    """See `core.store.HoldingArea`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._transaction = store.transaction
+
+    def put(self, items: Iterable[HeldItem]) -> None:
+        with self._transaction() as rows:
+            rows.held.update({(item.area, item.id): item for item in items})
+
+    def list(self, area: str, *, source: str = "", limit: int = 200) -> Sequence[HeldItem]:
+        with self._transaction() as rows:
+            found = [item for item in rows.held.values() if item.area == area and source in ("", item.source)]
+        return sorted(found, key=lambda item: (item.at, item.id), reverse=True)[:limit]
+
+    def remove(self, area: str, id: str) -> bool:
+        with self._transaction() as rows:
+            return rows.held.pop((area, id), None) is not None
+
+    def prune(self, area: str, *, before: datetime, per_source: int) -> int:
+        with self._transaction() as rows:
+            sources = {item.source for item in rows.held.values() if item.area == area}
+            newest = [item for source in sources for item in self.list(area, source=source, limit=per_source)]
+            kept = {item.id for item in newest if item.at >= before}
+            stale = [place for place in rows.held if place[0] == area and place[1] not in kept]
+            for place in stale:
+                del rows.held[place]
+            return len(stale)
+
+
 def _written(rows: Rows, write: Write, now: datetime) -> Done | Conflict | IdTaken:
     """Write one alert with all that belongs to it into rows that are thrown away unless it is Done."""
     stored = replace(write.alert, revision=write.alert.revision + 1)
     head = rows.heads.get(stored.key)
     if (head.revision if head else 0) != write.alert.revision:
         return Conflict(stored.key)
-    if any(transition.why in (Why.OPENED, Why.OPENED_AGAIN) for transition in write.transitions):
+    if any(transition.why.opens for transition in write.transitions):
         if head:
             rows.episodes[head.key, head.episode] = head
         place = (stored.key, stored.episode)

@@ -362,6 +362,21 @@ def test_dead_letters_are_told_newest_first(store: Store) -> None:
     assert [letter.created_at for letter in store.dead_letters(2)] == [NOW + 3 * SECOND, NOW + 2 * SECOND]
 
 
+def test_dead_letters_can_be_asked_for_by_receiver_and_by_alert(store: Store) -> None:
+    one, two = opened(store, "one", ("slack", "jira")), opened(store, "two", ("slack",))
+    for receiver in ("slack", "jira"):
+        pay(store, Dead(reason="refused"), receiver)
+
+    def found(**of: str) -> set[tuple[str, str]]:
+        return {(letter.key, letter.receiver) for letter in store.dead_letters(**of)}
+
+    assert found(receiver="slack") == {(one.key, "slack"), (two.key, "slack")}
+    assert found(key=one.key) == {(one.key, "slack"), (one.key, "jira")}
+    assert found(receiver="slack", key=two.key) == {(two.key, "slack")}
+    assert found(receiver="jira", key=two.key) == found(receiver="sms") == found(key="nonsense") == set()
+    assert [letter.receiver for letter in store.dead_letters(1, receiver="jira")] == ["jira"]
+
+
 def test_dead_letters_are_counted_by_receiver_and_deleted_one_by_one(store: Store) -> None:
     opened(store, "one", ("slack", "jira"))
     opened(store, "two", ("slack",))

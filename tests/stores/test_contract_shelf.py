@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from service_event_checker.core.model import Kept
+from service_event_checker.core.model import HeldItem
 from service_event_checker.core.store import Settled, Store
-from service_event_checker.core.vocabulary import Status
+from service_event_checker.core.vocabulary import EventStatus, Status
 from tests.factories import NOW
 from tests.stores.steps import at_once, claim_one, commit, link_of, new_alert, opened, opening
 
@@ -21,12 +21,12 @@ LONG_AGO = NOW - timedelta(days=400)
 LONG = "".join(f'{number}: it\'s "down" \U0001f525 東京\n\t\\u0041 %s {{}}' for number in range(3000))
 
 
-def thing(id: str = "one", minutes: int = 0, **changes: Any) -> Kept:
-    base = Kept(shelf="quarantine", id=id, source="github", at=NOW + minutes * MINUTE, doc="{}")
+def thing(id: str = "one", minutes: int = 0, **changes: Any) -> HeldItem:
+    base = HeldItem(area="quarantine", id=id, source="github", at=NOW + minutes * MINUTE, doc="{}")
     return replace(base, **changes)
 
 
-def ids(things: list[Kept]) -> list[str]:
+def ids(things: list[HeldItem]) -> list[str]:
     return [each.id for each in things]
 
 
@@ -35,117 +35,117 @@ def test_what_is_put_aside_comes_back_as_it_was(store: Store) -> None:
     assert len(doc) > 100_000
     long, odd = thing("long", doc=doc), thing('it\'s "1" / \U0001f525 #?', 1, source="O'Brien & Söhne", doc="")
 
-    store.keep([long, odd])
+    store.holding.put([long, odd])
 
-    assert store.kept("quarantine") == [odd, long]
+    assert store.holding.list("quarantine") == [odd, long]
 
 
 def test_text_that_cannot_be_packed_small_comes_back_as_it_was(store: Store) -> None:
     noise = thing(doc="".join(chr(0x4E00 + number * number * 7919 % 20_000) for number in range(100_000)))
 
-    store.keep([noise])
+    store.holding.put([noise])
 
-    assert store.kept("quarantine") == [noise]
+    assert store.holding.list("quarantine") == [noise]
 
 
 def test_nothing_lies_on_an_empty_shelf(store: Store) -> None:
-    store.keep([])
+    store.holding.put([])
 
-    assert store.kept("quarantine") == []
-    assert not store.unkeep("quarantine", "one")
-    assert store.trim("quarantine", before=NOW, per_source=0) == 0
+    assert store.holding.list("quarantine") == []
+    assert not store.holding.remove("quarantine", "one")
+    assert store.holding.prune("quarantine", before=NOW, per_source=0) == 0
 
 
 def test_a_repetition_replaces(store: Store) -> None:
-    store.keep([thing(doc="first", source="other"), thing(doc="second", minutes=2)])
+    store.holding.put([thing(doc="first", source="other"), thing(doc="second", minutes=2)])
     third = thing(doc="third", minutes=1)
 
-    store.keep([third])
+    store.holding.put([third])
 
-    assert store.kept("quarantine") == [third]
-    assert store.kept("quarantine", source="other") == []
+    assert store.holding.list("quarantine") == [third]
+    assert store.holding.list("quarantine", source="other") == []
 
 
 def test_shelves_do_not_know_of_each_other(store: Store) -> None:
-    here, there = thing(doc="here"), thing(shelf="parked", doc="there")
+    here, there = thing(doc="here"), thing(area="parked", doc="there")
 
-    store.keep([here, there])
+    store.holding.put([here, there])
 
-    assert (store.kept("quarantine"), store.kept("parked")) == ([here], [there])
-    assert store.trim("parked", before=NOW + MINUTE, per_source=0) == 1
-    assert store.kept("quarantine") == [here]
+    assert (store.holding.list("quarantine"), store.holding.list("parked")) == ([here], [there])
+    assert store.holding.prune("parked", before=NOW + MINUTE, per_source=0) == 1
+    assert store.holding.list("quarantine") == [here]
 
 
 def test_the_newest_come_first_and_the_limit_cuts_the_oldest(store: Store) -> None:
-    store.keep(thing(f"t{minutes}", minutes) for minutes in (3, 1, 4, 0, 2))
-    store.keep([thing("same time", 3)])
+    store.holding.put(thing(f"t{minutes}", minutes) for minutes in (3, 1, 4, 0, 2))
+    store.holding.put([thing("same time", 3)])
 
-    assert ids(store.kept("quarantine")) == ["t4", "t3", "same time", "t2", "t1", "t0"]
-    assert ids(store.kept("quarantine", limit=2)) == ["t4", "t3"]
-    assert store.kept("quarantine", limit=0) == []
+    assert ids(store.holding.list("quarantine")) == ["t4", "t3", "same time", "t2", "t1", "t0"]
+    assert ids(store.holding.list("quarantine", limit=2)) == ["t4", "t3"]
+    assert store.holding.list("quarantine", limit=0) == []
 
 
 def test_only_those_of_a_source_are_given_when_it_is_named(store: Store) -> None:
-    store.keep(thing(f"g{minutes}", minutes) for minutes in range(3))
-    store.keep(thing(f"o{minutes}", minutes, source="it's other") for minutes in range(5, 8))
+    store.holding.put(thing(f"g{minutes}", minutes) for minutes in range(3))
+    store.holding.put(thing(f"o{minutes}", minutes, source="it's other") for minutes in range(5, 8))
 
-    assert ids(store.kept("quarantine", source="github")) == ["g2", "g1", "g0"]
-    assert ids(store.kept("quarantine", source="it's other", limit=2)) == ["o7", "o6"]
-    assert store.kept("quarantine", source="nobody") == []
+    assert ids(store.holding.list("quarantine", source="github")) == ["g2", "g1", "g0"]
+    assert ids(store.holding.list("quarantine", source="it's other", limit=2)) == ["o7", "o6"]
+    assert store.holding.list("quarantine", source="nobody") == []
 
 
 def test_a_thing_is_taken_away_once(store: Store) -> None:
-    store.keep([thing("one"), thing("two")])
+    store.holding.put([thing("one"), thing("two")])
 
-    assert store.unkeep("quarantine", "one")
-    assert not store.unkeep("quarantine", "one")
-    assert not store.unkeep("parked", "two")
+    assert store.holding.remove("quarantine", "one")
+    assert not store.holding.remove("quarantine", "one")
+    assert not store.holding.remove("parked", "two")
 
-    assert ids(store.kept("quarantine")) == ["two"]
+    assert ids(store.holding.list("quarantine")) == ["two"]
 
 
 def test_what_was_taken_away_may_come_again(store: Store) -> None:
-    store.keep([thing(doc="before")])
-    store.unkeep("quarantine", "one")
+    store.holding.put([thing(doc="before")])
+    store.holding.remove("quarantine", "one")
 
-    store.keep([thing(doc="after")])
+    store.holding.put([thing(doc="after")])
 
-    assert [each.doc for each in store.kept("quarantine")] == ["after"]
+    assert [each.doc for each in store.holding.list("quarantine")] == ["after"]
 
 
 def test_trimming_deletes_the_old_and_keeps_what_is_just_old_enough(store: Store) -> None:
-    store.keep(thing(f"t{minutes}", minutes) for minutes in range(5))
+    store.holding.put(thing(f"t{minutes}", minutes) for minutes in range(5))
 
-    assert store.trim("quarantine", before=NOW + 2 * MINUTE, per_source=10) == 2
-    assert store.trim("quarantine", before=NOW + 2 * MINUTE, per_source=10) == 0
+    assert store.holding.prune("quarantine", before=NOW + 2 * MINUTE, per_source=10) == 2
+    assert store.holding.prune("quarantine", before=NOW + 2 * MINUTE, per_source=10) == 0
 
-    assert ids(store.kept("quarantine")) == ["t4", "t3", "t2"]
+    assert ids(store.holding.list("quarantine")) == ["t4", "t3", "t2"]
 
 
 def test_a_noisy_source_costs_no_other_its_place(store: Store) -> None:
-    store.keep(thing(f"loud{minutes:03}", minutes) for minutes in range(120))
-    store.keep(thing(f"quiet{minutes}", -minutes, source="quiet") for minutes in range(3))
+    store.holding.put(thing(f"loud{minutes:03}", minutes) for minutes in range(120))
+    store.holding.put(thing(f"quiet{minutes}", -minutes, source="quiet") for minutes in range(3))
 
-    assert store.trim("quarantine", before=LONG_AGO, per_source=3) == 117
+    assert store.holding.prune("quarantine", before=LONG_AGO, per_source=3) == 117
 
-    assert ids(store.kept("quarantine", source="github")) == ["loud119", "loud118", "loud117"]
-    assert ids(store.kept("quarantine", source="quiet")) == ["quiet0", "quiet1", "quiet2"]
+    assert ids(store.holding.list("quarantine", source="github")) == ["loud119", "loud118", "loud117"]
+    assert ids(store.holding.list("quarantine", source="quiet")) == ["quiet0", "quiet1", "quiet2"]
 
 
 def test_keeping_at_once_loses_nothing_and_keeps_one_of_the_same(store: Store) -> None:
     batches = [[thing(f"own{number}", number), thing("same", 100, doc=str(number))] for number in range(12)]
 
-    at_once(store.keep, batches)
+    at_once(store.holding.put, batches)
 
-    found = store.kept("quarantine")
+    found = store.holding.list("quarantine")
     assert ids(found) == ["same", *(f"own{number}" for number in reversed(range(12)))]
     assert found[0].doc in {str(number) for number in range(12)}
 
 
 def test_of_many_who_take_away_at_once_one_is_told_that_he_did(store: Store) -> None:
-    store.keep([thing()])
+    store.holding.put([thing()])
 
-    taken = at_once(lambda _: store.unkeep("quarantine", "one"), range(6))
+    taken = at_once(lambda _: store.holding.remove("quarantine", "one"), range(6))
 
     assert sorted(taken) == [False] * 5 + [True]
 
@@ -153,8 +153,8 @@ def test_of_many_who_take_away_at_once_one_is_told_that_he_did(store: Store) -> 
 def test_what_an_alert_knows_of_its_copies_comes_back(store: Store) -> None:
     written = new_alert(
         origin="https://am.example:9093",
-        heard={"pager": NOW, "jira": NOW + MINUTE},
-        mirrored={"jira|pager": (NOW, NOW + timedelta(microseconds=1)), "mail|sms": ()},
+        status_seen_at={("pager", None): NOW, ("jira", None): NOW + MINUTE, ("jira", EventStatus.RESOLVED): NOW},
+        mirrored_at={("jira", "pager"): (NOW, NOW + timedelta(microseconds=1)), ("mail", "sms"): ()},
     )
 
     stored = commit(store, opening(written))

@@ -57,7 +57,8 @@ class Config(DestinationConfig):
 class Adapter:
     """Safe for several threads: they share one session, and the channel's id, which is only ever set to one value.
 
-    `button_key` gives the key that signs the buttons; whoever builds the adapter sets it. b"": no buttons.
+    `button_key` gives the key that signs the buttons (b"": no buttons), `ticket_receivers` are the names of the
+    ticket systems, whose link takes the place of the button for a ticket. Whoever builds the adapter sets both.
     """
 
     family = Family.CHAT
@@ -68,6 +69,7 @@ class Adapter:
         self.config = config
         self.button_key: Callable[[], bytes] = bytes
         self._http = web_api(config.api_url, secret(config.token))
+        self.ticket_receivers: frozenset[str] = frozenset()
         self._channel_id = config.channel if _CHANNEL_ID.fullmatch(config.channel) else ""
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
@@ -205,7 +207,8 @@ class Adapter:
     def _content(self, delivery: Delivery, alert: Alert, link: Link | None) -> dict[str, Any]:
         previous = link.previous if link else ""
         key = self.button_key() if self.config.buttons else b""
-        return text_slack.content(alert, delivery, button_key=key, previous=previous)
+        tickets = self.ticket_receivers
+        return text_slack.content(alert, delivery, button_key=key, ticket_receivers=tickets, previous=previous)
 
 
 def _carries(message: Mapping[str, Any], event_type: str, payload: Mapping[str, object]) -> bool:

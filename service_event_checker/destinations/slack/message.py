@@ -35,7 +35,6 @@ COLOURS = {
 GREEN = "#12b76a"
 CREATE_TICKET, ACKNOWLEDGE, RESOLVE = "create_ticket", "acknowledge", "resolve"  # action_ids of the buttons
 _BUTTON_VALUE = re.compile(r"([0-9a-f]{20}):([1-9][0-9]{0,8}):([a-z_]{1,20}):([0-9a-f]{32})", re.ASCII)
-_PAGERS = ("pagerduty", "opsgenie", "jsm")  # an incident there leaves the button for a ticket in place
 _QUIET = frozenset({Verb.OPEN, Verb.UPDATE})  # what they change is to be seen in the message itself
 
 
@@ -48,11 +47,14 @@ class Pressed:
     action: str
 
 
-def content(alert: Alert, delivery: Delivery, *, button_key: bytes, previous: str = "") -> dict[str, Any]:
+def content(
+    alert: Alert, delivery: Delivery, *, button_key: bytes, ticket_receivers: frozenset[str], previous: str = ""
+) -> dict[str, Any]:
     """Return `text`, `blocks` and `attachments` of the whole message as the alert is now.
 
     The change that `delivery` tells is shown as a line of its own. `button_key` signs the buttons' values; b"" for
-    a message without buttons. `previous`: address of an earlier message.
+    a message without buttons. `ticket_receivers`: a link there leaves out the button for a ticket. `previous`:
+    address of an earlier message.
     """
     verb = delivery.verb
     if verb in _QUIET and not alert.open:
@@ -61,7 +63,8 @@ def content(alert: Alert, delivery: Delivery, *, button_key: bytes, previous: st
     loud = verb not in _QUIET or bool(delivery.note)
     blocks = [_header(told), *_facts(alert, told), *_latest(alert, told if loud else None, verb)]
     if button_key and alert.open:
-        blocks.append(_buttons(alert, told, button_key))
+        ticketed = any(name in ticket_receivers for name, _ in told.tickets)
+        blocks.append(_buttons(alert, button_key, ticketed=ticketed))
     colour = COLOURS[alert.severity] if alert.open else GREEN
     return {
         "text": _fallback(alert, told),
@@ -131,8 +134,7 @@ def _background(alert: Alert, told: Notice, previous: str) -> Iterator[dict[str,
     yield _context(escape_mrkdwn(told.footer, 500))
 
 
-def _buttons(alert: Alert, told: Notice, button_key: bytes) -> dict[str, Any]:
-    ticketed = any(not name.startswith(_PAGERS) for name, _ in told.tickets)
+def _buttons(alert: Alert, button_key: bytes, *, ticketed: bool) -> dict[str, Any]:
     shown = [] if ticketed else [_button(alert, CREATE_TICKET, "Create ticket", button_key)]
     if alert.status is Status.FIRING:
         shown.append(_button(alert, ACKNOWLEDGE, "Acknowledge", button_key))

@@ -139,7 +139,7 @@ def aged_opens(receiver: str, store: Store) -> list[Delivery]:
 
 def _given_up(receiver: str, store: Store) -> list[Delivery]:
     """Return what a receiver did not take; what went to and fro was never sent, and is put right once it is calm."""
-    letters = (letter for letter in store.dead_letters(LETTERS_MAX) if letter.receiver == receiver)
+    letters = store.dead_letters(LETTERS_MAX, receiver=receiver)
     return [letter for letter in letters if letter.reason != mirrors.PING_PONG]
 
 

@@ -154,5 +154,5 @@ def _put_aside(
     for refused in rejected[:ASIDE_MAX]:
         body = json.dumps({**envelope, "alerts": [payload["alerts"][refused.index]]}, ensure_ascii=False)
         refusals.append(quarantine.refusal(body.encode(), route=intake, error=refused.error))
-    ids = quarantine.put(services.store, webhook.SOURCE, refusals, now)
+    ids = quarantine.put(services.store.holding, webhook.SOURCE, refusals, now)
     return {refused.index: id for refused, id in zip(rejected, ids, strict=False)}

@@ -38,7 +38,7 @@ class Raced(StoreError):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EntityChange:
     """One row's part of a write. `etag`: only if the row is still that one."""
 
     verb: str  # create, update, upsert, delete
@@ -50,27 +50,27 @@ class Change:
         return str(self.entity["RowKey"])
 
 
-def create(entity: Mapping[str, Any]) -> Change:
-    return Change("create", entity)
+def create(entity: Mapping[str, Any]) -> EntityChange:
+    return EntityChange("create", entity)
 
 
-def update(entity: Mapping[str, Any], etag: str) -> Change:
-    return Change("update", entity, etag)
+def update(entity: Mapping[str, Any], etag: str) -> EntityChange:
+    return EntityChange("update", entity, etag)
 
 
-def upsert(entity: Mapping[str, Any]) -> Change:
-    return Change("upsert", entity)
+def upsert(entity: Mapping[str, Any]) -> EntityChange:
+    return EntityChange("upsert", entity)
 
 
-def delete(entity: Mapping[str, Any], etag: str) -> Change:
-    return Change("delete", {"PartitionKey": entity["PartitionKey"], "RowKey": entity["RowKey"]}, etag)
+def delete(entity: Mapping[str, Any], etag: str) -> EntityChange:
+    return EntityChange("delete", {"PartitionKey": entity["PartitionKey"], "RowKey": entity["RowKey"]}, etag)
 
 
 def etag_of(entity: TableEntity) -> str:
     return str(entity.metadata["etag"])
 
 
-def fits(changes: Sequence[Change]) -> bool:
+def fits(changes: Sequence[EntityChange]) -> bool:
     """Whether the service takes the changes as one transaction."""
     if len(changes) > keys.ENTITIES_MAX or len({change.row_key for change in changes}) < len(changes):
         return False
@@ -160,7 +160,7 @@ class Table:
 
         return self._call(read)
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(self, changes: Sequence[EntityChange]) -> None:
         """Write all of one partition or nothing."""
         _check(changes)
         if len(changes) == 1:
@@ -168,7 +168,7 @@ class Table:
         elif changes:
             self._call(lambda: self._client.submit_transaction([_operation(change) for change in changes]))
 
-    def _write_one(self, change: Change) -> None:
+    def _write_one(self, change: EntityChange) -> None:
         match change.verb:
             case "create":
                 self._client.create_entity(change.entity)
@@ -219,7 +219,7 @@ def _table_is_missing(error: HttpResponseError) -> bool:
     return error.status_code == 404 and "TableNotFound" in str(error)  # create_entity leaves error_code empty
 
 
-def _operation(change: Change) -> Any:
+def _operation(change: EntityChange) -> Any:
     if change.verb == "create":
         return ("create", change.entity)
     if change.verb == "delete":
@@ -227,13 +227,13 @@ def _operation(change: Change) -> Any:
     return (change.verb, change.entity, {"mode": UpdateMode.REPLACE, **_only_if(change)})
 
 
-def _only_if(change: Change) -> dict[str, Any]:
+def _only_if(change: EntityChange) -> dict[str, Any]:
     if change.etag is None:
         return {}
     return {"etag": change.etag, "match_condition": MatchConditions.IfNotModified}
 
 
-def _check(changes: Sequence[Change]) -> None:
+def _check(changes: Sequence[EntityChange]) -> None:
     """Refuse what the service would refuse; Azurite lets some of it pass."""
     if not fits(changes):
         raise StoreError(f"{len(changes)} rows do not make one transaction")

@@ -14,7 +14,7 @@ from service_event_checker.core.ids import internal_code
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.stores.azure import client, keys
 from service_event_checker.stores.azure import rows as azure_rows
-from service_event_checker.stores.azure.client import Change, Raced, Table, Tables
+from service_event_checker.stores.azure.client import EntityChange, Raced, Table, Tables
 from service_event_checker.stores.azure.draft import Draft, Picture, receivers_of
 from service_event_checker.stores.azure.keys import partition
 from service_event_checker.stores.azure.rows import StoredLane
@@ -34,7 +34,7 @@ class _Attempt:
     place: int
     write: Write
     op: str
-    changes: tuple[Change, ...] = ()
+    changes: tuple[EntityChange, ...] = ()
     done: Done | None = None
     result: Written | None = None
 

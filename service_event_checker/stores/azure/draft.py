@@ -17,13 +17,10 @@ from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange, over_before_sent
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.store import Conflict, IdTaken, Write
-from service_event_checker.core.vocabulary import Why
 from service_event_checker.stores.azure import client, keys
 from service_event_checker.stores.azure import rows as azure_rows
-from service_event_checker.stores.azure.client import Change, etag_of
+from service_event_checker.stores.azure.client import EntityChange, etag_of
 from service_event_checker.stores.azure.rows import StoredLane
-
-_OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.MISSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ class Draft:
         self._key = key
         self._picture = picture
         self._op = op
-        self._changes: dict[str, Change] = {}
+        self._changes: dict[str, EntityChange] = {}
         self._lanes: dict[str, StoredLane] = {}
         self.stored: Alert | None = None
 
@@ -90,7 +87,7 @@ class Draft:
 
     def write(self, write: Write, now: datetime) -> Conflict | IdTaken | None:
         """Add an alert's write; return why that cannot be."""
-        opening = any(transition.why in _OPENINGS for transition in write.transitions)
+        opening = any(transition.why.opens for transition in write.transitions)
         raised = replace(write.alert, revision=write.alert.revision + 1)
         self.stored, row = azure_rows.alert_entity(raised, self._op)
         change = self._alert_change(write.alert.revision, row, opening=opening)
@@ -106,11 +103,11 @@ class Draft:
             self.put_link(link)
         return None
 
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[EntityChange]:
         lanes = (self._lane_change(lane) for lane in self._lanes.values())
         return [*self._changes.values(), *(change for change in lanes if change)]
 
-    def _alert_change(self, revision: int, row: dict[str, object], *, opening: bool) -> Change | None:
+    def _alert_change(self, revision: int, row: dict[str, object], *, opening: bool) -> EntityChange | None:
         """Return how the alert's row is written; None when it is not as the caller read it."""
         stored, known = self._picture.alert, self._picture.known
         if revision == 0:
@@ -150,14 +147,14 @@ class Draft:
                 cancelled.append(over_before_sent(write.alert, receiver, now))
         return tuple(cancelled)
 
-    def _lane_change(self, changed: StoredLane) -> Change | None:
+    def _lane_change(self, changed: StoredLane) -> EntityChange | None:
         row = azure_rows.lane_entity(changed.lane, changed.waiting, self._op)
         kept = changed.waiting or changed.lane.dead_episode
         if changed.etag is None:
             return client.create(row) if kept else None
         return client.update(row, changed.etag) if kept else client.delete(row, changed.etag)
 
-    def _add(self, change: Change) -> None:
+    def _add(self, change: EntityChange) -> None:
         self._changes[change.row_key] = change
 
 

@@ -23,7 +23,7 @@ DEAD = "x"  # a dead letter
 PARTITIONS = tuple(f"{number:x}" for number in range(BUCKETS))
 RESOLVED = "resolved"  # partition of the resolved table that lists the newest episodes, latest first
 POINTERS = "pointers"
-KEPT = "kept"  # begins the partition of a shelf of things put aside
+KEPT = "kept"  # begins the partition of a holding area
 SETTINGS = "settings"
 SLOTS = "slots"
 
@@ -49,8 +49,8 @@ def pointer_partition(receiver: str, external_id: str) -> str:
     return POINTERS + digest(receiver, external_id)[0]
 
 
-def shelf_partition(shelf: str) -> str:
-    return KEPT + digest(shelf)
+def area_partition(area: str) -> str:
+    return KEPT + digest(area)
 
 
 def after(prefix: str) -> str:

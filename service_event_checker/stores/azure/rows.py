@@ -14,7 +14,7 @@ from typing import Any
 
 from service_event_checker.core.lanes import Lane, in_order
 from service_event_checker.core.mirrors import STATUSES_MAX
-from service_event_checker.core.model import Alert, Delivery, Kept, Link, Slot, Transition
+from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import keys
 
@@ -145,17 +145,17 @@ def setting_entity(name: str, value: str, op: str) -> dict[str, Any]:
     return {**row, "name": name[:1000], **document_of(value)}
 
 
-def kept_entity(kept: Kept) -> dict[str, Any]:
-    """Return the row of a thing put aside; what does not fit is for the caller to hear of, it is never shortened."""
-    row = _row(keys.shelf_partition(kept.shelf), keys.digest(kept.id), "")
-    at = keys.sortable(codec.micros(kept.at))
-    columns = {"shelf": kept.shelf, "id": kept.id, "source": kept.source, "at": at}
-    return {**row, **columns, **document_of(kept.doc)}
+def held_entity(item: HeldItem) -> dict[str, Any]:
+    """Return the row of an item put aside; what does not fit is for the caller to hear of, it is never shortened."""
+    row = _row(keys.area_partition(item.area), keys.digest(item.id), "")
+    at = keys.sortable(codec.micros(item.at))
+    columns = {"shelf": item.area, "id": item.id, "source": item.source, "at": at}
+    return {**row, **columns, **document_of(item.doc)}
 
 
-def load_kept(entity: Entity) -> Kept:
-    return Kept(
-        shelf=entity["shelf"],
+def load_held(entity: Entity) -> HeldItem:
+    return HeldItem(
+        area=entity["shelf"],
         id=entity["id"],
         source=entity["source"],
         at=codec.from_micros(int(entity["at"])),
@@ -238,8 +238,8 @@ def _short_alert(alert: Alert, length: int) -> Alert:
         links={receiver: _short(url, length) for receiver, url in alert.links.items()},
         note_ids=tuple(_short(note_id, length) for note_id in alert.note_ids),
         origin=_short(alert.origin, length),
-        heard=dict(islice(alert.heard.items(), length)),
-        mirrored={pair: times[-STATUSES_MAX:] for pair, times in islice(alert.mirrored.items(), length)},
+        status_seen_at=dict(islice(alert.status_seen_at.items(), length)),
+        mirrored_at={pair: times[-STATUSES_MAX:] for pair, times in islice(alert.mirrored_at.items(), length)},
     )
 
 

@@ -17,7 +17,7 @@ from azure.data.tables import TableEntity
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.ids import code_bucket, internal_code
-from service_event_checker.core.model import Alert, Delivery, Kept, Link, Slot, Transition
+from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
 from service_event_checker.core.store import Claimed, Outcome, Page, Query, Settled, Write
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import archive as azure_archive
@@ -26,10 +26,10 @@ from service_event_checker.stores.azure import commit as azure_commit
 from service_event_checker.stores.azure import keys as azure_keys
 from service_event_checker.stores.azure import page as azure_page
 from service_event_checker.stores.azure import rows as azure_rows
-from service_event_checker.stores.azure import shelf as azure_shelf
-from service_event_checker.stores.azure.client import Change, Raced, Tables, etag_of
+from service_event_checker.stores.azure.client import EntityChange, Raced, Tables, etag_of
 from service_event_checker.stores.azure.commit import TRIES, Written, new_op
 from service_event_checker.stores.azure.draft import Draft, Picture, receivers_of
+from service_event_checker.stores.azure.holding import AzureHoldingArea
 from service_event_checker.stores.azure.keys import PARTITIONS, partition
 from service_event_checker.stores.azure.rows import StoredLane
 
@@ -49,6 +49,10 @@ class AzureTablesStore:
         self.tables = Tables(connection_string)
         self.active = self.tables.table(active_table)
         self.resolved = self.tables.table(resolved_table)
+
+    @property
+    def holding(self) -> AzureHoldingArea:
+        return AzureHoldingArea(self.tables, self.active)
 
     def prepare(self) -> None:
         self.ping()  # missing tables are made when a write misses them
@@ -169,8 +173,13 @@ class AzureTablesStore:
         oldest = min(made, default=azure_keys.NEVER)
         return codec.from_micros(int(oldest)) if oldest != azure_keys.NEVER else None
 
-    def dead_letters(self, limit: int = 200) -> list[Delivery]:
-        rows = sorted(self._scan(azure_keys.DEAD), key=lambda row: str(row["made_at"]), reverse=True)
+    def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
+        if key and not azure_keys.is_key(key):
+            return []
+        where = "receiver eq @receiver" if receiver else ""
+        places = (partition(key),) if key else PARTITIONS
+        found = self._scan(azure_keys.DEAD + key, where, {"receiver": receiver}, partitions=places)
+        rows = sorted(found, key=lambda row: str(row["made_at"]), reverse=True)
         return [codec.load_delivery(azure_rows.text_of(row)) for row in rows[:limit]]
 
     def dead_letter_counts(self) -> dict[str, int]:
@@ -247,28 +256,22 @@ class AzureTablesStore:
             return self.setting(name) or ""
         return value
 
-    def keep(self, items: Iterable[Kept]) -> None:
-        azure_shelf.keep(self.tables, self.active, items)
-
-    def kept(self, shelf: str, *, source: str = "", limit: int = 200) -> list[Kept]:
-        return azure_shelf.newest(self.active, shelf, source, limit)
-
-    def unkeep(self, shelf: str, id: str) -> bool:
-        return azure_shelf.remove(self.active, shelf, id)
-
-    def trim(self, shelf: str, *, before: datetime, per_source: int) -> int:
-        return azure_shelf.trim(self.active, shelf, before, per_source)
-
     def ping(self) -> None:
         self.set_setting("ping", "")
 
     def _scan(
-        self, prefix: str, where: str = "", values: Mapping[str, Any] | None = None, *, columns: Sequence[str] = ()
+        self,
+        prefix: str,
+        where: str = "",
+        values: Mapping[str, Any] | None = None,
+        *,
+        columns: Sequence[str] = (),
+        partitions: Sequence[str] = PARTITIONS,
     ) -> list[TableEntity]:
-        """Return the rows of one kind from all partitions."""
+        """Return the rows of one kind, from all partitions unless some are named."""
         named = {name: value for name, value in (values or {}).items() if f"@{name}" in where}
         parts = self.tables.each(
-            lambda place: self.active.scan(place, prefix, where, named, columns=columns), PARTITIONS
+            lambda place: self.active.scan(place, prefix, where, named, columns=columns), partitions
         )
         return [row for part in parts for row in part]
 
@@ -355,7 +358,7 @@ class AzureTablesStore:
             return False
         return True
 
-    def _written(self, change: Change) -> bool:
+    def _written(self, change: EntityChange) -> bool:
         """Send one change; False when somebody was faster, not when our own first try was."""
         try:
             self.active.write([change])

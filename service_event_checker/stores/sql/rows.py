@@ -14,7 +14,6 @@ from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange, over_before_sent
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
-from service_event_checker.core.vocabulary import Why
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql.tables import (
     alerts,
@@ -27,7 +26,6 @@ from service_event_checker.stores.sql.tables import (
     timeline,
 )
 
-_OPENINGS = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.MISSED})
 # Built once: making a statement costs more than SQLite needs to run it.
 _INSERT = {table: insert(table) for table in metadata.tables.values()}
 _ID_HOLDER = select(internal_ids).where(internal_ids.c.code == bindparam("code"))
@@ -135,7 +133,7 @@ def alert_row(alert: Alert) -> dict[str, Any]:
 
 def _refusal(connection: Connection, write: Write, stored: Alert) -> Conflict | IdTaken | None:
     """Write the alert's row and its internal id; return why that cannot be."""
-    opening = any(transition.why in _OPENINGS for transition in write.transitions)
+    opening = any(transition.why.opens for transition in write.transitions)
     if write.alert.revision == 0:
         try:
             connection.execute(_INSERT[alerts], {"key": stored.key, **alert_row(stored)})

@@ -31,13 +31,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.errors import StoreConflict, StoreError
-from service_event_checker.core.model import Alert, Delivery, Kept, Link, Slot, Transition
+from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
 from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Settled, Write
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import outbox
 from service_event_checker.stores.sql import page as sql_page
 from service_event_checker.stores.sql import rows as sql_rows
-from service_event_checker.stores.sql import shelf as sql_shelf
+from service_event_checker.stores.sql.holding import SqlHoldingArea
 from service_event_checker.stores.sql.schema import upgrade
 from service_event_checker.stores.sql.tables import (
     alerts,
@@ -75,6 +75,8 @@ class SqlStore:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_immediate)
         self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+        self.holding = SqlHoldingArea(self._read, self._write)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -200,8 +202,12 @@ class SqlStore:
             oldest = connection.scalar(select(func.min(deliveries.c.created_at)).where(deliveries.c.dead.is_(False)))
         return codec.from_micros(oldest) if oldest is not None else None
 
-    def dead_letters(self, limit: int = 200) -> list[Delivery]:
+    def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         dead = select(deliveries.c.doc).where(deliveries.c.dead.is_(True)).order_by(deliveries.c.created_at.desc())
+        if receiver:
+            dead = dead.where(deliveries.c.receiver == receiver)
+        if key:
+            dead = dead.where(deliveries.c.key == key)
         with self._read() as connection:
             return [codec.load_delivery(doc) for doc in connection.scalars(dead.limit(limit))]
 
@@ -282,22 +288,6 @@ class SqlStore:
                 return str(held)
             sql_rows.upsert(connection, settings, {"name": name}, {"value": value})
         return value
-
-    def keep(self, items: Iterable[Kept]) -> None:
-        with self._write() as connection:
-            sql_shelf.put(connection, items)
-
-    def kept(self, shelf: str, *, source: str = "", limit: int = 200) -> list[Kept]:
-        with self._read() as connection:
-            return sql_shelf.newest(connection, shelf, source, limit)
-
-    def unkeep(self, shelf: str, id: str) -> bool:
-        with self._write() as connection:
-            return sql_shelf.remove(connection, shelf, id)
-
-    def trim(self, shelf: str, *, before: datetime, per_source: int) -> int:
-        with self._write() as connection:
-            return sql_shelf.trim(connection, shelf, codec.micros(before), per_source)
 
     def ping(self) -> None:
         with self._write() as connection:

@@ -33,6 +33,7 @@ def requeue(letter_id: str) -> dict[str, Any]:
     if here.store.requeue(letter_id, datetime.now(UTC)):
         here.wakes.set_all()
         return {"requeued": letter_id}
-    if any(letter.id == letter_id for letter in here.store.dead_letters(LISTED_MAX)):
+    key = letter_id.partition(":")[0]
+    if any(letter.id == letter_id for letter in here.store.dead_letters(key=key)):
         raise Refused(409, "Its episode is over: there is nothing left to send.")
     raise Refused(404, "There is no such dead letter.")

@@ -24,7 +24,7 @@ blueprint = Blueprint("quarantined", __name__, url_prefix="/api/v1/quarantine")
 
 @blueprint.get("")
 def many() -> dict[str, Any]:
-    return {"quarantine": [_summary(held) for held in quarantine.held(services().store, limit=LISTED_MAX)]}
+    return {"quarantine": [_summary(held) for held in quarantine.held(services().store.holding, limit=LISTED_MAX)]}
 
 
 @blueprint.get("/<id>")
@@ -47,13 +47,13 @@ def replay(id: str) -> dict[str, Any]:
 
 @blueprint.delete("/<id>")
 def discard(id: str) -> dict[str, Any]:
-    if not quarantine.discard(services().store, id):
+    if not quarantine.discard(services().store.holding, id):
         raise _unknown()
     return {"discarded": id}
 
 
 def _find(id: str) -> Held:
-    held = quarantine.find(services().store, id)
+    held = quarantine.find(services().store.holding, id)
     if held is None:
         raise _unknown()
     return held

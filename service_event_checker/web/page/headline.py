@@ -10,7 +10,7 @@ from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Affects, Kind
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.text import moment
-from service_event_checker.web.status.overview import CheckerState, Reading, State
+from service_event_checker.web.status.overview import CheckerState, PollState, State
 
 NAMED_MAX = 4  # names in a sentence; more are counted
 
@@ -38,8 +38,8 @@ def judge(state: State) -> Verdict:
     vendors = _names(alert for alert in counted if alert.kind is Kind.OUTAGE)
     own = sum(alert.kind is Kind.ALERT for alert in counted)
     known = (_of_vendors(vendors), _of_ours(own, more=state.more_open))
-    asked = [checker for checker in state.checkers if checker.reading is not Reading.OFF]
-    unread = [checker for checker in asked if checker.reading is not Reading.OK]
+    asked = [checker for checker in state.checkers if checker.reading is not PollState.OFF]
+    unread = [checker for checker in asked if checker.reading is not PollState.OK]
     doubts = tuple(_doubts(state, unread, asked))
     blind = not state.beats or len(unread) == len(asked)
     return Verdict(_answer(bool(vendors), bool(own), blind=blind), known, doubts)
@@ -77,8 +77,8 @@ def _doubts(state: State, unread: Sequence[CheckerState], asked: Sequence[Checke
     if not asked:
         yield "No status page is being read: no checker is on"
         return
-    unknown = [checker.name for checker in unread if checker.reading is Reading.UNKNOWN]
-    waiting = [checker.name for checker in unread if checker.reading is Reading.WAITING]
+    unknown = [checker.name for checker in unread if checker.reading is PollState.UNKNOWN]
+    waiting = [checker.name for checker in unread if checker.reading is PollState.WAITING]
     if unknown:
         pages = "1 page" if len(unknown) == 1 else f"{len(unknown)} pages"
         yield f"{pages} cannot be read: {_listed([platform_name(name) for name in unknown])}"

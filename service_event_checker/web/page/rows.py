@@ -12,7 +12,7 @@ from service_event_checker.core.vocabulary import Affects, Kind, Severity, Statu
 from service_event_checker.engine.quarantine import Held
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.text import duration, line, moment, web_address
-from service_event_checker.web.status.overview import CheckerState, Reading
+from service_event_checker.web.status.overview import CheckerState, PollState
 
 TITLE_MAX = 240
 TEXT_MAX = 300
@@ -41,7 +41,7 @@ class AlertRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckerRow:
     name: str
-    reading: Reading
+    reading: PollState
     state: str
     read: str
     due: str

@@ -12,6 +12,7 @@ import structlog
 
 from service_event_checker import logs
 from service_event_checker.core.errors import StoreError
+from service_event_checker.core.vocabulary import Family
 from service_event_checker.engine.services import Services
 
 SETTING = "secret_key"
@@ -22,9 +23,13 @@ log = structlog.get_logger()
 
 @runtime_checkable
 class Buttoned(Protocol):
-    """A destination whose messages carry signed buttons; without a key it leaves them out."""
+    """A destination whose messages carry signed buttons; without a key it leaves them out.
+
+    `ticket_receivers`: whose links make the button for a ticket superfluous.
+    """
 
     button_key: Callable[[], bytes]
+    ticket_receivers: frozenset[str]
 
 
 def secret_key(services: Services) -> bytes:
@@ -46,9 +51,11 @@ def token_for(services: Services, purpose: str) -> str:
 
 def sign_buttons(services: Services) -> None:
     """Give the key to the destinations that sign buttons; asks the store when the first message is made."""
+    tickets = [one.name for one in services.book.receivers.values() if one.family is Family.TICKET]
     for destination in services.outbox.destinations.values():
         if isinstance(destination, Buttoned):
             destination.button_key = lambda: _key_or_none(services)
+            destination.ticket_receivers = frozenset(tickets)
 
 
 def _key_or_none(services: Services) -> bytes:

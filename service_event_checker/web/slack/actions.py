@@ -17,6 +17,7 @@ from service_event_checker.web.api.changes import change_status
 from service_event_checker.web.errors import Refused
 
 INTAKE = "slack"
+PREFERRED_KIND = "azure_devops"  # of several ticket systems; else the order of config.json decides
 
 
 def create_ticket(services: Services, alert: Alert, actor: str, now: datetime) -> str:
@@ -71,13 +72,16 @@ def named(alert: Alert) -> str:
 
 
 def ticket_receiver(services: Services) -> str:
-    """Return the first configured ticket system that is on. Raises Refused, saying what to set."""
-    receivers = services.book.receivers
-    tickets = [receivers[entry.name] for entry in services.config.destinations if entry.name in receivers]
-    tickets = [one for one in tickets if one.family is Family.TICKET]
-    for one in tickets:
-        if not one.why_off:
-            return one.name
+    """Return the ticket system to use: of those that are on, the first Azure DevOps, else the first configured.
+
+    Raises Refused, saying what to set.
+    """
+    kinds = {entry.name: entry.kind for entry in services.config.destinations}
+    receivers = [services.book.receivers[name] for name in kinds if name in services.book.receivers]
+    tickets = [receiver for receiver in receivers if receiver.family is Family.TICKET]
+    on = [receiver.name for receiver in tickets if not receiver.why_off]
+    if on:
+        return min(on, key=lambda name: kinds[name] != PREFERRED_KIND)
     if not tickets:
         raise Refused(409, "There is no ticket system: add one to the destinations in config.json.")
     raise Refused(409, "No ticket system is on: " + "; ".join(f"{one.name}: {one.why_off}" for one in tickets) + ".")
@@ -85,8 +89,8 @@ def ticket_receiver(services: Services) -> str:
 
 def _given_up(services: Services, alert: Alert, receiver: str) -> Delivery | None:
     """Return the dead letter by which this episode's ticket was to be opened."""
-    for letter in services.store.dead_letters():
-        if (letter.key, letter.episode, letter.receiver) == (alert.key, alert.episode, receiver):
+    for letter in services.store.dead_letters(key=alert.key, receiver=receiver):
+        if letter.episode == alert.episode:
             return letter if letter.verb is Verb.OPEN else None
     return None
 

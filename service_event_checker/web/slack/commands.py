@@ -241,7 +241,7 @@ def _standing(alert: Alert | None, affects: Affects) -> str:
 
 def _checker(checker: overview.CheckerState, now: datetime) -> str:
     facts = [checker.reading.value + (f": {escape_mrkdwn(line(checker.why, 150))}" if checker.why else "")]
-    if checker.reading is overview.Reading.OFF:
+    if checker.reading is overview.PollState.OFF:
         return f"• {_platform(checker.name)}: {facts[0]}"
     facts.append(f"last run {_ago(checker.last_run_at, now)}")
     facts.append(f"last success {_ago(checker.last_success_at, now)}")

@@ -9,19 +9,21 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
+from service_event_checker.config.load import Entry
+from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.errors import DeliveryError, OutageCheckerError, Reason
+from service_event_checker.destinations.slack.adapter import Config
 from service_event_checker.destinations.slack.client import SlackCalls, web_api
 from service_event_checker.web.slack.request import Asker
 
 TEAMS, CHANNELS = "SLACK_TEAM_IDS", "SLACK_ALLOWED_CHANNELS"
 USERS, GROUPS = "SLACK_ALLOWED_USERS", "SLACK_ALLOWED_GROUPS"
-API = "https://slack.com/api/"
 ASK_SECONDS = 8.0
 FRESH_SECONDS = 300.0  # after so long the members are asked for again, beside the work
 STALE_SECONDS = 3600.0  # after so long, what is remembered counts for nothing
@@ -33,14 +35,32 @@ class Unasked(OutageCheckerError):
     """Only Slack can tell whether this person may, and it has not been asked yet."""
 
 
-class Allowed:
-    """Safe for several threads."""
+@dataclass(frozen=True, slots=True)
+class SlackAccess:
+    """The address of Slack's API and a token for it, "" where there is none."""
 
-    def __init__(self, environ: Mapping[str, str], clock: Callable[[], float] = time.monotonic) -> None:
+    api_url: str = Config.model_fields["api_url"].default
+    token: str = field(default="", repr=False)
+
+
+def slack_access(destinations: Iterable[Entry[DestinationConfig]]) -> SlackAccess:
+    """Return what the first Slack destination that is on uses itself."""
+    for entry in destinations:
+        if isinstance(entry.config, Config) and entry.config.token and not entry.why_off:
+            return SlackAccess(entry.config.api_url, entry.config.token.get_secret_value())
+    return SlackAccess()
+
+
+class Allowed:
+    """Safe for several threads. `access`: how to ask Slack who is in a group."""
+
+    def __init__(
+        self, environ: Mapping[str, str], access: SlackAccess, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._teams = _names(environ, TEAMS)
         self._channels = _names(environ, CHANNELS)
         self._users = _names(environ, USERS)
-        self._groups = Groups(environ, clock)
+        self._groups = Groups(_names(environ, GROUPS), access, clock)
 
     def refusal(self, asker: Asker, *, ask: bool = False) -> str:
         """Return why this person may not, "" where they may. `ask`: Slack, if need be, which takes its time.
@@ -67,10 +87,9 @@ class _Members:
 class Groups:
     """The members of SLACK_ALLOWED_GROUPS, ids (S…) or handles; one call for all: usergroups.list."""
 
-    def __init__(self, environ: Mapping[str, str], clock: Callable[[], float]) -> None:
-        self.wanted = _names(environ, GROUPS)
-        self._token = environ.get("SLACK_BOT_TOKEN", "")
-        self._api_url = environ.get("SLACK_API_URL", "").strip() or API
+    def __init__(self, wanted: frozenset[str], access: SlackAccess, clock: Callable[[], float]) -> None:
+        self.wanted = wanted
+        self._access = access
         self._clock = clock
         self._known: _Members | None = None
         self._asking = threading.Lock()
@@ -106,7 +125,7 @@ class Groups:
             raise DeliveryError(Reason.TIMEOUT)
         try:
             if self._known is None or self._known.asked_at < waiting_since:
-                with closing(web_api(self._api_url, self._token)) as http:
+                with closing(web_api(self._access.api_url, self._access.token)) as http:
                     answer = SlackCalls(http, ASK_SECONDS).send("usergroups.list", include_users="true")
                 self._known = _Members(_members(answer.get("usergroups"), self.wanted), self._clock())
             return self._known

@@ -16,10 +16,10 @@ from service_event_checker.engine.services import Services
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.security.auth import Caller
 from service_event_checker.web.security.secret_key import sign_buttons
-from service_event_checker.web.slack import buttons, permissions
+from service_event_checker.web.slack import buttons
 from service_event_checker.web.slack import commands as slack_commands
 from service_event_checker.web.slack.commands import Desk
-from service_event_checker.web.slack.permissions import Allowed, Unasked
+from service_event_checker.web.slack.permissions import Allowed, Unasked, slack_access
 from service_event_checker.web.slack.replies import Backroom, Later, Reply
 from service_event_checker.web.slack.request import Asker, read_command, read_form, read_payload, read_press
 from service_event_checker.web.slack.signature import Signatures
@@ -39,12 +39,12 @@ class Reception:
 
 def install(app: Flask, services: Services) -> None:
     """Prepare both routes and sign the buttons of this process' messages. Asks nobody."""
-    environ = services.settings.variables
+    environ, access = services.settings.variables, slack_access(services.config.destinations)
     app.extensions["slack"] = Reception(
         desk=Desk(services, app.extensions["engine"], app.extensions["store_probe"]),
         signatures=Signatures(environ),
-        allowed=Allowed(environ),
-        backroom=Backroom(environ.get("SLACK_API_URL", "").strip() or permissions.API),
+        allowed=Allowed(environ, access),
+        backroom=Backroom(access.api_url),
     )
     sign_buttons(services)
 

@@ -89,7 +89,7 @@ class StateCollector(Collector):
 
     def _quarantined(self) -> Metric:
         """Count what lies in quarantine, as far as it is read; sources there are names of destinations or ours."""
-        held = quarantine.held(self._services.store, limit=overview.REFUSED_MAX)
+        held = quarantine.held(self._services.store.holding, limit=overview.REFUSED_MAX)
         found = GaugeMetricFamily("poc_quarantined", "Refused bodies, at most 50 are counted", labels=["source"])
         for source, count in sorted(Counter(one.source for one in held).items()):
             found.add_metric([source], count)
@@ -99,11 +99,11 @@ class StateCollector(Collector):
         age = GaugeMetricFamily("poc_checker_last_success_seconds", "Since it could last be read", labels=["checker"])
         unknown = GaugeMetricFamily("poc_checker_unknown", "1: its state is not known", labels=["checker"])
         for checker in overview.checkers(self._services, (), now):
-            if checker.reading is overview.Reading.OFF:
+            if checker.reading is overview.PollState.OFF:
                 continue
             if checker.last_success_at:
                 age.add_metric([checker.name], (now - checker.last_success_at).total_seconds())
-            unknown.add_metric([checker.name], 0.0 if checker.reading is overview.Reading.OK else 1.0)
+            unknown.add_metric([checker.name], 0.0 if checker.reading is overview.PollState.OK else 1.0)
         yield age
         yield unknown
 

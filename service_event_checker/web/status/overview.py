@@ -27,7 +27,7 @@ REFUSED_MAX = 50  # bodies in quarantine that are read, 64 KiB each at most
 _MISSED_POLLS = 3  # so many intervals without a report, and what was seen last is no longer the state of now
 
 
-class Reading(StrEnum):
+class PollState(StrEnum):
     """What we know of a source."""
 
     OK = "ok"
@@ -42,7 +42,7 @@ class CheckerState:
 
     name: str
     kind: str
-    reading: Reading
+    reading: PollState
     why: str = ""
     unknown_since: datetime | None = None
     last_run_at: datetime | None = None
@@ -101,7 +101,7 @@ def read(services: Services, now: datetime) -> State:
         receivers=receivers(services),
         dead_letters=letters,
         oldest_waiting_at=store.oldest_waiting(),
-        refused=tuple(quarantine.held(services.store, limit=REFUSED_MAX)),
+        refused=tuple(quarantine.held(services.store.holding, limit=REFUSED_MAX)),
         warnings=standing.warnings(services, now),
     )
 
@@ -160,9 +160,9 @@ def _open_alerts(store: Store) -> tuple[tuple[Alert, ...], bool]:
 
 def _checker(part: Part, watch: Watch | None, slot: Slot | None, tracked: int, now: datetime) -> CheckerState:
     if watch is None:
-        return CheckerState(name=part.name, kind=part.kind, reading=Reading.OFF, why=part.state, tracked=tracked)
+        return CheckerState(name=part.name, kind=part.kind, reading=PollState.OFF, why=part.state, tracked=tracked)
     if slot is None:
-        return CheckerState(name=part.name, kind=part.kind, reading=Reading.WAITING, tracked=tracked)
+        return CheckerState(name=part.name, kind=part.kind, reading=PollState.WAITING, tracked=tracked)
     reading, why, since = _reading(watch, slot, now)
     return CheckerState(
         name=part.name,
@@ -178,13 +178,13 @@ def _checker(part: Part, watch: Watch | None, slot: Slot | None, tracked: int, n
     )
 
 
-def _reading(watch: Watch, slot: Slot, now: datetime) -> tuple[Reading, str, datetime | None]:
+def _reading(watch: Watch, slot: Slot, now: datetime) -> tuple[PollState, str, datetime | None]:
     """Return what we know of a source that is asked, why we do not, and since when."""
     if slot.unknown_since is not None:
-        return Reading.UNKNOWN, slot.unknown_reason, slot.unknown_since
+        return PollState.UNKNOWN, slot.unknown_reason, slot.unknown_since
     if slot.last_success_at is None:
-        return Reading.WAITING, "", None
+        return PollState.WAITING, "", None
     patience = max(watch.every * _MISSED_POLLS, BACK_OFF_MAX) + watch.lease
     if now - slot.last_success_at > patience:
-        return Reading.UNKNOWN, "no poll has reported since", slot.last_success_at
-    return Reading.OK, "", None
+        return PollState.UNKNOWN, "no poll has reported since", slot.last_success_at
+    return PollState.OK, "", None

@@ -53,7 +53,7 @@ def keep(source: str, receiver: str, error: str) -> str | None:
         receiver=receiver,
         headers=request.headers.items(),
     )
-    return next(iter(quarantine.put(services().store, source, [refused], datetime.now(UTC))), None)
+    return next(iter(quarantine.put(services().store.holding, source, [refused], datetime.now(UTC))), None)
 
 
 def rejected(alerts: Sequence[Rejected], ids: Mapping[int, str]) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ def slack() -> Iterator[Slack]:
 def adapter(slack: Slack, **changes: Any) -> Adapter:
     made = Adapter("slack", Config(**{"token": slack.token, "api_url": slack.api_url, "timeout": 5, **changes}))
     made.button_key = lambda: BUTTON_KEY
+    made.ticket_receivers = frozenset({"azure_devops"})
     return made
 
 
@@ -128,7 +129,7 @@ def test_a_known_ticket_is_linked_and_its_button_is_gone(slack):
 
 
 def test_an_incident_of_a_pager_leaves_the_ticket_button(slack):
-    opened(slack, alert(links={"pagerduty": "https://example.pagerduty.com/incidents/Q1"}))
+    opened(slack, alert(links={"night_watch": "https://example.pagerduty.com/incidents/Q1"}))
 
     assert "create_ticket" in buttons(slack.roots()[0])
 

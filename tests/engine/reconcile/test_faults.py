@@ -193,7 +193,7 @@ def test_a_comment_on_a_ticket_that_is_being_opened_again_waits_for_it(place):
     place.world.see(event(starts_at=place.clock(), at=place.clock()))
     place.chat.notes.clear()
     place.world.see(place.there.says("1", EventStatus.NOTED, note="again?", note_id="7"))
-    assert len(place.world.store.kept(parked.SHELF)) == 1
+    assert len(place.world.store.holding.list(parked.AREA)) == 1
 
     place.world.settle_down()
     place.world.pipeline.unpark(place.clock())

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from service_event_checker.core.errors import LeaseLost, StoreError
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane
-from service_event_checker.core.model import Kept, Slot
+from service_event_checker.core.model import HeldItem, Slot
 from service_event_checker.core.store import Conflict, Dead, IdTaken, Query, Settled, Write
 from service_event_checker.core.vocabulary import Verb, Why
 from service_event_checker.stores.azure import client
 from service_event_checker.stores.azure import keys as azure_keys
 from service_event_checker.stores.azure import rows as azure_rows
-from service_event_checker.stores.azure.client import Change, Raced, Table
+from service_event_checker.stores.azure.client import EntityChange, Raced, Table
 from service_event_checker.stores.azure.store import AzureTablesStore
 from tests.factories import NOW
 from tests.real.azurite import Azurite
@@ -61,7 +61,7 @@ class DyingTable:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._table, name)
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(self, changes: Sequence[EntityChange]) -> None:
         if self._left[0] == 0:
             raise Died
         self._left[0] -= 1
@@ -71,7 +71,7 @@ class DyingTable:
 class DeafTable(DyingTable):
     """A table whose first answers get lost, so that each write is sent twice, as the SDK does."""
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(self, changes: Sequence[EntityChange]) -> None:
         self._table.write(changes)
         self._table.write(changes)
 
@@ -83,7 +83,7 @@ class MeddledTable(DyingTable):
         super().__init__(table, [])
         self._meddle: list[Callable[[], object]] = [meddle]
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(self, changes: Sequence[EntityChange]) -> None:
         if self._meddle:
             self._meddle.pop()()
         self._table.write(changes)
@@ -285,14 +285,14 @@ def test_every_row_says_its_schema(store: AzureTablesStore) -> None:
     store.settle(delivery, Settled(link=link_of(delivery)), NOW)
     store.settle(claim_one(store), Dead(reason="refused"), NOW)
     store.put_slot(Slot(name="github", due_at=NOW))
-    store.keep([aside()])
+    store.holding.put([aside()])
     store.ping()
     commit(store, opening(next_episode(resolved(store, first))))
     resolved(store, opened(store, "over", receivers=()))
     store.archive(NOW)
 
     places = [*azure_keys.PARTITIONS, azure_keys.SLOTS, azure_keys.SETTINGS, azure_keys.RESOLVED]
-    places += [azure_keys.shelf_partition("parked")]
+    places += [azure_keys.area_partition("parked")]
     places += [azure_keys.POINTERS + digit for digit in "0123456789abcdef"]
     rows = [row for table in (store.active, store.resolved) for place in places for row in table.scan(place)]
 
@@ -318,13 +318,14 @@ def test_what_no_service_could_take_is_shortened_with_a_mark(store: AzureTablesS
 def test_an_alert_with_more_copies_than_any_config_names_is_stored(store: AzureTablesStore) -> None:
     noise = noise_of(400_000)
     times = tuple(NOW + timedelta(microseconds=number) for number in range(2000))
-    many = {noise[number : number + 60]: times for number in range(300)}
-    alert = new_alert(origin=noise, heard=dict.fromkeys(many, NOW), mirrored=many)
+    many = {(noise[number : number + 30], noise[number + 30 : number + 60]): times for number in range(300)}
+    seen_at = {(receiver, None): NOW for receiver, _ in many}
+    alert = new_alert(origin=noise, status_seen_at=seen_at, mirrored_at=many)
 
     stored = commit(store, opening(alert))
 
     assert store.get([alert.key]) == {alert.key: stored}
-    kept = list(stored.mirrored.items())
+    kept = list(stored.mirrored_at.items())
     assert kept == [(pair, times[-10:]) for pair in list(many)[: len(kept)]]
     assert len(kept) >= 100
     assert stored.origin.endswith(azure_rows.MARK)
@@ -333,29 +334,29 @@ def test_an_alert_with_more_copies_than_any_config_names_is_stored(store: AzureT
 
 def test_a_thing_put_aside_that_no_row_could_hold_is_refused_and_not_shortened(store: AzureTablesStore) -> None:
     with pytest.raises(StoreError, match="bytes") as refused:
-        store.keep([aside(doc=noise_of(900_000))])
+        store.holding.put([aside(doc=noise_of(900_000))])
 
     assert not isinstance(refused.value, Raced)
-    assert store.kept("parked") == []
+    assert store.holding.list("parked") == []
 
 
 def test_a_thing_put_anew_while_the_shelf_is_trimmed_stays(store: AzureTablesStore) -> None:
-    store.keep([aside(at=NOW - MINUTE), aside(id="two", at=NOW - MINUTE)])
+    store.holding.put([aside(at=NOW - MINUTE), aside(id="two", at=NOW - MINUTE)])
     plain, fresh = store.active, aside(at=NOW + MINUTE, doc="fresh")
 
     def meddle() -> None:
         store.active = plain
-        store.keep([fresh])
+        store.holding.put([fresh])
 
     store.active = MeddledTable(plain, meddle)  # type: ignore[assignment]
 
-    assert store.trim("parked", before=NOW, per_source=9) == 0
-    assert store.trim("parked", before=NOW, per_source=9) == 1
-    assert store.kept("parked") == [fresh]
+    assert store.holding.prune("parked", before=NOW, per_source=9) == 0
+    assert store.holding.prune("parked", before=NOW, per_source=9) == 1
+    assert store.holding.list("parked") == [fresh]
 
 
 def test_a_shelf_is_read_whole_only_as_far_as_it_was_asked_for(store: AzureTablesStore) -> None:
-    store.keep(aside(id=str(number), at=NOW + number * MINUTE) for number in range(30))
+    store.holding.put(aside(id=str(number), at=NOW + number * MINUTE) for number in range(30))
     read: list[int] = []
 
     class CountedTable(DyingTable):
@@ -366,14 +367,14 @@ def test_a_shelf_is_read_whole_only_as_far_as_it_was_asked_for(store: AzureTable
 
     store.active = CountedTable(store.active, [])  # type: ignore[assignment]
 
-    assert len(store.kept("parked", limit=3)) == 3
+    assert len(store.holding.list("parked", limit=3)) == 3
     assert read == [0, 3]
 
 
 def test_things_whose_answers_were_lost_are_put_aside_once(deaf: AzureTablesStore) -> None:
-    deaf.keep([aside()])
+    deaf.holding.put([aside()])
 
-    assert deaf.kept("parked") == [aside()]
+    assert deaf.holding.list("parked") == [aside()]
 
 
 def test_a_queue_that_grows_and_grows_is_kept_whole(store: AzureTablesStore) -> None:
@@ -481,8 +482,8 @@ def test_its_errors_tell_no_secret(breakable_azurite: Azurite) -> None:
     assert "c2VjcmV0" not in str(refused.value)
 
 
-def aside(**changes: Any) -> Kept:
-    return replace(Kept(shelf="parked", id="one", source="pager", at=NOW, doc="{}"), **changes)
+def aside(**changes: Any) -> HeldItem:
+    return replace(HeldItem(area="parked", id="one", source="pager", at=NOW, doc="{}"), **changes)
 
 
 def claim_delivery(store: AzureTablesStore) -> Any:
@@ -501,10 +502,10 @@ def every_call(store: AzureTablesStore, delivery: Any) -> list[Any]:
         lambda: store.page(Query()),
         lambda: store.archive(NOW),
         lambda: store.put_slot(Slot(name="github", due_at=NOW)),
-        lambda: store.keep([aside()]),
-        lambda: store.kept("parked"),
-        lambda: store.unkeep("parked", "one"),
-        lambda: store.trim("parked", before=NOW, per_source=1),
+        lambda: store.holding.put([aside()]),
+        lambda: store.holding.list("parked"),
+        lambda: store.holding.remove("parked", "one"),
+        lambda: store.holding.prune("parked", before=NOW, per_source=1),
     ]
 
 

@@ -17,7 +17,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine, event, inspect, select, update
 
 from service_event_checker.core.errors import StoreError
-from service_event_checker.core.model import Kept
+from service_event_checker.core.model import HeldItem
 from service_event_checker.core.store import Query, Settled
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.stores import codec
@@ -108,11 +108,11 @@ def test_a_database_of_the_first_schema_is_upgraded_with_all_that_it_holds(tmp_p
     as_the_first_version_wrote_links(store)
 
     at_once(lambda _: upgrade(store.engine), range(4))
-    store.keep([Kept(shelf="parked", id="one", source="pager", at=NOW, doc="{}")])
+    store.holding.put([HeldItem(area="parked", id="one", source="pager", at=NOW, doc="{}")])
 
     assert store.get([alert.key]) == {alert.key: alert}
     assert store.link_by("slack", "T-1") == link_of(delivery)
-    assert len(store.kept("parked")) == 1
+    assert len(store.holding.list("parked")) == 1
     assert set(inspect(store.engine).get_table_names()) == {*metadata.tables, "alembic_version"}
     store.close()
 

@@ -29,12 +29,12 @@ def keep(services: Services, body: Any, *, minutes_ago: int = 0, **changes: Any)
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     refused = quarantine.refusal(text, **{"route": "/webhook", "error": "of yesterday", **changes})
     at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
-    (id,) = quarantine.put(services.store, changes.get("receiver", "alertmanager"), [refused], at)
+    (id,) = quarantine.put(services.store.holding, changes.get("receiver", "alertmanager"), [refused], at)
     return id
 
 
 def left(services: Services) -> list[str]:
-    return [one.id for one in quarantine.held(services.store)]
+    return [one.id for one in quarantine.held(services.store.holding)]
 
 
 def test_what_was_refused_is_listed_the_newest_first_and_shown_whole(client: FlaskClient, services: Services) -> None:

@@ -9,7 +9,7 @@ import pytest
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.engine.services import Services
-from service_event_checker.web.slack.permissions import FRESH_SECONDS, STALE_SECONDS, Allowed, Unasked
+from service_event_checker.web.slack.permissions import FRESH_SECONDS, STALE_SECONDS, Allowed, SlackAccess, Unasked
 from service_event_checker.web.slack.request import Asker
 from tests.destinations.slack.double import Slack
 from tests.doubles.statuspages import StatusPages
@@ -41,7 +41,7 @@ ALICE = Asker(
     ],
 )
 def test_what_is_set_must_be_met_and_what_is_unset_allows_all(environ: dict[str, str], may: bool) -> None:
-    assert (Allowed(environ).refusal(ALICE) == "") is may
+    assert (Allowed(environ, SlackAccess()).refusal(ALICE) == "") is may
 
 
 def test_who_may_not_is_told_so_and_nothing_is_done(
@@ -89,6 +89,22 @@ def test_the_members_of_a_group_may_and_others_may_not(
     assert [request.path for request in slack.requests].count("/api/usergroups.list") == 1
 
 
+def test_slack_is_asked_as_the_destination_asks_it(
+    make_app: MakeApp, pages: StatusPages, environ: dict[str, str], slack: Slack, ingest: Ingest
+) -> None:
+    slack.scopes.add("usergroups:read")
+    slack.groups = {"S0ONCALL01": ("on-call", ["U0ALICE001"])}
+    alert, url = ingest(event()), slack.response_url()
+    settings = config(pages)
+    settings["destinations"]["slack"] |= {"token": "env:CHAT_TOKEN", "api_url": slack.api_url}
+    elsewhere = {"CHAT_TOKEN": slack.token, "SLACK_BOT_TOKEN": "xoxb-other", "SLACK_API_URL": "http://127.0.0.1:9/api/"}
+    people = SlackCaller(make_app(settings, **environ | elsewhere, SLACK_ALLOWED_GROUPS="on-call").test_client())
+
+    people.command("/forceresolve", alert.internal_id, response_url=url)
+
+    assert "is resolved" in slack.followed(url)
+
+
 def test_where_slack_cannot_tell_nobody_may(
     make_app: MakeApp, pages: StatusPages, environ: dict[str, str], slack: Slack, services: Services, ingest: Ingest
 ) -> None:
@@ -105,8 +121,7 @@ def test_members_are_remembered_but_not_for_ever(slack: Slack) -> None:
     slack.scopes.add("usergroups:read")
     slack.groups = {"S0ONCALL01": ("on-call", ["U0ALICE001"])}
     now = [0.0]
-    environ = {"SLACK_ALLOWED_GROUPS": "on-call", "SLACK_BOT_TOKEN": slack.token, "SLACK_API_URL": slack.api_url}
-    allowed = Allowed(environ, lambda: now[0])
+    allowed = Allowed({"SLACK_ALLOWED_GROUPS": "on-call"}, SlackAccess(slack.api_url, slack.token), lambda: now[0])
 
     with pytest.raises(Unasked):
         allowed.refusal(ALICE)

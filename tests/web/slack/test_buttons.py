@@ -15,6 +15,7 @@ from flask import Flask
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.engine.services import Services
+from service_event_checker.web.slack.actions import ticket_receiver
 from tests.destinations.azure_devops.double import AzureDevOps
 from tests.destinations.slack.double import Slack
 from tests.doubles.statuspages import StatusPages
@@ -65,6 +66,31 @@ def test_create_ticket_makes_one_and_shows_it_in_the_message(
     assert f"tickets {ticket.id}>" in slack.roots()[0].shown
     assert "create_ticket" not in buttons(slack)
     assert len(slack.roots()) == 1
+
+
+@pytest.mark.parametrize(
+    ("kinds", "chosen"),
+    [
+        (["redmine", "azure_devops", "azure_devops"], "azure_devops-1"),
+        (["redmine", "redmine"], "redmine-0"),
+        (["off", "redmine"], "redmine-1"),
+    ],
+)
+def test_of_several_ticket_systems_azure_devops_comes_first_then_the_first_configured(
+    kinds: list[str], chosen: str, make_app: MakeApp, pages: StatusPages, environ: dict[str, str]
+) -> None:
+    systems: dict[str, dict[str, str]] = {
+        "azure_devops": {"kind": "azure_devops", "url": "env:ADO_ORG_URL", "project": "env:ADO_PROJECT"},
+        "redmine": {"kind": "redmine", "url": "https://redmine.example.com", "token": "env:ADO_PAT", "project": "ops"},
+        "off": {"kind": "azure_devops", "url": "env:UNSET", "project": "ops"},
+    }
+    settings = config(pages)
+    del settings["destinations"]["tickets"]
+    settings["destinations"] |= {f"{kind}-{number}": systems[kind] for number, kind in enumerate(kinds)}
+
+    services: Services = make_app(settings, **environ).extensions["services"]
+
+    assert ticket_receiver(services) == chosen
 
 
 def test_a_ticket_button_pressed_again_finds_the_ticket(

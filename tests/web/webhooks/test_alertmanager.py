@@ -108,7 +108,7 @@ def test_good_alerts_are_not_lost_with_the_bad_ones(client: FlaskClient, service
         (2, "alerts[2].startsAt"),
     ]
     assert {one.fingerprint for one in services.store.open_alerts()} == {"a", "b"}
-    aside = {one.id: json.loads(one.refusal.body) for one in held(services.store)}
+    aside = {one.id: json.loads(one.refusal.body) for one in held(services.store.holding)}
     assert [aside[one["quarantined"]]["alerts"] for one in answer.json["rejected"]] == [[poison], [late]]
 
 
@@ -118,7 +118,7 @@ def test_a_message_without_a_usable_alert_is_refused_alert_by_alert(client: Flas
     assert answer.status_code == 422
     details = answer.json["error"]["details"]
     assert [one["index"] for one in details["rejected"]] == [0, 1]
-    assert [one.id for one in held(services.store)] == [details["quarantined"]]
+    assert [one.id for one in held(services.store.holding)] == [details["quarantined"]]
 
 
 def test_an_empty_list_of_alerts_is_nothing_wrong(client: FlaskClient) -> None:
@@ -131,7 +131,7 @@ def test_what_is_no_json_is_refused_and_kept(path: str, case: str, client: Flask
     answer = client.post(path, data=MALFORMED[case], content_type="application/json")
 
     assert answer.status_code == 400
-    (kept,) = held(services.store)
+    (kept,) = held(services.store.holding)
     assert answer.json["error"]["details"] == {"quarantined": kept.id}
     assert kept.refusal.route == path
 
@@ -221,7 +221,7 @@ def test_without_a_token_only_this_machine_is_heard(client: FlaskClient, service
     answer = post(client, message(), environ_overrides=AWAY)
 
     assert (answer.status_code, answer.json["error"]["details"]) == (403, {"set": "WEBHOOK_TOKEN"})
-    assert held(services.store) == []
+    assert held(services.store.holding) == []
     assert services.store.open_alerts() == []
 
 
@@ -288,7 +288,7 @@ def test_a_body_of_eight_mebibytes_is_taken_and_one_byte_more_is_not(client: Fla
 
     assert status(fits) == 200
     assert status(fits + b" ") == 413
-    (kept,) = held(services.store)
+    (kept,) = held(services.store.holding)
     assert kept.refusal.cut
     assert fits.decode().startswith(kept.refusal.body)
 
@@ -303,7 +303,7 @@ def test_secrets_in_a_refused_body_are_not_kept(make_app: MakeApp) -> None:
     client.post("/alert", data=b"\xff canary-of-the-api", content_type="application/json", headers=bearer)
     client.post("/alert", data=b"canary-of-the-hook {", content_type="application/json", headers=bearer)
 
-    docs = [kept.doc for kept in services.store.kept("quarantine")]
+    docs = [kept.doc for kept in services.store.holding.list("quarantine")]
     assert len(docs) == 3
     assert not any("canary" in doc or "Y2FuYXJ5" in doc for doc in docs)
 

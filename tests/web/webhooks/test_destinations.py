@@ -93,7 +93,7 @@ def now_is(services: Services, alert: Alert) -> Status:
 
 
 def kept(services: Services) -> list[quarantine.Held]:
-    return quarantine.held(services.store)
+    return quarantine.held(services.store.holding)
 
 
 @pytest.fixture

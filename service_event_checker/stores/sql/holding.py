@@ -1,0 +1,52 @@
+"""The holding area of the SQL store: what was put aside, in the table `kept`; its column `shelf` is the area."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, or_, select
+
+from service_event_checker.core.model import HeldItem
+from service_event_checker.stores import codec
+from service_event_checker.stores.sql import rows as sql_rows
+from service_event_checker.stores.sql.tables import kept
+
+Transaction = Callable[[], AbstractContextManager[Connection]]
+
+
+class SqlHoldingArea:
+    """See `core.store.HoldingArea`. `read` and `write` open a transaction and translate its errors."""
+
+    def __init__(self, read: Transaction, write: Transaction) -> None:
+        self._read, self._write = read, write
+
+    def put(self, items: Iterable[HeldItem]) -> None:
+        with self._write() as connection:
+            for item in items:
+                place = {"shelf": item.area, "id": item.id}
+                values = {"source": item.source, "at": codec.micros(item.at), "doc": item.doc}
+                sql_rows.upsert(connection, kept, place, values)
+
+    def list(self, area: str, *, source: str = "", limit: int = 200) -> Sequence[HeldItem]:
+        wanted = select(kept).where(kept.c.shelf == area)
+        if source:
+            wanted = wanted.where(kept.c.source == source)
+        newest = wanted.order_by(kept.c.at.desc(), kept.c.id.desc()).limit(limit)
+        with self._read() as connection:
+            rows = connection.execute(newest).all()
+        return [
+            HeldItem(area=area, id=row.id, source=row.source, at=codec.from_micros(row.at), doc=row.doc) for row in rows
+        ]
+
+    def remove(self, area: str, id: str) -> bool:
+        with self._write() as connection:
+            return connection.execute(delete(kept).where(kept.c.shelf == area, kept.c.id == id)).rowcount > 0
+
+    def prune(self, area: str, *, before: datetime, per_source: int) -> int:
+        place = func.row_number().over(partition_by=kept.c.source, order_by=(kept.c.at.desc(), kept.c.id.desc()))
+        ranked = select(kept.c.id, kept.c.at, place.label("place")).where(kept.c.shelf == area).subquery()
+        stale = select(ranked.c.id).where(or_(ranked.c.at < codec.micros(before), ranked.c.place > per_source))
+        with self._write() as connection:
+            return connection.execute(delete(kept).where(kept.c.shelf == area, kept.c.id.in_(stale))).rowcount
