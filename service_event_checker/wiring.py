@@ -31,7 +31,7 @@ from service_event_checker.engine.services import Part, Services, Wakes
 from service_event_checker.engine.test_mode import TestMode
 from service_event_checker.engine.throttle import Gate
 from service_event_checker.http import outbound
-from service_event_checker.http.address import password_in
+from service_event_checker.http.address import password_forms, password_in
 from service_event_checker.http.outbound import Outbound
 from service_event_checker.render import names
 from service_event_checker.stores.choose import make_store
@@ -60,8 +60,8 @@ def load_config(settings: Settings) -> Config:
 def build(settings: Settings) -> Services:
     """Build everything. Raises ConfigError."""
     config = load_config(settings)
-    logs.hide(_secrets(config, settings.variables))
-    outbound.use(Outbound(ca_file=settings.ca_file, contact=settings.public_url))
+    logs.hide(_secrets(config, settings))
+    outbound.use(Outbound(ca_file=settings.ca_file, contact=settings.public_url, proxy=settings.outbound_proxy))
     names.use(plugins.display_names(config))
     store = make_store(settings)
     adapters, notes = _adapters(config)
@@ -168,13 +168,14 @@ def _is_on(entry: Entry[CheckerConfig]) -> bool:
     return entry.config is not None and not entry.why_off
 
 
-def _secrets(config: Config, environ: Mapping[str, str]) -> set[str]:
+def _secrets(config: Config, settings: Settings) -> set[str]:
     """Return every secret that we were given, so that the logs can mask it."""
     models = [entry.config for _, entry in config.entries() if entry.config]
     values = [getattr(model, field) for model in models for field in type(model).model_fields]
     found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
     found |= {password for value in values if isinstance(value, str) and (password := password_in(value))}
-    return found | {value for name, value in environ.items() if value and _SECRET_NAME.search(name)}
+    found |= password_forms(settings.outbound_proxy)
+    return found | {value for name, value in settings.variables.items() if value and _SECRET_NAME.search(name)}
 
 
 def _now() -> datetime:

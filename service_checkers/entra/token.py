@@ -26,6 +26,7 @@ from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.http.client import Http, HttpError
 
 REFRESH_BEFORE = timedelta(minutes=5)  # what is asked for with a token must arrive before it ends
+TOKEN_MAX = 1024 * 1024  # bytes of an answer
 PUBLIC_CLOUD = "https://login.microsoftonline.com"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _CODE = re.compile(r"\bAADSTS\d{4,8}\b")  # https://learn.microsoft.com/entra/identity-platform/reference-error-codes
@@ -142,7 +143,10 @@ def _fetched(source: str, config: EntraConfig) -> tuple[str, datetime]:
 
     base = config.authority if config.has_secret else config.identity_endpoint
     try:
-        transport = Transport(Http(base, timeout=config.timeout.total_seconds(), max_bytes=1024 * 1024), base)
+        # the platform's own endpoint answers to this machine alone; no proxy reaches it, or may see what is asked there
+        direct = not config.has_secret
+        http = Http(base, timeout=config.timeout.total_seconds(), max_bytes=TOKEN_MAX, direct=direct)
+        transport = Transport(http, base)
     except HttpError as error:
         raise source_error(source, error) from None
     try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from service_event_checker.config.load import ConfigError
 
@@ -14,6 +15,7 @@ DEFAULT_RETENTION_DAYS = 400
 WEBHOOK_TOKEN = "WEBHOOK_TOKEN"  # noqa: S105  # the name of a variable
 #: where people name the authorities that they trust; the first that is set wins, as with requests and curl
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_PROXY = "OUTBOUND_PROXY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,7 @@ class Settings:
 
     `storage_account`: Azure Storage's connection string; where it is set, it wins over `database_url`. `webhook_tokens`
     maps WEBHOOK_TOKEN and its variants to their values. `ca_file`: certificates to trust, "" for the usual ones.
+    `outbound_proxy`: http://[user:pass@]host:port, through which all HTTP goes out; "" for none.
     `variables` is all of the environment: config.json names variables freely, and one vendor's routes have their own.
     """
 
@@ -36,6 +39,7 @@ class Settings:
     api_tokens: str = field(repr=False)
     webhook_tokens: Mapping[str, str] = field(repr=False)
     ca_file: str
+    outbound_proxy: str = field(repr=False)
     variables: Mapping[str, str] = field(repr=False)
 
     @classmethod
@@ -61,6 +65,7 @@ class Settings:
                 if (name == WEBHOOK_TOKEN or name.startswith(WEBHOOK_TOKEN + "_")) and value.strip()
             },
             ca_file=text(*_CA_VARIABLES),
+            outbound_proxy=_proxy(text(_PROXY)),
             variables=environ,
         )
 
@@ -71,3 +76,21 @@ def _days(text: str) -> int:
             "environment", [f"RETENTION_DAYS: is no whole number. Give days, like {DEFAULT_RETENTION_DAYS}"]
         )
     return int(text or DEFAULT_RETENTION_DAYS)
+
+
+def _proxy(url: str) -> str:
+    """Return the address of a proxy, "" for none. What it holds is never part of a message: it may be a password."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme == "http" and bool(parts.hostname) and bool(parts.port)
+    except ValueError:
+        usable = False
+    if url and (not usable or parts.path.strip("/") or parts.query or parts.fragment):
+        raise ConfigError(
+            "environment",
+            [
+                f"{_PROXY}: is not the address of an HTTP proxy. Write it like http://proxy.example.com:3128 or "
+                "http://user:password@proxy.example.com:3128, with special characters percent-encoded"
+            ],
+        )
+    return url.rstrip("/")

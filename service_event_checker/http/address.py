@@ -46,6 +46,15 @@ def password_in(text: str) -> str:
         return ""
 
 
+def password_forms(url: str) -> set[str]:
+    """Return every form in which the password of an address may be seen: as written, decoded, in a header."""
+    if not password_in(url):
+        return set()
+    written = urlsplit(url).netloc.rpartition("@")[0]
+    header = split_credentials(url)[1]["Authorization"].removeprefix("Basic ")
+    return {written, written.partition(":")[2], password_in(url), header}
+
+
 def without_credentials(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -19,6 +19,7 @@ from azure.data.tables import TableClient, TableEntity, TableServiceClient, Upda
 from requests.adapters import HTTPAdapter
 
 from service_event_checker.core.errors import StoreError
+from service_event_checker.http import outbound
 from service_event_checker.stores.azure import keys
 
 CONNECT_SECONDS = 2
@@ -196,11 +197,22 @@ class Table:
 
 
 def _transport() -> RequestsTransport:
-    """Return a transport that keeps a connection for each thread of the pool and for as many callers."""
+    """Return a transport that keeps a connection for each thread of the pool and for as many callers.
+
+    Certificates and proxy are those of all connections, and nothing is taken from the environment.
+    """
+    shared = outbound.shared()
     session = requests.Session()
+    session.trust_env = False  # `use_env_settings` of the transport is for sessions of its own
+    session.proxies = {"http": shared.proxy, "https": shared.proxy} if shared.proxy else {}
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=2 * THREADS))
-    return RequestsTransport(session=session, connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
+    return RequestsTransport(
+        session=session,
+        connection_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        connection_verify=shared.ca_file or True,
+    )
 
 
 def _table_is_missing(error: HttpResponseError) -> bool:
