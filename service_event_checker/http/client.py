@@ -6,12 +6,10 @@ connect to is decided in guard.py.
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from itertools import chain
 from types import MappingProxyType
 from typing import Any, NoReturn
 from urllib.parse import urljoin
@@ -24,6 +22,7 @@ from service_event_checker.http.address import join, origin, redact, split_crede
 from service_event_checker.http.cache import KeptBodies
 from service_event_checker.http.deadline import Deadline
 from service_event_checker.http.guard import NotConnected, Resolve, system_addresses, within
+from service_event_checker.http.json_reader import NotJson, parse
 from service_event_checker.http.session import Session
 
 RETRY_AFTER_MAX = 3600.0  # seconds; a peculiar header must not park a receiver for a day
@@ -227,12 +226,9 @@ def parse_json(body: bytes, *, html: bool = False) -> Any:
     if html or body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
         raise HttpError(Reason.GARBAGE, "HTML instead of JSON")
     try:
-        value = jsonlib.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise HttpError(Reason.GARBAGE, "empty body" if not body.strip() else "not JSON") from None
-    if _deeper(value, JSON_DEPTH_MAX):
-        raise HttpError(Reason.GARBAGE, f"JSON of more than {JSON_DEPTH_MAX} levels")
-    return value
+        return parse(body, depth=JSON_DEPTH_MAX)
+    except NotJson as error:
+        raise HttpError(Reason.GARBAGE, f"the body {error}" if body.strip() else "empty body") from None
 
 
 def _raise_mapped(error: Exception, call: Deadline, place: str) -> NoReturn:
@@ -306,20 +302,3 @@ def _retry_after(header: str | None) -> float | None:
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         seconds = (at - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), RETRY_AFTER_MAX) if seconds == seconds else None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _deeper(value: Any, limit: int) -> bool:
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(limit):
-        level = list(chain.from_iterable(map(_nested, level)))
-    return bool(level)
-
-
-def _nested(value: Any) -> list[Any]:
-    """Return the containers right inside a container."""
-    children = value.values() if isinstance(value, dict) else value
-    return [child for child in children if isinstance(child, dict | list)]

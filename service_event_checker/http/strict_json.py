@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from service_event_checker.core.errors import InvalidInput
+from service_event_checker.http.json_reader import NotJson, parse
 
 DEPTH_MAX = 32
 
@@ -18,9 +19,10 @@ def read(body: bytes) -> Any:
     surrogates are replaced.
     """
     text = _text(body)
-    value = _parse(text)
-    if _depth_over(value, DEPTH_MAX):
-        raise _malformed(f"is nested deeper than {DEPTH_MAX} levels")
+    try:
+        value = parse(text, depth=DEPTH_MAX, parse_float=_finite, object_pairs_hook=_unique)
+    except NotJson as error:
+        raise _malformed(str(error)) from None
     return _without_surrogates(value) if "\\u" in text else value
 
 
@@ -42,19 +44,6 @@ def _text(body: bytes) -> str:
         raise _malformed("is not UTF-8") from None
 
 
-def _parse(text: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_unique)
-    except RecursionError:
-        raise _malformed(f"is nested deeper than {DEPTH_MAX} levels") from None
-    except ValueError:  # no JSON, or a number of thousands of digits
-        raise _malformed("is no JSON") from None
-
-
-def _no_number(name: str) -> Any:
-    raise _malformed(f"holds {name}, which JSON does not know")
-
-
 def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
@@ -68,21 +57,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise _malformed("gives a name twice in one object")
     return found
-
-
-def _depth_over(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit + 1):
-        below: list[Any] = []
-        for part in level:
-            if isinstance(part, dict):
-                below.extend(part.values())
-            elif isinstance(part, list):
-                below.extend(part)
-        if not below:
-            return False
-        level = below
-    return True
 
 
 def _without_surrogates(value: Any) -> Any:

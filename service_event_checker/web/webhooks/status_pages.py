@@ -5,7 +5,6 @@ What the page sends is a hint and is not read: the checker asks the page itself.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import threading
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from flask import Blueprint, Flask, request
 
 from service_event_checker.core.errors import StoreError
 from service_event_checker.engine.services import Services
+from service_event_checker.remote.signature import is_proof
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.request_body import raw_body
@@ -142,8 +142,7 @@ def _verify(secret: str) -> None:
     """Compare Instatus' signature: HMAC-SHA256 of the raw body, in hex. Raises Refused (401)."""
     body = raw_body(request, BODY_MAX)
     given = request.headers.get("X-Instatus-Webhook-Signature", "").strip().lower().removeprefix("sha256=")
-    right = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(given.encode("utf-8", "replace"), right.encode()):
+    if not is_proof([given], body, secret, scheme=""):
         raise Refused(401, f"This is not signed with {INSTATUS_SECRET}.")
 
 
