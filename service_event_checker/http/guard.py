@@ -71,7 +71,7 @@ class Guard:
                 sock.close()
                 break
             return sock
-        raise NotConnected(Reason.UNREACHABLE, "no connection in time" if deadline.over else "connection refused")
+        raise self._unreachable(host, port, "no connection in time" if deadline.over else "connection refused")
 
     def check_target(self, host: str, port: int, deadline: Deadline) -> None:
         """Judge what a proxy is to connect to, as far as it can be seen from here. Raises NotConnected.
@@ -85,11 +85,15 @@ class Guard:
     def _addresses(self, host: str, port: int, deadline: Deadline) -> list[str]:
         found = _in_time(lambda: self.resolve(host, port), deadline.left)
         if not found:
-            raise NotConnected(Reason.UNREACHABLE, "no such host, or no answer from the name service")
+            raise self._unreachable(host, port, "no such host, or no answer from the name service")
         place = (_plain(host), port)
         if place not in self.trusted and place != self.proxy:
             self._check_all(found)
         return found
+
+    def _unreachable(self, host: str, port: int, detail: str) -> NotConnected:
+        whose = "the proxy of OUTBOUND_PROXY: " if (_plain(host), port) == self.proxy else ""
+        return NotConnected(Reason.UNREACHABLE, whose + detail)
 
     def _check_all(self, addresses: list[str]) -> None:
         for address in addresses:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service_checkers.entra.token import EntraConfig, Tokens
-from service_event_checker import logs
+from service_event_checker import logs, wiring
 from service_event_checker.config.load import ConfigError
 from service_event_checker.config.settings import Settings
 from service_event_checker.core.errors import Reason, SourceError, StoreError
@@ -89,6 +89,14 @@ def test_a_proxy_that_wants_credentials_is_named_and_nothing_is_given_up(scheme:
     assert "OUTBOUND_PROXY" in str(error)
 
 
+def test_a_proxy_that_is_not_there_is_named(through: Through) -> None:
+    with running(saying(200)) as gone:
+        through(gone)
+    error = failure(Http(VENDOR))
+
+    assert (error.reason, "OUTBOUND_PROXY" in str(error)) == (Reason.UNREACHABLE, True)
+
+
 @pytest.mark.parametrize("inside", ["http://169.254.169.254/latest", "http://localhost/", "http://0x7f.1/"])
 def test_a_redirect_inside_is_not_given_to_the_proxy(inside: str, through: Through) -> None:
     with running(saying(302, f"Location: {inside}\r\n")) as proxy:
@@ -145,6 +153,18 @@ def test_a_proxy_is_read_from_the_environment_and_shown_to_nobody() -> None:
     assert "canary" not in repr(settings) + repr(Outbound(proxy=PROXY))
     assert "canary" not in logs.masked("p@ss-canary, p%40ss-canary, me:p%40ss-canary")
     assert Settings.read({"HTTPS_PROXY": PROXY}).outbound_proxy == ""
+
+
+def test_all_clients_of_the_process_have_the_proxy_and_its_password_is_hidden(through: Through, tmp_path: Path) -> None:
+    with running(saying(200)) as other:
+        through(other)  # what the start sets is taken back after the test
+    file = tmp_path / "config.json"
+    file.write_text("{}")
+    environ = {"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{tmp_path}/store.db", "OUTBOUND_PROXY": PROXY}
+    wiring.build(Settings.read(environ))
+
+    assert outbound.shared().proxy == PROXY
+    assert "ss-canary" not in logs.masked("it said: p@ss-canary")
 
 
 @pytest.mark.parametrize(
