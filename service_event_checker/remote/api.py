@@ -8,7 +8,7 @@ from typing import Any
 
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.http import budget
-from service_event_checker.http.client import Http, HttpError, json_body
+from service_event_checker.http.client import Http, HttpError, Response, json_body
 from service_event_checker.remote.pauses import Pauses
 
 
@@ -49,7 +49,7 @@ class Api:
         try:
             # `send` even to read: it follows no redirect, and a sign-on answers strangers with one
             answer = self._http.send(method, path, json=json, params=params, headers=headers)
-            value = {} if empty or answer.status == 204 else json_body(answer)
+            value = _value(answer, empty=empty)
         except HttpError as error:
             refusal = self._explain(error)
             self.pauses.add(refusal.retry_after)
@@ -60,3 +60,9 @@ class Api:
         if not isinstance(value, dict):
             raise DeliveryError(Reason.GARBAGE, "the answer is not a JSON object")
         return Answer(value, answer.headers)
+
+
+def _value(answer: Response, *, empty: bool) -> Any:
+    if answer.status == 203:  # not the system's own answer: https://www.rfc-editor.org/rfc/rfc9110#section-15.3.4
+        raise HttpError(Reason.UNAUTHORIZED, "a sign-in page", status=203, retry_after=answer.retry_after)
+    return {} if empty or answer.status == 204 else json_body(answer)

@@ -50,10 +50,10 @@ def answered(model: type[Model], value: Mapping[str, Any] | Any, what: str) -> M
 
 
 def _first(error: ValidationError) -> tuple[str, str]:
-    """Return the place of the first mistake (`issue.fields[0].name`), and what is wrong there."""
+    """Return the place of the first mistake (`issue.fields[0]`, `fields['System.State']`), and what is wrong there."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ""
     for part in first["loc"]:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}"
+        place += f"[{part!r}]" if isinstance(part, int) or "." in part else f".{part}"
     said = first["msg"].removeprefix("Value error, ")
     return place.removeprefix("."), _PROBLEMS.get(first["type"], said[:1].lower() + said[1:])

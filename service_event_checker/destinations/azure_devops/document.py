@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.azure_devops.client import Operation
-from service_event_checker.remote.marks import KEY_TAG, TAG, checked, is_key, marker, signature
+from service_event_checker.remote.marks import KEY_TAG, TAG, checked, is_key, signature
 from service_event_checker.render.notice import Notice
 from service_event_checker.render.templates import render
 from service_event_checker.render.text import cut
@@ -59,11 +59,21 @@ def comment(told: Notice, mark: str, *, full: bool = False) -> Operation:
     return _history(render("comment.html.j2", told, marker=signature(mark), full=full))
 
 
-def retirement(duplicate_id: str, kept_id: str, address: str) -> Operation:
-    """Return the comment on a work item that was made twice, with a link to the other."""
-    other = f'<a href="{html.escape(address)}">work item {html.escape(kept_id)}</a>'
-    mark = signature(marker(f"{duplicate_id}:{kept_id}"))
-    return _history(f"<p>Made twice: {other} is the one that goes on.</p><p><small>{mark}</small></p>")
+def duplicate(text: str, mark: str, address: str) -> Operation:
+    """Return the comment on a work item that was made twice: `text`, with a link where it names `address`."""
+    shown = html.escape(address)
+    linked = html.escape(text).replace(shown, f'<a href="{shown}">{shown}</a>')
+    return _history(f"<p>{linked}</p><p><small>{signature(mark)}</small></p>")
+
+
+def move(state: str) -> Operation:
+    return {"op": "add", "path": "/fields/System.State", "value": state}
+
+
+def in_none_of(states: Iterable[str]) -> str:
+    """Return the condition (WIQL) of being in none of these states."""
+    listed = ", ".join("'" + name.replace("'", "''") + "'" for name in states)
+    return f"[System.State] NOT IN ({listed})"
 
 
 def tagged(key: str) -> str:

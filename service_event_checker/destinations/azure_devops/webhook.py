@@ -10,53 +10,98 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from service_event_checker.core.errors import InvalidInput
+from pydantic import BeforeValidator, Field
+
+from service_event_checker.remote.marks import TAG, is_signed
+from service_event_checker.remote.payload import Payload
+from service_event_checker.remote.payload import read as read_payload
+from service_event_checker.remote.ticket import RemoteChange
 from service_event_checker.remote.values import moment, text
 
 COMMENT_MAX = 40_000  # characters of HTML that are read
-_ID = re.compile(r"[1-9][0-9]{0,11}")
+_HINT = "Let the subscription of the service hook send all details of the resource"
 _MAIL = re.compile(r"\s*<[^<>]*>\s*$")
 _BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h[1-6]|pre|blockquote)>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 
+_Id = Annotated[int, Field(ge=1, lt=10**12)]
+_Text = Annotated[str, BeforeValidator(text)]
+
+
+class _Body(Payload):
+    event: str = Field(alias="eventType")
+    id: _Text = ""
+    created_at: _Text = Field(default="", alias="createdDate")
+
+
+class _Values(Payload):
+    kind: _Text = Field(default="", alias="System.WorkItemType")
+    tags: _Text = Field(default="", alias="System.Tags")  # a work item without tags has no such field
+    comment: _Text = Field(default="", alias="System.History")
+    changed_by: Any = Field(default=None, alias="System.ChangedBy")
+    changed_at: _Text = Field(default="", alias="System.ChangedDate")
+
+
+class _Delta(Payload):
+    before: _Text = Field(default="", alias="oldValue")
+    after: _Text = Field(default="", alias="newValue")
+
+
+class _Deltas(Payload):
+    state: _Delta | None = Field(default=None, alias="System.State")
+    comment: _Delta | None = Field(default=None, alias="System.History")
+
+
+class _Revision(Payload):
+    values: _Values | None = Field(default=None, alias="fields")
+
+
+class _Update(Payload):
+    id: _Id = Field(alias="workItemId")
+    rev: _Id | None = None
+    deltas: _Deltas | None = Field(default=None, alias="fields")
+    revision: _Revision | None = None
+    by: Any = Field(default=None, alias="revisedBy")
+
+
+class _Comment(Payload):
+    id: _Id
+    rev: _Id | None = None
+    values: _Values | None = Field(default=None, alias="fields")
+
+
+class _Updated(_Body):
+    resource: _Update
+
+
+class _Commented(_Body):
+    resource: _Comment
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What somebody did to a work item. `tags` is None where the payload does not show them.
+class WorkItemChange:
+    """What somebody did to a work item of type `kind`. `before`, `after`: states, both "" where it has not changed."""
 
-    `before` and `after` are names of states, both "" where the state did not change. `comment` is HTML. `at` is when it
-    was saved, aware UTC.
-    """
-
-    id: str
-    rev: str
+    remote: RemoteChange
     kind: str
-    tags: frozenset[str] | None
     before: str
     after: str
-    comment: str
-    actor: str
-    at: datetime | None
-
-    @property
-    def said(self) -> str:
-        """The comment as plain text."""
-        return as_text(self.comment)
 
 
-def read(payload: Any) -> Change | None:
-    """Return the change that a payload tells of, None for any other event. Raises InvalidInput."""
-    body = _object(payload, "body")
-    event = body.get("eventType")
-    if not isinstance(event, str):
-        raise InvalidInput("eventType", "must be a text", "Send what a service hook of Azure DevOps sends")
-    resource = _object(body.get("resource"), "resource") if event in _READERS else {}
-    return _READERS[event](body, resource) if event in _READERS else None
+def read(payload: Any) -> WorkItemChange | None:
+    """Return the change that a payload tells of. Raises InvalidInput.
+
+    None for any other event, for what is not ours as its tags show, and for our own comments.
+    """
+    event = read_payload(_Body, payload, _HINT).event
+    if event == "workitem.updated":
+        return _updated(read_payload(_Updated, payload, _HINT))
+    if event == "workitem.commented":
+        return _commented(read_payload(_Commented, payload, _HINT))
+    return None
 
 
 def as_text(markup: str) -> str:
@@ -65,67 +110,37 @@ def as_text(markup: str) -> str:
     return html.unescape(lines).replace("\xa0", " ").strip()
 
 
-def _updated(body: Mapping[str, Any], resource: Mapping[str, Any]) -> Change:
-    deltas = _maybe(resource.get("fields"), "resource.fields")
-    revision = _maybe(resource.get("revision"), "resource.revision")
-    values = _maybe(revision.get("fields"), "resource.revision.fields")
-    state = _maybe(deltas.get("System.State"), "resource.fields['System.State']")
-    history = _maybe(deltas.get("System.History"), "resource.fields['System.History']")
-    return Change(
-        id=_id(resource.get("workItemId"), "resource.workItemId"),
-        before=text(state.get("oldValue")),
-        after=text(state.get("newValue")),
-        comment=text(history.get("newValue")),
-        actor=_person(resource.get("revisedBy")) or _person(values.get("System.ChangedBy")),
-        **_common(body, resource, values),
+def _updated(body: _Updated) -> WorkItemChange | None:
+    resource, deltas = body.resource, body.resource.deltas or _Deltas()
+    values = resource.revision.values if resource.revision else None
+    comment = deltas.comment.after if deltas.comment else ""
+    return _change(body, resource, values, comment, deltas.state or _Delta(), resource.by)
+
+
+def _commented(body: _Commented) -> WorkItemChange | None:
+    values = body.resource.values
+    return _change(body, body.resource, values, values.comment if values else "", _Delta())
+
+
+def _change(
+    body: _Body, resource: _Update | _Comment, values: _Values | None, comment: str, state: _Delta, by: Any = None
+) -> WorkItemChange | None:
+    """Return the change; what the payload does not show the tags of may be ours."""
+    if is_signed(comment) or (values and TAG not in [tag.strip() for tag in values.tags.split(";")]):
+        return None
+    shown, said = values or _Values(), as_text(comment)
+    note_id = f"{resource.id}:{resource.rev or body.id[:64]}"  # the same in both events that one comment causes
+    return WorkItemChange(
+        remote=RemoteChange(
+            external_id=str(resource.id),
+            actor=_person(by) or _person(shown.changed_by),
+            at=moment(shown.changed_at) or moment(body.created_at),
+            notes=[(note_id, said)] if said else [],
+        ),
+        kind=shown.kind,
+        before=state.before,
+        after=state.after,
     )
-
-
-def _commented(body: Mapping[str, Any], resource: Mapping[str, Any]) -> Change:
-    values = _maybe(resource.get("fields"), "resource.fields")
-    return Change(
-        id=_id(resource.get("id"), "resource.id"),
-        before="",
-        after="",
-        comment=text(values.get("System.History")),
-        actor=_person(values.get("System.ChangedBy")),
-        **_common(body, resource, values),
-    )
-
-
-_READERS = {"workitem.updated": _updated, "workitem.commented": _commented}
-
-
-def _common(body: Mapping[str, Any], resource: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    listed = text(values.get("System.Tags")).split(";")  # a work item without tags has no such field
-    rev = resource.get("rev")
-    return {
-        "rev": str(rev) if isinstance(rev, int) and 0 < rev < 10**12 else text(body.get("id"))[:64],
-        "kind": text(values.get("System.WorkItemType")),
-        "tags": frozenset(tag.strip() for tag in listed) if values else None,
-        "at": moment(values.get("System.ChangedDate")) or moment(body.get("createdDate")),
-    }
-
-
-def _object(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise InvalidInput(where, "must be an object", "Let the subscription send all details of the resource")
-    return value
-
-
-def _maybe(value: Any, where: str) -> Mapping[str, Any]:
-    return {} if value is None else _object(value, where)
-
-
-def _id(value: Any, where: str) -> str:
-    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) and _short(value) else ""
-    if not _ID.fullmatch(text):
-        raise InvalidInput(where, "must be the number of a work item")
-    return text
-
-
-def _short(value: int | str) -> bool:
-    return abs(value) < 10**12 if isinstance(value, int) else len(value) <= 12
 
 
 def _person(value: Any) -> str:

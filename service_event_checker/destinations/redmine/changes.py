@@ -6,17 +6,17 @@ is news. Our own notes carry a marker, and our own user is known as soon as some
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Event, Remote, RemoteNote
+from service_event_checker.core.model import Remote, RemoteNote
 from service_event_checker.core.vocabulary import EventStatus, Status
 from service_event_checker.destinations.redmine.client import Issues
+from service_event_checker.destinations.redmine.config import Config
 from service_event_checker.destinations.redmine.keys import remote_key
-from service_event_checker.destinations.redmine.payload import Change, Issue, IssueStatus, Journal
-from service_event_checker.remote import links
+from service_event_checker.destinations.redmine.payload import Issue, Journal
 from service_event_checker.remote.marks import is_signed
+from service_event_checker.remote.ticket import EVENTS, RemoteChange, unless_gone
 from service_event_checker.render.text import clean
 
 NOTE_MAX = 4000  # characters of a person's note that are told elsewhere
@@ -40,11 +40,9 @@ class _Read:
 class Watch:
     """Tells how issues stand. Remembers what it read of open ones, so that a pass asks for what has changed only."""
 
-    def __init__(self, issues: Issues, tracker_id: int, open_status_id: int, close_status_id: int) -> None:
+    def __init__(self, issues: Issues, config: Config) -> None:
         self._issues = issues
-        self._tracker_id = tracker_id
-        self._open_status_id = open_status_id
-        self._close_status_id = close_status_id
+        self._config = config
         self._read: dict[int, _Read] = {}
 
     def remotes(self, listed: Iterable[Issue]) -> list[Remote]:
@@ -52,12 +50,9 @@ class Watch:
         self._issues.me()
         issues = {issue.id: issue for issue in listed}
         self._read = {id: read for id, read in self._read.items() if id in issues}
-        # first those whose status somebody may have changed, then the latest news
-        order = sorted(issues.values(), key=lambda issue: issue.updated_on, reverse=True)
-        order.sort(key=lambda issue: issue.status.id in self._resting(issue.tracker_id, self._issues.trackers()))
         found: dict[int, Remote | None] = {}
         reads = READS
-        for issue in order:
+        for issue in self._latest_first(issues.values()):
             known = self._read.get(issue.id)
             if known and known.sure and known.updated_on == issue.updated_on:
                 found[issue.id] = known.remote
@@ -73,19 +68,28 @@ class Watch:
         self._issues.me()
         return self._remote(issue)
 
-    def events(self, change: Change, receiver: str, intake: str) -> list[Event]:
-        """Return what a person did, the note before the status; nothing for our own changes. Asks nobody."""
-        return [] if self._is_ours(change.journal) else list(self._events(change, receiver, intake))
+    def change(self, issue: Issue, journal: Journal) -> RemoteChange | None:
+        """Return what a person did, None for our own changes. Asks nobody."""
+        if self._is_ours(journal):
+            return None
+        return RemoteChange(
+            external_id=str(issue.id),
+            actor=journal.actor,
+            at=journal.at,
+            status=self._meaning(issue, journal.status_id) if journal.status_id is not None else None,
+            notes=[(note.id, note.text) for note in self._notes([journal])],
+        )
+
+    def _latest_first(self, issues: Iterable[Issue]) -> list[Issue]:
+        """Return first those whose status somebody may have changed, then the latest news."""
+        firsts = self._issues.first_statuses()
+        latest = sorted(issues, key=lambda issue: issue.updated_on, reverse=True)
+        return sorted(latest, key=lambda issue: issue.status.id in self._resting(issue, firsts))
 
     def _read_again(self, listed: Issue, known: _Read | None) -> Remote | None:
         """Return the issue with its journals; None if it was closed or deleted meanwhile."""
-        try:
-            issue = self._issues.get(str(listed.id))
-        except DeliveryError as error:
-            if error.reason is Reason.NOT_FOUND:
-                return None
-            raise
-        if issue.status.closed:
+        issue = unless_gone(lambda: self._issues.get(str(listed.id)))
+        if issue is None or issue.status.closed:
             return None
         sure = known is not None and known.updated_on == issue.updated_on
         self._read[issue.id] = _Read(issue.updated_on, sure, self._remote(issue))
@@ -102,53 +106,42 @@ class Watch:
             status=status,
             created_at=issue.created_at,
             url=self._issues.address(issue.id),
-            actor=person.user if person else "",
+            actor=person.actor if person else "",
             at=person.at if person else closed_at,
-            notes=tuple(_note(each) for each in issue.journals if self._is_note(each))[-NOTES:],
+            notes=tuple(self._notes(issue.journals))[-NOTES:],
         )
 
     def _status(self, issue: Issue, moved: Journal | None) -> Status:
         if issue.status.closed:
             return Status.RESOLVED
-        if issue.status.id in self._resting(issue.tracker_id, self._issues.trackers()):
+        if issue.status.id in self._resting(issue, self._issues.first_statuses()):
             return Status.FIRING
         return Status.FIRING if moved and self._is_ours(moved) else Status.ACKNOWLEDGED
-
-    def _events(self, change: Change, receiver: str, intake: str) -> Iterator[Event]:
-        journal = change.journal
-        event = links.change(
-            receiver, str(change.issue.id), EventStatus.NOTED, intake=intake, actor=journal.user, at=journal.at
-        )
-        if self._is_note(journal):
-            note = _note(journal)
-            yield replace(event, note=note.text, note_id=note.id)
-        if journal.status_id is not None:
-            yield replace(event, status=self._meaning(change.issue, journal.status_id))
 
     def _meaning(self, issue: Issue, status_id: int) -> EventStatus:
         """Return what it means that a person set this status, from what is known without asking."""
         closed = issue.status.closed if issue.status.id == status_id else None
+        known = self._issues.known_statuses.get(status_id)
         if closed is None:
-            unknown = IssueStatus(status_id, closed=status_id == self._close_status_id)
-            closed = self._issues.known_statuses.get(status_id, unknown).closed
+            closed = known.closed if known else status_id == self._config.close_status_id
         if closed:
-            return EventStatus.RESOLVED
-        resting = status_id in self._resting(issue.tracker_id, self._issues.known_trackers)
-        return EventStatus.UNACKNOWLEDGED if resting else EventStatus.ACKNOWLEDGED
+            return EVENTS[Status.RESOLVED]
+        resting = status_id in self._resting(issue, self._issues.known_first_statuses)
+        return EVENTS[Status.FIRING if resting else Status.ACKNOWLEDGED]
 
-    def _resting(self, tracker_id: int | None, trackers: Mapping[int, tuple[str, int | None]]) -> frozenset[int]:
+    def _resting(self, issue: Issue, firsts: Mapping[int, int]) -> frozenset[int]:
         """Return the statuses in which nobody has begun: the configured one, and the tracker's own first one."""
-        first = trackers.get(tracker_id or self._tracker_id, ("", None))[1]
-        return frozenset({self._open_status_id, first or self._open_status_id})
+        configured = self._config.open_status_id
+        return frozenset({configured, firsts.get(issue.tracker_id or self._config.tracker_id, configured)})
 
     def _is_ours(self, journal: Journal) -> bool:
         me = self._issues.known_me
-        return is_signed(journal.notes) or (me is not None and journal.user_id == me)
+        return is_signed(journal.notes) or (me is not None and journal.user is not None and journal.user.id == me)
 
-    def _is_note(self, journal: Journal) -> bool:
-        """Whether a person wrote there what all who see the issue may read."""
-        return bool(journal.notes.strip()) and not journal.private and not self._is_ours(journal)
-
-
-def _note(journal: Journal) -> RemoteNote:
-    return RemoteNote(id=str(journal.id), text=clean(journal.notes, NOTE_MAX), actor=journal.user, at=journal.at)
+    def _notes(self, journals: Iterable[Journal]) -> list[RemoteNote]:
+        """Return what people wrote there that all who see the issue may read."""
+        return [
+            RemoteNote(id=str(each.id), text=clean(each.notes, NOTE_MAX), actor=each.actor, at=each.at)
+            for each in journals
+            if each.notes.strip() and not each.private and not self._is_ours(each)
+        ]

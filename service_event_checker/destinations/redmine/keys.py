@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import structlog
 
 from service_event_checker.destinations.redmine.client import Issues
+from service_event_checker.destinations.redmine.config import Config
 from service_event_checker.destinations.redmine.payload import Issue
+from service_event_checker.remote.links import without_copies
 from service_event_checker.remote.marks import KEY_TAG, checked
 
 NOBODYS = "0" * 20  # a key that no issue carries
@@ -26,16 +29,14 @@ log = structlog.get_logger()
 
 def keys(issue: Issue, *, described: bool = True) -> frozenset[str]:
     """Return our keys that an issue carries: in any field, in its subject and, if asked, in its description."""
-    values = [found for _, value in issue.custom_fields.values() if (found := _VALUE.fullmatch(value))]
-    inside = [key for found in values for key in found.groups()]
+    inside = chain.from_iterable(found.groups() for found in _in_fields(issue))
     text = _IN_DESCRIPTION.findall(issue.description) if described else []
     return frozenset([*inside, *_IN_SUBJECT.findall(issue.subject), *text])
 
 
 def remote_key(issue: Issue) -> str:
     """Return the remote key that an issue carries, "" if none."""
-    values = [found[1] for _, value in issue.custom_fields.values() if (found := _VALUE.fullmatch(value))]
-    return next(iter([*values, *_IN_SUBJECT.findall(issue.subject)]), "")
+    return next(iter([*(found[1] for found in _in_fields(issue)), *_IN_SUBJECT.findall(issue.subject)]), "")
 
 
 def in_subject(key: str) -> str:
@@ -46,18 +47,23 @@ def in_description(alert_key: str) -> str:
     return f"{KEY_TAG}{checked(alert_key)}"
 
 
+def _in_fields(issue: Issue) -> list[re.Match[str]]:
+    """Return what in the issue's custom fields has the form of our two keys."""
+    return [found for field in issue.custom_fields if (found := _VALUE.fullmatch(field.value))]
+
+
 class Keyed:
     """Our issues of one project, by key. What Redmine has of the custom field is learnt from the issues that we see.
 
     An API key that is no administrator's cannot list custom fields; but every issue shows those of its tracker.
     """
 
-    def __init__(self, issues: Issues, receiver: str, project: str, tracker_id: int, custom_field: str) -> None:
+    def __init__(self, issues: Issues, receiver: str, config: Config) -> None:
         self._issues = issues
         self._receiver = receiver
-        self._project = {"project_id": project}
-        self._tracker = {"tracker_id": str(tracker_id)}
-        self._wanted = custom_field.strip().lower()
+        self._project = {"project_id": config.project}
+        self._tracker = {"tracker_id": str(config.tracker_id)}
+        self._wanted = config.custom_field.strip().lower()
         #: id of the field, 0 as long as it is not known
         self.field = int(self._wanted) if self._wanted.isascii() and self._wanted.isdigit() else 0
         #: whether an issue was seen that has keys in the field; else they must stand in the subject too
@@ -80,19 +86,15 @@ class Keyed:
     def all_open(self) -> list[Issue]:
         """Return all open issues with a remote key, the oldest first. Raises DeliveryError.
 
-        Who copies one of ours in Redmine copies its key: what another user made of it later is not ours.
+        Copied issues carry our key also; those that another user created are left out.
         """
         self.look_for_field()
         wide = {**self._project, "status_id": "o"}
         by_field = self._issues.all_of({**wide, f"cf_{self.field}": "*"}) if self.field else []
         listed = [*by_field, *self._issues.all_of({**wide, "subject": "~[poc-"})]
         keyed = {issue.id: issue for issue in listed if remote_key(issue)}
-        authors: dict[str, int | None] = {}
-        ours = []
-        for _, issue in sorted(keyed.items()):
-            if authors.setdefault(remote_key(issue), issue.author_id) == issue.author_id:
-                ours.append(issue)
-        return ours
+        oldest_first = [issue for _, issue in sorted(keyed.items())]
+        return without_copies(oldest_first, remote_key, lambda issue: issue.creator)
 
     def look_for_field(self) -> None:
         """Learn from the newest issue of our tracker, as long as there is something to learn."""
@@ -103,10 +105,10 @@ class Keyed:
     def learn(self, issue: Issue) -> None:
         """See whether an issue has our field, and keys in it."""
         self.seen = True
-        for id, (name, value) in issue.custom_fields.items():
-            if self._wanted and self._wanted in (str(id), name.lower()):
-                self.field = id
-                self.proven = self.proven or bool(_VALUE.fullmatch(value))
+        for field in issue.custom_fields:
+            if self._wanted and self._wanted in (str(field.id), field.name.lower()):
+                self.field = field.id
+                self.proven = self.proven or bool(_VALUE.fullmatch(field.value))
 
     def is_filter(self) -> bool:
         """Whether Redmine searches by the field; it ignores silently what it cannot search by."""

@@ -325,7 +325,7 @@ def test_a_pause_asked_for_on_a_good_answer_is_kept_without_losing_the_answer(bo
     link = deliver(polite, delivery(outage, receiver="azure_devops"), outage, None)
     calls = len(boards.requests)
     with pytest.raises(DeliveryError) as raised:
-        polite.find(remote_key(outage.key, 1))
+        polite.raise_if_paused()
 
     assert link
     assert raised.value.reason is Reason.RATE_LIMITED

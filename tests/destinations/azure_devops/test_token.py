@@ -55,13 +55,13 @@ def test_a_new_token_is_taken_without_a_restart(cluster: Cluster, devops: AzureD
     items = WorkItems(devops.org_url, devops.project, pat, timeout=2.0)
 
     with pytest.raises(DeliveryError) as refused:
-        items.states("Bug")
+        items.states.of("Bug")
     text = form.format(devops.pat)
     cluster.put("outages", NAME, token=base64.b64encode(text.encode()) if ":" in form else text)
     clock.now += 60
 
     assert refused.value.reason is Reason.UNAUTHORIZED
-    assert items.states("Bug")
+    assert items.states.of("Bug")
     assert len(cluster.requests) == 2
     assert devops.pat not in logs.masked(f"the token {devops.pat}")
 
@@ -70,7 +70,7 @@ def test_a_secret_that_is_missing_sends_nothing_to_azure_devops(cluster: Cluster
     pat = SecretFromCluster(cluster.address, account=cluster.folder)
 
     with pytest.raises(DeliveryError) as failed:
-        WorkItems(devops.org_url, devops.project, pat, timeout=2.0).states("Bug")
+        WorkItems(devops.org_url, devops.project, pat, timeout=2.0).states.of("Bug")
 
     assert (failed.value.reason, devops.requests) == (Reason.NOT_CONFIGURED, [])
     assert not failed.value.permanent

@@ -148,7 +148,7 @@ def test_a_move_with_a_comment_is_told_in_this_order(boards):
 
     first, second = parsed(boards.hook_of_change(1, State="Active", History="<div>mine</div>"))
 
-    assert (first.status, second.status, second.note) == (ACKNOWLEDGED, NOTED, "mine")
+    assert (first.status, first.note, second.status) == (NOTED, "mine", ACKNOWLEDGED)
 
 
 @pytest.mark.parametrize("verb", [Verb.NOTE, Verb.ACK, Verb.UPDATE, Verb.CLOSE])
