@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Set
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import Field
 
+from service_event_checker.config.fields import web_address
 from service_event_checker.core.errors import SourceError
 from service_event_checker.http.client import Http, HttpError, Response, json_body, parse_json
 
@@ -50,11 +50,4 @@ def in_turn(names: Set[str]) -> list[str]:
     return order
 
 
-def _web_address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError("must be an address like https://status.example.com")
-    return url
-
-
-WebAddress = Annotated[str, AfterValidator(_web_address)]
+WebAddress = Annotated[str, Field(min_length=1), web_address("https://status.example.com", base=False)]

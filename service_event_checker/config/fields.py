@@ -1,22 +1,41 @@
-"""Validates addresses of APIs at the start."""
+"""Kinds of values that several models of config.json have."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
-def _checked(url: str) -> str:
+
+def web_address(example: str, *, of_name: str = "", base: bool = True) -> AfterValidator:
+    """Return the check of an address; "" stays as it is.
+
+    `of_name`: the address that a name alone stands for, with `{}` in its place. `base`: paths are put behind it, so that
+    a slash at its end goes.
+    """
+
+    def check(text: str) -> str:
+        text = text.strip().rstrip("/") if base else text.strip()
+        if of_name and _NAME.fullmatch(text):
+            return of_name.format(text)
+        if text and not _is_address(text):
+            name = ", or the name alone" if of_name else ""
+            raise ValueError(f"must be an address like {example}{name}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _is_address(text: str) -> bool:
     try:
-        parts = urlsplit(url.strip())
-        usable = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError("is no web address. Write it like https://api.example.com")
-    return url.strip().rstrip("/")
+        parts = urlsplit(text)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is not a number, a broken IPv6 address
+        return False
 
 
-Address = Annotated[str, AfterValidator(_checked)]
+Address = Annotated[str, web_address("https://api.example.com")]

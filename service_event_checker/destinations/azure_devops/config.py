@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from service_event_checker.config.fields import web_address
 from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.vocabulary import Severity
@@ -50,7 +50,7 @@ class Config(DestinationConfig):
     NEEDS: ClassVar[tuple[str, ...]] = ("url", "project", "token")
 
     kind: Literal["azure_devops"] = "azure_devops"
-    url: str = ""
+    url: Annotated[str, web_address("https://dev.azure.com/acme", of_name="https://dev.azure.com/{}")] = ""
     project: str = ""
     token: SecretStr | None = None
     token_from: Literal["", "kubernetes"] = ""
@@ -70,16 +70,6 @@ class Config(DestinationConfig):
         host = urlsplit(self.url).hostname or ""
         hosted = host == "dev.azure.com" or host.endswith(".visualstudio.com")
         return (GLOBAL_PAT,) if hosted and secret(self.token) else ()
-
-    @field_validator("url")
-    @classmethod
-    def _whole_address(cls, url: str) -> str:
-        url = url.strip().rstrip("/")
-        if not url or url.startswith(("https://", "http://")):
-            return url
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", url):
-            raise ValueError('write "https://dev.azure.com/<organization>", or the organization\'s name')
-        return f"https://dev.azure.com/{url}"
 
     @field_validator("token")
     @classmethod

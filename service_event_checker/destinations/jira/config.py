@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from service_event_checker.config.fields import web_address
 from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.jira.client import Api
@@ -44,12 +45,12 @@ class Config(DestinationConfig):
     NEEDS: ClassVar[tuple[str, ...]] = ("url", "project", "token")
 
     kind: Literal["jira"] = "jira"
-    url: str = ""
+    url: Annotated[str, web_address("https://acme.atlassian.net")] = ""
     project: str = ""
     email: str = ""
     token: SecretStr | None = None
     webhook_secret: SecretStr | None = None
-    site: str = ""
+    site: Annotated[str, web_address("https://acme.atlassian.net")] = ""
     api: Api | None = None
     issue_type: str = "Bug"
     priorities: Mapping[Severity, str] = Field(
@@ -64,14 +65,6 @@ class Config(DestinationConfig):
     fields: Mapping[str, Any] = Field(default={})
     close_transition: str = ""
     resolution: str = ""
-
-    @field_validator("url", "site")
-    @classmethod
-    def _address(cls, url: str) -> str:
-        url = url.strip().rstrip("/")
-        if url and not url.startswith(("https://", "http://")):
-            raise ValueError('write "https://<site>.atlassian.net", or the whole address of your own Jira')
-        return url
 
     @field_validator("project")
     @classmethod

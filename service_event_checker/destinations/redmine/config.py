@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
+from service_event_checker.config.fields import web_address
 from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.redmine import markup
@@ -43,7 +44,7 @@ class Config(DestinationConfig):
     NEEDS: ClassVar[tuple[str, ...]] = ("url", "token", "project")
 
     kind: Literal["redmine"] = "redmine"
-    url: str = ""
+    url: Annotated[str, web_address("https://redmine.example.com")] = ""
     token: SecretStr | None = None
     project: Name = ""
     tracker_id: Annotated[int, Field(ge=1)] = 1
@@ -57,14 +58,6 @@ class Config(DestinationConfig):
     fields: Mapping[str, str | int | float | bool] = Field(default={})
     custom_fields: Mapping[int, str] = Field(default={})
     webhook_secret: SecretStr | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _web_address(cls, url: str) -> str:
-        url = url.strip().rstrip("/")
-        if url and not url.startswith(("https://", "http://")):
-            raise ValueError('write the address of Redmine itself, "https://redmine.example.com"')
-        return url
 
     @field_validator("project")
     @classmethod

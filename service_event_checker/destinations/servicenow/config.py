@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
+from service_event_checker.config.fields import web_address
 from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.servicenow.client import NEW
@@ -39,7 +40,7 @@ class Config(DestinationConfig):
     NEEDS: ClassVar[tuple[str, ...]] = ("url", "username", "password")
 
     kind: Literal["servicenow"] = "servicenow"
-    url: str = ""
+    url: Annotated[str, web_address("https://acme.service-now.com", of_name="https://{}.service-now.com")] = ""
     username: str = ""
     password: SecretStr | None = None
     impact: Mapping[Severity, Level] = Field(
@@ -53,16 +54,6 @@ class Config(DestinationConfig):
     close_code: str = "Solution provided"
     close_notes: str = ""
     reopen_state: str = NEW
-
-    @field_validator("url")
-    @classmethod
-    def _whole_address(cls, url: str) -> str:
-        url = url.strip().rstrip("/")
-        if not url or url.startswith(("https://", "http://")):
-            return url
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", url):
-            raise ValueError('write "https://<instance>.service-now.com", or the instance\'s name')
-        return f"https://{url}.service-now.com"
 
     @field_validator("assignment_group")
     @classmethod
