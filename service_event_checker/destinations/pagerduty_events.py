@@ -15,13 +15,13 @@ from typing import Any, ClassVar, Literal
 from pydantic import SecretStr
 
 from service_event_checker.config.fields import Address
-from service_event_checker.config.models import DestinationConfig, as_mapping, secret
+from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Family, Verb
-from service_event_checker.http.client import Http, HttpError, json_body
-from service_event_checker.remote import links
+from service_event_checker.http.client import Http, HttpError
+from service_event_checker.remote.api import Api
 from service_event_checker.remote.errors import body_of, delivery_error, words
 from service_event_checker.remote.marks import KEY_TAG, checked
 from service_event_checker.render.notice import Notice, notice_of
@@ -62,15 +62,17 @@ class Adapter:
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         self.config = config
-        self._http = Http(config.url, timeout=config.timeout.total_seconds())
+        timeout = config.timeout.total_seconds()
+        self._api = Api("PagerDuty", Http(config.url, timeout=timeout), timeout, self._mapped)
+        self.raise_if_paused = self._api.pauses.raise_if_paused
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Send one event; the dedup key is the episode's, whatever `link` says of earlier ones."""
-        key = links.key_of(delivery, link)
+        key = link.remote_key if link else remote_key(delivery.key, delivery.episode)
         if delivery.verb not in _ACTIONS or (delivery.verb is Verb.CLOSE and self.config.on_resolve != "close"):
             return link
         self._send(self._event(delivery, alert, key))
-        known = link or links.made(delivery, key, "", "")
+        known = link or Link(key=delivery.key, episode=delivery.episode, receiver=delivery.receiver, remote_key=key)
         return replace(known, external_id=KEY_TAG + checked(key), closed=delivery.verb is Verb.CLOSE)
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
@@ -100,12 +102,7 @@ class Adapter:
         return {**event, "payload": payload | ({"component": component} if component else {})}
 
     def _send(self, event: dict[str, Any]) -> None:
-        try:
-            answer = self._http.send("POST", "v2/enqueue", json=event)
-            told = as_mapping(json_body(answer))
-        except HttpError as error:
-            raise self._mapped(error) from None
-        if told.get("status") != "success":
+        if self._api.call("POST", "v2/enqueue", json=event).value.get("status") != "success":
             raise DeliveryError(Reason.GARBAGE, "the answer does not say that the event was taken")
 
     def _mapped(self, error: HttpError) -> DeliveryError:
@@ -113,7 +110,7 @@ class Adapter:
         refusal = delivery_error(error, said, pause=PAUSE)
         if "routing" in said.lower() or error.reason is Reason.UNAUTHORIZED:
             return DeliveryError(Reason.UNAUTHORIZED, f"{refusal.detail}; check PAGERDUTY_ROUTING_KEY")
-        if error.reason is Reason.NOT_FOUND:  # of the address, which a person mends: what is owed waits
+        if error.reason is Reason.NOT_FOUND:  # of the address, which a person corrects: deliveries wait
             return DeliveryError(Reason.NOT_FOUND, f"{refusal.detail}; check PAGERDUTY_EVENTS_URL")
         return refusal
 

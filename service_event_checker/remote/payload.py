@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from service_event_checker.core.errors import DeliveryError, InvalidInput, Reason
+from service_event_checker.remote.values import moment, text
 
 _PROBLEMS = {
     "missing": "is missing",
@@ -27,6 +36,18 @@ class Payload(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, hide_input_in_errors=True)
 
+
+def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
+# For what a payload can be read without: "" for what is not text, None for what is not a time, or not as declared.
+Text = Annotated[str, BeforeValidator(text)]
+Moment = Annotated[datetime | None, BeforeValidator(moment)]
+OR_NONE = WrapValidator(_or_none)
 
 Model = TypeVar("Model", bound=BaseModel)
 

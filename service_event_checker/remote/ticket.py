@@ -59,18 +59,19 @@ def duplicate_note(duplicate: Remote, original: Remote, address: str = "") -> tu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteChange:
-    """What a person did to an object of ours: brought it into a status, wrote notes (id, text)."""
+    """What a person did to an object of ours: brought it into a status, with a reason or "", wrote notes (id, text)."""
 
     external_id: str
     actor: str
     at: datetime | None
     status: EventStatus | None = None
+    reason: str = ""
     notes: Sequence[tuple[str, str]] = ()
 
     def events(self, receiver: str, intake: str) -> list[Event]:
         """Return the notes, then the status; the pipeline finds the alert by receiver and id."""
         noted = [self._event(receiver, intake, EventStatus.NOTED, text, id) for id, text in self.notes]
-        return [*noted, *([self._event(receiver, intake, self.status)] if self.status else [])]
+        return [*noted, *([self._event(receiver, intake, self.status, self.reason)] if self.status else [])]
 
     def _event(self, receiver: str, intake: str, status: EventStatus, note: str = "", note_id: str = "") -> Event:
         return Event(

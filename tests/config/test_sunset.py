@@ -10,7 +10,7 @@ import pytest
 from service_event_checker.config.load import Config, Entry
 from service_event_checker.config.sunset import due
 from service_event_checker.destinations.azure_devops.config import GLOBAL_PAT
-from service_event_checker.destinations.opsgenie.adapter import OPSGENIE_ENDS
+from service_event_checker.destinations.opsgenie.config import OPSGENIE_ENDS
 from service_event_checker.plugins import destination_config
 from service_event_checker.web.slack.signature import VERIFICATION_TOKEN, sunsets
 

@@ -1,7 +1,7 @@
 """Calls to Opsgenie's alerts, and to those of Jira Service Management (JSM) Operations that take their place.
 
-Values in, values out, errors mapped; what is written, and when, is the destination's affair. A write is accepted with
-202 and done later: each waits for its outcome. Contracts: opsgenie/opsgenie-oas (swagger.json);
+Builds requests, reads answers, maps errors. A write is accepted with 202 and done later: each waits for its outcome.
+Contracts: opsgenie/opsgenie-oas (swagger.json);
 https://developer.atlassian.com/cloud/jira/service-desk-ops/rest/v2/api-group-alerts/ and
 https://developer.atlassian.com/cloud/jira/service-desk-ops/rest/v1/api-group-integration-events
 """
@@ -17,24 +17,21 @@ from urllib.parse import quote
 
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.destinations.opsgenie.payload import (
-    OpsAlert,
-    OpsNote,
-    next_page,
-    ops_alert,
-    ops_note,
-    outcome,
-)
-from service_event_checker.http.client import Http, HttpError, json_body
+from service_event_checker.destinations.opsgenie.payload import OpsAlert, OpsNote, Outcome, changed_alert, next_page
+from service_event_checker.http.client import Http, HttpError
+from service_event_checker.remote.api import Api
 from service_event_checker.remote.errors import body_of, delivery_error, pause, words
+from service_event_checker.remote.payload import answered
+from service_event_checker.remote.ticket import unless_gone
 from service_event_checker.remote.values import objects
 
 PAGE = 100  # alerts or notes a call, the most that Opsgenie gives
 OVERLAP = 10  # alerts that may close while we turn a page, without one of the others being missed
 LISTED_MAX = 19_000  # both refuse to page beyond 20,000
 NOTE_PAGES = 10
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two looks at what became of a request
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two questions what became of a request
 _PERIOD = "X-RateLimit-Period-In-Sec"  # in which a limit was met; https://docs.opsgenie.com/docs/api-rate-limiting
+_NOT_KNOWN = "the request was taken, what became of it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +39,7 @@ class Dialect:
     """What the three addresses call the same things. `path`: of the alerts, below the base address.
 
     `signed`: an action says who does it, with a note; else the account does it and the note goes by itself.
-    `readable`: alerts and the outcome of requests can be read. `unacknowledges`: an acknowledgement can be undone.
-    `reprioritizes`: the method that sets a priority later, "" where it cannot be set.
+    `readable`: alerts and the outcome of requests can be read. `prioritize`: the method that sets a priority later.
     """
 
     path: str
@@ -52,15 +48,14 @@ class Dialect:
     listed: str = "data"
     signed: bool = True
     readable: bool = True
-    unacknowledges: bool = True
-    reprioritizes: str = ""
+    prioritize: str = "PUT"
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "opsgenie": Dialect("v2/alerts", reprioritizes="PUT"),
-    "jsm-integration": Dialect("v2/alerts", readable=False, unacknowledges=False),
+    "opsgenie": Dialect("v2/alerts"),
+    "jsm-integration": Dialect("v2/alerts", readable=False),
     "jsm": Dialect(
-        "v1/alerts", properties="extraProperties", size="size", listed="values", signed=False, reprioritizes="PATCH"
+        "v1/alerts", properties="extraProperties", size="size", listed="values", signed=False, prioritize="PATCH"
     ),
 }
 
@@ -71,11 +66,15 @@ class OpsAlerts:
     def __init__(self, dialect: Dialect, url: str, token: str, *, email: str, user: str, timeout: float) -> None:
         pair = base64.b64encode(f"{email}:{token}".encode()).decode()
         scheme = f"GenieKey {token}" if dialect.signed else f"Basic {pair}"
-        self.dialect = dialect
+        self._dialect = dialect
         self._secrets = tuple(secret for secret in (pair, token) if secret)
-        self._http = Http(url, headers={"Authorization": scheme}, timeout=timeout)
+        self._api = Api(
+            "Opsgenie", Http(url, headers={"Authorization": scheme}, timeout=timeout), timeout, self._mapped
+        )
+        self.pauses = self._api.pauses
         self._timeout = timeout
-        self._user = user
+        self._signature = {"user": user, "source": user} if dialect.signed else {}
+        self._source = {"source": user}
 
     def create(self, document: Mapping[str, Any], details: Mapping[str, str]) -> str:
         """Create an alert and return its id: an open one's with the same `alias`, if there is one.
@@ -83,25 +82,18 @@ class OpsAlerts:
         The alias stands in for the id where the id cannot be read. Keys of `document`: message, alias, description,
         tags, priority, responders.
         """
-        who = {"source": self._user, **({"user": self._user} if self.dialect.signed else {})}
-        accepted = self._call("POST", "", json={**document, self.dialect.properties: details, **who})
-        return self._outcome(accepted) or str(document["alias"])
+        body = {**document, self._dialect.properties: details, **self._source, **self._signature}
+        return self._outcome(self._call("POST", "", json=body)) or str(document["alias"])
 
     def get(self, id: str) -> OpsAlert:
         return self._alert(self._call("GET", quote(id, safe="")))
 
     def with_alias(self, alias: str) -> OpsAlert | None:
         """Return the open alert that has this alias."""
-        try:
-            if self.dialect.signed:
-                answer = self._call("GET", quote(alias, safe=""), params={"identifierType": "alias"})
-            else:
-                answer = self._call("GET", "alias", params={"alias": alias})
-        except DeliveryError as error:
-            if error.reason is not Reason.NOT_FOUND:
-                raise
-            return None
-        return self._alert(answer)
+        place, params = quote(alias, safe=""), {"identifierType": "alias"}
+        if not self._dialect.signed:
+            place, params = "alias", {"alias": alias}
+        return unless_gone(lambda: self._alert(self._call("GET", place, params=params)))
 
     def search(self, query: str) -> list[OpsAlert]:
         """Return all alerts that a search query finds, the oldest first."""
@@ -116,11 +108,11 @@ class OpsAlerts:
     def notes(self, id: str) -> list[OpsNote]:
         """Return the newest notes of an alert, at most NOTE_PAGES pages."""
         notes: list[OpsNote] = []
-        params = {self.dialect.size: str(PAGE), **({"order": "desc"} if self.dialect.signed else {})}
+        params = {self._dialect.size: str(PAGE), **({"order": "desc"} if self._dialect.signed else {})}
         for _ in range(NOTE_PAGES):
             answer = self._call("GET", f"{quote(id, safe='')}/notes", params=params)
-            page = objects(answer, self.dialect.listed)
-            notes += [ops_note(each) for each in page]
+            page = objects(answer, self._dialect.listed)
+            notes += [answered(OpsNote, each, "a note") for each in page]
             following = next_page(answer)
             if not page or not following:
                 break
@@ -129,38 +121,37 @@ class OpsAlerts:
 
     def act(self, action: str, id: str, text: str) -> None:
         """Acknowledge, unacknowledge or close an alert, and note why. Raises Undone when it could not be done."""
-        body = {"user": self._user, "source": self._user, "note": text} if self.dialect.signed else None
+        body = {**self._signature, "note": text} if self._dialect.signed else None
         self._outcome(self._call("POST", f"{quote(id, safe='')}/{action}", json=body, params=self._named(id)))
         if body is None:
             self.note(id, text)
 
     def prioritize(self, id: str, priority: str) -> None:
         """Set the priority of an alert. Raises Undone when it could not be done."""
-        self._outcome(
-            self._call(self.dialect.reprioritizes, f"{quote(id, safe='')}/priority", json={"priority": priority})
-        )
+        place = f"{quote(id, safe='')}/priority"
+        self._outcome(self._call(self._dialect.prioritize, place, json={"priority": priority}))
 
     def note(self, id: str, text: str) -> None:
-        body = {"note": text, **({"user": self._user, "source": self._user} if self.dialect.signed else {})}
+        body = {"note": text, **self._signature}
         answer = self._call("POST", f"{quote(id, safe='')}/notes", json=body, params=self._named(id))
-        if self.dialect.signed:  # else the note itself is the answer
+        if self._dialect.signed:  # else the note itself is the answer
             self._outcome(answer)
 
     def _named(self, id: str) -> dict[str, str]:
         """Return how an alert is named: where no id can be read, ours are known by their alias."""
-        return {"identifierType": "alias"} if not self.dialect.readable and id.startswith("poc-") else {}
+        return {"identifierType": "alias"} if not self._dialect.readable and id.startswith("poc-") else {}
 
     def _page(self, query: str, offset: int) -> list[OpsAlert]:
-        size = {self.dialect.size: str(PAGE), "offset": str(offset)}
+        size = {self._dialect.size: str(PAGE), "offset": str(offset)}
         answer = self._call("GET", "", params={"query": query, "sort": "createdAt", "order": "asc", **size})
-        return [ops_alert(each) for each in objects(answer, self.dialect.listed)]
+        return [answered(OpsAlert, each, "an alert") for each in objects(answer, self._dialect.listed)]
 
     def _alert(self, answer: Mapping[str, Any]) -> OpsAlert:
-        return ops_alert(self._inner(answer))
+        return answered(OpsAlert, self._inner(answer), "an alert")
 
     def _inner(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an answer is about: Opsgenie wraps it, JSM does not."""
-        return as_mapping(answer.get("data")) if self.dialect.signed else dict(answer)
+        return as_mapping(answer.get("data")) if self._dialect.signed else dict(answer)
 
     def _outcome(self, accepted: Mapping[str, Any]) -> str:
         """Wait for what becomes of a request and return the alert's id, "" where nobody tells.
@@ -170,41 +161,34 @@ class OpsAlerts:
         request = accepted.get("requestId")
         if not isinstance(request, str) or not request:
             raise DeliveryError(Reason.GARBAGE, "the answer names no request")
-        if not self.dialect.readable:
+        if not self._dialect.readable:
             return ""
         until, pause = time.monotonic() + self._timeout, FIRST_PAUSE
         while True:
-            done = self._look(request)
-            if isinstance(done.get("isSuccess"), bool):
-                return outcome(done)
+            done = self._asked(request)
+            if done.is_success is not None:
+                return changed_alert(done)
             if time.monotonic() + pause > until:
-                raise DeliveryError(Reason.TIMEOUT, "the request was taken, what became of it is not known yet")
+                raise DeliveryError(Reason.TIMEOUT, f"{_NOT_KNOWN} is not known yet")
             time.sleep(pause)  # within the call's own deadline: only its end says whether it worked
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _look(self, request: str) -> dict[str, Any]:
-        """Return the outcome of a request, {} while it is not known."""
+    def _asked(self, request: str) -> Outcome:
+        """Return the outcome of a request, an empty one while it is not known."""
         try:
-            return self._inner(self._call("GET", f"requests/{quote(request, safe='')}"))
+            answer = self._call("GET", f"requests/{quote(request, safe='')}")
         except DeliveryError as error:
             if error.reason is Reason.NOT_FOUND or error.reason.ambiguous:
-                return {}
-            raise DeliveryError(
-                Reason.TIMEOUT, f"the request was taken, what became of it: {error}", retry_after=error.retry_after
-            ) from None
+                return Outcome()
+            detail = f"{_NOT_KNOWN}: {error}"
+            raise DeliveryError(Reason.TIMEOUT, detail, retry_after=error.retry_after) from None
+        return answered(Outcome, self._inner(answer), "an outcome")
 
     def _call(
         self, method: str, path: str, *, json: Any = None, params: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        address = f"{self.dialect.path}/{path}" if path else self.dialect.path
-        try:
-            # `send` even to read: it follows no redirect
-            value = json_body(self._http.send(method, address, json=json, params=params))
-        except HttpError as error:
-            raise self._mapped(error) from None
-        if not isinstance(value, dict):
-            raise DeliveryError(Reason.GARBAGE, "the answer is no JSON object")
-        return value
+        place = f"{self._dialect.path}/{path}" if path else self._dialect.path
+        return self._api.call(method, place, json=json, params=params).value
 
     def _mapped(self, error: HttpError) -> DeliveryError:
         said = words([body_of(error).get("message")], self._secrets)

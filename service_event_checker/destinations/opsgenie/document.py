@@ -9,7 +9,6 @@ import re
 from typing import Any
 
 from service_event_checker.core.model import Alert
-from service_event_checker.core.vocabulary import Verb
 from service_event_checker.remote.marks import KEY_TAG, TAG, signature
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.notice import Notice
@@ -47,9 +46,9 @@ def details(alert: Alert, told: Notice) -> dict[str, str]:
     return found
 
 
-def note(told: Notice, verb: Verb, mark: str) -> str:
-    """Return the note that tells a change; an update tells the state too."""
-    state = f"\n{told.headline}\n{cut(told.body, UPDATE_MAX)}" if verb is Verb.UPDATE else ""
+def note(told: Notice, mark: str, *, full: bool) -> str:
+    """Return the note that tells a change; `full` tells the state as well."""
+    state = f"\n{told.headline}\n{cut(told.body, UPDATE_MAX)}" if full else ""
     return signed(f"{told.change}{state}", mark)
 
 

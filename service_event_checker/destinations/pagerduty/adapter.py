@@ -1,101 +1,35 @@
-"""One PagerDuty incident per episode: paged, noted, acknowledged and resolved as the automation user; and back.
+"""One PagerDuty incident per episode: paged, noted on, acknowledged and resolved as the automation user; and back.
 
 An incident is found again by its incident_key, made of our remote key; PagerDuty itself refuses a second open one.
-A note carries a marker of its delivery, so that a repeated delivery cannot say a thing twice.
+A note carries a marker of its delivery, so that a repeated delivery does not tell a thing twice.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any
 
-import structlog
-from pydantic import Field, SecretStr, field_validator
-
-from service_event_checker.config.fields import Address
-from service_event_checker.config.models import DestinationConfig, secret
+from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
-from service_event_checker.core.model import Alert, Delivery, Event, Link, Remote
-from service_event_checker.core.vocabulary import Family, Severity, Verb
-from service_event_checker.destinations.pagerduty import preflight, webhook
+from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote, RemoteNote
+from service_event_checker.core.vocabulary import Family, Status, Verb
+from service_event_checker.destinations.pagerduty import document, preflight, webhook
 from service_event_checker.destinations.pagerduty.client import AlreadyOpen, Incidents
-from service_event_checker.destinations.pagerduty.document import (
-    details,
-    incident_key,
-    marked,
-    note,
-    remote_key_of,
-    title,
-)
+from service_event_checker.destinations.pagerduty.config import Config, Urgency
 from service_event_checker.destinations.pagerduty.own_user import OwnUser
-from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, RESOLVED, TRIGGERED, Incident
-from service_event_checker.destinations.pagerduty.remote import as_remote
-from service_event_checker.remote import links
+from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, RESOLVED, TRIGGERED, Incident, Note
 from service_event_checker.remote.marks import KEY_TAG, ends_signed, marker
+from service_event_checker.remote.ticket import comment_notice, duplicate_note, tells_state, unless_gone
 from service_event_checker.render.notice import Notice, notice_of
 
 EPISODES = 1_000  # of one alert, whose open incidents are known again after a loss of data
 FOUND_RESOLVED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
 INTAKE = "/pd-webhook"
-Urgency = Literal["high", "low"]
-
-log = structlog.get_logger()
-
-
-class Config(DestinationConfig):
-    """`service_id`: whose escalation policy is paged. `email`: the automation user's, sent as `From` with each change.
-
-    `user`: the automation user by name, e-mail or id, if not by `email`. `urgencies` by severity; `priorities`: ids of
-    priorities by severity, none if left out. `webhook_secret` verifies what comes to /pd-webhook. `url`: of the API;
-    https://api.eu.pagerduty.com for accounts in the EU.
-    """
-
-    DISPLAY_NAME: ClassVar[str] = "PagerDuty"
-    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
-    REOPEN_WITHIN: ClassVar[timedelta] = timedelta(0)
-    RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # 960 calls a minute, far fewer creations: made for human speed
-    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
-        "url": ("PAGERDUTY_API_URL",),
-        "token": ("PAGERDUTY_API_KEY",),
-        "service_id": ("PAGERDUTY_SERVICE_ID",),
-        "email": ("PAGERDUTY_EMAIL",),
-        "user": ("PAGERDUTY_USER",),
-        "webhook_secret": ("PAGERDUTY_WEBHOOK_SECRET",),
-    }
-    NEEDS: ClassVar[tuple[str, ...]] = ("token", "service_id")
-
-    kind: Literal["pagerduty"] = "pagerduty"
-    url: Address = "https://api.pagerduty.com"
-    token: SecretStr | None = None
-    service_id: str = ""
-    email: str = ""
-    user: str = ""
-    webhook_secret: SecretStr | None = None
-    urgencies: Mapping[Severity, Urgency] = Field(
-        default={Severity.CRITICAL: "high", Severity.ERROR: "high", Severity.WARNING: "low", Severity.INFO: "low"}
-    )
-    priorities: Mapping[Severity, str] = Field(default={})
-
-    @field_validator("email")
-    @classmethod
-    def _an_address(cls, email: str) -> str:
-        email = email.strip()
-        if email and not re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", email):
-            raise ValueError("is no e-mail address. Give that of the automation user")
-        return email
-
-    @property
-    def sender(self) -> str:
-        """The e-mail that writes are made as."""
-        return self.email or (self.user.strip() if "@" in self.user else "")
-
-    def lacks(self) -> str:
-        return "" if self.sender else "PAGERDUTY_EMAIL is not set"
+_STATUSES = {TRIGGERED: Status.FIRING, ACKNOWLEDGED: Status.ACKNOWLEDGED, RESOLVED: Status.RESOLVED}
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def in_a_thread(task: Callable[[], None]) -> None:
@@ -107,6 +41,7 @@ class Adapter:
 
     family = Family.PAGER
     verbs = frozenset({Verb.OPEN, Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.CLOSE})  # nothing un-acknowledges there
+    homes = ()  # people open incidents at the account's own address, which the configuration does not tell
 
     def __init__(
         self, name: str, config: Config, *, background: Callable[[Callable[[], None]], None] = in_a_thread
@@ -115,81 +50,90 @@ class Adapter:
         self.config = config
         timeout = config.timeout.total_seconds()
         self._incidents = Incidents(config.url, secret(config.token), config.service_id, config.sender, timeout)
+        self.raise_if_paused = self._incidents.pauses.raise_if_paused
         self._we = OwnUser(config.user or config.sender, self._incidents.users)
         self._background = background
 
-    def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
-        """Page, note, acknowledge or resolve the episode's incident; see `core.ports.Destination`."""
+    def create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> ObjectRef:
+        """Make the incident, or take the open one that PagerDuty says it has under this key."""
         self._we.learn()  # before the first write, so that its echo is known
-        if delivery.verb is Verb.OPEN:
-            return self._open(delivery, alert, link)
-        link = links.known(link, "incident")
-        if delivery.verb is Verb.CLOSE and self.config.on_resolve != "comment":
-            return self._close(delivery, alert, link)
-        if delivery.verb is Verb.UPDATE:
-            self._correct(alert, notice_of(delivery, alert), link.external_id)
-        self._tell(delivery, alert, link.external_id)
-        if delivery.verb is Verb.ACK and self._incidents.get(link.external_id).status == TRIGGERED:
-            self._set(link.external_id, ACKNOWLEDGED)  # never what is resolved: it would be open again
-        return link
+        try:
+            return _ref(self._incidents.create(self._fields(alert, notice_of(delivery, alert), key, previous)))
+        except AlreadyOpen as refusal:
+            found = self.find(key)
+            if found is None:  # it was resolved in between
+                raise DeliveryError(Reason.REFUSED, refusal.detail) from None
+            return found
 
-    def find(self, remote_key: str) -> Link | None:
+    def reopen(self, delivery: Delivery, alert: Alert, external_id: str) -> bool:
+        """Trigger the incident again; refused where it is gone, or another one with its key is open."""
+        if not self._is_resolved(external_id):
+            return False
+        self._comment(delivery, alert, external_id)
+        self._incidents.change(external_id, {"status": TRIGGERED})
+        return True
+
+    def comment(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
+        """Write a note; `update` also corrects the incident, `ack` acknowledges it while it is triggered."""
+        self._comment(delivery, alert, external_id)
+        if delivery.verb is Verb.UPDATE:
+            self._correct(alert, document.title(notice_of(delivery, alert)), external_id)
+        if delivery.verb is Verb.ACK and self._incidents.get(external_id).status == TRIGGERED:
+            self._set(external_id, ACKNOWLEDGED)  # never what is resolved: it would be open again
+
+    def close(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
+        """Tell the end and resolve."""
+        if not self._is_resolved(external_id):
+            self._comment(delivery, alert, external_id)
+            self._set(external_id, RESOLVED)
+
+    def find(self, remote_key: str) -> ObjectRef | None:
         """Return the key's incident: the open one, or one that was made and resolved within the last hour.
 
         An older one that is resolved does not count: after a loss of data its key comes again, and somebody must be
         paged.
         """
-        found = self._incidents.with_key(incident_key(remote_key))
-        now = datetime.now(UTC)
+        found = self._incidents.with_key(document.incident_key(remote_key))
+        since = datetime.now(UTC) - FOUND_RESOLVED
         still = [each for each in found if each.status != RESOLVED]
-        lately = [each for each in found if each.created_at and now - each.created_at < FOUND_RESOLVED]
-        return next((self._found(each, remote_key) for each in (*still, *lately)), None)
+        lately = [each for each in found if each.created_at and each.created_at > since]
+        return next((_ref(each) for each in (*still, *lately)), None)
 
-    def find_open_for(self, alert_key: str) -> Link | None:
+    def find_open_for(self, alert_key: str) -> ObjectRef | None:
         """Return the oldest open incident that one of the alert's first thousand episodes made."""
-        keys = {incident_key(remote_key(alert_key, episode)) for episode in range(1, EPISODES + 1)}
-        for each in self._incidents.open_lately():
-            if each.key in keys and self._is_open(each.id):
-                return self._found(each, remote_key_of(each.key))
-        return None
+        keys = {document.incident_key(remote_key(alert_key, episode)) for episode in range(1, EPISODES + 1)}
+        listed = (each for each in self._incidents.open_lately() if each.incident_key in keys)
+        return next((_ref(each) for each in listed if self._is_open(each.id)), None)
 
     def open_objects(self) -> list[Remote]:
         """Return the service's open incidents that carry one of our keys, with the notes that people wrote."""
         self._we.learn()
-        ours = [each for each in self._incidents.all_open() if remote_key_of(each.key)]
+        ours = [each for each in self._incidents.all_open() if document.remote_key_of(each.incident_key)]
         return [self._remote(each) for each in ours]
 
     def get_remote(self, external_id: str) -> Remote | None:
-        """Return one incident, resolved ones too."""
+        """Return one incident, resolved ones as well."""
         self._we.learn()
-        try:
-            return self._remote(self._incidents.get(external_id))
-        except DeliveryError as error:
-            if error.reason is Reason.NOT_FOUND:
-                return None
-            raise
+        return unless_gone(lambda: self._remote(self._incidents.get(external_id)))
 
     def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Resolve an incident that was made twice, with a note naming the other."""
-        id = duplicate.external_id
-        if self._incidents.get(id).status != RESOLVED:
-            text = f"Made twice; it goes on at {original.url or original.external_id}"
-            self._write(id, text, marker(f"retire:{id}:{original.external_id}"))
-            self._set(id, RESOLVED)
+        if not self._is_resolved(duplicate.external_id):
+            self._write(duplicate.external_id, *duplicate_note(duplicate, original))
+            self._set(duplicate.external_id, RESOLVED)
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
-        """Render the incident that `deliver` would make."""
-        made = self._document(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
+        """Render the incident that `create` would make."""
+        made = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
         return f"incident on {self.config.service_id}, urgency {made['urgency']}: {made['title']}"
 
     def preflight(self) -> list[str]:
-        """Ask for the service, the automation user and the webhook, and say what a person should mend."""
+        """Ask for the service, the automation user and the webhook, and say what to correct."""
+        signed = bool(secret(self.config.webhook_secret))
         return [
             *preflight.at_service(self._incidents, self.config.service_id),
             *preflight.of_user(self._incidents, self._we, self.config.sender),
-            *preflight.of_webhook(
-                self._incidents, (INTAKE, f"{INTAKE}/{self.name}"), signed=bool(secret(self.config.webhook_secret))
-            ),
+            *preflight.of_webhook(self._incidents, (INTAKE, f"{INTAKE}/{self.name}"), signed=signed),
         ]
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
@@ -198,97 +142,44 @@ class Adapter:
         return webhook.signed(headers, body, own) if own else None
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
-        """Return what a V3 webhook says of one of our incidents; nothing of what we did ourselves."""
-        kind, told = webhook.read(payload)
-        if told is None:
-            log.info("pagerduty_event_ignored", type=kind)
+        """Return what a V3 webhook tells of one of our incidents; nothing of what we did ourselves."""
+        change = webhook.read(payload)
+        if change is None or not (change.key or KEY_TAG).startswith(KEY_TAG):
             return []
-        if told.key and not told.key.startswith(KEY_TAG):
-            return []
-        if told.agent is not None and self._we.worth_asking:
+        if change.agent is not None and self._we.worth_asking:
             self._background(self._we.learn)
-        if self._we.did(told.agent) or ends_signed(told.note):
+        if self._we.did(change.agent) or any(ends_signed(text) for _, text in change.remote.notes):
             return []
-        return [self._event(told)]
+        return change.remote.events(self.name, INTAKE)
 
-    def _event(self, told: webhook.Told) -> Event:
-        return links.change(
-            self.name,
-            told.incident,
-            told.status,
-            intake=INTAKE,
-            actor=told.agent.name if told.agent else "",
-            at=told.at,
-            note=told.note,
-            note_id=told.note_id,
-        )
-
-    def _open(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link:
-        if link and link.external_id:
-            return self._reopen(delivery, alert, link)
-        return self._create(delivery, alert, links.key_of(delivery, link), link.previous if link else "")
-
-    def _reopen(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
-        """Trigger it again; where PagerDuty refuses, make a new one that names the old."""
-        try:
-            if self._incidents.get(link.external_id).status == RESOLVED:
-                self._tell(delivery, alert, link.external_id)
-                self._incidents.change(link.external_id, {"status": TRIGGERED})
-        except DeliveryError as refusal:
-            if not refusal.permanent and not isinstance(refusal, AlreadyOpen):
-                raise
-            key = remote_key(alert.key, delivery.episode)
-            return self._create(delivery, alert, key, link.url or link.external_id)
-        return replace(link, closed=False)
-
-    def _create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> Link:
-        """Make the incident, or take the open one that PagerDuty says it has under this key."""
-        document = self._document(alert, notice_of(delivery, alert), key, previous)
-        try:
-            made = self._incidents.create(document)
-        except AlreadyOpen as refusal:
-            link = self.find(key)
-            if link is None:  # it was resolved in between
-                raise DeliveryError(Reason.REFUSED, refusal.detail) from None
-            return links.made(delivery, key, link.external_id, link.url, previous)
-        return links.made(delivery, key, made.id, made.url, previous)
-
-    def _document(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
-        """Return the incident. It names nobody to assign it to: one's own incident is acknowledged when it is made."""
+    def _fields(self, alert: Alert, notice: Notice, key: str, previous: str) -> dict[str, Any]:
+        """Return the incident. It is assigned to nobody: one that a user makes for himself is acknowledged at once."""
         priority = self.config.priorities.get(alert.severity)
         return {
-            "title": title(told),
-            "incident_key": incident_key(key),
+            "title": document.title(notice),
+            "incident_key": document.incident_key(key),
             "urgency": self._urgency(alert),
-            "body": {"type": "incident_body", "details": details(told, previous)},
+            "body": {"type": "incident_body", "details": document.details(notice, previous)},
             **({"priority": {"id": priority, "type": "priority_reference"}} if priority else {}),
         }
 
-    def _correct(self, alert: Alert, told: Notice, id: str) -> None:
+    def _correct(self, alert: Alert, title: str, id: str) -> None:
         """Correct the title, and raise the urgency; it is never lowered, for a person may have raised it."""
         incident = self._incidents.get(id)
-        changes = {"title": title(told)} if incident.title != title(told) else {}
+        changes = {"title": title} if incident.title != title else {}
         if (incident.urgency, self._urgency(alert)) == ("low", "high"):
             changes["urgency"] = "high"
         if changes and incident.status != RESOLVED:
             self._incidents.change(id, changes)
 
-    def _close(self, delivery: Delivery, alert: Alert, link: Link) -> Link:
-        """Tell the end and resolve, unless a person has resolved it already."""
-        if self.config.on_resolve == "none":
-            return link
-        if self._incidents.get(link.external_id).status != RESOLVED:
-            self._tell(delivery, alert, link.external_id)
-            self._set(link.external_id, RESOLVED)
-        return replace(link, closed=True)
+    def _urgency(self, alert: Alert) -> Urgency:
+        return self.config.urgencies.get(alert.severity, "high")
+
+    def _is_resolved(self, id: str) -> bool:
+        return self._incidents.get(id).status == RESOLVED
 
     def _is_open(self, id: str) -> bool:
-        try:
-            return self._incidents.get(id).status != RESOLVED
-        except DeliveryError as error:
-            if error.reason is Reason.NOT_FOUND:
-                return False
-            raise
+        return unless_gone(lambda: self._is_resolved(id)) is False
 
     def _set(self, id: str, status: str) -> None:
         """Set a status; a refusal does not count where somebody else has brought it about, or the end."""
@@ -298,22 +189,50 @@ class Adapter:
             if not refusal.permanent or self._incidents.get(id).status not in (status, RESOLVED):
                 raise
 
-    def _tell(self, delivery: Delivery, alert: Alert, id: str) -> None:
-        told = notice_of(delivery, alert)
-        text = note(replace(told, change=told.change or "Opened again"), full=delivery.verb is Verb.UPDATE)
+    def _comment(self, delivery: Delivery, alert: Alert, id: str) -> None:
+        text = document.note(comment_notice(delivery, alert), full=tells_state(delivery))
         self._write(id, text, marker(delivery.id))
 
     def _write(self, id: str, text: str, mark: str) -> None:
         """Write a note unless it is there."""
-        if not any(mark in each.text for each in self._incidents.notes(id)):
-            self._incidents.add_note(id, marked(text, mark))
+        self._we.learn()
+        if not any(mark in each.content for each in self._incidents.notes(id)):
+            self._incidents.add_note(id, document.marked(text, mark))
 
     def _remote(self, incident: Incident) -> Remote:
-        ours = remote_key_of(incident.key)
-        return as_remote(incident, self._incidents.notes(incident.id) if ours else (), self._we)
+        key = document.remote_key_of(incident.incident_key)
+        notes = self._incidents.notes(incident.id) if key else []
+        actor, at = self._last_change(incident)
+        return Remote(
+            external_id=incident.id,
+            remote_key=key,
+            status=_STATUSES.get(incident.status, Status.FIRING),
+            created_at=incident.created_at,
+            url=incident.html_url,
+            actor=actor,
+            at=at,
+            notes=tuple(_remote_note(note) for note in notes if not self._is_ours(note)),
+        )
 
-    def _found(self, incident: Incident, key: str) -> Link:
-        return links.found(self.name, key, incident.id, incident.url)
+    def _last_change(self, incident: Incident) -> tuple[str, datetime | None]:
+        """Return who brought it into its status, and when; of several who took it the last, people before ourselves."""
+        acks = [(ack.acknowledger, ack.at) for ack in incident.acknowledgements if ack.acknowledger]
+        if incident.status == ACKNOWLEDGED and acks:
+            others = [ack for ack in acks if not self._we.did(ack[0])]
+            by, at = max(others or acks, key=lambda ack: ack[1] or _EVER)
+            return by.summary, at
+        changed_by = incident.last_status_change_by
+        return changed_by.person if changed_by else "", incident.last_status_change_at
 
-    def _urgency(self, alert: Alert) -> Urgency:
-        return self.config.urgencies.get(alert.severity, "high")
+    def _is_ours(self, note: Note) -> bool:
+        """Whether it tells nothing that a person wrote."""
+        return not note.content.strip() or ends_signed(note.content) or self._we.did(note.user)
+
+
+def _ref(incident: Incident) -> ObjectRef:
+    return ObjectRef(incident.id, incident.html_url)
+
+
+def _remote_note(note: Note) -> RemoteNote:
+    actor = note.user.summary if note.user else ""
+    return RemoteNote(id=note.id, text=note.content, actor=actor, at=note.created_at)

@@ -16,12 +16,12 @@ FOLDER = Path(__file__).parent
 
 
 def incident_key(remote_key: str) -> str:
-    """Return the incident_key, or the dedup_key, of a remote key. Raises DeliveryError for what is none."""
+    """Return the incident_key, or the dedup_key, of a remote key. Raises DeliveryError if it is not a valid key."""
     return KEY_TAG + checked(remote_key)
 
 
 def remote_key_of(incident_key: str) -> str:
-    """Return the remote key in an incident_key, "" if it is none of ours."""
+    """Return the remote key in an incident_key, "" if it is not one of our keys."""
     key = incident_key.removeprefix(KEY_TAG)
     return key if incident_key.startswith(KEY_TAG) and is_key(key) else ""
 

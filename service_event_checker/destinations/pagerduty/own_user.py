@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import structlog
 
 from service_event_checker.core.errors import DeliveryError
-from service_event_checker.destinations.pagerduty.payload import Reference
+from service_event_checker.destinations.pagerduty.payload import Reference, User
 
 LOOK_AGAIN = 60.0  # seconds between two tries while it is unknown
 _ID = re.compile(r"[PQ][A-Z0-9]{5,19}")
@@ -26,7 +25,7 @@ log = structlog.get_logger()
 class OwnUser:
     """Safe for several threads. `find` lists the users whose name or e-mail contains a text, and may raise."""
 
-    def __init__(self, named: str, find: Callable[[str], list[dict[str, Any]]]) -> None:
+    def __init__(self, named: str, find: Callable[[str], list[User]]) -> None:
         self.named = named.strip()
         self.id = self.named if _ID.fullmatch(self.named) else ""
         self._find = find
@@ -49,7 +48,7 @@ class OwnUser:
             return False
         if self.id and self.id != self.named:
             return agent.id == self.id
-        return self.named.casefold() in (agent.id.casefold(), agent.name.strip().casefold())
+        return self.named.casefold() in (agent.id.casefold(), agent.summary.strip().casefold())
 
     def learn(self) -> None:
         """Ask who we are while that is unknown, at most once a minute. Never raises: it is asked again."""
@@ -69,11 +68,9 @@ class OwnUser:
         return self.known
 
 
-def found_id(named: str, users: list[dict[str, Any]]) -> str:
-    """Return the id of the one user with exactly this e-mail or name, "" where there is none or several."""
-    wanted = named.strip().casefold()
-    for field in ("email", "name"):
-        ids = {str(user.get("id") or "") for user in users if str(user.get(field) or "").strip().casefold() == wanted}
-        if len(ids) == 1:
-            return ids.pop()
-    return ""
+def found_id(named: str, users: Iterable[User]) -> str:
+    """Return the id of the one user with exactly this e-mail or name, "" for none or several."""
+    wanted, found = named.strip().casefold(), list(users)
+    by_email = {user.id for user in found if user.email.strip().casefold() == wanted}
+    by_name = {user.id for user in found if user.name.strip().casefold() == wanted}
+    return next((ids.pop() for ids in (by_email, by_name) if len(ids) == 1), "")

@@ -1,8 +1,7 @@
-"""What a person should mend at PagerDuty before it is needed: the service, the automation user, the webhook."""
+"""What to correct at PagerDuty before it is needed: the service, the automation user, the webhook."""
 
 from __future__ import annotations
 
-from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.destinations.pagerduty.client import Incidents
 from service_event_checker.destinations.pagerduty.own_user import OwnUser, found_id
@@ -11,7 +10,7 @@ from service_event_checker.destinations.pagerduty.own_user import OwnUser, found
 def at_service(incidents: Incidents, service_id: str) -> list[str]:
     """Say whether anybody is paged at all. Raises DeliveryError."""
     try:
-        status = incidents.service().get("status")
+        status = incidents.service().status
     except DeliveryError as error:
         if error.reason is not Reason.NOT_FOUND:
             raise
@@ -40,14 +39,14 @@ def of_webhook(incidents: Incidents, paths: tuple[str, ...], *, signed: bool) ->
     proof = "until then a token (WEBHOOK_TOKEN_PAGERDUTY) must prove that a webhook comes from PagerDuty"
     found = [] if signed else [f"PAGERDUTY_WEBHOOK_SECRET is not set: {proof}"]
     try:
-        methods = [as_mapping(each.get("delivery_method")) for each in incidents.subscriptions()]
+        methods = [each.delivery_method for each in incidents.subscriptions()]
     except DeliveryError as error:
         if error.reason in (Reason.UNAUTHORIZED, Reason.NOT_FOUND):
             return found  # a key need not be able to see them
         raise
-    ours = [each for each in methods if str(each.get("url") or "").rstrip("/").endswith(paths)]
+    ours = [each for each in methods if each.url.rstrip("/").endswith(paths)]
     if not ours:
         found.append(f"no webhook subscription sends to {paths[0]}: what people do in PagerDuty is seen late")
-    if any(each.get("temporarily_disabled") is True for each in ours):
+    if any(each.temporarily_disabled for each in ours):
         found.append("PagerDuty has disabled the webhook subscription for a while: enable it again")
     return found

@@ -1,47 +1,80 @@
-"""PagerDuty's V3 webhooks as values: the signature, and what one event says. Asks nobody.
+"""PagerDuty's V3 webhooks as values: the signature, and what one event tells. Asks nobody.
 
-Three events in a row that we refuse disable the subscription for a day: what is authentic and of no interest is
-None, never an error. https://developer.pagerduty.com/docs/webhooks-overview
+Three events in a row that we refuse disable the subscription for a day. What is authentic and of no interest is
+therefore None, never an error. https://developer.pagerduty.com/docs/webhooks-overview
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Generic, TypeVar
 
-from service_event_checker.core.errors import InvalidInput
+import structlog
+from pydantic import Field
+
 from service_event_checker.core.vocabulary import EventStatus
-from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, Reference, reference
+from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, Agent, Reference
+from service_event_checker.remote.payload import Moment, Payload, Text
+from service_event_checker.remote.payload import read as read_payload
 from service_event_checker.remote.signature import header, is_proof
-from service_event_checker.remote.values import moment
+from service_event_checker.remote.ticket import RemoteChange
 
 SIGNATURE = "x-pagerduty-signature"
 TYPE_MAX = 100  # characters of an unknown type that are worth a log line
+_ANNOTATED = "incident.annotated"
+_REOPENED = "incident.reopened"
 _STATUSES = {
     "incident.acknowledged": EventStatus.ACKNOWLEDGED,
     "incident.unacknowledged": EventStatus.UNACKNOWLEDGED,
     "incident.resolved": EventStatus.RESOLVED,
+    _REOPENED: EventStatus.UNACKNOWLEDGED,
 }
-_ANNOTATED = "incident.annotated"
-_REOPENED = "incident.reopened"
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HINT = "Send PagerDuty's V3 webhook as it is"
+
+log = structlog.get_logger()
+
+Id = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+
+
+class _Kind(Payload):
+    event_type: str = Field(min_length=1)
+
+
+class _Incident(Payload):
+    id: Id
+    status: Text = ""
+    incident_key: Text = ""  # not in all of them
+
+
+class _Note(Payload):
+    incident: _Incident
+    content: str
+    id: Id
+    trimmed: Any = False
+
+
+Data = TypeVar("Data", bound=Payload)
+Event = TypeVar("Event", bound=Payload)
+
+
+class _Event(Payload, Generic[Data]):
+    data: Data
+    agent: Agent = None
+    occurred_at: Moment = None
+
+
+class _Webhook(Payload, Generic[Event]):
+    event: Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What an event says of an incident. `key` is the incident_key where the event has one; `agent` None: nobody."""
+class IncidentChange:
+    """What was done to an incident. `key` is its incident_key where the event tells it; `agent` None: nobody did it."""
 
-    incident: str
-    status: EventStatus
+    remote: RemoteChange
     agent: Reference | None
-    at: datetime | None
     key: str = ""
-    note: str = ""
-    note_id: str = ""
 
 
 def signed(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
@@ -52,64 +85,32 @@ def signed(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
     return is_proof(header(headers, SIGNATURE).split(","), body, secret, scheme="v1=")
 
 
-def read(payload: Any) -> tuple[str, Told | None]:
-    """Return the event's type and what it says; None for a type that is none of our business.
-
-    Payload: `{event: {event_type, occurred_at, agent: {id, type, summary} | null, data}}`, where data is an incident
-    `{id, status, incident_key?}`, or of `incident.annotated` `{id, content, trimmed, incident: {id}}`.
-    Raises InvalidInput.
-    """
-    event = _object(_object(payload, "body").get("event"), "event")
-    kind = event.get("event_type")
-    if not isinstance(kind, str) or not kind:
-        raise InvalidInput("event.event_type", "must be text", _HINT)
+def read(payload: Any) -> IncidentChange | None:
+    """Return the change that a payload tells of, None for any other event. Raises InvalidInput."""
+    kind = read_payload(_Webhook[_Kind], payload, _HINT).event.event_type
     if kind == _ANNOTATED:
-        return kind, _note(event)
-    if kind in _STATUSES or kind == _REOPENED:
-        return kind, _change(event, kind)
-    return kind[:TYPE_MAX], None
+        return _note(read_payload(_Webhook[_Event[_Note]], payload, _HINT).event)
+    if kind in _STATUSES:
+        return _change(kind, read_payload(_Webhook[_Event[_Incident]], payload, _HINT).event)
+    log.info("pagerduty_event_ignored", type=kind[:TYPE_MAX])
+    return None
 
 
-def _change(event: Mapping[str, Any], kind: str) -> Told:
-    incident = _object(event.get("data"), "event.data")
-    taken = incident.get("status") == ACKNOWLEDGED
-    reopened_as = EventStatus.ACKNOWLEDGED if taken else EventStatus.UNACKNOWLEDGED
-    key = incident.get("incident_key")
-    return Told(
-        incident=_id(incident, "event.data"),
-        status=_STATUSES.get(kind, reopened_as),
-        agent=reference(event.get("agent")),
-        at=moment(event.get("occurred_at")),
-        key=key if isinstance(key, str) else "",
-    )
+def _change(kind: str, event: _Event[_Incident]) -> IncidentChange:
+    taken = kind == _REOPENED and event.data.status == ACKNOWLEDGED
+    status = EventStatus.ACKNOWLEDGED if taken else _STATUSES[kind]
+    remote = RemoteChange(external_id=event.data.id, actor=_name(event.agent), at=event.occurred_at, status=status)
+    return IncidentChange(remote=remote, agent=event.agent, key=event.data.incident_key)
 
 
-def _note(event: Mapping[str, Any]) -> Told | None:
-    note = _object(event.get("data"), "event.data")
-    incident = _object(note.get("incident"), "event.data.incident")
-    content = note.get("content")
-    if not isinstance(content, str):
-        raise InvalidInput("event.data.content", "must be text", _HINT)
-    if not content.strip():
+def _note(event: _Event[_Note]) -> IncidentChange | None:
+    note = event.data
+    if not note.content.strip():
         return None
-    return Told(
-        incident=_id(incident, "event.data.incident"),
-        status=EventStatus.NOTED,
-        agent=reference(event.get("agent")),
-        at=moment(event.get("occurred_at")),
-        note=f"{content} …" if note.get("trimmed") is True else content,
-        note_id=_id(note, "event.data"),
-    )
+    notes = [(note.id, f"{note.content} …" if note.trimmed is True else note.content)]
+    remote = RemoteChange(external_id=note.incident.id, actor=_name(event.agent), at=event.occurred_at, notes=notes)
+    return IncidentChange(remote=remote, agent=event.agent)
 
 
-def _object(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InvalidInput(where, "must be an object", _HINT)
-    return value
-
-
-def _id(value: Mapping[str, Any], where: str) -> str:
-    id = value.get("id")
-    if not isinstance(id, str) or not _ID.fullmatch(id):
-        raise InvalidInput(f"{where}.id", "must be an id of letters and digits", _HINT)
-    return id
+def _name(agent: Reference | None) -> str:
+    return agent.summary if agent else ""

@@ -19,7 +19,8 @@ from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.destinations.opsgenie.adapter import Adapter, Config
-from service_event_checker.destinations.opsgenie.webhook import moment, note_id
+from service_event_checker.destinations.opsgenie.payload import moment
+from service_event_checker.destinations.opsgenie.webhook import note_id
 from tests.strategies import REPEATABLE
 
 INTEGRATION = "37c8f316-17c6-49d7-899b-9c7e540c048d"

@@ -185,7 +185,7 @@ def test_where_pagerduty_refuses_to_reopen_beside_another_that_one_is_taken(page
 
     made = pay(pager, again, link=replace(link, episode=2))
 
-    assert made.external_id not in (link.external_id, other.external_id)
+    assert (made.external_id, made.previous) == (other.external_id, link.url)
     assert pager.incidents[link.external_id].status == "resolved"
 
 
@@ -399,7 +399,7 @@ def test_an_incident_of_any_episode_is_adopted_after_a_loss_of_data_unless_it_is
     pager.person_resolves(link.external_id)
 
     assert adopted
-    assert (adopted.external_id, adopted.remote_key) == (link.external_id, remote_key(alert().key, 17))
+    assert (adopted.external_id, adopted.url) == (link.external_id, link.url)
     assert adapter(pager).find_open_for(alert().key) is None
 
 

@@ -23,6 +23,7 @@ from tests.sink import Clock
 
 ROUNDS_MAX = 20  # of webhooks to and fro; more is a loop
 TICK = 0.001  # seconds
+DEADLINE = timedelta(seconds=10)
 
 
 class Bridge:
@@ -33,13 +34,15 @@ class Bridge:
     ) -> None:
         self.clock, self.ops, self.pager = Clock(), ops, pager
         ops.clock, pager.now = lambda: self._tick().timestamp(), self._tick
-        made = {"url": pager.url, "token": TOKEN, "service_id": SERVICE, "webhook_secret": SECRET, "timeout": 10}
+        made = {"url": pager.url, "token": TOKEN, "service_id": SERVICE, "webhook_secret": SECRET, "timeout": DEADLINE}
         self.sides: dict[str, Any] = {
-            "opsgenie": opsgenie.Adapter("opsgenie", opsgenie.Config(url=ops.url, token=KEY, timeout=10)),
+            "opsgenie": opsgenie.Adapter("opsgenie", opsgenie.Config(url=ops.url, token=KEY, timeout=DEADLINE)),
             "pagerduty": pagerduty.Adapter("pagerduty", pagerduty.Config(**made, email="bot@example.com", user=user)),
         }
         rule = Rule("page", parse('source="opsgenie"'), ("pagerduty",))
-        receivers = {name: receiver(name, Family.PAGER, verbs=side.verbs) for name, side in self.sides.items()}
+        receivers = {
+            name: receiver(name, Family.PAGER, verbs=side.verbs, deadline=DEADLINE) for name, side in self.sides.items()
+        }
         self.world = World(store, self.sides, Rulebook((rule,), (), receivers, MIRRORS), self.clock, death)
         self.hooks = {"opsgenie": ops.webhooks, "pagerduty": pager.webhooks}
         self.world.survive(lambda: self.reconciler.run())  # as the product does when it starts

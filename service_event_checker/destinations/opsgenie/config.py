@@ -1,0 +1,101 @@
+"""What `config.json` and the environment say of an Opsgenie, or of Jira Service Management (JSM) Operations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from service_event_checker.config.models import DestinationConfig, Model
+from service_event_checker.config.sunset import Sunset
+from service_event_checker.core.vocabulary import Severity
+from service_event_checker.destinations.opsgenie.payload import OUR_ALIAS
+from service_event_checker.remote.marks import TAG
+
+# Where people open the alerts of each API of Opsgenie.
+_SITES = {"api.opsgenie.com": "https://app.opsgenie.com", "api.eu.opsgenie.com": "https://app.eu.opsgenie.com"}
+# https://support.atlassian.com/opsgenie: what happens when Opsgenie is turned off
+OPSGENIE_ENDS = Sunset(
+    "opsgenie",
+    "Opsgenie",
+    date(2027, 4, 5),
+    "Move to Jira Service Management (operations) and set OPSGENIE_API_URL to its API",
+)
+
+
+class Responder(Model):
+    """Who is called: `type` and an `id`, or, in Opsgenie, the `name` of a team or the `username` of a user."""
+
+    type: Literal["team", "user", "escalation", "schedule"]
+    id: str = ""
+    name: str = ""
+    username: str = ""
+
+
+class Config(DestinationConfig):
+    """`api`: which of the three addresses `url` is; by the address itself if left out. `token`: an API integration's
+    key; for `jsm` an Atlassian API token, with `email` its account and `url` ending with the site's cloud id.
+
+    `integration_id`: what webhooks must name. `user` signs what we do. `site`: where people open alerts. `query`: which
+    alerts born there are ours to mirror, in Opsgenie's search language. `responders` are set on creation.
+    """
+
+    DISPLAY_NAME: ClassVar[str] = "Opsgenie"
+    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
+    RATE: ClassVar[tuple[float, int]] = (1.0, 5)  # deliveries of four or five calls; the limits depend on the plan
+    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
+        "url": ("OPSGENIE_API_URL",),
+        "token": ("OPSGENIE_API_KEY",),
+        "integration_id": ("OPSGENIE_INTEGRATION_ID",),
+        "email": ("JIRA_EMAIL",),
+    }
+    NEEDS: ClassVar[tuple[str, ...]] = ("token",)
+
+    kind: Literal["opsgenie"] = "opsgenie"
+    url: str = "https://api.opsgenie.com"
+    api: Literal["", "opsgenie", "jsm-integration", "jsm"] = ""
+    token: SecretStr | None = None
+    email: str = ""
+    integration_id: str = ""
+    user: str = Field(default=TAG, min_length=1, max_length=100)
+    site: str = ""
+    query: str = ""
+    priorities: Mapping[Severity, Literal["P1", "P2", "P3", "P4", "P5"]] = Field(
+        default={Severity.CRITICAL: "P1", Severity.ERROR: "P2", Severity.WARNING: "P3", Severity.INFO: "P5"}
+    )
+    responders: tuple[Responder, ...] = ()
+
+    def sunsets(self) -> tuple[Sunset, ...]:
+        return (OPSGENIE_ENDS,) if urlsplit(self.url).hostname in _SITES else ()
+
+    @field_validator("url")
+    @classmethod
+    def _base(cls, url: str) -> str:
+        """Return the address that all calls have in common: the documentation shows those of single calls."""
+        return re.sub(r"(/v[12](/alerts)?)?/*$", "", url.strip())
+
+    @property
+    def spoken(self) -> Literal["opsgenie", "jsm-integration", "jsm"]:
+        """Which API `url` is."""
+        if self.api:
+            return self.api
+        path = urlsplit(self.url).path
+        return "jsm-integration" if "/ops/integration" in path else "jsm" if "/ops/api" in path else "opsgenie"
+
+    def lacks(self) -> str:
+        if self.spoken != "jsm":
+            return ""
+        if not re.search(r"/ops/api/[^/]+$", self.url):
+            return "url must end with the cloud id: https://api.atlassian.com/jsm/ops/api/<cloud id>"
+        return "" if self.email else "JIRA_EMAIL is not set"
+
+    def address(self, id: str) -> str:
+        """Return where a person opens an alert, "" if that is not known."""
+        site = self.site.rstrip("/") or _SITES.get(urlsplit(self.url).hostname or "", "")
+        if not site or OUR_ALIAS.fullmatch(id) or not re.fullmatch(r"[\w-]+", id, re.ASCII):
+            return ""
+        return f"{site}/alert/detail/{id}/details" if self.spoken == "opsgenie" else f"{site}/jira/ops/alerts/{id}"

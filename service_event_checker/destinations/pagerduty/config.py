@@ -1,0 +1,67 @@
+"""What `config.json` and the environment say of a PagerDuty service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from service_event_checker.config.fields import Address
+from service_event_checker.config.models import DestinationConfig
+from service_event_checker.core.vocabulary import Severity
+
+Urgency = Literal["high", "low"]
+
+
+class Config(DestinationConfig):
+    """`service_id`: whose escalation policy is paged. `email`: the automation user's, sent as `From` with each change.
+
+    `user`: the automation user by name, e-mail or id, if not by `email`. `urgencies` by severity; `priorities`: ids of
+    priorities by severity, none if left out. `webhook_secret` verifies what comes to /pd-webhook. `url`: of the API;
+    https://api.eu.pagerduty.com for accounts in the EU.
+    """
+
+    DISPLAY_NAME: ClassVar[str] = "PagerDuty"
+    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
+    REOPEN_WITHIN: ClassVar[timedelta] = timedelta(0)
+    RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # 960 calls a minute, far fewer creations: made for human speed
+    ENV: ClassVar[dict[str, tuple[str, ...]]] = {
+        "url": ("PAGERDUTY_API_URL",),
+        "token": ("PAGERDUTY_API_KEY",),
+        "service_id": ("PAGERDUTY_SERVICE_ID",),
+        "email": ("PAGERDUTY_EMAIL",),
+        "user": ("PAGERDUTY_USER",),
+        "webhook_secret": ("PAGERDUTY_WEBHOOK_SECRET",),
+    }
+    NEEDS: ClassVar[tuple[str, ...]] = ("token", "service_id")
+
+    kind: Literal["pagerduty"] = "pagerduty"
+    url: Address = "https://api.pagerduty.com"
+    token: SecretStr | None = None
+    service_id: str = ""
+    email: str = ""
+    user: str = ""
+    webhook_secret: SecretStr | None = None
+    urgencies: Mapping[Severity, Urgency] = Field(
+        default={Severity.CRITICAL: "high", Severity.ERROR: "high", Severity.WARNING: "low", Severity.INFO: "low"}
+    )
+    priorities: Mapping[Severity, str] = Field(default={})
+
+    @field_validator("email")
+    @classmethod
+    def _an_address(cls, email: str) -> str:
+        email = email.strip()
+        if email and not re.fullmatch(r"[!-?A-~]+@[!-?A-~]+", email):
+            raise ValueError("is not an e-mail address. Give that of the automation user")
+        return email
+
+    @property
+    def sender(self) -> str:
+        """The e-mail that writes are made as."""
+        return self.email or (self.user.strip() if "@" in self.user else "")
+
+    def lacks(self) -> str:
+        return "" if self.sender else "PAGERDUTY_EMAIL is not set"
