@@ -14,8 +14,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 def web_address(example: str, *, of_name: str = "", base: bool = True) -> AfterValidator:
     """Return the check of an address; "" stays as it is.
 
-    `of_name`: the address that a name alone stands for, with `{}` in its place. `base`: paths are put behind it, so that
-    a slash at its end goes.
+    `of_name`: the address that a name alone stands for, with `{}` in its place. `base`: paths are put behind it, so
+    that a slash at its end goes.
     """
 
     def check(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
@@ -14,6 +14,7 @@ from service_event_checker.remote.marks import marker
 from service_event_checker.render.notice import Notice, notice_of
 
 Result = TypeVar("Result")
+Object = TypeVar("Object")
 
 #: what it is to us when a person brings an object into a status
 EVENTS = {
@@ -55,6 +56,27 @@ def duplicate_note(duplicate: Remote, original: Remote, address: str = "") -> tu
     """
     where = original.url or address or original.external_id
     return f"Made twice: {where} is the one that goes on.", marker(f"{duplicate.external_id}:{original.external_id}")
+
+
+def without_copies(
+    objects: Iterable[Object],
+    key: Callable[[Object], str],
+    creator: Callable[[Object], frozenset[str]],
+    us: frozenset[str] = frozenset(),
+) -> list[Object]:
+    """Return objects, given oldest first, without what people copied there, keys and all.
+
+    `creator` names who made one, by any of his ids; so does `us`, empty as long as it is not known. What somebody else
+    made is a copy then; until then, what another made than made the oldest one of the same remote key.
+    """
+    makers: dict[str, frozenset[str]] = {}
+    kept = []
+    for each in objects:
+        named = creator(each)
+        maker = us or (makers.setdefault(key(each), named) if key(each) else frozenset())
+        if not named or not maker or named & maker:
+            kept.append(each)
+    return kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,9 +31,15 @@ from service_event_checker.destinations.azure_devops.states import COMPLETED, EN
 from service_event_checker.destinations.azure_devops.token import Given, Pat
 from service_event_checker.destinations.azure_devops.webhook import read
 from service_event_checker.http import budget
-from service_event_checker.remote.links import without_copies
 from service_event_checker.remote.marks import TAG, marker
-from service_event_checker.remote.ticket import EVENTS, comment_notice, duplicate_note, tells_state, unless_gone
+from service_event_checker.remote.ticket import (
+    EVENTS,
+    comment_notice,
+    duplicate_note,
+    tells_state,
+    unless_gone,
+    without_copies,
+)
 from service_event_checker.remote.values import moment, text
 from service_event_checker.render.notice import Notice, notice_of
 

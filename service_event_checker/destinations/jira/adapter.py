@@ -22,9 +22,8 @@ from service_event_checker.destinations.jira.client import Issue, Jira, Refused
 from service_event_checker.destinations.jira.config import OWN_FIELDS, Config
 from service_event_checker.destinations.jira.recent import Recent
 from service_event_checker.destinations.jira.workflow import DONE, IN_PROGRESS, Step
-from service_event_checker.remote import links
 from service_event_checker.remote.marks import TAG, marker
-from service_event_checker.remote.ticket import comment_notice, not_found, tells_state, unless_gone
+from service_event_checker.remote.ticket import comment_notice, not_found, tells_state, unless_gone, without_copies
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
 
@@ -231,7 +230,7 @@ class Adapter:
 
     def _originals(self, found: Iterable[Issue]) -> list[Issue]:
         """Return issues, the oldest first, without those that people cloned: a clone has the labels too."""
-        return links.without_copies(
+        return without_copies(
             found, lambda issue: labels.remote_key_in(issue.labels), lambda issue: issue.creator, self._jira.me
         )
 

@@ -16,8 +16,8 @@ import structlog
 from service_event_checker.destinations.redmine.client import Issues
 from service_event_checker.destinations.redmine.config import Config
 from service_event_checker.destinations.redmine.payload import Issue
-from service_event_checker.remote.links import without_copies
 from service_event_checker.remote.marks import KEY_TAG, checked
+from service_event_checker.remote.ticket import without_copies
 
 NOBODYS = "0" * 20  # a key that no issue carries
 _VALUE = re.compile(r"([0-9a-f]{20}) ([0-9a-f]{20})")
