@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Alert, Delivery, Event, Link
 from service_event_checker.core.ports import Destination, Findable, Inbound, ObjectDestination
+from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.store import Store
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.throttle import Gate

@@ -29,8 +29,9 @@ from service_event_checker.core.ports import (
     Pausable,
     Reconcilable,
 )
+from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.store import Again, Claimed, Dead, Outcome, Settled, Store, Write
+from service_event_checker.core.store import Again, Claimed, Dead, Outcome, Settled, Write
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
 from service_event_checker.engine import objects
 from service_event_checker.engine.pipeline import tell

@@ -12,8 +12,9 @@ from service_event_checker.core import announcements, reconcile, routing, rules,
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, StoreConflict
 from service_event_checker.core.model import Alert, Event, Link, Snapshot
+from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.store import Conflict, Done, IdTaken, Store, Write
+from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Status
 from service_event_checker.engine import parked
 from service_event_checker.metrics import TRANSITIONS
@@ -59,13 +60,13 @@ class Pipeline:
         found: dict[str, Alert] = {}
         for group in _rounds(known):
             found |= self._settle_round(group, now, first_good_at)
-        parked.park(self.store, unknown, now)
+        parked.park(self.store.holding, unknown, now)
         return found
 
     def unpark(self, now: datetime) -> int:
         """Take up what waited for its object; return how many events found it."""
         taken = 0
-        for kept, event in parked.waiting(self.store, self.book, now):
+        for kept, event in parked.waiting(self.store.holding, self.store, self.book, now):
             known, _ = self._recognised([event])
             if known:
                 self._settle_round({known[0].event.key: known[0]}, now, None)

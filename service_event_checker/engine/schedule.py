@@ -18,7 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Slot
-from service_event_checker.core.store import Store
+from service_event_checker.core.roles import HoldingArea
 from service_event_checker.engine import parked, quarantine
 from service_event_checker.engine.services import Services
 
@@ -111,7 +111,7 @@ class Engine:
             self._archive: timedelta(seconds=60),
             lambda: services.log_sunsets(self._sunsets): timedelta(days=7),
             lambda: services.store.retain(_now() - services.settings.retention): timedelta(hours=6),
-            lambda: _trim(services.store, _now()): timedelta(hours=1),
+            lambda: _prune(services.store.holding, _now()): timedelta(hours=1),
         }
         return {partial(self._unless_away, run): every for run, every in ticks.items()}
 
@@ -190,10 +190,10 @@ class Engine:
         thread.start()
 
 
-def _trim(store: Store, now: datetime) -> None:
+def _prune(holding: HoldingArea, now: datetime) -> None:
     """Keep the holding areas from growing: what was refused, and what waits for its object."""
     for area in AREAS:
-        store.holding.prune(area, before=now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
+        holding.prune(area, before=now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
 
 
 def last_heartbeat(services: Services) -> datetime | None:

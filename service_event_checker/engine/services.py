@@ -14,8 +14,8 @@ from service_event_checker.config.settings import Settings
 from service_event_checker.config.sunset import Sunset, due
 from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.ports import Preflight
+from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.store import Store
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller

@@ -33,9 +33,9 @@ def noted(number: int = 1, note: str = "on it") -> Event:
 
 
 def test_an_endless_note_waits_with_its_beginning_only(store: SqlStore) -> None:
-    park(store, [noted(note="x" * 1_000_000)], NOW)
+    park(store.holding, [noted(note="x" * 1_000_000)], NOW)
 
-    ((kept, told),) = waiting(store, BOOK, NOW)
+    ((kept, told),) = waiting(store.holding, store, BOOK, NOW)
     assert len(kept.doc) < 2 * TEXT_MAX
     assert told.note == "x" * (TEXT_MAX - 1) + "…"
     assert (told.source, told.fingerprint, told.ref) == ("", "", ("pager", "P1"))
@@ -44,8 +44,8 @@ def test_an_endless_note_waits_with_its_beginning_only(store: SqlStore) -> None:
 def test_a_flood_leaves_the_newest_only(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parked, "ASKED_AT_ONCE", 5)
     for number in range(12):
-        park(store, [noted(number)], NOW + timedelta(seconds=number))
+        park(store.holding, [noted(number)], NOW + timedelta(seconds=number))
 
-    waiting(store, BOOK, NOW + timedelta(seconds=12))
+    waiting(store.holding, store, BOOK, NOW + timedelta(seconds=12))
 
     assert len(store.holding.list(AREA)) == 5

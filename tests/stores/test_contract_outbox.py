@@ -11,7 +11,8 @@ import pytest
 
 from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.model import Alert, Delivery
-from service_event_checker.core.store import Again, Claimed, Conflict, Dead, Done, Settled, Store, Write
+from service_event_checker.core.roles import Store
+from service_event_checker.core.store import Again, Claimed, Conflict, Dead, Done, Settled, Write
 from service_event_checker.core.vocabulary import Severity, Status, Verb, Why
 from tests.factories import NOW
 from tests.stores.steps import (

@@ -17,8 +17,9 @@ from service_event_checker.core.errors import DeliveryError, InvalidInput, Store
 from service_event_checker.core.model import Alert, Delivery, Link, Remote
 from service_event_checker.core.ports import Destination, Pausable, Reconcilable
 from service_event_checker.core.reconcile import Books, Fix, Repair
+from service_event_checker.core.roles import History, Outbox, Settings, Store
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.store import Done, Query, Store, Write
+from service_event_checker.core.store import Done, Query, Write
 from service_event_checker.core.vocabulary import Family, Verb, Why
 from service_event_checker.engine.outbox import GIVEN_UP_FOR_AGE
 from service_event_checker.engine.pipeline import Pipeline
@@ -88,7 +89,7 @@ def apply(
     return failed
 
 
-def begin(receiver: str, store: Store, now: datetime) -> None:
+def begin(receiver: str, store: Settings, now: datetime) -> None:
     """Note that a receiver is looked at from now on, if that is the first time. Raises StoreError."""
     store.set_setting(SINCE + receiver, now.isoformat(), only_if_new=True)
 
@@ -137,7 +138,7 @@ def aged_opens(receiver: str, store: Store) -> list[Delivery]:
     return [letter for letter in aged if (alert := alerts.get(letter.key)) and alert.open]
 
 
-def _given_up(receiver: str, store: Store) -> list[Delivery]:
+def _given_up(receiver: str, store: Outbox) -> list[Delivery]:
     """Return what a receiver did not take; what went to and fro was never sent, and is put right once it is calm."""
     letters = store.dead_letters(LETTERS_MAX, receiver=receiver)
     return [letter for letter in letters if letter.reason != mirrors.PING_PONG]
@@ -162,7 +163,7 @@ def _disputed(books: Books, remotes: Sequence[Remote]) -> set[str]:
     return found
 
 
-def _statuses(store: Store, keys: Iterable[str]) -> tuple[dict[str, datetime], dict[str, datetime], dict[str, str]]:
+def _statuses(store: History, keys: Iterable[str]) -> tuple[dict[str, datetime], dict[str, datetime], dict[str, str]]:
     """Return when each alert was last acknowledged, when that was last taken back, and where its status came from."""
     acked: dict[str, datetime] = {}
     unacked: dict[str, datetime] = {}

@@ -18,7 +18,7 @@ from service_event_checker.core.errors import DeliveryError, SourceError, StoreE
 from service_event_checker.core.model import Slot
 from service_event_checker.core.ports import Destination, Reconcilable, ReconcilableSource
 from service_event_checker.core.reconcile import Repair
-from service_event_checker.core.store import Store
+from service_event_checker.core.roles import Store
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.reconcile import destinations as reconcile_objects
 from service_event_checker.engine.reconcile import sources

@@ -14,7 +14,7 @@ from typing import Any
 from service_event_checker.core.ids import alert_key
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.ports import Comparison
-from service_event_checker.core.store import Store
+from service_event_checker.core.roles import AlertsAndSettings, Settings
 from service_event_checker.core.vocabulary import ResolvedBy
 from service_event_checker.sources.alertmanager import webhook
 from service_event_checker.sources.alertmanager.client import Alertmanager, Config, is_suppressed, receivers_of, same
@@ -46,7 +46,7 @@ class Source:
     def every(self) -> timedelta:
         return min(manager.config.every for manager in self.managers)
 
-    def compare(self, store: Store, now: datetime) -> Comparison:
+    def compare(self, store: AlertsAndSettings, now: datetime) -> Comparison:
         """Ask all of them, and decide. Raises SourceError when one of them does not answer, and StoreError."""
         manager = self.managers[0]
         started_at = max(each.started_at() for each in self.managers)
@@ -81,7 +81,7 @@ def make(entries: Mapping[str, Config]) -> list[Source]:
     return [Source(members, alone=len(pairs) == 1) for members in pairs.values()]
 
 
-def _senders(store: Store, open_alerts: Sequence[Alert], now: datetime) -> dict[str, str]:
+def _senders(store: Settings, open_alerts: Sequence[Alert], now: datetime) -> dict[str, str]:
     """Return who sent to us lately: an alert of a sender that cannot be asked is not another's to end."""
     known: dict[str, str] = json.loads(store.setting(SENDERS) or "{}")
     since = (now - SENDERS_KNOWN_FOR).date().isoformat()
@@ -101,7 +101,7 @@ def _is_ripe(alert: Alert, manager: Alertmanager, now: datetime) -> bool:
 
 
 def _take_in(
-    manager: Alertmanager, store: Store, listed: Sequence[dict[str, Any]], known: Mapping[str, Alert]
+    manager: Alertmanager, store: AlertsAndSettings, listed: Sequence[dict[str, Any]], known: Mapping[str, Alert]
 ) -> tuple[Event, ...]:
     """Return as events what is listed and has to be told: alerts never sent, closed too early, or missing lately."""
     truncated = remembered(store)

@@ -41,7 +41,7 @@ Answer = TypeVar("Answer")
 
 
 class AzureTablesStore:
-    """See `core.ports.Store` for the contract of every method. The tables are made when they are missing."""
+    """See `core.roles.Store` for the contract of every method. The tables are made when they are missing."""
 
     def __init__(
         self, connection_string: str, *, active_table: str = "EventTickets", resolved_table: str = "ResolvedEvents"

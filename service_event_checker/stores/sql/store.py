@@ -59,7 +59,7 @@ PAGE_MAX = 500
 
 
 class SqlStore:
-    """See `core.ports.Store` for the contract of every method."""
+    """See `core.roles.Store` for the contract of every method."""
 
     def __init__(self, url: str) -> None:
         address = make_url(url)
