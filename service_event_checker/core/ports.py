@@ -134,7 +134,7 @@ class Comparison:
     resolve_after: int
     missing: tuple[Alert, ...] = ()
     over: tuple[Alert, ...] = ()
-    held: tuple[Alert, ...] = ()
+    deferred: tuple[Alert, ...] = ()
     take_in: tuple[Event, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     why_not: str = ""

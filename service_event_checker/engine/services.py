@@ -72,9 +72,9 @@ class Services:
         for part in self.parts:
             log.info("part", section=part.section, name=part.name, kind=part.kind, state=part.state)
 
-    def reconcile_soon(self) -> None:
+    def request_reconciliation(self) -> None:
         """Have sources and destinations compared with what we know at the next tick. Raises StoreError."""
-        self.reconciler.soon()
+        self.reconciler.request_run()
 
     def log_sunsets(self, others: Iterable[Sunset] = ()) -> None:
         """Log what is in use here and is retired, or soon will be, with the date and the remedy."""

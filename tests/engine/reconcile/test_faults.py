@@ -103,7 +103,7 @@ def test_a_pass_that_is_asked_for_during_another_is_made_after_it(place):
     slot = place.reconciler.take_due()
     assert slot is not None
 
-    place.reconciler.soon()
+    place.reconciler.request_run()
     place.reconciler.run_taken(slot)
 
     assert place.reconciler.take_due() is not None
@@ -115,7 +115,7 @@ def test_in_shadow_nothing_is_written_there(place):
     shadow = replace(place.world.book.receivers["there"], shadow=True)
     place.world.book.receivers["there"] = shadow  # type: ignore[index]
 
-    assert place.run() == [Fix.TWICE]
+    assert place.run() == [Fix.DUPLICATE]
     assert place.there.retired == []
 
 
@@ -136,7 +136,7 @@ def test_a_death_while_a_double_is_closed_loses_neither(place, after):
         place.reconciler.run()
     place.there.close_duplicate = retire  # type: ignore[method-assign]
 
-    assert place.run() == ([] if after else [Fix.TWICE])
+    assert place.run() == ([] if after else [Fix.DUPLICATE])
     assert place.run() == []
     place.end()
     assert [thing.open for thing in place.there.things] == [False, False]
