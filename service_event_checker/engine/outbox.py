@@ -35,7 +35,7 @@ from service_event_checker.core.store import Again, Claimed, Dead, Outcome, Sett
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
 from service_event_checker.engine import objects
 from service_event_checker.engine.pipeline import tell
-from service_event_checker.engine.throttle import Gate
+from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
 from service_event_checker.metrics import DELIVERIES, FAILURES, PING_PONGS
 
@@ -66,7 +66,7 @@ class Outbox:
         destinations: Mapping[str, Destination],
         book: Rulebook,
         *,
-        gates: Mapping[str, Gate],
+        throttles: Mapping[str, Throttle],
         clock: Callable[[], datetime],
         jitter: Callable[[], float] = random.random,
         wake: Callable[[], None] = lambda: None,
@@ -74,21 +74,21 @@ class Outbox:
         self.store = store
         self.destinations = destinations
         self.book = book
-        self.gates = gates
+        self.throttles = throttles
         self._clock = clock
         self._jitter = jitter
         self._wake = wake
 
     def drain(self, receiver: str) -> int:
-        """Claim and send what is due for one receiver, as much as its gate allows; return how many were tried."""
-        gate = self.gates[receiver]
-        allowed = gate.take(CLAIMED_AT_ONCE)
+        """Claim and send what is due for one receiver, as much as its throttle allows; return how many were tried."""
+        throttle = self.throttles[receiver]
+        allowed = throttle.take(CLAIMED_AT_ONCE)
         if not allowed:
             return 0
         now = self._clock()
         lease = self.book.receivers[receiver].deadline * CALLS_PER_DELIVERY * allowed
         claimed = self.store.claim(receiver, limit=allowed, owner=uuid.uuid4().hex, now=now, until=now + lease)
-        gate.give_back(allowed - len(claimed))
+        throttle.give_back(allowed - len(claimed))
         for one in claimed:
             self._pay(one)
         return len(claimed)
@@ -110,7 +110,7 @@ class Outbox:
             outcome = self._after_failure(claimed, crash)
         else:
             if type(outcome) is Settled:  # nothing else proves that the destination works
-                self.gates[delivery.receiver].report(None)
+                self.throttles[delivery.receiver].record_success()
         self._record(claimed, outcome)
 
     def _attempt(self, claimed: Claimed) -> Outcome:
@@ -237,7 +237,7 @@ class Outbox:
 
     def _after_failure(self, claimed: Claimed, error: DeliveryError) -> Outcome:
         delivery, now = claimed.delivery, self._clock()
-        self.gates[delivery.receiver].report(error)
+        self.throttles[delivery.receiver].record_failure(error)
         FAILURES.labels(delivery.receiver, error.reason.name.lower()).inc()
         reason = str(error)
         if error.permanent:
@@ -254,7 +254,7 @@ class Outbox:
     def _patience(self, delivery: Delivery, error: DeliveryError, now: datetime) -> timedelta:
         """Return how long to wait: what the destination asked for, else exponential with jitter.
 
-        A destination that is down altogether is spared by its gate; this is about the one delivery.
+        A destination that is down altogether is spared by its throttle; this is about the one delivery.
         """
         if error.retry_after is not None:
             return timedelta(seconds=error.retry_after + self._jitter())

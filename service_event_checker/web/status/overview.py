@@ -143,8 +143,8 @@ def receivers(services: Services) -> tuple[ReceiverState, ...]:
 
 def _failing(services: Services, receiver: str) -> str:
     """Return what this process last failed of there, "" while all is well."""
-    gate = services.outbox.gates.get(receiver)
-    return f"failing: {gate.trouble}" if gate is not None and gate.trouble else ""
+    throttle = services.outbox.throttles.get(receiver)
+    return f"failing: {throttle.trouble}" if throttle is not None and throttle.trouble else ""
 
 
 def _open_alerts(store: Alerts) -> tuple[tuple[Alert, ...], bool]:
