@@ -21,7 +21,13 @@ UNKNOWN_VALUES = Counter(
 )
 
 # Values that dashboards know, older than the names in the code.
-_LABELS = {"duplicate": "twice", "reopened_remotely": "taken_up", "reopened_after_end": "reopened"}
+_LABELS = {
+    "duplicate": "twice",
+    "reopened_remotely": "taken_up",
+    "reopened_after_end": "reopened",
+    "severity_raised": "worsened",
+    "severity_lowered": "eased",
+}
 
 
 def label(member: Enum) -> str:

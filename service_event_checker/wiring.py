@@ -27,7 +27,7 @@ from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller, Watch
 from service_event_checker.engine.reconcile.passes import Reconciler
 from service_event_checker.engine.selection import affects_us
-from service_event_checker.engine.services import Part, Services, Wakes
+from service_event_checker.engine.services import Part, Services, WakeEvents
 from service_event_checker.engine.test_mode import TestMode
 from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import outbound
@@ -67,7 +67,7 @@ def build(settings: Settings) -> Services:
     adapters, notes = _adapters(config)
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors)
-    wakes = Wakes(adapters)
+    wakes = WakeEvents(adapters)
     pipeline = Pipeline(store, book, wakes.set_all)
     throttles = {
         entry.name: _throttle(entry.config) for entry in config.destinations if entry.config and entry.name in adapters

@@ -98,15 +98,15 @@ class Outbox(Protocol):
         ...
 
     def waiting(self, receiver: str = "") -> int:
-        """Return how many deliveries are not settled (dead ones do not count)."""
+        """Return how many deliveries are not settled (failed ones do not count)."""
         ...
 
-    def owing(self, receiver: str) -> set[str]:
-        """Return the keys of the alerts that a receiver is still owed something for (dead letters do not count)."""
+    def keys_with_pending(self, receiver: str) -> set[str]:
+        """Return the keys of the alerts for which a receiver has unsettled deliveries (failed ones do not count)."""
         ...
 
     def oldest_waiting(self) -> datetime | None:
-        """Return when the oldest unsettled delivery was made; None when all is paid."""
+        """Return when the oldest unsettled delivery was made; None when none is pending."""
         ...
 
     def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
@@ -114,7 +114,7 @@ class Outbox(Protocol):
         ...
 
     def dead_letter_counts(self) -> dict[str, int]:
-        """Return how many deliveries to each receiver were given up."""
+        """Return how many deliveries to each receiver failed for good."""
         ...
 
     def discard(self, delivery_id: str) -> bool:

@@ -90,10 +90,10 @@ class Outbox:
         claimed = self.store.claim(receiver, limit=allowed, owner=uuid.uuid4().hex, now=now, until=now + lease)
         throttle.give_back(allowed - len(claimed))
         for one in claimed:
-            self._pay(one)
+            self._process(one)
         return len(claimed)
 
-    def _pay(self, claimed: Claimed) -> None:
+    def _process(self, claimed: Claimed) -> None:
         delivery = claimed.delivery
         try:
             outcome = self._attempt(claimed)
@@ -192,7 +192,7 @@ class Outbox:
         if receiver.family is not Family.PAGER or delivery.verb not in (Verb.ACK, Verb.UNACK):
             return delivery
         timeline = self.store.timeline(alert.key) if alert.status is not _WRITES[delivery.verb] else []
-        return mirrors.timely(delivery, alert, timeline, self.book.mirrors)
+        return mirrors.drop_stale_status(delivery, alert, timeline, self.book.mirrors)
 
     def _create(self, claimed: Claimed, link: Link | None, receiver: Receiver, destination: Destination) -> Outcome:
         """Make the object unless it is there; never before an earlier try can no longer surprise us."""

@@ -19,7 +19,7 @@ from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Slot
 from service_event_checker.core.roles import HoldingArea
-from service_event_checker.engine import parked, quarantine
+from service_event_checker.engine import pending_events, quarantine
 from service_event_checker.engine.services import Services
 
 POLL_TICK = timedelta(seconds=1)  # the shortest interval that a checker may have
@@ -32,7 +32,7 @@ STOP_SECONDS = 3.5  # App Service kills five seconds after SIGTERM
 ARCHIVE_SECONDS = 30.0
 START_RETRY_SECONDS = 2.0
 RECONCILE_TICK = timedelta(seconds=5)
-AREAS = (quarantine.AREA, parked.AREA)
+AREAS = (quarantine.AREA, pending_events.AREA)
 KEPT_FOR = timedelta(days=30)
 KEPT_PER_SOURCE = 1000
 
@@ -151,7 +151,7 @@ class Engine:
     def _wake_due(self) -> None:
         """Wake the workers of what has become due by itself: one look for all of them."""
         for receiver in self.services.store.due(self.services.outbox.destinations, _now()):
-            self.services.wakes.of(receiver).set()
+            self.services.wakes.for_receiver(receiver).set()
 
     def _poll(self, slot: Slot) -> None:
         try:
@@ -163,7 +163,7 @@ class Engine:
 
     def _deliver(self, receiver: str) -> None:
         """One worker's loop: deliver while something is due, then wait for a wake-up or the next look."""
-        wake = self.services.wakes.of(receiver)
+        wake = self.services.wakes.for_receiver(receiver)
         while not self._stopping.is_set():
             try:
                 if self.services.outbox.drain(receiver):

@@ -25,13 +25,13 @@ from service_event_checker.engine.test_mode import TestMode
 log = structlog.get_logger()
 
 
-class Wakes:
+class WakeEvents:
     """A wake-up per receiver for the outbox's threads of this process; losing one costs a second."""
 
     def __init__(self, receivers: Iterable[str]) -> None:
         self._events = {name: threading.Event() for name in receivers}
 
-    def of(self, receiver: str) -> threading.Event:
+    def for_receiver(self, receiver: str) -> threading.Event:
         return self._events[receiver]
 
     def set_all(self) -> None:
@@ -62,7 +62,7 @@ class Services:
     poller: Poller
     reconciler: Reconciler
     test_mode: TestMode
-    wakes: Wakes
+    wakes: WakeEvents
     parts: tuple[Part, ...]
     settings: Settings
     look_every: timedelta

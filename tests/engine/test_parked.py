@@ -12,8 +12,8 @@ from service_event_checker.core.clean import TEXT_MAX
 from service_event_checker.core.model import Event
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import EventStatus, Family
-from service_event_checker.engine import parked
-from service_event_checker.engine.parked import AREA, park, waiting
+from service_event_checker.engine import pending_events
+from service_event_checker.engine.pending_events import AREA, park, waiting
 from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import NOW, event, receiver
 
@@ -42,7 +42,7 @@ def test_an_endless_note_waits_with_its_beginning_only(store: SqlStore) -> None:
 
 
 def test_a_flood_leaves_the_newest_only(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parked, "ASKED_AT_ONCE", 5)
+    monkeypatch.setattr(pending_events, "ASKED_AT_ONCE", 5)
     for number in range(12):
         park(store.holding, [noted(number)], NOW + timedelta(seconds=number))
 

@@ -122,7 +122,7 @@ def _local_view(receiver: str, remotes: Sequence[Remote], store: Store, book: Ru
         mirrors=book.mirrors,
         links=known,
         alerts=alerts | store.get(missing),
-        pending=frozenset(store.owing(receiver)),
+        pending=frozenset(store.keys_with_pending(receiver)),
         dead=frozenset((each.key, each.episode, each.verb) for each in _given_up(receiver, store)),
         since=datetime.fromisoformat(since) if (since := store.setting(SINCE + receiver)) else None,
     )
@@ -174,7 +174,7 @@ def _statuses(store: History, keys: Iterable[str]) -> tuple[dict[str, datetime],
         for transition in timeline:
             if transition.why is Why.ACKNOWLEDGED:
                 acked[key] = transition.at
-            elif transition.why in (Why.UNACKNOWLEDGED, Why.WORSENED):
+            elif transition.why in (Why.UNACKNOWLEDGED, Why.SEVERITY_RAISED):
                 unacked[key] = transition.at
     return acked, unacked, came_from
 

@@ -15,7 +15,7 @@ from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Remote
 from service_event_checker.core.reconcile import Fix
 from service_event_checker.core.vocabulary import EventStatus, Family, Status, Verb, Why
-from service_event_checker.engine import parked
+from service_event_checker.engine import pending_events
 from service_event_checker.engine.outbox import GIVE_UP_AFTER
 from tests.engine.reconcile.test_destinations import KEY, Place
 from tests.factories import event
@@ -193,7 +193,7 @@ def test_a_comment_on_a_ticket_that_is_being_opened_again_waits_for_it(place):
     place.world.see(event(starts_at=place.clock(), at=place.clock()))
     place.chat.notes.clear()
     place.world.see(place.there.says("1", EventStatus.NOTED, note="again?", note_id="7"))
-    assert len(place.world.store.holding.list(parked.AREA)) == 1
+    assert len(place.world.store.holding.list(pending_events.AREA)) == 1
 
     place.world.settle_down()
     place.world.pipeline.unpark(place.clock())
