@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from prometheus_client import CollectorRegistry, Counter
 
 REGISTRY = CollectorRegistry()
@@ -17,3 +19,18 @@ POLLS = Counter("poc_polls_total", "Polls of status pages", ["checker", "outcome
 UNKNOWN_VALUES = Counter(
     "poc_unknown_values_total", "Values of a source that are not in its documentation", ["checker"], registry=REGISTRY
 )
+
+# Values that dashboards know, older than the names in the code.
+_LABELS = {
+    "duplicate": "twice",
+    "reopened_remotely": "taken_up",
+    "reopened_after_end": "reopened",
+    "severity_raised": "worsened",
+    "severity_lowered": "eased",
+}
+
+
+def label(member: Enum) -> str:
+    """Return the value that stands for a member of an enum in a metric: its name, or what it was once called."""
+    name = member.name.lower()
+    return _LABELS.get(name, name)

@@ -27,9 +27,9 @@ from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller, Watch
 from service_event_checker.engine.reconcile.passes import Reconciler
 from service_event_checker.engine.selection import affects_us
-from service_event_checker.engine.services import Part, Services, Wakes
+from service_event_checker.engine.services import Part, Services, WakeEvents
 from service_event_checker.engine.test_mode import TestMode
-from service_event_checker.engine.throttle import Gate
+from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import outbound
 from service_event_checker.http.address import password_forms, password_in
 from service_event_checker.http.outbound import Outbound
@@ -67,12 +67,12 @@ def build(settings: Settings) -> Services:
     adapters, notes = _adapters(config)
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors)
-    wakes = Wakes(adapters)
+    wakes = WakeEvents(adapters)
     pipeline = Pipeline(store, book, wakes.set_all)
-    gates = {
-        entry.name: _gate(entry.config) for entry in config.destinations if entry.config and entry.name in adapters
+    throttles = {
+        entry.name: _throttle(entry.config) for entry in config.destinations if entry.config and entry.name in adapters
     }
-    outbox = Outbox(store, adapters, book, gates=gates, clock=_now, wake=wakes.set_all)
+    outbox = Outbox(store, adapters, book, throttles=throttles, clock=_now, wake=wakes.set_all)
     watches = {entry.name: _watch(entry.name, entry.config) for entry in config.checkers if _is_on(entry)}
     return Services(
         config=config,
@@ -137,9 +137,9 @@ def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> R
     )
 
 
-def _gate(config: DestinationConfig) -> Gate:
+def _throttle(config: DestinationConfig) -> Throttle:
     rate, burst = type(config).RATE
-    return Gate(rate=config.rate or rate, burst=config.burst or burst)
+    return Throttle(rate=config.rate or rate, burst=config.burst or burst)
 
 
 def _watch(name: str, config: CheckerConfig | None) -> Watch:

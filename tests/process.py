@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Alert, Delivery, Event, Link
 from service_event_checker.core.ports import Destination, Findable, Inbound, ObjectDestination
+from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.store import Store
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
-from service_event_checker.engine.throttle import Gate
+from service_event_checker.engine.throttle import Throttle
 from tests.sink import Clock
 
 T = TypeVar("T")
-FREE = 1e9  # deliveries per second: gates are tested on their own
+FREE = 1e9  # deliveries per second: throttles are tested on their own
 IDLE_STEP = 4.0  # seconds that pass while nothing is due
 
 
@@ -129,9 +129,9 @@ class World:
         """Start a process: everything that is not in the store or at the destinations is new."""
         store: Any = MortalStore(self.store, self.death)
         wrapped = {name: _mortal(destination, self.death) for name, destination in self.destinations.items()}
-        gates = {name: Gate(FREE, 1000, self.clock.seconds) for name in wrapped}
+        throttles = {name: Throttle(FREE, 1000, self.clock.seconds) for name in wrapped}
         self.pipeline = Pipeline(store, self.book)
-        self.outbox = Outbox(store, wrapped, self.book, gates=gates, clock=self.clock, jitter=lambda: 0.0)
+        self.outbox = Outbox(store, wrapped, self.book, throttles=throttles, clock=self.clock, jitter=lambda: 0.0)
         self.mortal_store = store
 
     def survive(self, act: Callable[[], T]) -> T:

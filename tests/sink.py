@@ -15,7 +15,7 @@ from tests.factories import NOW
 
 
 class Clock:
-    """Aware UTC that only moves when told to; `seconds` is the same clock for gates."""
+    """Aware UTC that only moves when told to; `seconds` is the same clock for throttles."""
 
     def __init__(self) -> None:
         self.now = NOW

@@ -145,7 +145,7 @@ def _difference(repair: Repair, alert: Alert | None) -> str:
     name = repair.internal_id or "no alert of ours"
     title = f" “{line(alert.title, TITLE_WIDTH)}”" if alert else ""
     what, _, remedy = repair.fix.value.partition(": ")
-    other = f" (stays: {repair.kept.external_id})" if repair.kept else ""
+    other = f" (stays: {repair.original.external_id})" if repair.original else ""
     since = f", since {repair.since:%Y-%m-%d %H:%M} UTC ({_age(repair.since)})" if repair.since else ""
     said = [
         f"{'!' if _should_not_be(repair) else ' '} {name}{title}",

@@ -19,7 +19,7 @@ STATUSES_MAX = 10  # mirrored status changes per alert and pair of receivers ...
 STATUSES_WITHIN = timedelta(minutes=10)  # ... in this time; notes do not count
 _SAID = {Verb.ACK: "acknowledged", Verb.UNACK: "acknowledgement taken back", Verb.CLOSE: "resolved"}
 _STATUSES = {Verb.ACK: Status.ACKNOWLEDGED, Verb.UNACK: Status.FIRING}
-_STATUS_CHANGES = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.ACKNOWLEDGED, Why.UNACKNOWLEDGED, Why.WORSENED})
+_STATUS_CHANGES = frozenset({Why.OPENED, Why.OPENED_AGAIN, Why.ACKNOWLEDGED, Why.UNACKNOWLEDGED, Why.SEVERITY_RAISED})
 
 Table = Mapping[Verb, tuple[Verb, ...]]
 
@@ -37,7 +37,7 @@ class Mirrors:
             return default
         return self.tables.get((transition.via, to), {}).get(verb, default)
 
-    def judged(self, event: Event) -> Event:
+    def promote_to_alert_end(self, event: Event) -> Event:
         """Return the event as what it is for the alert: a copy's resolved may be a person's end of the alert itself."""
         if event.status is not EventStatus.RESOLVED or not event.via or event.person:
             return event
@@ -45,7 +45,7 @@ class Mirrors:
         return replace(event, person=True) if ends else event
 
 
-def said(transition: Transition, verb: Verb) -> str:
+def describe(transition: Transition, verb: Verb) -> str:
     """Return the words of a note that stands for another verb: what happened, where, and who did it."""
     what = _SAID.get(verb, verb.value)
     where = f" at {transition.via}" if transition.via else ""
@@ -61,7 +61,9 @@ def status_from(timeline: Iterable[Transition]) -> str:
     return came_via
 
 
-def timely(delivery: Delivery, alert: Alert, timeline: Sequence[Transition], mirrors: Mirrors) -> Delivery | None:
+def drop_stale_status(
+    delivery: Delivery, alert: Alert, timeline: Sequence[Transition], mirrors: Mirrors
+) -> Delivery | None:
     """Return what is still to be sent of an ack, or of one taken back: it would undo what a person has done since
     at the receiver itself, so there it is a note; None where the receiver got that anyway.
 
@@ -76,10 +78,10 @@ def timely(delivery: Delivery, alert: Alert, timeline: Sequence[Transition], mir
         return delivery
     if Verb.NOTE in mirrors.verbs(cause, delivery.receiver, delivery.verb):
         return None
-    return replace(delivery, verb=Verb.NOTE, note=said(cause, delivery.verb))
+    return replace(delivery, verb=Verb.NOTE, note=describe(cause, delivery.verb))
 
 
-def counted(alert: Alert, one: str, other: str, now: datetime) -> tuple[Alert, bool]:
+def count_mirrored(alert: Alert, one: str, other: str, now: datetime) -> tuple[Alert, bool]:
     """Count a status that is carried between two receivers; return the alert, and whether it may still be carried."""
     pair = (min(one, other), max(one, other))
     recent = tuple(at for at in alert.mirrored_at.get(pair, ()) if now - at < STATUSES_WITHIN)

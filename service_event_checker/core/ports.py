@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from service_event_checker.core.model import Alert, Delivery, Event, Link, ObjectRef, Remote, Snapshot
-from service_event_checker.core.store import Store
+from service_event_checker.core.roles import AlertsAndSettings
 from service_event_checker.core.vocabulary import Family, Verb
 
 
@@ -134,7 +134,7 @@ class Comparison:
     resolve_after: int
     missing: tuple[Alert, ...] = ()
     over: tuple[Alert, ...] = ()
-    held: tuple[Alert, ...] = ()
+    deferred: tuple[Alert, ...] = ()
     take_in: tuple[Event, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     why_not: str = ""
@@ -146,7 +146,7 @@ class ReconcilableSource(Protocol):
     @property
     def names(self) -> tuple[str, ...]: ...
 
-    def compare(self, store: Store, now: datetime) -> Comparison:
+    def compare(self, store: AlertsAndSettings, now: datetime) -> Comparison:
         """Ask it, and decide; changes nothing. Raises SourceError and StoreError."""
         ...
 

@@ -17,7 +17,7 @@ from service_event_checker.core.mirrors import Mirrors
 from service_event_checker.core.model import Alert, Event, Link, Receiver, Remote, RemoteNote
 from service_event_checker.core.vocabulary import EventStatus, Family, Kind, ResolvedBy, Status, Verb
 
-YOUNG = timedelta(minutes=2)  # what was made this lately may not be on our books yet
+YOUNG = timedelta(minutes=2)  # what was made this lately may not be on our view yet
 OWN = timedelta(minutes=1)  # clocks differ; a status of our own writing shows this much later at most
 LATELY = timedelta(hours=1)  # what ended since is asked once more for notes
 NOTES_MAX = 30  # of one object, the newest; fewer than an alert remembers (tracker.NOTES_REMEMBERED)
@@ -37,20 +37,20 @@ class Fix(StrEnum):
     OPENED = "born there and never heard of: taken in"
     ACK_AGAIN = "acknowledged here, not there: acknowledged again"
     UNACK_AGAIN = "taken back here, not there: taken back again"
-    TAKEN_UP = "opened again there: told"
-    TWICE = "made twice: the younger is closed"
+    REOPENED_REMOTELY = "opened again there: told"
+    DUPLICATE = "made twice: the younger is closed"
     ALLOWED = "differs, as `mirrors` allows: left"
     FOREIGN = "carries our mark, and no alert here knows it: left"
-    REOPENED = "opened again there after its alert's end: left"
+    REOPENED_AFTER_END = "opened again there after its alert's end: left"
     GIVEN_UP = "given up, see the dead letters: left"
 
 
-LEFT = frozenset({Fix.ALLOWED, Fix.FOREIGN, Fix.REOPENED, Fix.GIVEN_UP})
+LEFT = frozenset({Fix.ALLOWED, Fix.FOREIGN, Fix.REOPENED_AFTER_END, Fix.GIVEN_UP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """One difference. `event`: what to ingest; `verb`: what is owed there once more; `kept`: the elder of two."""
+    """One difference. `event`: what to ingest; `verb`: what is owed there once more; `original`: the elder of two."""
 
     receiver: str
     fix: Fix
@@ -60,7 +60,7 @@ class Repair:
     internal_id: str = ""
     event: Event | None = None
     verb: Verb | None = None
-    kept: Remote | None = None
+    original: Remote | None = None
     since: datetime | None = None
 
     @property
@@ -69,10 +69,10 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Books:
+class LocalView:
     """What we know of one receiver's objects.
 
-    `links` by external id; `alerts` (newest episodes) by key; `owing`: keys with unsettled deliveries to it, which
+    `links` by external id; `alerts` (newest episodes) by key; `pending`: keys with unsettled deliveries to it, which
     are in motion and not judged; `dead`: (key, episode, verb) of what was given up and is not asked for again;
     `acked_at`, `unacked_at`: by key, when that last happened to the alert; `status_from`: by key, which receiver told
     its status. `since`: when it was first looked at; what was born there before is history, and not ours to tell.
@@ -82,7 +82,7 @@ class Books:
     mirrors: Mirrors = field(default_factory=Mirrors)
     links: Mapping[str, Link] = field(default_factory=dict)
     alerts: Mapping[str, Alert] = field(default_factory=dict)
-    owing: frozenset[str] = frozenset()
+    pending: frozenset[str] = frozenset()
     dead: frozenset[tuple[str, int, Verb]] = frozenset()
     acked_at: Mapping[str, datetime] = field(default_factory=dict)
     unacked_at: Mapping[str, datetime] = field(default_factory=dict)
@@ -90,63 +90,67 @@ class Books:
     since: datetime | None = None
 
 
-def repairs(remotes: Sequence[Remote], books: Books, now: datetime) -> list[Repair]:
+def repairs(remotes: Sequence[Remote], view: LocalView, now: datetime) -> list[Repair]:
     """Return what differs, given all open objects of a receiver."""
     found: list[Repair] = []
     for same in _by_key(remotes):
-        kept, *younger = sorted(same, key=_age)
-        twice = [_twice(each, kept, books) for each in younger]
-        found += [repair for repair in twice if repair.key not in books.owing] if twice else _judge(kept, books, now)
+        original, *younger = sorted(same, key=_age)
+        duplicates = [_duplicate(each, original, view) for each in younger]
+        found += (
+            [repair for repair in duplicates if repair.key not in view.pending]
+            if duplicates
+            else _compare(original, view, now)
+        )
     return found
 
 
-def unlisted(books: Books, remotes: Iterable[Remote]) -> list[tuple[Alert, Link]]:
+def missing_remotely(view: LocalView, remotes: Iterable[Remote]) -> list[tuple[Alert, Link]]:
     """Return the open alerts whose object is not among the open ones: each has to be looked at by its id."""
     listed = {remote.external_id for remote in remotes}
     wanted = []
-    for link in books.links.values():
-        alert = books.alerts.get(link.key)
-        if alert is None or not alert.open or alert.episode != link.episode or link.key in books.owing:
+    for link in view.links.values():
+        alert = view.alerts.get(link.key)
+        if alert is None or not alert.open or alert.episode != link.episode or link.key in view.pending:
             continue
         if link.external_id and not link.closed and link.external_id not in listed:
             wanted.append((alert, link))
     return wanted
 
 
-def ended_lately(books: Books, remotes: Iterable[Remote], now: datetime) -> list[tuple[Alert, Link]]:
+def ended_lately(view: LocalView, remotes: Iterable[Remote], now: datetime) -> list[tuple[Alert, Link]]:
     """Return the pager's objects that are known to be over, the latest first: each may hold a note that we missed."""
     listed = {remote.external_id for remote in remotes}
     found = []
-    for link in books.links.values():
-        alert = books.alerts.get(link.key)
+    for link in view.links.values():
+        alert = view.alerts.get(link.key)
         if alert is None or alert.episode != link.episode or link.external_id in listed:
             continue
-        told_at = alert.status_seen_at.get((books.receiver.name, EventStatus.RESOLVED), NEVER) if alert.open else NEVER
+        told_at = alert.status_seen_at.get((view.receiver.name, EventStatus.RESOLVED), NEVER) if alert.open else NEVER
         over_at = max(told_at, link.sent.get(Status.RESOLVED, NEVER)) if alert.open else alert.updated_at
-        if books.receiver.family is Family.PAGER and link.external_id and now - over_at < LATELY:
+        if view.receiver.family is Family.PAGER and link.external_id and now - over_at < LATELY:
             found.append((over_at, alert, link))
     return [(alert, link) for _, alert, link in sorted(found, key=lambda each: each[0], reverse=True)]
 
 
-def notes(alert: Alert, remote: Remote, books: Books) -> list[Repair]:
+def notes(alert: Alert, remote: Remote, view: LocalView) -> list[Repair]:
     """Return a person's comments on an object that nobody was told of."""
-    since = alert.started_at if alert.source == books.receiver.name else alert.opened_at
+    since = alert.started_at if alert.source == view.receiver.name else alert.opened_at
     found = []
     for note in sorted(remote.notes, key=lambda note: note.at or NEVER)[-NOTES_MAX:]:
-        if f"{books.receiver.name}:{note.id}" in alert.note_ids or (note.at is not None and note.at < since):
+        if f"{view.receiver.name}:{note.id}" in alert.note_ids or (note.at is not None and note.at < since):
             continue
-        found.append(_repair(books, Fix.NOTED, remote, alert, event=_noted(books, remote, note)))
+        found.append(_repair(view, Fix.NOTED, remote, alert, event=_noted(view, remote, note)))
     return found
 
 
-def ended(alert: Alert, link: Link, remote: Remote | None, books: Books) -> list[Repair]:
+def ended(alert: Alert, link: Link, remote: Remote | None, view: LocalView) -> list[Repair]:
     """Return what a look at an object that is not listed as open means; None: it is gone."""
     shown = remote or Remote(external_id=link.external_id, remote_key=link.remote_key, status=Status.RESOLVED)
     if shown.status is not Status.RESOLVED or _is_elsewhere(link, shown):
         return []  # a search that lags, or an object of the same id at another address
     fix = Fix.ENDED if remote else Fix.GONE
-    event = _event(books, shown, EventStatus.RESOLVED, note="" if remote else f"{link.external_id} is gone")
-    return [*notes(alert, shown, books), _repair(books, fix, shown, alert, event=event)]
+    event = _event(view, shown, EventStatus.RESOLVED, note="" if remote else f"{link.external_id} is gone")
+    return [*notes(alert, shown, view), _repair(view, fix, shown, alert, event=event)]
 
 
 def _is_elsewhere(link: Link, remote: Remote) -> bool:
@@ -160,125 +164,123 @@ def is_still_owed(verb: Verb, alert: Alert) -> bool:
     return alert.status is {Verb.ACK: Status.ACKNOWLEDGED, Verb.UNACK: Status.FIRING}.get(verb, alert.status)
 
 
-def _judge(remote: Remote, books: Books, now: datetime) -> list[Repair]:
-    link = books.links.get(remote.external_id)
-    alert = books.alerts.get(link.key) if link else None
+def _compare(remote: Remote, view: LocalView, now: datetime) -> list[Repair]:
+    link = view.links.get(remote.external_id)
+    alert = view.alerts.get(link.key) if link else None
     if link is None or alert is None:
-        return _unknown(remote, books, now)
-    in_motion = link.key in books.owing
+        return _unknown(remote, view, now)
+    in_motion = link.key in view.pending
     if alert.episode != link.episode:
-        return [] if in_motion else _over(remote, link, alert, books)
-    found = notes(alert, remote, books)
+        return [] if in_motion else _over(remote, link, alert, view)
+    found = notes(alert, remote, view)
     if in_motion:
         return found
-    return found + (_status(remote, link, alert, books) if alert.open else _over(remote, link, alert, books))
+    return found + (_status(remote, link, alert, view) if alert.open else _over(remote, link, alert, view))
 
 
-def _unknown(remote: Remote, books: Books, now: datetime) -> list[Repair]:
+def _unknown(remote: Remote, view: LocalView, now: datetime) -> list[Repair]:
     if remote.created_at is not None and now - remote.created_at < YOUNG:
         return []
-    name = books.receiver.name
+    name = view.receiver.name
     if remote.event is None:
         return [Repair(receiver=name, fix=Fix.FOREIGN, remote=remote, since=remote.created_at)]
-    if books.since is None or remote.created_at is None or remote.created_at < books.since:
+    if view.since is None or remote.created_at is None or remote.created_at < view.since:
         return []
     found = [Repair(receiver=name, fix=Fix.OPENED, remote=remote, event=remote.event)]
     if remote.status is Status.ACKNOWLEDGED:
-        taken = _event(books, remote, EventStatus.ACKNOWLEDGED)
+        taken = _event(view, remote, EventStatus.ACKNOWLEDGED)
         found.append(Repair(receiver=name, fix=Fix.ACKED, remote=remote, event=taken))
-    noted = (_noted(books, remote, note) for note in remote.notes)
+    noted = (_noted(view, remote, note) for note in remote.notes)
     return found + [Repair(receiver=name, fix=Fix.NOTED, remote=remote, event=event) for event in noted]
 
 
-def _over(remote: Remote, link: Link, alert: Alert, books: Books) -> list[Repair]:
+def _over(remote: Remote, link: Link, alert: Alert, view: LocalView) -> list[Repair]:
     """Close what its alert left open, unless somebody wants it open or the mirrors say that it may be."""
     by_person = alert.resolved_by is ResolvedBy.PERSON
-    if books.receiver.on_resolve != "close" or (alert.source == books.receiver.name and not by_person):
+    if view.receiver.on_resolve != "close" or (alert.source == view.receiver.name and not by_person):
         return []
     if link.closed:
-        return [_repair(books, Fix.REOPENED, remote, alert, episode=link.episode)]
-    if not by_person and not _carries(Verb.CLOSE, alert, books):
-        return [_repair(books, Fix.ALLOWED, remote, alert, episode=link.episode)]
-    if (alert.key, link.episode, Verb.CLOSE) in books.dead:
-        return [_repair(books, Fix.GIVEN_UP, remote, alert, episode=link.episode)]
-    return [_repair(books, Fix.CLOSE, remote, alert, episode=link.episode, verb=Verb.CLOSE)]
+        return [_repair(view, Fix.REOPENED_AFTER_END, remote, alert, episode=link.episode)]
+    if not by_person and not _carries(Verb.CLOSE, alert, view):
+        return [_repair(view, Fix.ALLOWED, remote, alert, episode=link.episode)]
+    if (alert.key, link.episode, Verb.CLOSE) in view.dead:
+        return [_repair(view, Fix.GIVEN_UP, remote, alert, episode=link.episode)]
+    return [_repair(view, Fix.CLOSE, remote, alert, episode=link.episode, verb=Verb.CLOSE)]
 
 
-def _status(remote: Remote, link: Link, alert: Alert, books: Books) -> list[Repair]:
+def _status(remote: Remote, link: Link, alert: Alert, view: LocalView) -> list[Repair]:
     """Judge an open object's status: is it news, what became of ours there, or as it may be."""
-    reopened = link.closed and _is_later(remote, alert, books, link.sent.get(Status.RESOLVED))
+    reopened = link.closed and _is_later(remote, alert, view, link.sent.get(Status.RESOLVED))
     if remote.status is alert.status and not reopened:
         return []
-    if _is_past(remote, alert, books):
+    if _is_past(remote, alert, view):
         return []  # a list that lags
-    taken, is_pager = remote.status is Status.ACKNOWLEDGED, books.receiver.family is Family.PAGER
-    news = (
-        _is_taken_anew(remote, link, alert, books) if taken else is_pager and _is_put_back(remote, link, alert, books)
-    )
+    taken, is_pager = remote.status is Status.ACKNOWLEDGED, view.receiver.family is Family.PAGER
+    news = _is_taken_anew(remote, link, alert, view) if taken else is_pager and _is_put_back(remote, link, alert, view)
     if reopened or news:
-        event = _event(books, remote, EventStatus.ACKNOWLEDGED if taken else EventStatus.UNACKNOWLEDGED)
-        fix = Fix.TAKEN_UP if reopened else Fix.ACKED if taken else Fix.UNACKED
-        return [_repair(books, fix, remote, alert, event=event)]
-    return [_again(remote, alert, books)] if is_pager else []  # elsewhere an ack is a comment and changes no status
+        event = _event(view, remote, EventStatus.ACKNOWLEDGED if taken else EventStatus.UNACKNOWLEDGED)
+        fix = Fix.REOPENED_REMOTELY if reopened else Fix.ACKED if taken else Fix.UNACKED
+        return [_repair(view, fix, remote, alert, event=event)]
+    return [_again(remote, alert, view)] if is_pager else []  # elsewhere an ack is a comment and changes no status
 
 
-def _is_taken_anew(remote: Remote, link: Link, alert: Alert, books: Books) -> bool:
+def _is_taken_anew(remote: Remote, link: Link, alert: Alert, view: LocalView) -> bool:
     """Whether somebody took it there after the alert was open to all again; what we wrote ourselves is none."""
     ours = link.sent.get(Status.ACKNOWLEDGED)
     if remote.at is None:
         return ours is None
     if ours is not None and remote.at <= ours + OWN:
         return False
-    if books.status_from.get(alert.key) == books.receiver.name:
-        return _is_later(remote, alert, books)
-    return _is_later(remote, alert, books) and remote.at > books.unacked_at.get(alert.key, NEVER)
+    if view.status_from.get(alert.key) == view.receiver.name:
+        return _is_later(remote, alert, view)
+    return _is_later(remote, alert, view) and remote.at > view.unacked_at.get(alert.key, NEVER)
 
 
-def _is_put_back(remote: Remote, link: Link, alert: Alert, books: Books) -> bool:
+def _is_put_back(remote: Remote, link: Link, alert: Alert, view: LocalView) -> bool:
     """Whether it was taken there, as itself told or as we wrote, and is not any more."""
-    if books.status_from.get(alert.key) == books.receiver.name:
+    if view.status_from.get(alert.key) == view.receiver.name:
         return True
     ours = link.sent.get(Status.ACKNOWLEDGED)
-    if ours is None or ours < books.acked_at.get(alert.key, NEVER):
+    if ours is None or ours < view.acked_at.get(alert.key, NEVER):
         return False
     return remote.at is not None and remote.at >= ours
 
 
-def _is_later(remote: Remote, alert: Alert, books: Books, than: datetime | None = None) -> bool:
+def _is_later(remote: Remote, alert: Alert, view: LocalView, than: datetime | None = None) -> bool:
     """Whether it came into its status after all that its receiver has told, and after `than`."""
-    seen_at = alert.status_seen_at.get((books.receiver.name, None), NEVER)
+    seen_at = alert.status_seen_at.get((view.receiver.name, None), NEVER)
     return remote.at is not None and remote.at > max(seen_at, than or NEVER)
 
 
-def _is_past(remote: Remote, alert: Alert, books: Books) -> bool:
+def _is_past(remote: Remote, alert: Alert, view: LocalView) -> bool:
     """Whether its receiver has told of a later status."""
-    return remote.at is not None and remote.at < alert.status_seen_at.get((books.receiver.name, None), NEVER)
+    return remote.at is not None and remote.at < alert.status_seen_at.get((view.receiver.name, None), NEVER)
 
 
-def _again(remote: Remote, alert: Alert, books: Books) -> Repair:
+def _again(remote: Remote, alert: Alert, view: LocalView) -> Repair:
     """Owe the alert's status once more, unless the receiver has no verb for it or the mirrors do not carry it."""
     verb = Verb.ACK if alert.status is Status.ACKNOWLEDGED else Verb.UNACK
-    if verb not in books.receiver.verbs or not _carries(verb, alert, books):
-        return _repair(books, Fix.ALLOWED, remote, alert)
-    if (alert.key, alert.episode, verb) in books.dead:
-        return _repair(books, Fix.GIVEN_UP, remote, alert)
+    if verb not in view.receiver.verbs or not _carries(verb, alert, view):
+        return _repair(view, Fix.ALLOWED, remote, alert)
+    if (alert.key, alert.episode, verb) in view.dead:
+        return _repair(view, Fix.GIVEN_UP, remote, alert)
     fix = Fix.ACK_AGAIN if verb is Verb.ACK else Fix.UNACK_AGAIN
-    return _repair(books, fix, remote, alert, verb=verb)
+    return _repair(view, fix, remote, alert, verb=verb)
 
 
-def _carries(verb: Verb, alert: Alert, books: Books) -> bool:
+def _carries(verb: Verb, alert: Alert, view: LocalView) -> bool:
     """Whether what happens at the alert's source is carried to this receiver as the same verb."""
-    table = books.mirrors.tables.get((alert.source, books.receiver.name), {})
+    table = view.mirrors.tables.get((alert.source, view.receiver.name), {})
     return verb in table.get(verb, (verb,))
 
 
-def _noted(books: Books, remote: Remote, note: RemoteNote) -> Event:
-    event = _event(books, remote, EventStatus.NOTED, note=note.text)
+def _noted(view: LocalView, remote: Remote, note: RemoteNote) -> Event:
+    event = _event(view, remote, EventStatus.NOTED, note=note.text)
     return replace(event, note_id=note.id, actor=note.actor, at=note.at)
 
 
-def _event(books: Books, remote: Remote, status: EventStatus, note: str = "") -> Event:
-    name = books.receiver.name
+def _event(view: LocalView, remote: Remote, status: EventStatus, note: str = "") -> Event:
+    name = view.receiver.name
     return Event(
         source="",
         fingerprint="",
@@ -294,7 +296,7 @@ def _event(books: Books, remote: Remote, status: EventStatus, note: str = "") ->
 
 
 def _repair(
-    books: Books,
+    view: LocalView,
     fix: Fix,
     remote: Remote,
     alert: Alert,
@@ -304,7 +306,7 @@ def _repair(
     verb: Verb | None = None,
 ) -> Repair:
     return Repair(
-        receiver=books.receiver.name,
+        receiver=view.receiver.name,
         fix=fix,
         remote=remote,
         key=alert.key,
@@ -316,14 +318,14 @@ def _repair(
     )
 
 
-def _twice(younger: Remote, kept: Remote, books: Books) -> Repair:
-    link = books.links.get(younger.external_id) or books.links.get(kept.external_id)
-    alert = books.alerts.get(link.key) if link else None
+def _duplicate(younger: Remote, original: Remote, view: LocalView) -> Repair:
+    link = view.links.get(younger.external_id) or view.links.get(original.external_id)
+    alert = view.alerts.get(link.key) if link else None
     return Repair(
-        receiver=books.receiver.name,
-        fix=Fix.TWICE,
+        receiver=view.receiver.name,
+        fix=Fix.DUPLICATE,
         remote=younger,
-        kept=kept,
+        original=original,
         key=alert.key if alert else "",
         episode=link.episode if link else 0,
         internal_id=alert.internal_id if alert else "",

@@ -94,10 +94,10 @@ def _add_deliveries(
             each = Verb.NOTE  # PagerDuty, for one, can only be told of it
         if each not in book.verbs(name):
             continue
-        cause = transition if each is verb else replace(transition, note=mirrors.said(transition, verb), actor="")
+        cause = transition if each is verb else replace(transition, note=mirrors.describe(transition, verb), actor="")
         delivery = make_delivery(alert, name, each, cause, book, now)
         if each is not Verb.NOTE and not {book.family(transition.via), book.family(name)} & _CHAT_LIKE:
-            alert, allowed = mirrors.counted(alert, transition.via, name, now)
+            alert, allowed = mirrors.count_mirrored(alert, transition.via, name, now)
             delivery = delivery if allowed else replace(delivery, reason=mirrors.PING_PONG)
         _owe(owed, delivery)
     return alert

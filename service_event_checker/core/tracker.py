@@ -146,7 +146,7 @@ def _observe(alert: Alert, event: Event, now: datetime) -> Tracked:
     if _told(fresh) == _told(seen):
         return Tracked(replace(fresh, updated_at=now) if transitions else fresh, tuple(transitions))
     worse = event.severity.rank < alert.severity.rank
-    why = Why.WORSENED if worse else Why.EASED if event.severity != alert.severity else Why.CHANGED
+    why = Why.SEVERITY_RAISED if worse else Why.SEVERITY_LOWERED if event.severity != alert.severity else Why.CHANGED
     verbs: tuple[Verb, ...] = (Verb.UPDATE,)
     if worse and alert.status is Status.ACKNOWLEDGED:  # who took it took something smaller
         fresh, verbs = replace(fresh, status=Status.FIRING, owner=""), (Verb.UPDATE, Verb.UNACK)

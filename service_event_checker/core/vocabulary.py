@@ -68,8 +68,8 @@ class Why(StrEnum):
 
     OPENED = "opened"
     OPENED_AGAIN = "opened again"
-    WORSENED = "severity raised"
-    EASED = "severity lowered"
+    SEVERITY_RAISED = "severity raised"
+    SEVERITY_LOWERED = "severity lowered"
     CHANGED = "content changed"
     NEW_INTAKE = "seen by another intake"
     ACKNOWLEDGED = "acknowledged"

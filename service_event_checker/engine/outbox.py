@@ -29,12 +29,13 @@ from service_event_checker.core.ports import (
     Pausable,
     Reconcilable,
 )
+from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.store import Again, Claimed, Dead, Outcome, Settled, Store, Write
+from service_event_checker.core.store import Again, Claimed, Dead, Outcome, Settled, Write
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
 from service_event_checker.engine import objects
 from service_event_checker.engine.pipeline import tell
-from service_event_checker.engine.throttle import Gate
+from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
 from service_event_checker.metrics import DELIVERIES, FAILURES, PING_PONGS
 
@@ -65,7 +66,7 @@ class Outbox:
         destinations: Mapping[str, Destination],
         book: Rulebook,
         *,
-        gates: Mapping[str, Gate],
+        throttles: Mapping[str, Throttle],
         clock: Callable[[], datetime],
         jitter: Callable[[], float] = random.random,
         wake: Callable[[], None] = lambda: None,
@@ -73,26 +74,26 @@ class Outbox:
         self.store = store
         self.destinations = destinations
         self.book = book
-        self.gates = gates
+        self.throttles = throttles
         self._clock = clock
         self._jitter = jitter
         self._wake = wake
 
     def drain(self, receiver: str) -> int:
-        """Claim and send what is due for one receiver, as much as its gate allows; return how many were tried."""
-        gate = self.gates[receiver]
-        allowed = gate.take(CLAIMED_AT_ONCE)
+        """Claim and send what is due for one receiver, as much as its throttle allows; return how many were tried."""
+        throttle = self.throttles[receiver]
+        allowed = throttle.take(CLAIMED_AT_ONCE)
         if not allowed:
             return 0
         now = self._clock()
         lease = self.book.receivers[receiver].deadline * CALLS_PER_DELIVERY * allowed
         claimed = self.store.claim(receiver, limit=allowed, owner=uuid.uuid4().hex, now=now, until=now + lease)
-        gate.give_back(allowed - len(claimed))
+        throttle.give_back(allowed - len(claimed))
         for one in claimed:
-            self._pay(one)
+            self._process(one)
         return len(claimed)
 
-    def _pay(self, claimed: Claimed) -> None:
+    def _process(self, claimed: Claimed) -> None:
         delivery = claimed.delivery
         try:
             outcome = self._attempt(claimed)
@@ -109,7 +110,7 @@ class Outbox:
             outcome = self._after_failure(claimed, crash)
         else:
             if type(outcome) is Settled:  # nothing else proves that the destination works
-                self.gates[delivery.receiver].report(None)
+                self.throttles[delivery.receiver].record_success()
         self._record(claimed, outcome)
 
     def _attempt(self, claimed: Claimed) -> Outcome:
@@ -191,7 +192,7 @@ class Outbox:
         if receiver.family is not Family.PAGER or delivery.verb not in (Verb.ACK, Verb.UNACK):
             return delivery
         timeline = self.store.timeline(alert.key) if alert.status is not _WRITES[delivery.verb] else []
-        return mirrors.timely(delivery, alert, timeline, self.book.mirrors)
+        return mirrors.drop_stale_status(delivery, alert, timeline, self.book.mirrors)
 
     def _create(self, claimed: Claimed, link: Link | None, receiver: Receiver, destination: Destination) -> Outcome:
         """Make the object unless it is there; never before an earlier try can no longer surprise us."""
@@ -236,7 +237,7 @@ class Outbox:
 
     def _after_failure(self, claimed: Claimed, error: DeliveryError) -> Outcome:
         delivery, now = claimed.delivery, self._clock()
-        self.gates[delivery.receiver].report(error)
+        self.throttles[delivery.receiver].record_failure(error)
         FAILURES.labels(delivery.receiver, error.reason.name.lower()).inc()
         reason = str(error)
         if error.permanent:
@@ -253,7 +254,7 @@ class Outbox:
     def _patience(self, delivery: Delivery, error: DeliveryError, now: datetime) -> timedelta:
         """Return how long to wait: what the destination asked for, else exponential with jitter.
 
-        A destination that is down altogether is spared by its gate; this is about the one delivery.
+        A destination that is down altogether is spared by its throttle; this is about the one delivery.
         """
         if error.retry_after is not None:
             return timedelta(seconds=error.retry_after + self._jitter())

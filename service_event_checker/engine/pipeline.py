@@ -12,11 +12,12 @@ from service_event_checker.core import announcements, reconcile, routing, rules,
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, StoreConflict
 from service_event_checker.core.model import Alert, Event, Link, Snapshot
+from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.store import Conflict, Done, IdTaken, Store, Write
+from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Status
-from service_event_checker.engine import parked
-from service_event_checker.metrics import TRANSITIONS
+from service_event_checker.engine import pending_events
+from service_event_checker.metrics import TRANSITIONS, label
 
 CONFLICTS_MAX = 20  # rounds; each round at least one writer of a contended alert wins
 RECEIPT_WITHIN = timedelta(minutes=1)  # clocks differ; what nobody did later than this is not our own doing
@@ -59,17 +60,17 @@ class Pipeline:
         found: dict[str, Alert] = {}
         for group in _rounds(known):
             found |= self._settle_round(group, now, first_good_at)
-        parked.park(self.store, unknown, now)
+        pending_events.park(self.store.holding, unknown, now)
         return found
 
     def unpark(self, now: datetime) -> int:
         """Take up what waited for its object; return how many events found it."""
         taken = 0
-        for kept, event in parked.waiting(self.store, self.book, now):
+        for kept, event in pending_events.waiting(self.store.holding, self.store, self.book, now):
             known, _ = self._recognised([event])
             if known:
                 self._settle_round({known[0].event.key: known[0]}, now, None)
-                self.store.holding.remove(parked.AREA, kept.id)
+                self.store.holding.remove(pending_events.AREA, kept.id)
                 taken += 1
         return taken
 
@@ -127,7 +128,7 @@ class Pipeline:
             return False
         receiver = self.book.receivers.get(link.receiver)
         carried = receiver is not None and receiver.reopen_within > timedelta(0)
-        return carried and alert.key in self.store.owing(link.receiver)
+        return carried and alert.key in self.store.keys_with_pending(link.receiver)
 
     def _requestable(self, key: str, receiver: str) -> Alert:
         known = self.book.receivers.get(receiver)
@@ -167,7 +168,7 @@ class Pipeline:
             _says_nothing_new(seen.event, seen.link, known) or self._is_overwritten(seen.event, seen.link)
         ):
             return None
-        event = self.book.mirrors.judged(seen.event)
+        event = self.book.mirrors.promote_to_alert_end(seen.event)
         change = tracker.track(known, event, now, first_good_at=first_good_at)
         if change.alert is None or change.alert == known:
             return None
@@ -231,7 +232,7 @@ def tell(write: Write) -> None:
             owed=[f"{delivery.verb}:{delivery.receiver}" for delivery in write.deliveries],
         )
         if not alert.test:
-            TRANSITIONS.labels(alert.kind.value, transition.why.name.lower()).inc()
+            TRANSITIONS.labels(alert.kind.value, label(transition.why)).inc()
 
 
 def _rounds(events: Iterable[_Seen]) -> list[dict[str, _Seen]]:

@@ -17,7 +17,7 @@ from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, Reason, SourceError, StoreError
 from service_event_checker.core.model import Alert, Event, Slot, Snapshot
 from service_event_checker.core.ports import Checker
-from service_event_checker.core.store import Store
+from service_event_checker.core.roles import AlertsAndSlots
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.metrics import POLLS, UNKNOWN_VALUES
@@ -55,7 +55,7 @@ class Watch:
 class Poller:
     def __init__(
         self,
-        store: Store,
+        store: AlertsAndSlots,
         pipeline: Pipeline,
         watches: Mapping[str, Watch],
         *,

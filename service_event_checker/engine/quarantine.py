@@ -20,7 +20,7 @@ import structlog
 from service_event_checker import logs
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.core.model import HeldItem
-from service_event_checker.core.store import HoldingArea
+from service_event_checker.core.roles import HoldingArea
 from service_event_checker.http import strict_json
 
 AREA = "quarantine"

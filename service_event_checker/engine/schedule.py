@@ -18,8 +18,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Slot
-from service_event_checker.core.store import Store
-from service_event_checker.engine import parked, quarantine
+from service_event_checker.core.roles import HoldingArea
+from service_event_checker.engine import pending_events, quarantine
 from service_event_checker.engine.services import Services
 
 POLL_TICK = timedelta(seconds=1)  # the shortest interval that a checker may have
@@ -32,7 +32,7 @@ STOP_SECONDS = 3.5  # App Service kills five seconds after SIGTERM
 ARCHIVE_SECONDS = 30.0
 START_RETRY_SECONDS = 2.0
 RECONCILE_TICK = timedelta(seconds=5)
-AREAS = (quarantine.AREA, parked.AREA)
+AREAS = (quarantine.AREA, pending_events.AREA)
 KEPT_FOR = timedelta(days=30)
 KEPT_PER_SOURCE = 1000
 
@@ -111,7 +111,7 @@ class Engine:
             self._archive: timedelta(seconds=60),
             lambda: services.log_sunsets(self._sunsets): timedelta(days=7),
             lambda: services.store.retain(_now() - services.settings.retention): timedelta(hours=6),
-            lambda: _trim(services.store, _now()): timedelta(hours=1),
+            lambda: _prune(services.store.holding, _now()): timedelta(hours=1),
         }
         return {partial(self._unless_away, run): every for run, every in ticks.items()}
 
@@ -151,7 +151,7 @@ class Engine:
     def _wake_due(self) -> None:
         """Wake the workers of what has become due by itself: one look for all of them."""
         for receiver in self.services.store.due(self.services.outbox.destinations, _now()):
-            self.services.wakes.of(receiver).set()
+            self.services.wakes.for_receiver(receiver).set()
 
     def _poll(self, slot: Slot) -> None:
         try:
@@ -163,7 +163,7 @@ class Engine:
 
     def _deliver(self, receiver: str) -> None:
         """One worker's loop: deliver while something is due, then wait for a wake-up or the next look."""
-        wake = self.services.wakes.of(receiver)
+        wake = self.services.wakes.for_receiver(receiver)
         while not self._stopping.is_set():
             try:
                 if self.services.outbox.drain(receiver):
@@ -190,10 +190,10 @@ class Engine:
         thread.start()
 
 
-def _trim(store: Store, now: datetime) -> None:
+def _prune(holding: HoldingArea, now: datetime) -> None:
     """Keep the holding areas from growing: what was refused, and what waits for its object."""
     for area in AREAS:
-        store.holding.prune(area, before=now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
+        holding.prune(area, before=now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
 
 
 def last_heartbeat(services: Services) -> datetime | None:

@@ -14,8 +14,8 @@ from service_event_checker.config.settings import Settings
 from service_event_checker.config.sunset import Sunset, due
 from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.ports import Preflight
+from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.store import Store
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller
@@ -25,13 +25,13 @@ from service_event_checker.engine.test_mode import TestMode
 log = structlog.get_logger()
 
 
-class Wakes:
+class WakeEvents:
     """A wake-up per receiver for the outbox's threads of this process; losing one costs a second."""
 
     def __init__(self, receivers: Iterable[str]) -> None:
         self._events = {name: threading.Event() for name in receivers}
 
-    def of(self, receiver: str) -> threading.Event:
+    def for_receiver(self, receiver: str) -> threading.Event:
         return self._events[receiver]
 
     def set_all(self) -> None:
@@ -62,7 +62,7 @@ class Services:
     poller: Poller
     reconciler: Reconciler
     test_mode: TestMode
-    wakes: Wakes
+    wakes: WakeEvents
     parts: tuple[Part, ...]
     settings: Settings
     look_every: timedelta
@@ -72,9 +72,9 @@ class Services:
         for part in self.parts:
             log.info("part", section=part.section, name=part.name, kind=part.kind, state=part.state)
 
-    def reconcile_soon(self) -> None:
+    def request_reconciliation(self) -> None:
         """Have sources and destinations compared with what we know at the next tick. Raises StoreError."""
-        self.reconciler.soon()
+        self.reconciler.request_run()
 
     def log_sunsets(self, others: Iterable[Sunset] = ()) -> None:
         """Log what is in use here and is retired, or soon will be, with the date and the remedy."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from service_event_checker.core.model import Event
-from service_event_checker.core.store import Store
+from service_event_checker.core.roles import AlertsAndSettings
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.engine.pipeline import Pipeline
 
@@ -26,7 +26,7 @@ class TestMode:
 
     __test__ = False  # not for pytest, whatever its name says
 
-    def __init__(self, store: Store, pipeline: Pipeline, checkers: Iterable[str]) -> None:
+    def __init__(self, store: AlertsAndSettings, pipeline: Pipeline, checkers: Iterable[str]) -> None:
         self.store = store
         self.pipeline = pipeline
         self.checkers = tuple(checkers)

@@ -14,7 +14,7 @@ BREAKER_FIRST, BREAKER_MAX = 1.0, 60.0  # seconds between probes: half of the ti
 
 
 @dataclass(slots=True)
-class Gate:
+class Throttle:
     """How much a destination may be asked now: a token bucket, a pause it asked for, and a breaker.
 
     `trouble`: what the last attempt failed of; "" when it worked, or failed for the delivery's own sake.
@@ -52,16 +52,26 @@ class Gate:
         with self.lock:
             self.tokens += unused
 
-    def report(self, error: DeliveryError | None) -> None:
-        """Take note of an attempt: close for as long as the destination asked, or as its failures suggest."""
+    def record_success(self) -> None:
         with self.lock:
-            blames_itself = error is not None and not error.permanent
-            self.failures = self.failures + 1 if blames_itself else 0
-            self.trouble = str(error) if blames_itself else ""
+            self._reset()
+
+    def record_failure(self, error: DeliveryError) -> None:
+        """Close for as long as the destination asked, or as its failures suggest.
+
+        A permanent one is the delivery's own fault: it shows that the destination works.
+        """
+        with self.lock:
+            if error.permanent:
+                self._reset()
+            else:
+                self.failures, self.trouble = self.failures + 1, str(error)
             now = self.clock()
-            self.worked_at = self.worked_at if blames_itself else now
             dead_for = now - self.worked_at  # one that fails often and still works is asked on
             pause = min(BREAKER_MAX, max(BREAKER_FIRST, dead_for / 2)) if self.failures >= BREAKER_AFTER else 0.0
-            if error is not None and error.reason is Reason.RATE_LIMITED:
+            if error.reason is Reason.RATE_LIMITED:
                 pause = max(pause, error.retry_after or 1.0)
             self.closed_until = max(self.closed_until, now + pause) if pause else self.closed_until
+
+    def _reset(self) -> None:
+        self.failures, self.trouble, self.worked_at = 0, "", self.clock()

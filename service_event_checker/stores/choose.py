@@ -6,7 +6,7 @@ from pathlib import Path
 
 from service_event_checker.config.load import ConfigError
 from service_event_checker.config.settings import Settings
-from service_event_checker.core.store import Store
+from service_event_checker.core.roles import Store
 from service_event_checker.stores.sql.mounts import refuses_network_mount
 
 MOUNTS = Path("/proc/mounts")

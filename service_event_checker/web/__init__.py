@@ -37,7 +37,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     app.extensions["services"] = services
     app.extensions["engine"] = Engine(services, sunsets(settings.variables))
-    app.extensions["store_probe"] = StoreProbe(services.store)
+    app.extensions["store_probe"] = StoreProbe(services.store.ping)
     app.before_request(_start_under_gunicorn)
     routes.install(app, services)
     access.install(app, keys)

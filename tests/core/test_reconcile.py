@@ -1,4 +1,4 @@
-"""What a difference between our books and a destination's means, case by case."""
+"""What a difference between our view and a destination's means, case by case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link, Remote
-from service_event_checker.core.reconcile import LEFT, Books, Fix, ended, repairs
+from service_event_checker.core.reconcile import LEFT, Fix, LocalView, ended, repairs
 from service_event_checker.core.vocabulary import Family, ResolvedBy, Status, Verb
 from tests.factories import NOW, alert, receiver
 
@@ -24,9 +24,9 @@ LINK = Link(key=FIRING.key, episode=1, receiver="pager", remote_key=remote_key(F
 SHOWN = Remote(external_id="7", remote_key=LINK.remote_key, status=Status.FIRING, created_at=NOW)
 
 
-def found(known: Alert, shown: Remote = SHOWN, link: Link = LINK, **books: Any) -> list[Fix]:
-    books = {"receiver": receiver("pager", Family.PAGER), **books}
-    whole = Books(links={link.external_id: link}, alerts={known.key: known}, **books)
+def found(known: Alert, shown: Remote = SHOWN, link: Link = LINK, **view: Any) -> list[Fix]:
+    view = {"receiver": receiver("pager", Family.PAGER), **view}
+    whole = LocalView(links={link.external_id: link}, alerts={known.key: known}, **view)
     return [repair.fix for repair in repairs([shown], whole, LATER)]
 
 
@@ -35,7 +35,7 @@ def test_what_is_open_of_an_earlier_episode_is_closed() -> None:
 
 
 def test_but_not_while_something_is_on_its_way_there() -> None:
-    assert found(replace(FIRING, episode=2), owing=frozenset({FIRING.key})) == []
+    assert found(replace(FIRING, episode=2), pending=frozenset({FIRING.key})) == []
 
 
 def test_where_an_end_is_only_a_comment_nothing_is_closed() -> None:
@@ -79,12 +79,12 @@ def test_what_was_given_up_is_not_owed_again() -> None:
 
 
 def test_an_object_of_the_same_id_at_another_address_is_not_ours() -> None:
-    books = Books(receiver=receiver("pager", Family.PAGER))
+    view = LocalView(receiver=receiver("pager", Family.PAGER))
     link = replace(LINK, url="https://old.example.com/7")
     gone = replace(SHOWN, status=Status.RESOLVED)
 
-    assert ended(FIRING, link, replace(gone, url="https://new.example.com/7"), books) == []
-    assert [each.fix for each in ended(FIRING, link, replace(gone, url="https://old.example.com/x"), books)] == [
+    assert ended(FIRING, link, replace(gone, url="https://new.example.com/7"), view) == []
+    assert [each.fix for each in ended(FIRING, link, replace(gone, url="https://old.example.com/x"), view)] == [
         Fix.ENDED
     ]
 
@@ -93,19 +93,19 @@ def test_an_object_of_the_same_id_at_another_address_is_not_ours() -> None:
     status=st.sampled_from(list(Status)),
     shown=st.sampled_from([Status.FIRING, Status.ACKNOWLEDGED]),
     closed=st.booleans(),
-    owing=st.booleans(),
+    pending=st.booleans(),
     at=st.sampled_from([None, NOW, LATER]),
     family=st.sampled_from([Family.TICKET, Family.PAGER]),
 )
 def test_nothing_in_motion_is_judged_and_what_agrees_is_left_alone(
-    status: Status, shown: Status, closed: bool, owing: bool, at: Any, family: Family
+    status: Status, shown: Status, closed: bool, pending: bool, at: Any, family: Family
 ) -> None:
     known = replace(FIRING, status=status, resolved_by=ResolvedBy.SOURCE if status is Status.RESOLVED else None)
     remote = replace(SHOWN, status=shown, at=at)
-    books = {"receiver": receiver("pager", family), "owing": frozenset({known.key} if owing else ())}
+    view = {"receiver": receiver("pager", family), "pending": frozenset({known.key} if pending else ())}
 
-    fixes = found(known, remote, replace(LINK, closed=closed), **books)
+    fixes = found(known, remote, replace(LINK, closed=closed), **view)
 
     assert len(fixes) <= 1
-    if owing or (status is shown and not closed):
+    if pending or (status is shown and not closed):
         assert fixes == []

@@ -140,7 +140,9 @@ class TestAnOpenAlert:
         assert (after(change).title, after(change).seen_at) == ("Renamed", LATER)
 
     @pytest.mark.parametrize(
-        ("severity", "why"), [(Severity.CRITICAL, Why.WORSENED), (Severity.WARNING, Why.EASED)], ids=str
+        ("severity", "why"),
+        [(Severity.CRITICAL, Why.SEVERITY_RAISED), (Severity.WARNING, Why.SEVERITY_LOWERED)],
+        ids=str,
     )
     def test_a_change_of_severity_says_which_way(self, severity: Severity, why: Why) -> None:
         change = track(alert(), event(severity=severity), LATER)
@@ -207,7 +209,7 @@ class TestAcknowledging:
         change = track(taken, event(severity=Severity.CRITICAL, at=LATER), LATER)
 
         assert (after(change).status, after(change).owner) == (Status.FIRING, "")
-        assert (whys(change), verbs(change)) == ([Why.WORSENED], [Verb.UPDATE, Verb.UNACK])
+        assert (whys(change), verbs(change)) == ([Why.SEVERITY_RAISED], [Verb.UPDATE, Verb.UNACK])
 
     @pytest.mark.parametrize("changes", [{"severity": Severity.INFO}, {"title": "Other words"}], ids=["eased", "text"])
     def test_other_news_leaves_it(self, changes: dict[str, object]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from service_event_checker.core.store import Store
+from service_event_checker.core.roles import Store
 from service_event_checker.stores.sql.store import SqlStore
 from tests.stores.memory import MemoryStore
 

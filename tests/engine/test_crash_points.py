@@ -10,8 +10,8 @@ from datetime import timedelta
 import pytest
 
 from service_event_checker.core.errors import StoreError
+from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.core.store import Store
 from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Verb
 from tests.factories import NOW, event, receiver
 from tests.process import Death, World

@@ -15,7 +15,7 @@ from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.vocabulary import EventStatus, Kind
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
-from service_event_checker.engine.throttle import Gate
+from service_event_checker.engine.throttle import Throttle
 from service_event_checker.stores.sql.store import SqlStore
 from tests.destinations.cases import Case, all_cases
 from tests.factories import event, receiver
@@ -62,8 +62,8 @@ def house(path: Path, case: Case, double: Any) -> tuple[SqlStore, Outbox]:
     adapter = case.adapter(double)
     known = receiver(adapter.name, adapter.family, settle=SETTLE, verbs=adapter.verbs, deadline=timedelta(seconds=2))
     book = Rulebook((Rule("all", (), (adapter.name,)),), (), {adapter.name: known})
-    gates = {adapter.name: Gate(1e6, 1000)}
-    return store, Outbox(store, {adapter.name: adapter}, book, gates=gates, clock=now)
+    throttles = {adapter.name: Throttle(1e6, 1000)}
+    return store, Outbox(store, {adapter.name: adapter}, book, throttles=throttles, clock=now)
 
 
 def work(outbox: Outbox, store: SqlStore, double: Any) -> None:

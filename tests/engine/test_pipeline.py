@@ -226,7 +226,11 @@ class TestOthersAtTheSameTime:
         alert = the(pipeline.ingest([event(severity=Severity.CRITICAL, at=LATER)], LATER))
 
         assert (alert.severity, alert.status) == (Severity.CRITICAL, Status.FIRING)
-        assert [row.why for row in ledger.store.timeline(alert.key)] == [Why.OPENED, Why.ACKNOWLEDGED, Why.WORSENED]
+        assert [row.why for row in ledger.store.timeline(alert.key)] == [
+            Why.OPENED,
+            Why.ACKNOWLEDGED,
+            Why.SEVERITY_RAISED,
+        ]
 
     def test_two_who_see_it_first_open_it_once(self, pipeline: Pipeline, ledger: Ledger) -> None:
         other = Pipeline(ledger.store, pipeline.book)

@@ -13,7 +13,7 @@ from service_event_checker.core.model import Event
 from service_event_checker.core.routing import STILL_FIRING
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.vocabulary import EventStatus, Family, Status, Verb, Why
-from service_event_checker.engine import parked
+from service_event_checker.engine import pending_events
 from tests.factories import event, receiver
 from tests.process import World
 from tests.sink import Clock, Sink, Talker
@@ -193,7 +193,7 @@ def test_an_event_of_an_object_that_is_not_known_yet_waits_for_it(house):
 
     second = event(fingerprint="second").key
     assert house.world.store.get([second])[second].status is Status.ACKNOWLEDGED
-    assert house.world.store.holding.list(parked.AREA) == []
+    assert house.world.store.holding.list(pending_events.AREA) == []
 
 
 def test_a_parked_note_is_told_once_though_the_process_dies_while_taking_it_up(house):
@@ -212,7 +212,7 @@ def test_a_foreign_objects_event_is_dropped_when_nothing_more_can_be_made_for_it
 
     house.clock.advance(200)
     house.world.pipeline.unpark(house.clock())
-    assert house.world.store.holding.list(parked.AREA) == []
+    assert house.world.store.holding.list(pending_events.AREA) == []
 
 
 def test_it_waits_on_while_that_receiver_is_still_owed_something(house):
@@ -221,7 +221,7 @@ def test_it_waits_on_while_that_receiver_is_still_owed_something(house):
 
     house.world.pipeline.unpark(house.clock())
 
-    assert len(house.world.store.holding.list(parked.AREA)) == 1
+    assert len(house.world.store.holding.list(pending_events.AREA)) == 1
 
 
 def test_a_ping_pong_ends_and_is_seen(house):

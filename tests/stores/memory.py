@@ -150,7 +150,7 @@ class MemoryStore:
         with self._lock:
             return sum(receiver in ("", one.receiver) for one in self._rows.waiting.values())
 
-    def owing(self, receiver: str) -> set[str]:
+    def keys_with_pending(self, receiver: str) -> set[str]:
         with self._lock:
             return {one.key for one in self._rows.waiting.values() if one.receiver == receiver}
 

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from service_event_checker.core.ids import internal_id, remote_key
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
-from service_event_checker.core.store import Claimed, Done, Store, Write
+from service_event_checker.core.roles import Store
+from service_event_checker.core.store import Claimed, Done, Write
 from service_event_checker.core.vocabulary import ResolvedBy, Status, Verb, Why
 from tests.factories import NOW, alert
 

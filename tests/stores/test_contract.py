@@ -9,7 +9,8 @@ import pytest
 
 from service_event_checker.core.ids import internal_code, internal_id
 from service_event_checker.core.model import Slot
-from service_event_checker.core.store import Conflict, Done, IdTaken, Query, Settled, Store, Write
+from service_event_checker.core.roles import Store
+from service_event_checker.core.store import Conflict, Done, IdTaken, Query, Settled, Write
 from service_event_checker.core.vocabulary import Kind, Severity, Status, Verb, Why
 from tests.factories import NOW
 from tests.stores.steps import (

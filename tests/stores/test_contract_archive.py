@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.model import Alert
-from service_event_checker.core.store import Conflict, Dead, Done, Query, Settled, Store, Write
+from service_event_checker.core.roles import Store
+from service_event_checker.core.store import Conflict, Dead, Done, Query, Settled, Write
 from service_event_checker.core.vocabulary import Verb, Why
 from tests.factories import NOW
 from tests.stores.steps import (

@@ -11,7 +11,8 @@ import pytest
 
 from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.model import Alert, Delivery
-from service_event_checker.core.store import Again, Claimed, Conflict, Dead, Done, Settled, Store, Write
+from service_event_checker.core.roles import Store
+from service_event_checker.core.store import Again, Claimed, Conflict, Dead, Done, Settled, Write
 from service_event_checker.core.vocabulary import Severity, Status, Verb, Why
 from tests.factories import NOW
 from tests.stores.steps import (
@@ -344,12 +345,16 @@ def test_another_verb_that_dies_lets_the_lane_go_on(store: Store) -> None:
 def test_an_alert_is_owed_to_a_receiver_until_all_is_settled_or_given_up(store: Store) -> None:
     one, two = opened(store, "one", ("slack", "jira")), opened(store, "two", ("slack",))
     commit(store, noting(one))
-    assert (store.owing("slack"), store.owing("jira"), store.owing("sms")) == ({one.key, two.key}, {one.key}, set())
+    assert (store.keys_with_pending("slack"), store.keys_with_pending("jira"), store.keys_with_pending("sms")) == (
+        {one.key, two.key},
+        {one.key},
+        set(),
+    )
 
     pay(store, Settled())
     pay(store, GONE, "jira")
 
-    assert (store.owing("slack"), store.owing("jira")) == (set(), set())
+    assert (store.keys_with_pending("slack"), store.keys_with_pending("jira")) == (set(), set())
 
 
 def test_dead_letters_are_told_newest_first(store: Store) -> None:
@@ -484,7 +489,7 @@ def test_more_receivers_than_config_allows_still_fit_one_write(store: Store) -> 
     )
     deliveries = tuple(replace(delivery, seq=seq) for seq, delivery in enumerate(both))
 
-    commit(store, Write(alert=alert, transitions=(transition(alert, Why.WORSENED),), deliveries=deliveries))
+    commit(store, Write(alert=alert, transitions=(transition(alert, Why.SEVERITY_RAISED),), deliveries=deliveries))
 
     assert store.waiting() == 24 * 4
 

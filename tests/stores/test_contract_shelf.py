@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from service_event_checker.core.model import HeldItem
-from service_event_checker.core.store import Settled, Store
+from service_event_checker.core.roles import Store
+from service_event_checker.core.store import Settled
 from service_event_checker.core.vocabulary import EventStatus, Status
 from tests.factories import NOW
 from tests.stores.steps import at_once, claim_one, commit, link_of, new_alert, opened, opening

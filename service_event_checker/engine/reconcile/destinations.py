@@ -16,9 +16,10 @@ from service_event_checker.core import announcements, mirrors, reconcile, rules,
 from service_event_checker.core.errors import DeliveryError, InvalidInput, StoreConflict
 from service_event_checker.core.model import Alert, Delivery, Link, Remote
 from service_event_checker.core.ports import Destination, Pausable, Reconcilable
-from service_event_checker.core.reconcile import Books, Fix, Repair
+from service_event_checker.core.reconcile import Fix, LocalView, Repair
+from service_event_checker.core.roles import History, Outbox, Settings, Store
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.store import Done, Query, Store, Write
+from service_event_checker.core.store import Done, Query, Write
 from service_event_checker.core.vocabulary import Family, Verb, Why
 from service_event_checker.engine.outbox import GIVEN_UP_FOR_AGE
 from service_event_checker.engine.pipeline import Pipeline
@@ -39,39 +40,39 @@ def look(receiver: str, destination: Destination, store: Store, book: Rulebook, 
     if isinstance(destination, Pausable):
         destination.raise_if_paused()
     remotes = destination.open_objects()
-    books = _books(receiver, remotes, store, book)
-    found = reconcile.repairs(remotes, books, now)
+    view = _local_view(receiver, remotes, store, book)
+    found = reconcile.repairs(remotes, view, now)
     nobodys = {repair.remote.external_id for repair in found if not _concerns(repair, book, now)}
     found = [repair for repair in found if repair.remote.external_id not in nobodys]
-    return found + _ended(destination, books, remotes, now) + _late_notes(destination, books, remotes, now)
+    return found + _ended(destination, view, remotes, now) + _late_notes(destination, view, remotes, now)
 
 
-def _ended(destination: Reconcilable, books: Books, remotes: Sequence[Remote], now: datetime) -> list[Repair]:
+def _ended(destination: Reconcilable, view: LocalView, remotes: Sequence[Remote], now: datetime) -> list[Repair]:
     """Look at what is not listed as open, others first each time. One that cannot be looked at holds up no other."""
-    wanted = reconcile.unlisted(books, remotes)
+    wanted = reconcile.missing_remotely(view, remotes)
     begin = int(now.timestamp()) // 60 % len(wanted) if len(wanted) > LOOKS_MAX else 0
     found: list[Repair] = []
     failures = 0
     for alert, link in [*wanted[begin:], *wanted[:begin]][:LOOKS_MAX]:
         try:
-            found += reconcile.ended(alert, link, destination.get_remote(link.external_id), books)
+            found += reconcile.ended(alert, link, destination.get_remote(link.external_id), view)
         except DeliveryError as error:
-            log.warning("look_failed", receiver=books.receiver.name, id=alert.internal_id, reason=str(error))
+            log.warning("look_failed", receiver=view.receiver.name, id=alert.internal_id, reason=str(error))
             failures += 1
             if failures == FAILURES_MAX:
                 break
     return found
 
 
-def _late_notes(destination: Reconcilable, books: Books, remotes: Sequence[Remote], now: datetime) -> list[Repair]:
+def _late_notes(destination: Reconcilable, view: LocalView, remotes: Sequence[Remote], now: datetime) -> list[Repair]:
     """Ask what ended lately for notes. It is a courtesy: what fails is asked again by the next pass."""
     found: list[Repair] = []
     try:
-        for alert, link in reconcile.ended_lately(books, remotes, now)[:LATEST]:
+        for alert, link in reconcile.ended_lately(view, remotes, now)[:LATEST]:
             remote = destination.get_remote(link.external_id)
-            found += reconcile.notes(alert, remote, books) if remote else []
+            found += reconcile.notes(alert, remote, view) if remote else []
     except DeliveryError as error:
-        log.info("late_notes_unknown", receiver=books.receiver.name, reason=str(error))
+        log.info("late_notes_unknown", receiver=view.receiver.name, reason=str(error))
     return found
 
 
@@ -88,7 +89,7 @@ def apply(
     return failed
 
 
-def begin(receiver: str, store: Store, now: datetime) -> None:
+def begin(receiver: str, store: Settings, now: datetime) -> None:
     """Note that a receiver is looked at from now on, if that is the first time. Raises StoreError."""
     store.set_setting(SINCE + receiver, now.isoformat(), only_if_new=True)
 
@@ -96,12 +97,12 @@ def begin(receiver: str, store: Store, now: datetime) -> None:
 def line(repair: Repair) -> str:
     """Return a difference as a line of the report."""
     name = repair.internal_id or repair.remote.remote_key or "?"
-    other = f" (stays: {repair.kept.external_id})" if repair.kept else ""
+    other = f" (stays: {repair.original.external_id})" if repair.original else ""
     since = f", since {repair.since:%Y-%m-%d %H:%M} UTC" if repair.since else ""
     return f"{repair.receiver}: {name}: {repair.remote.external_id}: {repair.fix}{other}{since}"
 
 
-def _books(receiver: str, remotes: Sequence[Remote], store: Store, book: Rulebook) -> Books:
+def _local_view(receiver: str, remotes: Sequence[Remote], store: Store, book: Rulebook) -> LocalView:
     """Read what we know of the listed objects, and of the open alerts that should have one there."""
     ended = (
         store.page(Query(open=False, limit=LATEST)).alerts if book.receivers[receiver].family is Family.PAGER else ()
@@ -116,20 +117,20 @@ def _books(receiver: str, remotes: Sequence[Remote], store: Store, book: Ruleboo
         if link is not None:
             known[remote.external_id] = link
     missing = {link.key for link in known.values()} - alerts.keys()
-    books = Books(
+    view = LocalView(
         receiver=book.receivers[receiver],
         mirrors=book.mirrors,
         links=known,
         alerts=alerts | store.get(missing),
-        owing=frozenset(store.owing(receiver)),
+        pending=frozenset(store.keys_with_pending(receiver)),
         dead=frozenset((each.key, each.episode, each.verb) for each in _given_up(receiver, store)),
         since=datetime.fromisoformat(since) if (since := store.setting(SINCE + receiver)) else None,
     )
-    acked, unacked, came_from = _statuses(store, _disputed(books, remotes))
-    return replace(books, acked_at=acked, unacked_at=unacked, status_from=came_from)
+    acked, unacked, came_from = _statuses(store, _disputed(view, remotes))
+    return replace(view, acked_at=acked, unacked_at=unacked, status_from=came_from)
 
 
-def aged_opens(receiver: str, store: Store) -> list[Delivery]:
+def expired_opens(receiver: str, store: Store) -> list[Delivery]:
     """Return the opens of open alerts that were given up for their age alone. Raises StoreError."""
     old = [letter for letter in _given_up(receiver, store) if letter.verb is Verb.OPEN]
     aged = [letter for letter in old if letter.reason.startswith(GIVEN_UP_FOR_AGE)]
@@ -137,7 +138,7 @@ def aged_opens(receiver: str, store: Store) -> list[Delivery]:
     return [letter for letter in aged if (alert := alerts.get(letter.key)) and alert.open]
 
 
-def _given_up(receiver: str, store: Store) -> list[Delivery]:
+def _given_up(receiver: str, store: Outbox) -> list[Delivery]:
     """Return what a receiver did not take; what went to and fro was never sent, and is put right once it is calm."""
     letters = store.dead_letters(LETTERS_MAX, receiver=receiver)
     return [letter for letter in letters if letter.reason != mirrors.PING_PONG]
@@ -151,18 +152,18 @@ def _concerns(repair: Repair, book: Rulebook, now: datetime) -> bool:
     return alert is not None and bool(set(rules.matched(alert, book.rules)) - {repair.receiver})
 
 
-def _disputed(books: Books, remotes: Sequence[Remote]) -> set[str]:
+def _disputed(view: LocalView, remotes: Sequence[Remote]) -> set[str]:
     """Return the keys of the open alerts that are shown with another status than ours."""
     found = set()
     for remote in remotes:
-        link = books.links.get(remote.external_id)
-        alert = books.alerts.get(link.key) if link else None
+        link = view.links.get(remote.external_id)
+        alert = view.alerts.get(link.key) if link else None
         if alert is not None and alert.open and alert.status is not remote.status:
             found.add(alert.key)
     return found
 
 
-def _statuses(store: Store, keys: Iterable[str]) -> tuple[dict[str, datetime], dict[str, datetime], dict[str, str]]:
+def _statuses(store: History, keys: Iterable[str]) -> tuple[dict[str, datetime], dict[str, datetime], dict[str, str]]:
     """Return when each alert was last acknowledged, when that was last taken back, and where its status came from."""
     acked: dict[str, datetime] = {}
     unacked: dict[str, datetime] = {}
@@ -173,7 +174,7 @@ def _statuses(store: Store, keys: Iterable[str]) -> tuple[dict[str, datetime], d
         for transition in timeline:
             if transition.why is Why.ACKNOWLEDGED:
                 acked[key] = transition.at
-            elif transition.why in (Why.UNACKNOWLEDGED, Why.WORSENED):
+            elif transition.why in (Why.UNACKNOWLEDGED, Why.SEVERITY_RAISED):
                 unacked[key] = transition.at
     return acked, unacked, came_from
 
@@ -185,9 +186,9 @@ def _mend(repair: Repair, destination: Destination, store: Store, pipeline: Pipe
         pipeline.ingest([repair.event], now)
     elif pipeline.book.receivers[repair.receiver].shadow:
         return  # nothing is written there
-    elif repair.kept is not None:
-        if _follow(repair, repair.kept, store, now) and isinstance(destination, Reconcilable):
-            destination.close_duplicate(repair.remote, repair.kept)
+    elif repair.original is not None:
+        if _follow(repair, repair.original, store, now) and isinstance(destination, Reconcilable):
+            destination.close_duplicate(repair.remote, repair.original)
     elif repair.verb is not None:
         alert = store.get([repair.key]).get(repair.key)
         if alert is not None and reconcile.is_still_owed(repair.verb, alert):

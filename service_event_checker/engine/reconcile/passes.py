@@ -18,11 +18,11 @@ from service_event_checker.core.errors import DeliveryError, SourceError, StoreE
 from service_event_checker.core.model import Slot
 from service_event_checker.core.ports import Destination, Reconcilable, ReconcilableSource
 from service_event_checker.core.reconcile import Repair
-from service_event_checker.core.store import Store
+from service_event_checker.core.roles import Store
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.reconcile import destinations as reconcile_objects
 from service_event_checker.engine.reconcile import sources
-from service_event_checker.metrics import REPAIRS
+from service_event_checker.metrics import REPAIRS, label
 
 SLOT = "reconcile"
 LEASE = timedelta(minutes=10)  # a pass that takes longer may run twice; its repairs are repeatable
@@ -90,7 +90,7 @@ class Reconciler:
                 self._mend(name, found[name], report)
         return report
 
-    def soon(self) -> None:
+    def request_run(self) -> None:
         """Make a pass due now: something says that we were not told all. Raises StoreError."""
         for _ in range(CONFLICTS_MAX):
             slot = self.store.slots().get(SLOT)
@@ -166,7 +166,7 @@ class Reconciler:
 
     def _revive(self, name: str, now: datetime) -> None:
         """Queue again, once a day, what was given up only because its receiver did not answer for so long."""
-        for letter in reconcile_objects.aged_opens(name, self.store):
+        for letter in reconcile_objects.expired_opens(name, self.store):
             if now - self._revived.get(letter.id, now - REVIVED_EVERY) >= REVIVED_EVERY:
                 self._revived[letter.id] = now
                 if self.store.requeue(letter.id, now):
@@ -176,4 +176,4 @@ class Reconciler:
         destination = self.destinations[name]
         report.failed += reconcile_objects.apply(found, destination, self.store, self.pipeline, self._clock())
         for repair in (repair for repair in found if not repair.left):
-            REPAIRS.labels(name, repair.fix.name.lower()).inc()
+            REPAIRS.labels(name, label(repair.fix)).inc()

@@ -19,8 +19,10 @@ def lines(name: str, found: Comparison) -> list[str]:
     said += [f"{name}: {alert.internal_id}: no longer listed, closed" for alert in found.over]
     said += [f"{name}: {alert.internal_id}: not listed this time, waits for another look" for alert in found.missing]
     said += [f"{name}: {event.title}: listed there, taken in" for event in found.take_in]
-    if found.held:
-        said.append(f"{name}: {len(found.held)} more are no longer listed: too many at once, left for the next pass")
+    if found.deferred:
+        said.append(
+            f"{name}: {len(found.deferred)} more are no longer listed: too many at once, left for the next pass"
+        )
     return said
 
 
@@ -31,5 +33,5 @@ def apply(name: str, found: Comparison, pipeline: Pipeline, now: datetime) -> No
     pipeline.ingest(found.take_in, now)
     listed = Snapshot(source=found.source, complete=True)
     pipeline.absent([*found.missing, *found.over], listed, found.resolve_after, now)
-    if found.held:
-        log.warning("reconcile_held_back", source=name, closed=len(found.over), held=len(found.held))
+    if found.deferred:
+        log.warning("reconcile_held_back", source=name, closed=len(found.over), held=len(found.deferred))

@@ -67,7 +67,7 @@ def take_alerts(services: Services, payload: Any, intake: str, now: datetime) ->
     found = services.pipeline.ingest(_without_echoes(not_in_future(now, parsed.events)), now)
     if parsed.truncated:
         log.warning("alerts_truncated", intake=intake, receiver=parsed.receiver, left_out=parsed.truncated)
-        services.reconcile_soon()
+        services.request_reconciliation()
     unknown = sorted({line(word, WORD_MAX) for word in parsed.unknown})[:UNKNOWN_MAX]
     _tell(parsed, found, unknown, intake, now)
     _note_unknown(services, unknown, now)

@@ -14,7 +14,7 @@ from typing import Any
 from service_event_checker.core.ids import alert_key
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.ports import Comparison
-from service_event_checker.core.store import Store
+from service_event_checker.core.roles import AlertsAndSettings, Settings
 from service_event_checker.core.vocabulary import ResolvedBy
 from service_event_checker.sources.alertmanager import webhook
 from service_event_checker.sources.alertmanager.client import Alertmanager, Config, is_suppressed, receivers_of, same
@@ -46,7 +46,7 @@ class Source:
     def every(self) -> timedelta:
         return min(manager.config.every for manager in self.managers)
 
-    def compare(self, store: Store, now: datetime) -> Comparison:
+    def compare(self, store: AlertsAndSettings, now: datetime) -> Comparison:
         """Ask all of them, and decide. Raises SourceError when one of them does not answer, and StoreError."""
         manager = self.managers[0]
         started_at = max(each.started_at() for each in self.managers)
@@ -61,15 +61,23 @@ class Source:
         )
         if now - started_at < manager.config.grace:
             return replace(found, why_not="was started a moment ago and may not list all yet: nothing is closed")
-        lone = self.alone and len(senders) == 1 and manager.origin not in senders  # it calls itself something else
-        vouched = [alert for alert in open_alerts if alert.origin and (lone or _sender(alert) == manager.origin)]
+        only_sender = (
+            self.alone and len(senders) == 1 and manager.origin not in senders
+        )  # it calls itself something else
+        attributable = [
+            alert for alert in open_alerts if alert.origin and (only_sender or _sender(alert) == manager.origin)
+        ]
         fingerprints = {str(each["fingerprint"]) for each in listed}
-        gone = [alert for alert in vouched if alert.fingerprint not in fingerprints]
+        gone = [alert for alert in attributable if alert.fingerprint not in fingerprints]
         over = [alert for alert in gone if alert.missing_polls + 1 >= manager.config.resolve_after]
-        ripe = [alert for alert in over if _is_ripe(alert, manager, now)]
-        allowed = len(ripe) if len(vouched) < SHARE_FROM else max(1, int(len(vouched) * manager.config.max_share))
+        confirmed = [alert for alert in over if _is_confirmed(alert, manager, now)]
+        allowed = (
+            len(confirmed)
+            if len(attributable) < SHARE_FROM
+            else max(1, int(len(attributable) * manager.config.max_share))
+        )
         missing = tuple(alert for alert in gone if alert not in over)
-        return replace(found, missing=missing, over=tuple(ripe[:allowed]), held=tuple(ripe[allowed:]))
+        return replace(found, missing=missing, over=tuple(confirmed[:allowed]), deferred=tuple(confirmed[allowed:]))
 
 
 def make(entries: Mapping[str, Config]) -> list[Source]:
@@ -81,7 +89,7 @@ def make(entries: Mapping[str, Config]) -> list[Source]:
     return [Source(members, alone=len(pairs) == 1) for members in pairs.values()]
 
 
-def _senders(store: Store, open_alerts: Sequence[Alert], now: datetime) -> dict[str, str]:
+def _senders(store: Settings, open_alerts: Sequence[Alert], now: datetime) -> dict[str, str]:
     """Return who sent to us lately: an alert of a sender that cannot be asked is not another's to end."""
     known: dict[str, str] = json.loads(store.setting(SENDERS) or "{}")
     since = (now - SENDERS_KNOWN_FOR).date().isoformat()
@@ -94,21 +102,21 @@ def _sender(alert: Alert) -> str:
     return same(alert.origin.removesuffix(LISTED))
 
 
-def _is_ripe(alert: Alert, manager: Alertmanager, now: datetime) -> bool:
+def _is_confirmed(alert: Alert, manager: Alertmanager, now: datetime) -> bool:
     """Whether the looks at which it was missing are as far apart as they should be."""
     wanted = manager.config.every * (manager.config.resolve_after - 1)
     return alert.missing_since is not None and now - alert.missing_since >= wanted * EARLY
 
 
 def _take_in(
-    manager: Alertmanager, store: Store, listed: Sequence[dict[str, Any]], known: Mapping[str, Alert]
+    manager: Alertmanager, store: AlertsAndSettings, listed: Sequence[dict[str, Any]], known: Mapping[str, Alert]
 ) -> tuple[Event, ...]:
     """Return as events what is listed and has to be told: alerts never sent, closed too early, or missing lately."""
     truncated = remembered(store)
-    strangers = [each for each in listed if each["fingerprint"] not in known and not is_suppressed(each)]
-    past = store.get(alert_key(SOURCE, str(each["fingerprint"])) for each in strangers)
+    unknown_here = [each for each in listed if each["fingerprint"] not in known and not is_suppressed(each)]
+    past = store.get(alert_key(SOURCE, str(each["fingerprint"])) for each in unknown_here)
     found: list[Event] = []
-    for each in strangers:
+    for each in unknown_here:
         alert = past.get(alert_key(SOURCE, str(each["fingerprint"])))
         too_early = alert is not None and alert.resolved_by is ResolvedBy.ABSENCE
         if alert is not None and alert.resolved_by is ResolvedBy.PERSON:

@@ -32,8 +32,8 @@ def retain(active: Table, resolved: Table, partition: str, before_micros: int) -
     """Forget archived episodes that ended earlier, but for the newest of each key; return how many."""
     wanted = {"before": keys.sortable(before_micros)}
     old = resolved.scan(partition, keys.EPISODE, "ended_at lt @before", wanted, columns=["key", "episode"])
-    owing = {lane["key"] for lane in active.scan(partition, keys.LANE, "waiting gt 0", columns=["key"])}
-    idle = (row for row in old if row["key"] not in owing)
+    pending = {lane["key"] for lane in active.scan(partition, keys.LANE, "waiting gt 0", columns=["key"])}
+    idle = (row for row in old if row["key"] not in pending)
     past = [row for row in idle if row["episode"] < _newest_episode(active, resolved, partition, row["key"])]
     for row in past:
         _forget(active, partition, row["key"], row["episode"])

@@ -20,7 +20,7 @@ from service_event_checker.stores.azure.client import Raced, Table, Tables, etag
 
 
 class AzureHoldingArea:
-    """See `core.store.HoldingArea`."""
+    """See `core.roles.HoldingArea`."""
 
     def __init__(self, tables: Tables, active: Table) -> None:
         self._tables, self._active = tables, active

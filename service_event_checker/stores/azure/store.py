@@ -41,7 +41,7 @@ Answer = TypeVar("Answer")
 
 
 class AzureTablesStore:
-    """See `core.ports.Store` for the contract of every method. The tables are made when they are missing."""
+    """See `core.roles.Store` for the contract of every method. The tables are made when they are missing."""
 
     def __init__(
         self, connection_string: str, *, active_table: str = "EventTickets", resolved_table: str = "ResolvedEvents"
@@ -163,7 +163,7 @@ class AzureTablesStore:
         rows = self._scan(azure_keys.LANE, where, {"receiver": receiver}, columns=["waiting"])
         return sum(row["waiting"] for row in rows)
 
-    def owing(self, receiver: str) -> set[str]:
+    def keys_with_pending(self, receiver: str) -> set[str]:
         where = "waiting gt 0 and receiver eq @receiver"
         rows = self._scan(azure_keys.LANE, where, {"receiver": receiver}, columns=["key"])
         return {str(row["key"]) for row in rows}

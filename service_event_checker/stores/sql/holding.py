@@ -17,7 +17,7 @@ Transaction = Callable[[], AbstractContextManager[Connection]]
 
 
 class SqlHoldingArea:
-    """See `core.store.HoldingArea`. `read` and `write` open a transaction and translate its errors."""
+    """See `core.roles.HoldingArea`. `read` and `write` open a transaction and translate its errors."""
 
     def __init__(self, read: Transaction, write: Transaction) -> None:
         self._read, self._write = read, write

@@ -59,7 +59,7 @@ PAGE_MAX = 500
 
 
 class SqlStore:
-    """See `core.ports.Store` for the contract of every method."""
+    """See `core.roles.Store` for the contract of every method."""
 
     def __init__(self, url: str) -> None:
         address = make_url(url)
@@ -192,7 +192,7 @@ class SqlStore:
         with self._read() as connection:
             return connection.scalar(wanted.where(deliveries.c.receiver == receiver) if receiver else wanted) or 0
 
-    def owing(self, receiver: str) -> set[str]:
+    def keys_with_pending(self, receiver: str) -> set[str]:
         owed = select(deliveries.c.key).where(deliveries.c.receiver == receiver, deliveries.c.dead.is_(False))
         with self._read() as connection:
             return set(connection.scalars(owed.distinct()))

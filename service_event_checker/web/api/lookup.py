@@ -10,7 +10,8 @@ from werkzeug.datastructures import MultiDict
 
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.model import FINGERPRINT_MAX, Alert
-from service_event_checker.core.store import Query, Store
+from service_event_checker.core.roles import Alerts
+from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Kind, Severity, Status
 from service_event_checker.web.errors import Refused, invalid
 
@@ -24,7 +25,7 @@ ValueT = TypeVar("ValueT")
 _STATUSES: Mapping[str, frozenset[Status]] = {"active": _ACTIVE} | {one.value: frozenset({one}) for one in Status}
 
 
-def find_alert(store: Store, name: str) -> Alert:
+def find_alert(store: Alerts, name: str) -> Alert:
     """Return the alert; for an internal id, the episode that it names. Raises Refused (404, 409) and StoreError."""
     key = name.lower()
     if _KEY.fullmatch(key) and (found := store.get([key]).get(key)):
@@ -62,7 +63,7 @@ def read_query(arguments: MultiDict[str, str]) -> Query:
     )
 
 
-def _by_internal_id(store: Store, name: str) -> Alert | None:
+def _by_internal_id(store: Alerts, name: str) -> Alert | None:
     code = internal_code(name)
     found = store.by_internal_id(code) if code else None
     if found is None or ("-" in name and found.internal_id != name.strip().upper()):

@@ -12,7 +12,8 @@ from enum import StrEnum
 
 from service_event_checker import logs
 from service_event_checker.core.model import Alert, Delivery, Slot
-from service_event_checker.core.store import Query, Store
+from service_event_checker.core.roles import Alerts
+from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.engine import quarantine
 from service_event_checker.engine.polling import BACK_OFF_MAX, Watch
@@ -142,11 +143,11 @@ def receivers(services: Services) -> tuple[ReceiverState, ...]:
 
 def _failing(services: Services, receiver: str) -> str:
     """Return what this process last failed of there, "" while all is well."""
-    gate = services.outbox.gates.get(receiver)
-    return f"failing: {gate.trouble}" if gate is not None and gate.trouble else ""
+    throttle = services.outbox.throttles.get(receiver)
+    return f"failing: {throttle.trouble}" if throttle is not None and throttle.trouble else ""
 
 
-def _open_alerts(store: Store) -> tuple[tuple[Alert, ...], bool]:
+def _open_alerts(store: Alerts) -> tuple[tuple[Alert, ...], bool]:
     """Return open alerts, most severe first, and whether there are more of them."""
     found: list[Alert] = []
     for severity in Severity:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from service_event_checker.core.errors import StoreError
-from service_event_checker.core.store import Store
 from service_event_checker.engine.schedule import Engine, last_heartbeat
 from service_event_checker.web.status.overview import beats
 
@@ -19,8 +18,8 @@ TROUBLE_MAX_AGE = 1.0  # who is not ready is asked again soon
 class StoreProbe:
     """Asks the store for a write at most every five seconds; a probe that hangs holds up one request, not all."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store = store
+    def __init__(self, ping: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._ping = ping
         self._clock = clock
         self._lock = threading.Lock()
         self._asked_at: float | None = None
@@ -41,7 +40,7 @@ class StoreProbe:
 
     def _ask(self) -> str:
         try:
-            self._store.ping()
+            self._ping()
         except StoreError as error:
             return f"the store cannot be written to ({error})"
         return ""

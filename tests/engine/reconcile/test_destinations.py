@@ -125,7 +125,7 @@ def test_what_a_person_opened_again_after_the_end_is_left(place):
     place.end()
     place.reopen_behind_our_back(closed=True)
 
-    assert place.run() == [Fix.REOPENED]
+    assert place.run() == [Fix.REOPENED_AFTER_END]
     assert place.there.thing("1").open
 
 
@@ -184,7 +184,7 @@ def test_the_younger_of_two_is_closed_and_our_link_leads_to_the_elder(place):
     key = remote_key(KEY, 1)
     place.there.things.insert(0, Thing("0", key, place.clock() - timedelta(days=1)))
 
-    assert place.run() == [Fix.TWICE]
+    assert place.run() == [Fix.DUPLICATE]
     assert place.there.retired == [("1", "0")]
     link = place.world.store.link_by("there", "0")
     assert isinstance(link, Link)
@@ -308,6 +308,6 @@ def test_a_pass_can_be_asked_for_at_once(place):
     assert slot is not None
     place.reconciler.run_taken(slot)
 
-    place.reconciler.soon()
+    place.reconciler.request_run()
 
     assert place.reconciler.take_due() is not None

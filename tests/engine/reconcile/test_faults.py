@@ -15,7 +15,7 @@ from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Remote
 from service_event_checker.core.reconcile import Fix
 from service_event_checker.core.vocabulary import EventStatus, Family, Status, Verb, Why
-from service_event_checker.engine import parked
+from service_event_checker.engine import pending_events
 from service_event_checker.engine.outbox import GIVE_UP_AFTER
 from tests.engine.reconcile.test_destinations import KEY, Place
 from tests.factories import event
@@ -103,7 +103,7 @@ def test_a_pass_that_is_asked_for_during_another_is_made_after_it(place):
     slot = place.reconciler.take_due()
     assert slot is not None
 
-    place.reconciler.soon()
+    place.reconciler.request_run()
     place.reconciler.run_taken(slot)
 
     assert place.reconciler.take_due() is not None
@@ -115,7 +115,7 @@ def test_in_shadow_nothing_is_written_there(place):
     shadow = replace(place.world.book.receivers["there"], shadow=True)
     place.world.book.receivers["there"] = shadow  # type: ignore[index]
 
-    assert place.run() == [Fix.TWICE]
+    assert place.run() == [Fix.DUPLICATE]
     assert place.there.retired == []
 
 
@@ -136,7 +136,7 @@ def test_a_death_while_a_double_is_closed_loses_neither(place, after):
         place.reconciler.run()
     place.there.close_duplicate = retire  # type: ignore[method-assign]
 
-    assert place.run() == ([] if after else [Fix.TWICE])
+    assert place.run() == ([] if after else [Fix.DUPLICATE])
     assert place.run() == []
     place.end()
     assert [thing.open for thing in place.there.things] == [False, False]
@@ -193,7 +193,7 @@ def test_a_comment_on_a_ticket_that_is_being_opened_again_waits_for_it(place):
     place.world.see(event(starts_at=place.clock(), at=place.clock()))
     place.chat.notes.clear()
     place.world.see(place.there.says("1", EventStatus.NOTED, note="again?", note_id="7"))
-    assert len(place.world.store.holding.list(parked.AREA)) == 1
+    assert len(place.world.store.holding.list(pending_events.AREA)) == 1
 
     place.world.settle_down()
     place.world.pipeline.unpark(place.clock())

@@ -131,7 +131,7 @@ class CountingStore:
 
 def test_the_store_is_asked_once_in_five_seconds_however_many_ask() -> None:
     store, now = CountingStore(), [100.0]
-    probe = StoreProbe(store, clock=lambda: now[0])  # type: ignore[arg-type]  # all that the probe uses
+    probe = StoreProbe(store.ping, clock=lambda: now[0])
 
     assert [probe.trouble() for _ in range(3)] == ["", "", ""]
     store.away = True

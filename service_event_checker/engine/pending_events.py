@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 
 from service_event_checker.core.clean import clean
 from service_event_checker.core.model import Event, HeldItem
+from service_event_checker.core.roles import HoldingArea, Outbox
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.store import Store
 
 AREA = "parked"
 ASKED_AT_ONCE = 1000  # also the most that lie here per receiver
@@ -28,25 +28,25 @@ _EVENT = TypeAdapter(Event)
 log = structlog.get_logger()
 
 
-def park(store: Store, events: Iterable[Event], now: datetime) -> None:
+def park(holding: HoldingArea, events: Iterable[Event], now: datetime) -> None:
     """Put the events aside; a repetition replaces. Raises StoreError."""
     waiting = [_item(event, now) for event in events]
     if waiting:
-        store.holding.put(waiting)
+        holding.put(waiting)
 
 
-def waiting(store: Store, book: Rulebook, now: datetime) -> list[tuple[HeldItem, Event]]:
+def waiting(holding: HoldingArea, outbox: Outbox, book: Rulebook, now: datetime) -> list[tuple[HeldItem, Event]]:
     """Return what is still worth asking for, the oldest first; what nobody will ever know is dropped and logged."""
-    found = sorted(store.holding.list(AREA, limit=ASKED_AT_ONCE), key=lambda item: (item.at, item.id))
+    found = sorted(holding.list(AREA, limit=ASKED_AT_ONCE), key=lambda item: (item.at, item.id))
     if len(found) >= ASKED_AT_ONCE:
-        store.holding.prune(AREA, before=now - PATIENCE_MAX, per_source=ASKED_AT_ONCE)
+        holding.prune(AREA, before=now - PATIENCE_MAX, per_source=ASKED_AT_ONCE)
     hopeful: list[tuple[HeldItem, Event]] = []
     busy: dict[str, bool] = {}  # whether a receiver is still owed something
     for item in found:
         event = _EVENT.validate_json(item.doc)
-        if _is_foreign(store, book, item, now, busy):
+        if _is_foreign(outbox, book, item, now, busy):
             log.info("event_of_a_foreign_object", receiver=item.source, status=event.status.value)
-            store.holding.remove(AREA, item.id)
+            holding.remove(AREA, item.id)
         else:
             hopeful.append((item, event))
     return hopeful
@@ -62,7 +62,7 @@ def _item(event: Event, now: datetime) -> HeldItem:
     return HeldItem(area=AREA, id=id, source=receiver, at=now, doc=_EVENT.dump_json(named).decode())
 
 
-def _is_foreign(store: Store, book: Rulebook, item: HeldItem, now: datetime, busy: dict[str, bool]) -> bool:
+def _is_foreign(outbox: Outbox, book: Rulebook, item: HeldItem, now: datetime, busy: dict[str, bool]) -> bool:
     receiver = book.receivers.get(item.source)
     age = now - item.at
     if receiver is None or age > PATIENCE_MAX:
@@ -70,5 +70,5 @@ def _is_foreign(store: Store, book: Rulebook, item: HeldItem, now: datetime, bus
     if age <= receiver.settle + PATIENCE:
         return False
     if item.source not in busy:
-        busy[item.source] = store.waiting(item.source) > 0
+        busy[item.source] = outbox.waiting(item.source) > 0
     return not busy[item.source]

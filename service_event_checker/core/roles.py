@@ -1,0 +1,193 @@
+"""What a store offers, by role; `Store` is their sum. Structural types only; nobody inherits from them.
+
+Any method raises StoreError when the store is away or slow; all times are aware UTC. Safe to call from several
+threads and processes at once. The values that go in and out stand in `core.store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
+from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Write
+
+
+class Alerts(Protocol):
+    """The newest episode of every alert, with its links; `commit` and `Outbox.settle` change them."""
+
+    def get(self, keys: Iterable[str]) -> dict[str, Alert]:
+        """Return the newest episode of each key that was ever seen; one round of reads, however many."""
+        ...
+
+    def by_internal_id(self, code: str) -> Alert | None:
+        """Return the alert whose episode the internal code (`core.model.internal_code`) names."""
+        ...
+
+    def by_fingerprint(self, fingerprint: str) -> list[Alert]:
+        """Return the newest episodes of all sources' alerts with this fingerprint, at most 20."""
+        ...
+
+    def open_alerts(self, source: str = "") -> list[Alert]:
+        """Return all alerts that are not resolved, of one source if named."""
+        ...
+
+    def withheld_alerts(self) -> list[Alert]:
+        """Return the open alerts that somebody has not been told of."""
+        ...
+
+    def page(self, query: Query) -> Page:
+        """Return one page; costs the same however many alerts there are."""
+        ...
+
+    def links(self, keys: Iterable[str]) -> dict[str, list[Link]]:
+        """Return the links of the keys, oldest episode first."""
+        ...
+
+    def link_by(self, receiver: str, external_id: str) -> Link | None:
+        """Return the link that a remote object's own id belongs to."""
+        ...
+
+    def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
+        """Write all, each alert atomically with its rows and independent of the others; results in order."""
+        ...
+
+
+class History(Protocol):
+    """What became of alerts, and how long it is kept."""
+
+    def timeline(self, key: str, limit: int = 200) -> list[Transition]:
+        """Return the newest transitions of an alert, oldest first."""
+        ...
+
+    def archive(self, now: datetime) -> int:
+        """Move resolved alerts whose lanes are empty or dead to the resolved table; repeatable."""
+        ...
+
+    def retain(self, before: datetime) -> int:
+        """Delete archived episodes that ended before this time; the newest of each key stays."""
+        ...
+
+
+class Outbox(Protocol):
+    """The deliveries: what is due, who sends it, what failed for good."""
+
+    def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
+        """Return those of the receivers that something is due for and free to claim; one cheap look for all."""
+        ...
+
+    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
+        """Lease up to `limit` due deliveries of a receiver to `owner`, most severe first."""
+        ...
+
+    def intend(self, delivery: Delivery, now: datetime) -> Delivery:
+        """Record durably that a create may leave from now on. Raises LeaseLost."""
+        ...
+
+    def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
+        """Record what became of a claimed delivery and release it; `write` goes with it or not at all.
+
+        Raises LeaseLost when the lease is another's, StoreConflict when `write` or the lane was changed by
+        somebody else meanwhile: then nothing is recorded and the caller decides anew.
+        """
+        ...
+
+    def sweep(self, now: datetime) -> int:
+        """Make due the head of each lane that has none (a crash between two rows); return how many."""
+        ...
+
+    def waiting(self, receiver: str = "") -> int:
+        """Return how many deliveries are not settled (failed ones do not count)."""
+        ...
+
+    def keys_with_pending(self, receiver: str) -> set[str]:
+        """Return the keys of the alerts for which a receiver has unsettled deliveries (failed ones do not count)."""
+        ...
+
+    def oldest_waiting(self) -> datetime | None:
+        """Return when the oldest unsettled delivery was made; None when none is pending."""
+        ...
+
+    def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
+        """Return the failed deliveries, the newest first, with their reason; of one receiver or alert if named."""
+        ...
+
+    def dead_letter_counts(self) -> dict[str, int]:
+        """Return how many deliveries to each receiver failed for good."""
+        ...
+
+    def discard(self, delivery_id: str) -> bool:
+        """Delete a dead letter that nobody wants sent any more; False if there is none."""
+        ...
+
+    def requeue(self, delivery_id: str, now: datetime) -> bool:
+        """Send a dead letter again, as the state of now; False if there is none or its episode is past."""
+        ...
+
+
+class Slots(Protocol):
+    """When each periodic piece of work is due, and who runs it."""
+
+    def slots(self) -> dict[str, Slot]:
+        """Return every slot by name."""
+        ...
+
+    def put_slot(self, slot: Slot) -> Slot | None:
+        """Write if the stored revision equals `slot.revision` (0: new); None when somebody was faster."""
+        ...
+
+
+class Settings(Protocol):
+    """Small texts by name, shared by all processes."""
+
+    def setting(self, name: str) -> str | None:
+        """Return a stored setting."""
+        ...
+
+    def set_setting(self, name: str, value: str, *, only_if_new: bool = False) -> str:
+        """Store a setting and return the value that now holds."""
+        ...
+
+
+class HoldingArea(Protocol):
+    """Where things are put aside durably: refused bodies, events that wait for their object."""
+
+    def put(self, items: Iterable[HeldItem]) -> None:
+        """Put aside durably; a repetition (same area and id) replaces."""
+        ...
+
+    def list(self, area: str, *, source: str = "", limit: int = 200) -> Sequence[HeldItem]:
+        """Return what is held in an area, the newest first; of one source if named."""
+        ...
+
+    def remove(self, area: str, id: str) -> bool:
+        """Remove one item; False if it is not there."""
+        ...
+
+    def prune(self, area: str, *, before: datetime, per_source: int) -> int:
+        """Delete what is older than `before`, and all but the newest `per_source` of each source; return how many."""
+        ...
+
+
+class AlertsAndSlots(Alerts, Slots, Protocol):
+    """What polling needs."""
+
+
+class AlertsAndSettings(Alerts, Settings, Protocol):
+    """What the test mode and the comparison with a source need."""
+
+
+class Store(Alerts, History, Outbox, Slots, Settings, Protocol):
+    """All state of the product: the roles together, `holding` as a part."""
+
+    @property
+    def holding(self) -> HoldingArea: ...
+
+    def prepare(self) -> None:
+        """Bring the schema up to date; repeatable, and safe from several processes at once."""
+        ...
+
+    def ping(self) -> None:
+        """Return quietly if the store can be read and written now."""
+        ...
