@@ -18,7 +18,7 @@ AZURE_STRIDE = 23  # Azurite does a few hundred calls a second: there each point
 FreshStore = Callable[[], Store]
 
 
-@pytest.fixture(params=["sqlite", "azure"])
+@pytest.fixture(params=["sqlite", pytest.param("azure", marks=pytest.mark.real)])
 def store_kind(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
     return kind

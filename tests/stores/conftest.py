@@ -14,7 +14,7 @@ from service_event_checker.stores.sql.store import SqlStore
 Stored = SqlStore | AzureTablesStore
 
 
-@pytest.fixture(params=["sqlite", "azure"])
+@pytest.fixture(params=["sqlite", pytest.param("azure", marks=pytest.mark.real)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stored]:
     """An empty store."""
     made = azure_store(request) if request.param == "azure" else sqlite_store(tmp_path / "checker.db")
