@@ -15,7 +15,7 @@ import pytest
 from service_event_checker import plugins
 from service_event_checker.config.load import Config
 from service_event_checker.render import names
-from tests import order, said
+from tests import order, said, tiers
 from tests.real.alertmanager import Alertmanager
 from tests.real.azurite import Azurite
 from tests.real.parts import ALERTMANAGER, AZURITE, PROMETHEUS, REDMINE, Part, all_are_required
@@ -32,13 +32,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for tier, what in tiers.TIERS.items():
+        config.addinivalue_line("markers", f"{tier}: {what}")
+    config.pluginmanager.register(tiers.Guard())
     if config.getoption("record") and not is_worker(config):
         config.pluginmanager.register(order.Recorder(), RECORDER)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seconds = order.recorded()
+    tiers.mark(items, seconds)
     if is_worker(config):
-        items[:] = order.longest_first(items, order.recorded())
+        items[:] = order.longest_first(items, seconds)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

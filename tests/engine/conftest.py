@@ -20,7 +20,7 @@ STRIDES = {"memory": 1, "sqlite": 7, "azure": 23}
 FreshStore = Callable[[], Store]
 
 
-@pytest.fixture(params=["memory", "sqlite", "azure"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("azure", marks=pytest.mark.real)])
 def store_kind(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
     return kind

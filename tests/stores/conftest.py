@@ -15,7 +15,7 @@ from tests.stores.memory import MemoryStore
 Stored = MemoryStore | SqlStore | AzureTablesStore
 
 
-@pytest.fixture(params=["memory", "sqlite", "azure"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("azure", marks=pytest.mark.real)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stored]:
     """An empty store."""
     made: Stored
