@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from service_event_checker import wiring
 from service_event_checker.config.load import ConfigError
@@ -120,3 +121,12 @@ def test_a_checker_is_not_mistaken_for_the_destination_of_its_name(tmp_path: Pat
         "checker": "on",
         "destination": "SLACK_BOT_TOKEN is not set; goes to the console instead",
     }
+
+
+def test_a_fallback_is_accepted_and_said_to_be_unused(build: Build) -> None:
+    services = build({"slack": {"kind": "slack", "fallback": "mail"}, "mail": {"kind": "console"}})
+
+    with capture_logs() as lines:
+        services.tell_what_is_on()
+
+    assert [line["path"] for line in lines if line["event"] == "not_used_yet"] == ["destinations.slack.fallback"]

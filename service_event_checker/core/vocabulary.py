@@ -80,7 +80,6 @@ class Why(StrEnum):
     RESOLVED_BY_PERSON = "resolved by a person"
     SOURCE_ENDED = "ended at the source after a person had resolved it"
     REPEATED = "late repeat"
-    MISSING = "missing from a poll"
     MISSED = "already over when first seen"
     RELEASED = "withheld until now"
     LINKED = "linked"
@@ -104,5 +103,3 @@ class Family(StrEnum):
     PAGER = "pager"
     CHAT = "chat"
     MAIL = "mail"
-    SMS = "sms"
-    REMEDIATION = "remediation"

@@ -68,9 +68,12 @@ class Services:
     look_every: timedelta
 
     def tell_what_is_on(self) -> None:
-        """Log one line per configured part."""
+        """Log one line per configured part, and what stands in the configuration and is not used yet."""
         for part in self.parts:
             log.info("part", section=part.section, name=part.name, kind=part.kind, state=part.state)
+        for entry in self.config.destinations:
+            if entry.config and entry.config.fallback:
+                log.warning("not_used_yet", path=f"destinations.{entry.name}.fallback")
 
     def request_reconciliation(self) -> None:
         """Have sources and destinations compared with what we know at the next tick. Raises StoreError."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,8 +17,6 @@ _TYPED_KEYS = {"status_seen_at", "mirrored_at"}  # as _TextKeys in the document
 _STATUSES = {str(status): status for status in EventStatus}
 _DELIVERY = TypeAdapter(Delivery)
 _LINK = TypeAdapter(Link)
-# As a link was written before `sent` told when. Inside a text the quotes would be escaped.
-_SENT_WITHOUT_TIMES = re.compile(r'"sent":\[[^\]]*\]')
 _SLOT = TypeAdapter(Slot)
 _TIMELINE = TypeAdapter(tuple[Transition, ...])
 _QUEUE = TypeAdapter(tuple[Delivery, ...])
@@ -91,7 +88,7 @@ def dump_link(link: Link) -> str:
 
 
 def load_link(text: str) -> Link:
-    return _LINK.validate_json(_SENT_WITHOUT_TIMES.sub('"sent":{}', text, count=1))
+    return _LINK.validate_json(text)
 
 
 def dump_slot(slot: Slot) -> str:

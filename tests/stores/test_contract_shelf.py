@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from service_event_checker.core.model import HeldItem
 from service_event_checker.core.roles import Store
 from service_event_checker.core.store import Settled
@@ -174,14 +172,3 @@ def test_what_a_link_knows_of_our_own_writes_comes_back(store: Store) -> None:
 
     assert store.link_by("slack", "T-1") == link
     assert store.links([alert.key]) == {alert.key: [link]}
-
-
-@pytest.mark.parametrize("name", ['"sent":["firing"]', 'a"sent":[b]', "plain"])
-def test_an_id_that_looks_like_our_own_format_comes_back(store: Store, name: str) -> None:
-    opened(store)
-    delivery = claim_one(store)
-    link = link_of(delivery, name, previous=name, sent={Status.FIRING: NOW})
-
-    store.settle(delivery, Settled(link=link), NOW)
-
-    assert store.link_by("slack", name) == link

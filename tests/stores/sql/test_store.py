@@ -23,7 +23,7 @@ from service_event_checker.core.vocabulary import Verb
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql.schema import MIGRATIONS, upgrade
 from service_event_checker.stores.sql.store import BUSY_SECONDS, SqlStore
-from service_event_checker.stores.sql.tables import deliveries, links, metadata
+from service_event_checker.stores.sql.tables import deliveries, metadata
 from tests.factories import NOW
 from tests.stores.conftest import sqlite_store
 from tests.stores.steps import at_once, claim, claim_one, commit, ending, link_of, new_alert, opened, opening, pay
@@ -105,7 +105,6 @@ def test_a_database_of_the_first_schema_is_upgraded_with_all_that_it_holds(tmp_p
     alert = opened(store)
     delivery = claim_one(store)
     store.settle(delivery, Settled(link=link_of(delivery)), NOW)
-    as_the_first_version_wrote_links(store)
 
     at_once(lambda _: upgrade(store.engine), range(4))
     store.holding.put([HeldItem(area="parked", id="one", source="pager", at=NOW, doc="{}")])
@@ -125,16 +124,6 @@ def first_schema(path: Path) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
     engine.dispose()
-
-
-def as_the_first_version_wrote_links(store: SqlStore) -> None:
-    """Put `sent` back to the list of words without times that it was."""
-    with store.engine.begin() as connection:
-        (doc,) = connection.scalars(select(links.c.doc)).all()
-        old = doc.replace('"sent":{}', '"sent":[]').replace(',"updated_at":null', "")
-        assert '"sent":[]' in old
-        assert "updated_at" not in old
-        connection.execute(update(links).values(doc=old))
 
 
 def impatient(store: SqlStore) -> None:
