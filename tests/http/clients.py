@@ -10,8 +10,10 @@ from typing import Any
 
 from service_checkers.detect import detect
 from service_event_checker import plugins
+from service_event_checker.core.ids import remote_key
+from service_event_checker.core.ports import MessageDestination
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
-from service_event_checker.web.slack.permissions import Allowed
+from service_event_checker.web.slack.permissions import Allowed, SlackAccess
 from service_event_checker.web.slack.replies import Reply, post
 from service_event_checker.web.slack.request import Asker
 from tests.factories import alert, delivery
@@ -84,8 +86,10 @@ def _destination(kind: str, values: dict[str, Any]) -> Call:
         model = plugins.destination_config(kind)
         assert model
         config = model.model_validate({"kind": kind, **_filled(values, url, timeout)})
-        about = alert()
-        return plugins.make_destination(kind, config).deliver(delivery(about, receiver=kind), about, None)
+        about, destination = alert(), plugins.make_destination(kind, config)
+        if isinstance(destination, MessageDestination):
+            return destination.deliver(delivery(about, receiver=kind), about, None)
+        return destination.create(delivery(about, receiver=kind), about, remote_key(about.key, 1), "")
 
     return call
 
@@ -107,9 +111,9 @@ def _kubernetes(url: str, timeout: float) -> object:
 
 
 def _permissions(url: str, _timeout: float) -> object:
-    environ = {"SLACK_ALLOWED_GROUPS": "oncall", "SLACK_BOT_TOKEN": SECRET, "SLACK_API_URL": f"{url}/api/"}
     asker = Asker(team="T1", channel="C1", channel_name="outages", user="U1", name="Ann", response_url="")
-    return Allowed(environ).refusal(asker, ask=True)
+    access = SlackAccess(f"{url}/api/", SECRET)
+    return Allowed({"SLACK_ALLOWED_GROUPS": "oncall"}, access).refusal(asker, ask=True)
 
 
 def users_of(*names: str) -> set[str]:
