@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from service_event_checker.core.errors import StoreError
+from service_event_checker.core.errors import StoreConflict, StoreError
 from service_event_checker.engine import jobs
 from service_event_checker.engine.services import Services
 
@@ -112,6 +112,8 @@ class Engine:
         """Run a job; what goes wrong in it stops no other."""
         try:
             jobs.run(name, id, self.services, self)
+        except StoreConflict as error:  # the store is well; the job is still due
+            log.info("job_contended", job=name, id=id, reason=str(error))
         except StoreError as error:
             self._tell_away(name, id, error)
         except Exception:  # noqa: BLE001  # the only net: a worker must not die silently

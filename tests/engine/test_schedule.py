@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from service_event_checker.core.errors import InvalidInput, StoreError
+from service_event_checker.core.errors import InvalidInput, StoreConflict, StoreError
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.engine.services import Services
 from tests.engine.small import Chat, Page
@@ -78,6 +78,16 @@ def test_a_store_that_is_away_is_logged_once_and_once_when_it_is_back(engine: En
 
     assert [(line["event"], line["log_level"]) for line in logs] == [("store_away", "error"), ("store_back", "info")]
     assert store.sweeps == 3
+
+
+def test_a_conflict_with_others_is_no_outage(engine: Engine, store: Sick) -> None:
+    store.error = StoreConflict("another transaction was faster")
+    with capture_logs() as logs:
+        done(engine, "sweep")
+        store.error = None
+        done(engine, "heartbeat")
+
+    assert [line["event"] for line in logs] == ["job_contended"]
 
 
 def test_a_crash_in_a_job_is_logged_and_the_next_run_goes_on(engine: Engine, store: Sick) -> None:
