@@ -1,4 +1,7 @@
-"""From events to commits, step by step over all events of a message. The steps read and write; core decides."""
+"""From events to commits: recognise, load, track, correlate, route, commit, each over all events of a message.
+
+The steps read and write; `core` decides.
+"""
 
 from __future__ import annotations
 
