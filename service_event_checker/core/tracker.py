@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from service_event_checker.core.ids import internal_id
-from service_event_checker.core.model import Alert, Event, Snapshot, Transition
+from service_event_checker.core.model import Alert, Event, Link, Snapshot, Transition
 from service_event_checker.core.vocabulary import Affects, EventStatus, ResolvedBy, Status, Verb, Why
 
 REPEATS_COUNTED_EVERY = timedelta(hours=1)  # a re-sent alert costs at most one write an hour
@@ -23,10 +23,19 @@ _STATUSES = frozenset({EventStatus.RESOLVED, EventStatus.ACKNOWLEDGED, EventStat
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """The alert after an event, and the transitions that led there; `alert` is None when there is nothing to keep."""
+    """The alert after an event, and the transitions that led there; `alert` is None when there is nothing to keep.
+
+    `links`: those that are stored with it.
+    """
 
     alert: Alert | None
     transitions: tuple[Transition, ...] = ()
+    links: tuple[Link, ...] = ()
+
+    @property
+    def opens(self) -> bool:
+        """Whether a new episode begins here."""
+        return any(transition.why.opens for transition in self.transitions)
 
 
 def track(alert: Alert | None, event: Event, now: datetime, *, first_good_at: datetime | None = None) -> Tracked:

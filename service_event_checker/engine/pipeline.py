@@ -1,65 +1,82 @@
-"""From events to one commit: load what is known, track, route, write. It decides nothing itself."""
+"""From events to commits: recognise, load, track, correlate, route, commit, each over all events of a message.
+
+The steps read and write; `core` decides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
-from service_event_checker.core import announcements, reconcile, routing, rules, tracker
-from service_event_checker.core.clean import clean
+from service_event_checker.core import announcements, routing, rules, tracker
 from service_event_checker.core.errors import InvalidInput, StoreConflict
-from service_event_checker.core.model import Alert, Event, Link, Snapshot
+from service_event_checker.core.model import Alert, Event, Snapshot
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
-from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Status
+from service_event_checker.core.tracker import Tracked
+from service_event_checker.core.vocabulary import Kind
 from service_event_checker.engine import pending_events
+from service_event_checker.engine.echoes import is_no_news, marked
+from service_event_checker.engine.recognise import Seen, recognise, rounds
 from service_event_checker.metrics import TRANSITIONS, label
 
-CONFLICTS_MAX = 20  # rounds; each round at least one writer of a contended alert wins
-RECEIPT_WITHIN = timedelta(minutes=1)  # clocks differ; what nobody did later than this is not our own doing
-_STATUS_OF = {
-    EventStatus.ACKNOWLEDGED: Status.ACKNOWLEDGED,
-    EventStatus.UNACKNOWLEDGED: Status.FIRING,
-    EventStatus.RESOLVED: Status.RESOLVED,
-}
-_OPPOSITES = {EventStatus.ACKNOWLEDGED: Status.FIRING, EventStatus.UNACKNOWLEDGED: Status.ACKNOWLEDGED}
+CONFLICTS_MAX = 20  # tries; at each at least one writer of a contended alert wins
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """An event whose alert is known, and the link of the object that it came from, if it came from one."""
+class Context:
+    """What the events of a round are judged by, read once for all of them."""
 
-    event: Event
-    link: Link | None = None
+    alerts: Mapping[str, Alert]
+
+
+Correlate = Callable[[Sequence[Tracked], Context, datetime], Sequence[Tracked]]
+
+
+def unexplained(changes: Sequence[Tracked], _context: Context, _now: datetime) -> Sequence[Tracked]:
+    """Correlate nothing: each change stands for itself."""
+    return changes
 
 
 class Pipeline:
-    """Safe to call from several threads. `wake` is called after a commit that owes somebody something."""
+    """Safe to call from several threads. `wake` is called after a commit that owes somebody something.
 
-    def __init__(self, store: Store, book: Rulebook, wake: Callable[[], None] = lambda: None) -> None:
+    `correlate` explains changes by each other and by the context. It may add to a change, and add changes of other
+    alerts, at most one per alert. It is asked at every try, so it must be pure.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        book: Rulebook,
+        wake: Callable[[], None] = lambda: None,
+        correlate: Correlate = unexplained,
+    ) -> None:
         self.store = store
         self.book = book
         self._wake = wake
+        self._correlate = correlate
 
     def ingest(
         self, events: Iterable[Event], now: datetime, *, first_good_at: datetime | None = None
     ) -> dict[str, Alert]:
-        """Commit what the events change and return the alerts that exist then, by key.
+        """Commit what the events change and return their alerts as they are then, by key.
 
         When this returns, all of it is durable. Raises StoreError (what was not committed may be sent again;
         a repetition changes nothing) and InvalidInput. An event that names an object which nobody knows yet is
         parked, and is taken up by `unpark`.
         """
-        known, unknown = self._recognised(events)
+        known, unknown = recognise(events, self.store, self.book)
         found: dict[str, Alert] = {}
-        for group in _rounds(known):
-            found |= self._settle_round(group, now, first_good_at)
+        for batch in rounds(known):
+            found |= self._take(batch, now, first_good_at)
         pending_events.park(self.store.holding, unknown, now)
         return found
 
@@ -67,9 +84,9 @@ class Pipeline:
         """Take up what waited for its object; return how many events found it."""
         taken = 0
         for kept, event in pending_events.waiting(self.store.holding, self.store, self.book, now):
-            known, _ = self._recognised([event])
-            if known:
-                self._settle_round({known[0].event.key: known[0]}, now, None)
+            known, _ = recognise([event], self.store, self.book)
+            for batch in rounds(known):
+                self._take(batch, now, None)
                 self.store.holding.remove(pending_events.AREA, kept.id)
                 taken += 1
         return taken
@@ -91,10 +108,8 @@ class Pipeline:
 
     def absent(self, alerts: Iterable[Alert], snapshot: Snapshot, resolve_after: int, now: datetime) -> None:
         """Count a good poll against the alerts it no longer mentions. An alert changed meanwhile waits for the next."""
-        changes = tracker.absent(alerts, snapshot, resolve_after, now)
-        found = (change.alert for change in changes if change.alert)
-        steps = zip(found, (change.transitions for change in changes), strict=True)
-        self._commit([routing.route(alert, transitions, self.book, now) for alert, transitions in steps], now)
+        context = Context({alert.key: alert for alert in alerts})
+        self._settle(tracker.absent(context.alerts.values(), snapshot, resolve_after, now), context, now)
 
     def release(self, now: datetime) -> int:
         """Tell those whose silence is over or whose destination is on again; return how many alerts changed."""
@@ -105,30 +120,6 @@ class Pipeline:
         """Commit what somebody else has decided; False when the alert was changed meanwhile. Raises StoreError."""
         (result,) = self._commit([write], now)
         return isinstance(result, Done)
-
-    def _recognised(self, events: Iterable[Event]) -> tuple[list[_Seen], list[Event]]:
-        """Return the events with the alert that each speaks of, and those whose object is not known."""
-        known: list[_Seen] = []
-        unknown: list[Event] = []
-        for event in events:
-            link = self.store.link_by(*event.ref) if event.ref else None
-            alert = self.store.get([link.key]).get(link.key) if link else None
-            if event.ref and (link is None or alert is None or self._is_being_reopened(link, alert)):
-                unknown.append(event)
-                continue
-            if alert:
-                event = replace(event, source=alert.source, fingerprint=alert.fingerprint)
-                event = replace(event, kind=alert.kind, test=alert.test)
-            known.append(_Seen(clean(event), link))
-        return known, unknown
-
-    def _is_being_reopened(self, link: Link, alert: Alert) -> bool:
-        """Whether an object of the episode before may soon be this one's: what is said there must wait for that."""
-        if not alert.open or link.episode != alert.episode - 1:
-            return False
-        receiver = self.book.receivers.get(link.receiver)
-        carried = receiver is not None and receiver.reopen_within > timedelta(0)
-        return carried and alert.key in self.store.keys_with_pending(link.receiver)
 
     def _requestable(self, key: str, receiver: str) -> Alert:
         known = self.book.receivers.get(receiver)
@@ -143,65 +134,65 @@ class Pipeline:
             raise InvalidInput("alert", f"{alert.internal_id} is over")
         return alert
 
-    def _settle_round(self, group: dict[str, _Seen], now: datetime, first_good_at: datetime | None) -> dict[str, Alert]:
-        """Commit one event per key; a key that somebody else changed meanwhile is read and decided anew."""
+    def _take(self, batch: Mapping[str, Seen], now: datetime, first_good_at: datetime | None) -> dict[str, Alert]:
+        """Commit one event per alert, all in one commit; what somebody else changed meanwhile is decided anew.
+
+        A change that `correlate` added for another alert is not tried again: the next correlation sees it.
+        """
         found: dict[str, Alert] = {}
-        taken: dict[str, int] = {}
-        waiting = dict(group)
+        ids_taken: Counter[str] = Counter()
         for _ in range(CONFLICTS_MAX):
-            known = self.store.get(waiting)
-            found |= known
-            writes = []
-            for key, seen in waiting.items():
-                write = self._decide(known.get(key), seen, now, first_good_at, taken.get(key, 0))
-                writes += [write] if write else []
-            refused = self._commit_counting(writes, now, found, taken)
-            waiting = {key: waiting[key] for key in refused}
-            if not waiting:
+            context = self._load(batch)
+            found |= context.alerts
+            changes = self._track(batch, context, now, first_good_at)
+            changes = [_with_longer_id(change, ids_taken) for change in changes]
+            results = self._settle(changes, context, now)
+            found |= {
+                each.alert.key: each.alert for each in results if isinstance(each, Done) and each.alert.key in batch
+            }
+            ids_taken.update(each.key for each in results if isinstance(each, IdTaken))
+            batch = {each.key: batch[each.key] for each in results if not isinstance(each, Done) and each.key in batch}
+            if not batch:
                 return found
-        raise StoreConflict(f"{len(waiting)} alerts were changed by others {CONFLICTS_MAX} times in a row")
+        raise StoreConflict(f"{len(batch)} alerts were changed by others {CONFLICTS_MAX} times in a row")
 
-    def _decide(
-        self, known: Alert | None, seen: _Seen, now: datetime, first_good_at: datetime | None, longer: int
-    ) -> Write | None:
-        if seen.link is not None and (
-            _says_nothing_new(seen.event, seen.link, known) or self._is_overwritten(seen.event, seen.link)
-        ):
-            return None
-        event = self.book.mirrors.promote_to_alert_end(seen.event)
-        change = tracker.track(known, event, now, first_good_at=first_good_at)
-        if change.alert is None or change.alert == known:
-            return None
-        alert = change.alert
-        opening = any(transition.why.opens for transition in change.transitions)
-        if opening and alert.kind is Kind.MAINTENANCE and not rules.matched(alert, self.book.rules):
-            return None  # maintenance is tracked only where a rule asks for it
-        for _ in range(longer if opening else 0):
-            alert = tracker.longer_id(alert)
-        write = routing.route(alert, change.transitions, self.book, now)
-        return replace(write, links=(*write.links, *_marked(seen)))
+    def _load(self, keys: Iterable[str]) -> Context:
+        return Context(alerts=self.store.get(keys))
 
-    def _is_overwritten(self, event: Event, link: Link) -> bool:
-        """Whether a pager tells of a status that we have replaced there since. Elsewhere what we write is a comment."""
-        if event.intake == reconcile.INTAKE or self.book.receivers[link.receiver].family is not Family.PAGER:
-            return False
-        at = _opposite_at(event, link)
-        return at is not None and event.at is not None and event.at <= at
+    def _track(
+        self, batch: Mapping[str, Seen], context: Context, now: datetime, first_good_at: datetime | None
+    ) -> list[Tracked]:
+        """Return what the events change; those that change nothing have no change."""
+        changes = []
+        for key, seen in batch.items():
+            known, link = context.alerts.get(key), seen.link
+            if link and is_no_news(seen.event, link, known, self.book):
+                continue
+            change = tracker.track(
+                known, self.book.mirrors.promote_to_alert_end(seen.event), now, first_good_at=first_good_at
+            )
+            if change.alert is None or change.alert == known or self._is_unwanted(change.alert, change):
+                continue
+            changes.append(replace(change, links=marked(seen.event, link)) if link else change)
+        return changes
 
-    def _commit_counting(
-        self, writes: Sequence[Write], now: datetime, found: dict[str, Alert], taken: dict[str, int]
-    ) -> list[str]:
-        refused = []
-        for result in self._commit(writes, now):
-            match result:
-                case Done(alert=alert):
-                    found[alert.key] = alert
-                case IdTaken(key=key):
-                    taken[key] = taken.get(key, 0) + 1
-                    refused.append(key)
-                case Conflict(key=key):
-                    refused.append(key)
-        return refused
+    def _is_unwanted(self, alert: Alert, change: Tracked) -> bool:
+        """Whether it is a maintenance that no rule asks for; one that is tracked already is tracked to its end."""
+        return change.opens and alert.kind is Kind.MAINTENANCE and not rules.matched(alert, self.book.rules)
+
+    def _settle(
+        self, changes: Sequence[Tracked], context: Context, now: datetime
+    ) -> Sequence[Done | Conflict | IdTaken]:
+        return self._commit(self._route(self._correlate(changes, context, now), now), now)
+
+    def _route(self, changes: Iterable[Tracked], now: datetime) -> list[Write]:
+        """Return the changes with what they owe to whom."""
+        writes = []
+        for change in changes:
+            if change.alert is not None:
+                write = routing.route(change.alert, change.transitions, self.book, now)
+                writes.append(replace(write, links=(*write.links, *change.links)) if change.links else write)
+        return writes
 
     def _commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         if not writes:
@@ -235,60 +226,11 @@ def tell(write: Write) -> None:
             TRANSITIONS.labels(alert.kind.value, label(transition.why)).inc()
 
 
-def _rounds(events: Iterable[_Seen]) -> list[dict[str, _Seen]]:
-    """Split events so that each round has at most one per alert, in the order they came."""
-    rounds: list[dict[str, _Seen]] = []
-    depth: dict[str, int] = {}
-    for seen in events:
-        key = seen.event.key
-        number = depth.get(key, 0)
-        depth[key] = number + 1
-        if number == len(rounds):
-            rounds.append({})
-        rounds[number][key] = seen
-    return rounds
-
-
-def _says_nothing_new(event: Event, link: Link, alert: Alert | None) -> bool:
-    """Whether a copy tells of an episode that is past, of its known end, or of nothing but what we did there."""
-    if alert is not None and link.episode != alert.episode:
-        return True
-    if event.status is EventStatus.RESOLVED and link.closed and not _is_second_end(event, link, alert):
-        return True
-    return event.intake != reconcile.INTAKE and _is_echo(event, link)  # what was read there is none
-
-
-def _is_echo(event: Event, link: Link) -> bool:
-    """Whether nobody did it, and we did: just before, and not the opposite since."""
-    status = _STATUS_OF.get(event.status)
-    sent_at = link.sent.get(status) if status else None
-    if sent_at is None or event.actor:
-        return False
-    if event.at is None:
-        return True
-    undone_at = _opposite_at(event, link)
-    undone = undone_at is not None and sent_at < undone_at < event.at
-    return event.at <= sent_at + RECEIPT_WITHIN and not undone
-
-
-def _opposite_at(event: Event, link: Link) -> datetime | None:
-    """Return when we last wrote there the opposite of what the event tells."""
-    opposite = _OPPOSITES.get(event.status)
-    return link.sent.get(opposite) if opposite else None
-
-
-def _is_second_end(event: Event, link: Link, alert: Alert | None) -> bool:
-    """Whether an object whose end is known has been ended so much later that it was taken up in between."""
-    known = [link.sent.get(Status.RESOLVED), alert.status_seen_at.get((event.via, None)) if alert else None]
-    latest = max(filter(None, known), default=None)
-    return event.at is not None and latest is not None and event.at > latest + RECEIPT_WITHIN
-
-
-def _marked(seen: _Seen) -> tuple[Link, ...]:
-    """Return the link of a copy that was ended by its own system, or has come back to life there."""
-    if seen.link is None or seen.event.person:
-        return ()
-    if seen.event.status is EventStatus.RESOLVED:
-        return (replace(seen.link, closed=True),)
-    alive = seen.event.status in (EventStatus.ACKNOWLEDGED, EventStatus.UNACKNOWLEDGED)
-    return (replace(seen.link, closed=False),) if alive and seen.link.closed else ()
+def _with_longer_id(change: Tracked, ids_taken: Mapping[str, int]) -> Tracked:
+    """Give what opens one character more for each internal id that was another's already."""
+    alert = change.alert
+    if alert is None or not ids_taken or not change.opens:
+        return change
+    for _ in range(ids_taken.get(alert.key, 0)):
+        alert = tracker.longer_id(alert)
+    return replace(change, alert=alert)

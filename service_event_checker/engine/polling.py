@@ -68,11 +68,19 @@ class Poller:
         self._clock = clock
         self._jitter = jitter
 
-    def take_due(self) -> list[Slot]:
-        """Take the slots that are due now; each is this process' to poll and to report."""
-        now = self._clock()
-        known = self.store.slots()
-        taken = (self._take(watch, known.get(watch.name), now) for watch in self.watches.values())
+    def due(self) -> list[str]:
+        """Return the names of the checkers whose slots can be taken now; changes nothing."""
+        now, known = self._clock(), self.store.slots()
+        return [name for name in self.watches if (slot := known.get(name)) is None or _is_free(slot, now)]
+
+    def take_due(self, only: Iterable[str] | None = None) -> list[Slot]:
+        """Take the slots that are due now, of all checkers or those named; each is the caller's to poll and report.
+
+        Raises KeyError for an unknown name, and StoreError.
+        """
+        now, known = self._clock(), self.store.slots()
+        wanted = self.watches if only is None else only
+        taken = (self._take(self.watches[name], known.get(name), now) for name in wanted)
         return [slot for slot in taken if slot]
 
     def check_now(self, name: str) -> Checked:

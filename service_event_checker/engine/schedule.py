@@ -1,55 +1,38 @@
-"""The schedule: APScheduler's ticks and the outbox's threads, in this process. The store says what is due.
-
-Everything here may run in several processes at once and may be killed at any moment.
-"""
+"""The executor in this process: APScheduler says when, a thread runs the job, and workers stay for the deliveries."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 import structlog
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from service_event_checker.config.sunset import Sunset
-from service_event_checker.core.errors import StoreError
-from service_event_checker.core.model import Slot
-from service_event_checker.core.roles import HoldingArea
-from service_event_checker.engine import pending_events, quarantine
+from service_event_checker.core.errors import StoreConflict, StoreError
+from service_event_checker.engine import jobs
 from service_event_checker.engine.services import Services
 
-POLL_TICK = timedelta(seconds=1)  # the shortest interval that a checker may have
-HEARTBEAT = timedelta(seconds=10)
-HEARTBEAT_MAX_AGE = timedelta(seconds=30)  # then no process is running the engine
-HEARTBEAT_SETTING = "heartbeat"
 WORKERS_PER_RECEIVER = 2
-IDLE_SECONDS = 15.0  # a worker looks by itself this often; the tick wakes it when something is due
+IDLE_SECONDS = 15.0  # a worker looks by itself this often; it is woken when something is due
 STOP_SECONDS = 3.5  # App Service kills five seconds after SIGTERM
-ARCHIVE_SECONDS = 30.0
 START_RETRY_SECONDS = 2.0
-RECONCILE_TICK = timedelta(seconds=5)
-AREAS = (quarantine.AREA, pending_events.AREA)
-KEPT_FOR = timedelta(days=30)
-KEPT_PER_SOURCE = 1000
 
 log = structlog.get_logger()
 
 
 class Engine:
-    """Start and stop it once per process; both may be called again."""
+    """Start and stop it once per process; both may be called again. An `Executor`."""
 
-    def __init__(self, services: Services, sunsets: Iterable[Sunset] = ()) -> None:
+    def __init__(self, services: Services) -> None:
         self.services = services
-        self._sunsets = tuple(sunsets)  # of what is in use beside config.json
         self._started = threading.Lock()
         self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._scheduler = _scheduler(self._ticks())
-        self._away = False
+        self._threads: dict[str, threading.Thread] = {}  # by name; as many as there are jobs and ids
+        self._spawning = threading.Lock()
+        self._away = threading.Lock()  # held while the store is away
+        self._scheduler = self._schedule()
         self._turning = threading.Lock()  # held while the scheduler is started or stopped
 
     @property
@@ -74,8 +57,18 @@ class Engine:
             if self._scheduler.running:
                 self._scheduler.shutdown(wait=False)
         until = time.monotonic() + STOP_SECONDS
-        for thread in self._threads:
+        for thread in list(self._threads.values()):
             thread.join(timeout=max(0.0, until - time.monotonic()))
+
+    def submit(self, name: str, id: str = "") -> None:
+        """Run a job in a thread of its own, unless it runs already; wake the workers of a receiver."""
+        jobs.job_named(name)
+        if self.draining:
+            return
+        if name == jobs.DELIVER:
+            self.services.wakes.for_receiver(id).set()
+        else:
+            self._spawn(f"{name}-{id}" if id else name, self._run, name, id)
 
     def _begin(self) -> None:
         while not self._stopping.is_set():
@@ -89,134 +82,58 @@ class Engine:
         else:
             return
         self.services.tell_what_is_on()
-        self._spawn("ask-destinations", self.services.ask_destinations)
+        self.submit("ask-destinations")
         for receiver in self.services.outbox.destinations:
             for number in range(WORKERS_PER_RECEIVER):
-                self._spawn(f"outbox-{receiver}-{number}", self._deliver, receiver)
+                self._spawn(f"{jobs.DELIVER}-{receiver}-{number}", self._deliver, receiver)
         with self._turning:
             if not self._stopping.is_set():
                 self._scheduler.start()
 
-    def _ticks(self) -> Mapping[Callable[[], object], timedelta]:
-        services = self.services
-        ticks: dict[Callable[[], object], timedelta] = {
-            self._poll_due: POLL_TICK,
-            self._wake_due: services.look_every,
-            self._reconcile_due: RECONCILE_TICK,
-            self._beat: HEARTBEAT,
-            lambda: services.pipeline.release(_now()): timedelta(seconds=10),
-            lambda: services.pipeline.unpark(_now()): services.look_every * 2,
-            lambda: services.test_mode.expire(_now()): timedelta(seconds=30),
-            lambda: services.store.sweep(_now()): timedelta(seconds=15),
-            self._archive: timedelta(seconds=60),
-            lambda: services.log_sunsets(self._sunsets): timedelta(days=7),
-            lambda: services.store.retain(_now() - services.settings.retention): timedelta(hours=6),
-            lambda: _prune(services.store.holding, _now()): timedelta(hours=1),
-        }
-        return {partial(self._unless_away, run): every for run, every in ticks.items()}
-
-    def _unless_away(self, run: Callable[[], object]) -> None:
-        """Run a tick; a store that is away is said once, and once when it is back."""
-        try:
-            run()
-        except StoreError as error:
-            if not self._away:
-                log.error("store_away", reason=str(error))  # noqa: TRY400  # a state, not a crash
-            self._away = True
-            return
-        if self._away and run == self._beat:  # a beat is a write: then it really is back
-            self._away = False
-            log.info("store_back")
-
-    def _poll_due(self) -> None:
-        if self._stopping.is_set():
-            return
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        for slot in self.services.poller.take_due():
-            self._spawn(f"poll-{slot.name}", self._poll, slot)
-
-    def _reconcile_due(self) -> None:
-        slot = None if self._stopping.is_set() else self.services.reconciler.take_due()
-        if slot:
-            self._spawn("reconcile", self._reconcile, slot)
-
-    def _reconcile(self, slot: Slot) -> None:
-        try:
-            self.services.reconciler.run_taken(slot)
-        except StoreError as error:
-            log.warning("store_away", during="reconciliation", reason=str(error))
-        except Exception:  # noqa: BLE001  # the loop's one net; the next pass begins anew
-            log.exception("reconcile_failed")
-
-    def _wake_due(self) -> None:
-        """Wake the workers of what has become due by itself: one look for all of them."""
-        for receiver in self.services.store.due(self.services.outbox.destinations, _now()):
-            self.services.wakes.for_receiver(receiver).set()
-
-    def _poll(self, slot: Slot) -> None:
-        try:
-            self.services.poller.poll(slot)
-        except StoreError as error:
-            log.warning("store_away", during=f"poll of {slot.name}", reason=str(error))
-        except Exception:  # noqa: BLE001  # the loop's one net; the poller has reported the source as unknown
-            log.exception("poll_failed", checker=slot.name)
+    def _schedule(self) -> BackgroundScheduler:
+        """One tick per job. A late one is folded into the next: the store still knows what is due."""
+        scheduler = BackgroundScheduler(
+            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        for name, every in jobs.periodic(self.services).items():
+            begins = datetime.now(UTC)
+            scheduler.add_job(self.submit, "interval", [name], seconds=every.total_seconds(), next_run_time=begins)
+        return scheduler
 
     def _deliver(self, receiver: str) -> None:
         """One worker's loop: deliver while something is due, then wait for a wake-up or the next look."""
         wake = self.services.wakes.for_receiver(receiver)
         while not self._stopping.is_set():
-            try:
-                if self.services.outbox.drain(receiver):
-                    continue
-            except StoreError as error:
-                log.warning("store_away", during=f"deliveries to {receiver}", reason=str(error))
-            except Exception:  # noqa: BLE001  # the loop's one net: a worker must not die silently
-                log.exception("worker_failed", receiver=receiver)
+            self._run(jobs.DELIVER, receiver)
             wake.wait(IDLE_SECONDS)
             wake.clear()
 
-    def _archive(self) -> None:
-        """Archive what is over; after a storm as much as a minute allows."""
-        until = time.monotonic() + ARCHIVE_SECONDS
-        while self.services.store.archive(_now()) and time.monotonic() < until and not self.draining:
-            continue
+    def _run(self, name: str, id: str) -> None:
+        """Run a job; what goes wrong in it stops no other."""
+        try:
+            jobs.run(name, id, self.services, self)
+        except StoreConflict as error:  # the store is well; the job is still due
+            log.info("job_contended", job=name, id=id, reason=str(error))
+        except StoreError as error:
+            self._tell_away(name, id, error)
+        except Exception:  # noqa: BLE001  # the only net: a worker must not die silently
+            log.exception("job_failed", job=name, id=id)
+        else:
+            if name == jobs.HEARTBEAT and self._away.locked():  # a beat is a write: then it really is back
+                self._away.release()
+                log.info("store_back")
 
-    def _beat(self) -> None:
-        self.services.store.set_setting(HEARTBEAT_SETTING, _now().isoformat())
+    def _tell_away(self, name: str, id: str, error: StoreError) -> None:
+        """Log that the store is away: for a job without an id once, until it is back."""
+        if id:
+            log.warning("store_away", during=f"{name} {id}", reason=str(error))
+        elif self._away.acquire(blocking=False):
+            log.error("store_away", reason=str(error))
 
     def _spawn(self, name: str, run: Callable[..., None], *args: object) -> None:
-        thread = threading.Thread(target=run, args=args, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-
-def _prune(holding: HoldingArea, now: datetime) -> None:
-    """Keep the holding areas from growing: what was refused, and what waits for its object."""
-    for area in AREAS:
-        holding.prune(area, before=now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
-
-
-def last_heartbeat(services: Services) -> datetime | None:
-    """Return when any process last ran the engine. Raises StoreError."""
-    text = services.store.setting(HEARTBEAT_SETTING)
-    return datetime.fromisoformat(text) if text else None
-
-
-def _scheduler(ticks: Mapping[Callable[[], object], timedelta]) -> BackgroundScheduler:
-    """One job per tick. A late or overlapping run is folded into the next: the store still knows what is due."""
-    scheduler = BackgroundScheduler(
-        timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-    )
-    for run, every in ticks.items():
-        scheduler.add_job(run, "interval", seconds=every.total_seconds(), next_run_time=_now())
-    scheduler.add_listener(_on_job_trouble, EVENT_JOB_ERROR | EVENT_JOB_MISSED)
-    return scheduler
-
-
-def _on_job_trouble(event: JobExecutionEvent) -> None:
-    error = getattr(event, "exception", None)
-    log.warning("tick_failed", reason=f"{type(error).__name__}: {error}" if error else "missed")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+        with self._spawning:
+            running = self._threads.get(name)
+            if running is None or not running.is_alive():
+                thread = threading.Thread(target=run, args=args, name=name, daemon=True)
+                thread.start()
+                self._threads[name] = thread

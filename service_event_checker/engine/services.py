@@ -1,4 +1,4 @@
-"""What a process works with: the parts that wiring has built, for the web, the schedule and the command line."""
+"""What a process works with: the parts that wiring has built, for the web, the jobs and the command line."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """All that a process needs; what the web, the schedule and the command line work with."""
+    """All that a process needs; what the web, the jobs and the command line work with."""
 
     config: Config
     store: Store
@@ -66,6 +66,7 @@ class Services:
     parts: tuple[Part, ...]
     settings: Settings
     look_every: timedelta
+    sunsets: tuple[Sunset, ...] = ()  # of what is in use beside config.json
 
     def tell_what_is_on(self) -> None:
         """Log one line per configured part, and what stands in the configuration and is not used yet."""
@@ -79,10 +80,10 @@ class Services:
         """Have sources and destinations compared with what we know at the next tick. Raises StoreError."""
         self.reconciler.request_run()
 
-    def log_sunsets(self, others: Iterable[Sunset] = ()) -> None:
+    def log_sunsets(self) -> None:
         """Log what is in use here and is retired, or soon will be, with the date and the remedy."""
         today = datetime.now(UTC).date()
-        for sunset in due(today, (*self.config.sunsets(), *others)):
+        for sunset in due(today, (*self.config.sunsets(), *self.sunsets)):
             log.warning("sunset", name=sunset.name, text=sunset.text(today))
 
     def ask_destinations(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flask import Flask, current_app, request
 from jinja2 import StrictUndefined
@@ -30,13 +31,13 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     """Build the app from the environment. Starts nothing. Raises ConfigError."""
     settings = Settings.read(environ)
     keys = auth.read_keys(settings)
-    services = wiring.build(settings)
+    services = replace(wiring.build(settings), sunsets=sunsets(settings.variables))
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = BODY_MAX
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
     app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     app.extensions["services"] = services
-    app.extensions["engine"] = Engine(services, sunsets(settings.variables))
+    app.extensions["engine"] = Engine(services)
     app.extensions["store_probe"] = StoreProbe(services.store.ping)
     app.before_request(_start_under_gunicorn)
     routes.install(app, services)

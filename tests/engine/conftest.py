@@ -1,4 +1,4 @@
-"""Stores that many small worlds can be built on, one after the other."""
+"""Stores that many small worlds can be built on, one after the other; and what one process works with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import event
 
 from service_event_checker.core.roles import Store
+from service_event_checker.engine.services import Services
 from service_event_checker.stores.sql.store import SqlStore
+from tests.engine.small import Chat, Page, services_in
 from tests.stores.memory import MemoryStore
 
 #: each crash point in memory; on a disk or a server, which are slower, each point's neighbours take turns
@@ -61,3 +63,18 @@ def fresh_store(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest)
 def _unsynced(connection: Any, _record: Any) -> None:
     """Here processes die in miniature, the machine does not: syncing to disk would only cost time."""
     connection.execute("PRAGMA synchronous=OFF")
+
+
+@pytest.fixture
+def chat() -> Chat:
+    return Chat()
+
+
+@pytest.fixture
+def page() -> Page:
+    return Page()
+
+
+@pytest.fixture
+def services(tmp_path: Path, page: Page, chat: Chat) -> Services:
+    return services_in(tmp_path, page, chat)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from service_event_checker.engine.schedule import HEARTBEAT_SETTING
+from service_event_checker.engine.heartbeat import HEARTBEAT_SETTING
 from service_event_checker.web import create_app
 from tests.conftest import require
 from tests.real.alertmanager import Alertmanager

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.store import Dead
-from service_event_checker.engine.schedule import HEARTBEAT_SETTING
+from service_event_checker.engine.heartbeat import HEARTBEAT_SETTING
 from service_event_checker.engine.services import Services
 from service_event_checker.stores.sql.store import SqlStore
 from service_event_checker.web import create_app

@@ -25,9 +25,8 @@ class SqlHoldingArea:
     def put(self, items: Iterable[HeldItem]) -> None:
         with self._write() as connection:
             for item in items:
-                place = {"shelf": item.area, "id": item.id}
-                values = {"source": item.source, "at": codec.micros(item.at), "doc": item.doc}
-                sql_rows.upsert(connection, kept, place, values)
+                row = {"shelf": item.area, "id": item.id, "source": item.source, "at": codec.micros(item.at)}
+                sql_rows.upsert(connection, kept, row | {"doc": item.doc})
 
     def list(self, area: str, *, source: str = "", limit: int = 200) -> Sequence[HeldItem]:
         wanted = select(kept).where(kept.c.shelf == area)

@@ -15,6 +15,7 @@ from service_event_checker.core.lanes import Lane, LaneChange, over_before_sent
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.stores import codec
+from service_event_checker.stores.sql import dialects
 from service_event_checker.stores.sql.tables import (
     alerts,
     deliveries,
@@ -64,13 +65,13 @@ def read_lane(connection: Connection, key: str, receiver: str, *, lock: bool = F
 def apply(connection: Connection, change: LaneChange) -> None:
     """Write what the lane rules decided."""
     lane = change.lane
-    place = {"key": lane.key, "receiver": lane.receiver}
-    values = {"revision": lane.revision, "head": lane.head, "dead_episode": lane.dead_episode}
+    row: dict[str, Any] = {"key": lane.key, "receiver": lane.receiver, "revision": lane.revision}
+    row |= {"head": lane.head, "dead_episode": lane.dead_episode}
     gone = [*change.drop, *(delivery.id for delivery in change.put)]
     if lane.revision == 1:
-        connection.execute(_INSERT[lanes], place | values)
+        connection.execute(_INSERT[lanes], row)
     else:
-        upsert(connection, lanes, place, values)
+        upsert(connection, lanes, row)
         connection.execute(delete(deliveries).where(deliveries.c.id.in_(gone)))
     for delivery in change.put:
         connection.execute(_INSERT[deliveries], delivery_row(delivery))
@@ -81,21 +82,19 @@ def apply(connection: Connection, change: LaneChange) -> None:
 
 def put_link(connection: Connection, link: Link) -> None:
     place = {"key": link.key, "episode": link.episode, "receiver": link.receiver}
-    upsert(connection, links, place, {"external_id": link.external_id, "doc": codec.dump_link(link)})
+    upsert(connection, links, place | {"external_id": link.external_id, "doc": codec.dump_link(link)})
 
 
 def put_episode(connection: Connection, alert: Alert) -> None:
     """Keep an episode that is over, as it is now."""
     ended_at = codec.micros(alert.ended_at or alert.updated_at)
     place = {"key": alert.key, "episode": alert.episode}
-    upsert(connection, episodes, place, {"ended_at": ended_at, "doc": codec.dump_alert(alert)})
+    upsert(connection, episodes, place | {"ended_at": ended_at, "doc": codec.dump_alert(alert)})
 
 
-def upsert(connection: Connection, table: Table, place: dict[str, Any], values: dict[str, Any]) -> None:
-    """Update the row at `place`, or insert it. The caller's transaction keeps others away."""
-    at_place = and_(*(table.c[name] == value for name, value in place.items()))
-    if connection.execute(update(table).where(at_place).values(**values)).rowcount == 0:
-        connection.execute(_INSERT[table], place | values)
+def upsert(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    """Insert a whole row, or replace the one with its primary key."""
+    connection.execute(dialects.of(connection).upsert(table), row)
 
 
 def delivery_row(delivery: Delivery) -> dict[str, Any]:

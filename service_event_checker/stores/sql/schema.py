@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Engine, inspect, select, table, text
+from sqlalchemy import Engine, inspect, select, table
 from sqlalchemy.sql import column
 
 from service_event_checker.core.errors import StoreError
+from service_event_checker.stores.sql import dialects
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
@@ -27,9 +28,7 @@ def upgrade(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(731455)"))
+    with engine.begin() as connection, dialects.of(connection).migrating(connection):
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

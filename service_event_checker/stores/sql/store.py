@@ -1,7 +1,6 @@
-"""The store on a SQL database (SQLAlchemy Core): SQLite by default.
+"""The store on a SQL database (SQLAlchemy Core). What databases differ in is asked of `dialects`.
 
-Every write is one transaction. On SQLite it begins IMMEDIATE, so that a read inside it cannot go stale, and is
-synced to disk before it is acknowledged.
+Every write is one transaction, synced to disk before it is acknowledged.
 """
 
 from __future__ import annotations
@@ -10,22 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    URL,
-    Connection,
-    Select,
-    and_,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,7 +20,7 @@ from service_event_checker.core.errors import StoreConflict, StoreError
 from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
 from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Settled, Write
 from service_event_checker.stores import codec
-from service_event_checker.stores.sql import outbox
+from service_event_checker.stores.sql import dialects, outbox
 from service_event_checker.stores.sql import page as sql_page
 from service_event_checker.stores.sql import rows as sql_rows
 from service_event_checker.stores.sql.holding import SqlHoldingArea
@@ -50,8 +36,6 @@ from service_event_checker.stores.sql.tables import (
     timeline,
 )
 
-BUSY_SECONDS = 5  # a store that is locked longer counts as away
-CONNECTIONS_KEPT = 16
 WRITTEN_AT_ONCE = 200  # alerts of one transaction: a quarter of a second, for which other writers wait
 CHUNK = 500  # parameters in one IN list; SQLite's own limit is far higher, others' is not
 ARCHIVED_AT_ONCE = 200
@@ -63,17 +47,8 @@ class SqlStore:
 
     def __init__(self, url: str) -> None:
         address = make_url(url)
-        self._folder = Path(str(address.database)).resolve().parent if _is_file(address) else None
-        # No ceiling: a caller that waits for the lock must not keep readers, who need none, from a connection.
-        self.engine = create_engine(
-            address,
-            connect_args=_connect_args(address.get_backend_name()),
-            pool_size=CONNECTIONS_KEPT,
-            max_overflow=-1,
-        )
-        if address.get_backend_name() == "sqlite":
-            event.listen(self.engine, "connect", _prepare_sqlite)
-            event.listen(self.engine, "begin", _begin_immediate)
+        self._folder = dialects.folder_of(address)
+        self.engine = dialects.make_engine(address)
         self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
         self.holding = SqlHoldingArea(self._read, self._write)
@@ -137,9 +112,7 @@ class SqlStore:
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         results: list[Done | Conflict | IdTaken] = []
         for start in range(0, len(writes), WRITTEN_AT_ONCE):
-            with self._write() as connection:
-                some = writes[start : start + WRITTEN_AT_ONCE]
-                results += [sql_rows.write_one(connection, write, now) for write in some]
+            results += self._write_some(writes[start : start + WRITTEN_AT_ONCE], now)
         return results
 
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
@@ -286,12 +259,20 @@ class SqlStore:
             held = connection.scalar(select(settings.c.value).where(settings.c.name == name))
             if held is not None and only_if_new:
                 return str(held)
-            sql_rows.upsert(connection, settings, {"name": name}, {"value": value})
+            sql_rows.upsert(connection, settings, {"name": name, "value": value})
         return value
 
     def ping(self) -> None:
         with self._write() as connection:
-            sql_rows.upsert(connection, settings, {"name": "ping"}, {"value": ""})
+            sql_rows.upsert(connection, settings, {"name": "ping", "value": ""})
+
+    def _write_some(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
+        """Write alerts in one transaction; where it lost to another's, all of them are to be decided anew."""
+        try:
+            with self._write() as connection:
+                return [sql_rows.write_one(connection, write, now) for write in writes]
+        except StoreConflict:
+            return [Conflict(write.alert.key) for write in writes]
 
     def _alerts(self, wanted: Select[Any]) -> list[Alert]:
         with self._read() as connection:
@@ -319,6 +300,8 @@ class SqlStore:
             with self.engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
+            if dialects.of(self.engine).is_conflict(error):
+                raise StoreConflict("another transaction was faster") from error
             raise _away(error) from error
 
 
@@ -326,22 +309,3 @@ def _away(error: SQLAlchemyError) -> StoreError:
     """Say what the database said: not SQLAlchemy's text, which holds the statement with its values."""
     said = getattr(error, "orig", None)
     return StoreError(f"{type(error).__name__}: {said}" if said else type(error).__name__)
-
-
-def _is_file(address: URL) -> bool:
-    return address.get_backend_name() == "sqlite" and address.database not in (None, "", ":memory:")
-
-
-def _connect_args(backend: str) -> dict[str, Any]:
-    return {"timeout": BUSY_SECONDS} if backend == "sqlite" else {}
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_immediate(connection: Connection) -> None:
-    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, SmallInteger, String, Table
+
+from service_event_checker.stores.sql.dialects import LARGE_TEXT
 
 metadata = MetaData()
 
@@ -22,7 +24,7 @@ alerts = Table(
     Column("archived", Boolean, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
-    Column("doc", Text, nullable=False),
+    Column("doc", LARGE_TEXT, nullable=False),
     Index("alerts_page", "updated_at", "key"),
     Index("alerts_open_page", "open", "updated_at", "key"),
     Index("alerts_severity_page", "open", "severity", "updated_at", "key"),
@@ -39,7 +41,7 @@ episodes = Table(
     Column("key", String(20), primary_key=True),
     Column("episode", Integer, primary_key=True),
     Column("ended_at", BigInteger, nullable=False),
-    Column("doc", Text, nullable=False),
+    Column("doc", LARGE_TEXT, nullable=False),
     Index("episodes_ended", "ended_at"),
 )
 
@@ -58,7 +60,7 @@ timeline = Table(
     Column("key", String(20), primary_key=True),
     Column("revision", BigInteger, primary_key=True),
     Column("episode", Integer, nullable=False),
-    Column("doc", Text, nullable=False),
+    Column("doc", LARGE_TEXT, nullable=False),
 )
 
 deliveries = Table(
@@ -74,7 +76,7 @@ deliveries = Table(
     Column("lease_until", BigInteger),
     Column("owner", String(40), nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("doc", Text, nullable=False),
+    Column("doc", LARGE_TEXT, nullable=False),
     Index("deliveries_due", "receiver", "dead", "severity", "due_at"),
     Index("deliveries_lane", "key", "receiver", "dead"),
     Index("deliveries_age", "dead", "created_at"),
@@ -97,7 +99,7 @@ links = Table(
     Column("episode", Integer, primary_key=True),
     Column("receiver", String(60), primary_key=True),
     Column("external_id", String(255), nullable=False),
-    Column("doc", Text, nullable=False),
+    Column("doc", LARGE_TEXT, nullable=False),
     Index("links_external", "receiver", "external_id"),
 )
 
@@ -109,7 +111,7 @@ kept = Table(
     Column("id", String(255), primary_key=True),
     Column("source", String(255), nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("doc", Text, nullable=False),
+    Column("doc", LARGE_TEXT, nullable=False),
     Index("kept_newest", "shelf", "at", "id"),
     Index("kept_source", "shelf", "source", "at", "id"),
 )
@@ -119,12 +121,12 @@ slots = Table(
     metadata,
     Column("name", String(60), primary_key=True),
     Column("revision", BigInteger, nullable=False),
-    Column("doc", Text, nullable=False),
+    Column("doc", LARGE_TEXT, nullable=False),
 )
 
 settings = Table(
     "settings",
     metadata,
     Column("name", String(100), primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("value", LARGE_TEXT, nullable=False),
 )

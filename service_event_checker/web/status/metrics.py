@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.engine import quarantine
-from service_event_checker.engine.schedule import last_heartbeat
+from service_event_checker.engine.heartbeat import last_heartbeat
 from service_event_checker.engine.services import Services
 from service_event_checker.metrics import REGISTRY
 from service_event_checker.web.context import services
@@ -54,7 +54,7 @@ class StateCollector(Collector):
         yield from self._deliveries(now)
         yield from self._checkers(now)
         yield self._quarantined()
-        heartbeat_at = last_heartbeat(self._services)
+        heartbeat_at = last_heartbeat(self._services.store)
         if heartbeat_at:
             age = (now - heartbeat_at).total_seconds()
             yield GaugeMetricFamily("poc_heartbeat_age_seconds", "Since any process ran the engine", value=age)

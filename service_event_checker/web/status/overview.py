@@ -16,9 +16,9 @@ from service_event_checker.core.roles import Alerts
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.engine import quarantine
+from service_event_checker.engine.heartbeat import HEARTBEAT_MAX_AGE, last_heartbeat
 from service_event_checker.engine.polling import BACK_OFF_MAX, Watch
 from service_event_checker.engine.quarantine import Held
-from service_event_checker.engine.schedule import HEARTBEAT_MAX_AGE, last_heartbeat
 from service_event_checker.engine.services import Part, Services
 from service_event_checker.web.status import warnings as standing
 
@@ -95,7 +95,7 @@ def read(services: Services, now: datetime) -> State:
     letters = tuple(store.dead_letters(LETTERS_MAX))
     return State(
         now=now,
-        heartbeat_at=last_heartbeat(services),
+        heartbeat_at=last_heartbeat(services.store),
         open_alerts=found,
         more_open=more,
         checkers=checkers(services, found, now),

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from service_event_checker.core.errors import StoreError
-from service_event_checker.engine.schedule import Engine, last_heartbeat
+from service_event_checker.engine.heartbeat import last_heartbeat
+from service_event_checker.engine.schedule import Engine
 from service_event_checker.web.status.overview import beats
 
 PROBE_MAX_AGE = 5.0  # seconds; many probers then cost the store one write
@@ -60,7 +61,7 @@ def troubles(probe: StoreProbe, engine: Engine, now: datetime) -> dict[str, str]
 
 def _heartbeat_trouble(engine: Engine, now: datetime) -> str:
     try:
-        heartbeat_at = last_heartbeat(engine.services)
+        heartbeat_at = last_heartbeat(engine.services.store)
     except StoreError as error:
         return f"the store cannot be read ({error})"
     if beats(heartbeat_at, now):

@@ -21,8 +21,9 @@ from service_event_checker.core.model import HeldItem
 from service_event_checker.core.store import Query, Settled
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.stores import codec
+from service_event_checker.stores.sql.dialects import BUSY_SECONDS
 from service_event_checker.stores.sql.schema import MIGRATIONS, upgrade
-from service_event_checker.stores.sql.store import BUSY_SECONDS, SqlStore
+from service_event_checker.stores.sql.store import SqlStore
 from service_event_checker.stores.sql.tables import deliveries, metadata
 from tests.factories import NOW
 from tests.stores.conftest import sqlite_store

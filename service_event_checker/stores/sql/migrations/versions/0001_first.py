@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from service_event_checker.stores.sql.dialects import LARGE_TEXT
+
 revision = "0001"
 down_revision = None
 
@@ -22,7 +24,7 @@ def upgrade() -> None:
         sa.Column("archived", sa.Boolean(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("doc", sa.Text(), nullable=False),
+        sa.Column("doc", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("key"),
     )
     op.create_index("alerts_archivable", "alerts", ["archived", "open"], unique=False)
@@ -44,7 +46,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("owner", sa.String(length=40), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("doc", sa.Text(), nullable=False),
+        sa.Column("doc", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("deliveries_age", "deliveries", ["dead", "created_at"], unique=False)
@@ -55,7 +57,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=20), nullable=False),
         sa.Column("episode", sa.Integer(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=False),
-        sa.Column("doc", sa.Text(), nullable=False),
+        sa.Column("doc", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("key", "episode"),
     )
     op.create_index("episodes_ended", "episodes", ["ended_at"], unique=False)
@@ -81,21 +83,21 @@ def upgrade() -> None:
         sa.Column("episode", sa.Integer(), nullable=False),
         sa.Column("receiver", sa.String(length=60), nullable=False),
         sa.Column("external_id", sa.String(length=255), nullable=False),
-        sa.Column("doc", sa.Text(), nullable=False),
+        sa.Column("doc", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("key", "episode", "receiver"),
     )
     op.create_index("links_external", "links", ["receiver", "external_id"], unique=False)
     op.create_table(
         "settings",
         sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("value", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
         "slots",
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("doc", sa.Text(), nullable=False),
+        sa.Column("doc", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
@@ -103,6 +105,6 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=20), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("episode", sa.Integer(), nullable=False),
-        sa.Column("doc", sa.Text(), nullable=False),
+        sa.Column("doc", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("key", "revision"),
     )

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from service_event_checker.stores.sql.dialects import LARGE_TEXT
+
 revision = "0002"
 down_revision = "0001"
 
@@ -14,7 +16,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=255), nullable=False),
         sa.Column("source", sa.String(length=255), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("doc", sa.Text(), nullable=False),
+        sa.Column("doc", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("shelf", "id"),
     )
     op.create_index("kept_newest", "kept", ["shelf", "at", "id"], unique=False)

@@ -1,0 +1,174 @@
+"""Names every periodic and queued piece of work. A name and an id say all of it, so that any executor can run it.
+
+The store says what is due. So each job may run in several processes at once, may be repeated, and may be killed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from service_event_checker.core.errors import InvalidInput
+from service_event_checker.engine import heartbeat, pending_events, quarantine
+from service_event_checker.engine.services import Services
+
+DELIVER = "deliver"
+HEARTBEAT = "heartbeat"
+ARCHIVE_SECONDS = 30.0
+AREAS = (quarantine.AREA, pending_events.AREA)
+KEPT_FOR = timedelta(days=30)
+KEPT_PER_SOURCE = 1000
+
+
+class Executor(Protocol):
+    """Has jobs run, in this process or elsewhere; nothing but a name and an id goes there."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether it takes nothing new: a long job is to end soon."""
+        ...
+
+    def submit(self, name: str, id: str = "") -> None:
+        """Have a job run soon; one that runs already need not run again. Raises InvalidInput for an unknown name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One run of a job: `id` is what its job says (the name of a checker, a receiver), or empty."""
+
+    services: Services
+    executor: Executor
+    id: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`every`: how often it runs by itself; None: only when it is submitted."""
+
+    run: Callable[[Work], object]
+    every: timedelta | Callable[[Services], timedelta] | None = None
+
+
+def run(name: str, id: str, services: Services, executor: Executor) -> None:
+    """Run a job in the caller's thread. Raises InvalidInput for an unknown name, and StoreError."""
+    job_named(name).run(Work(services=services, executor=executor, id=id, now=datetime.now(UTC)))
+
+
+def job_named(name: str) -> Job:
+    """Return a job. Raises InvalidInput for an unknown name."""
+    if name not in JOBS:
+        raise InvalidInput("job", f'"{name}" is not known', f"Known are {', '.join(sorted(JOBS))}")
+    return JOBS[name]
+
+
+def periodic(services: Services) -> dict[str, timedelta]:
+    """Return what runs by itself, and how often."""
+    found = {name: job.every(services) if callable(job.every) else job.every for name, job in JOBS.items()}
+    return {name: every for name, every in found.items() if every is not None}
+
+
+def poll_due(work: Work) -> None:
+    for checker in work.services.poller.due():
+        work.executor.submit("poll", checker)
+
+
+def poll(work: Work) -> None:
+    """Poll the checker `id` if it is due and no other process has it."""
+    for slot in work.services.poller.take_due([work.id]):
+        work.services.poller.poll(slot)
+
+
+def deliver_due(work: Work) -> None:
+    """Have delivered what has become due by itself: one look for all receivers."""
+    for receiver in work.services.store.due(work.services.outbox.destinations, work.now):
+        work.executor.submit(DELIVER, receiver)
+
+
+def deliver(work: Work) -> None:
+    """Deliver to the receiver `id` while something is due."""
+    while not work.executor.draining and work.services.outbox.drain(work.id):
+        continue
+
+
+def reconcile(work: Work) -> None:
+    """Make the pass of a reconciliation if it is due and no other process has it."""
+    slot = work.services.reconciler.take_due()
+    if slot:
+        work.services.reconciler.run_taken(slot)
+
+
+def archive(work: Work) -> None:
+    """Archive what is over; after a storm as much as a minute allows."""
+    until = time.monotonic() + ARCHIVE_SECONDS
+    while work.services.store.archive(work.now) and time.monotonic() < until and not work.executor.draining:
+        continue
+
+
+def release(work: Work) -> None:
+    work.services.pipeline.release(work.now)
+
+
+def unpark(work: Work) -> None:
+    work.services.pipeline.unpark(work.now)
+
+
+def expire_test_mode(work: Work) -> None:
+    work.services.test_mode.expire(work.now)
+
+
+def beat(work: Work) -> None:
+    heartbeat.beat(work.services.store, work.now)
+
+
+def sweep(work: Work) -> None:
+    work.services.store.sweep(work.now)
+
+
+def retain(work: Work) -> None:
+    work.services.store.retain(work.now - work.services.settings.retention)
+
+
+def prune(work: Work) -> None:
+    """Keep the holding areas from growing: what was refused, and what waits for its object."""
+    for area in AREAS:
+        work.services.store.holding.prune(area, before=work.now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
+
+
+def log_sunsets(work: Work) -> None:
+    work.services.log_sunsets()
+
+
+def ask_destinations(work: Work) -> None:
+    work.services.ask_destinations()
+
+
+def _each_look(services: Services) -> timedelta:
+    return services.look_every
+
+
+def _each_other_look(services: Services) -> timedelta:
+    return services.look_every * 2
+
+
+JOBS: Mapping[str, Job] = {
+    "poll-due": Job(poll_due, timedelta(seconds=1)),  # the shortest interval that a checker may have
+    "poll": Job(poll),
+    "deliver-due": Job(deliver_due, _each_look),
+    DELIVER: Job(deliver),
+    "reconcile": Job(reconcile, timedelta(seconds=5)),
+    HEARTBEAT: Job(beat, timedelta(seconds=10)),
+    "release": Job(release, timedelta(seconds=10)),
+    "unpark": Job(unpark, _each_other_look),
+    "expire-test-mode": Job(expire_test_mode, timedelta(seconds=30)),
+    "sweep": Job(sweep, timedelta(seconds=15)),
+    "archive": Job(archive, timedelta(minutes=1)),
+    "prune": Job(prune, timedelta(hours=1)),
+    "retain": Job(retain, timedelta(hours=6)),
+    "log-sunsets": Job(log_sunsets, timedelta(days=7)),
+    "ask-destinations": Job(ask_destinations),
+}

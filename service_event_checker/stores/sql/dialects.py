@@ -1,0 +1,172 @@
+"""Every difference between the databases of the SQL store. Only SQLite is connected today.
+
+The modules beside this one ask here and name no database. `stores.choose` says which may be configured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, Table, Text, create_engine, event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql.dml import Insert
+
+from service_event_checker.core.errors import StoreError
+
+BUSY_SECONDS = 5  # a store that is locked longer counts as away
+CONNECTIONS = 16
+LARGE_TEXT = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")  # TEXT ends at 64 KiB there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What is particular to one database.
+
+    `engine`: arguments of `create_engine`. `begin`: the statement that begins a transaction which writes; without one
+    the driver begins it. `code` reads the database's own code from its driver's error, and `conflicts` are the codes
+    of a transaction that was rolled back in favour of another one. `upsert` makes the statement that inserts a row or
+    replaces all of it but its primary key. `lock` and `unlock` keep other processes from a migration.
+    """
+
+    engine: Mapping[str, Any]
+    code: Callable[[Any], object]
+    conflicts: frozenset[object]
+    upsert: Callable[[Table], Insert]
+    on_connect: Callable[[Any], None] | None = None
+    begin: str = ""
+    lock: str = ""
+    unlock: str = ""
+
+    def is_conflict(self, error: SQLAlchemyError) -> bool:
+        """Whether to decide anew and try again, since the database itself is well."""
+        cause = getattr(error, "orig", None)
+        return cause is not None and self.code(cause) in self.conflicts
+
+    @contextmanager
+    def migrating(self, connection: Connection) -> Iterator[None]:
+        """Hold the lock for migrations, where a transaction does not keep others away by itself."""
+        if self.lock:
+            connection.exec_driver_sql(self.lock)
+        try:
+            yield
+        finally:
+            if self.unlock:
+                connection.exec_driver_sql(self.unlock)
+
+
+def of(connection: Connection | Engine) -> Dialect:
+    return _named(connection.dialect.name)
+
+
+def make_engine(address: URL) -> Engine:
+    """Return an engine that is set up for its database; connects to nothing. Raises StoreError for an unknown one."""
+    dialect = _named(address.get_backend_name())
+    engine = create_engine(address, **dialect.engine)
+    if dialect.on_connect:
+        prepare = dialect.on_connect
+        event.listen(engine, "connect", lambda connection, _record: prepare(connection))
+    if dialect.begin:
+        event.listen(engine, "begin", lambda connection: _begin(connection, dialect.begin))
+    return engine
+
+
+def folder_of(address: URL) -> Path | None:
+    """Return where a database that is a file lies; None for one in memory or behind a server."""
+    if address.get_backend_name() != "sqlite" or address.database in (None, "", ":memory:"):
+        return None
+    return Path(str(address.database)).resolve().parent
+
+
+def _named(name: str) -> Dialect:
+    if name not in DIALECTS:
+        raise StoreError(f"{name} is not a known database")
+    return DIALECTS[name]
+
+
+def _begin(connection: Connection, statement: str) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql(statement)
+
+
+def _prepare_sqlite(connection: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+# Made once for each table: making a statement costs more than SQLite needs to run it.
+@cache
+def _sqlite_upsert(table: Table) -> Insert:
+    return _on_conflict(sqlite.insert(table), table)
+
+
+@cache
+def _postgresql_upsert(table: Table) -> Insert:
+    from sqlalchemy.dialects import postgresql  # takes 70 ms
+
+    return _on_conflict(postgresql.insert(table), table)
+
+
+@cache
+def _mysql_upsert(table: Table) -> Insert:
+    from sqlalchemy.dialects import mysql
+
+    statement = mysql.insert(table)
+    return statement.on_duplicate_key_update({name: statement.inserted[name] for name in _content(table)})
+
+
+def _on_conflict(statement: Any, table: Table) -> Insert:
+    place = [column.name for column in table.primary_key]
+    content = {name: statement.excluded[name] for name in _content(table)}
+    made: Insert = statement.on_conflict_do_update(index_elements=place, set_=content)
+    return made
+
+
+def _content(table: Table) -> list[str]:
+    return [column.name for column in table.columns if not column.primary_key]
+
+
+SQLITE = Dialect(
+    # No ceiling: a caller that waits for the lock must not keep readers, who need none, from a connection.
+    engine={"pool_size": CONNECTIONS, "max_overflow": -1, "connect_args": {"timeout": BUSY_SECONDS}},
+    on_connect=_prepare_sqlite,
+    begin="BEGIN IMMEDIATE",  # what a transaction has read cannot go stale then
+    code=lambda error: getattr(error, "sqlite_errorname", None),
+    conflicts=frozenset({"SQLITE_BUSY_SNAPSHOT"}),  # https://www.sqlite.org/rescode.html#busy_snapshot
+    upsert=_sqlite_upsert,
+)
+_BOUNDED = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
+POSTGRESQL = Dialect(
+    engine={
+        **_BOUNDED,
+        "connect_args": {"connect_timeout": BUSY_SECONDS, "options": f"-c lock_timeout={BUSY_SECONDS}s"},
+    },
+    code=lambda error: getattr(error, "sqlstate", None),
+    # serialization_failure, deadlock_detected: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    conflicts=frozenset({"40001", "40P01"}),
+    upsert=_postgresql_upsert,
+    lock="SELECT pg_advisory_xact_lock(731455)",  # until the transaction ends
+)
+MYSQL = Dialect(
+    engine={
+        **_BOUNDED,
+        "connect_args": {
+            "connect_timeout": BUSY_SECONDS,
+            "init_command": f"SET SESSION innodb_lock_wait_timeout={BUSY_SECONDS}",
+        },
+    },
+    code=lambda error: error.args[0] if error.args else None,
+    # ER_LOCK_DEADLOCK, and MariaDB's ER_CHECKREAD: https://mariadb.com/docs/server/reference/error-codes
+    conflicts=frozenset({1213, 1020}),
+    upsert=_mysql_upsert,
+    lock="SELECT GET_LOCK('platform_outage_checker_schema', 3600)",  # of the connection: a DDL statement commits
+    unlock="SELECT RELEASE_LOCK('platform_outage_checker_schema')",
+)
+DIALECTS = {"sqlite": SQLITE, "postgresql": POSTGRESQL, "mysql": MYSQL, "mariadb": MYSQL}

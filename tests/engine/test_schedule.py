@@ -1,0 +1,138 @@
+"""The executor of this process: jobs in threads, none of which takes another down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from service_event_checker.core.errors import InvalidInput, StoreConflict, StoreError
+from service_event_checker.engine.schedule import Engine
+from service_event_checker.engine.services import Services
+from tests.engine.small import Chat, Page
+
+
+class Sick:
+    """A store that can be away, crash or hang in its periodic work; all else is the real one's."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.error: Exception | None = None
+        self.sweeps = 0
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def __getattr__(self, name: str) -> Any:
+        if self.error:
+            raise self.error
+        return getattr(self._store, name)
+
+    def sweep(self, now: datetime) -> int:
+        self.sweeps += 1
+        self.go_on.wait(10)
+        if self.error:
+            raise self.error
+        return int(self._store.sweep(now))
+
+
+@pytest.fixture
+def store(services: Services) -> Sick:
+    return Sick(services.store)
+
+
+@pytest.fixture
+def engine(services: Services, store: Sick) -> Iterator[Engine]:
+    made = Engine(replace(services, store=store))  # type: ignore[arg-type]  # what the jobs use of it
+    yield made
+    store.go_on.set()
+    made.stop()
+
+
+def done(engine: Engine, *names: str) -> None:
+    for name in names:
+        engine.submit(name)
+    joined(*names)
+
+
+def joined(*names: str) -> None:
+    for thread in threading.enumerate():
+        if thread.name in names:
+            thread.join(10)
+
+
+def test_a_store_that_is_away_is_logged_once_and_once_when_it_is_back(engine: Engine, store: Sick) -> None:
+    store.error = StoreError("locked")
+    with capture_logs() as logs:
+        done(engine, "sweep", "prune", "heartbeat")
+        done(engine, "sweep")
+        store.error = None
+        done(engine, "sweep")
+        assert [line["event"] for line in logs] == ["store_away"]
+        done(engine, "heartbeat")
+        done(engine, "heartbeat")
+
+    assert [(line["event"], line["log_level"]) for line in logs] == [("store_away", "error"), ("store_back", "info")]
+    assert store.sweeps == 3
+
+
+def test_a_conflict_with_others_is_no_outage(engine: Engine, store: Sick) -> None:
+    store.error = StoreConflict("another transaction was faster")
+    with capture_logs() as logs:
+        done(engine, "sweep")
+        store.error = None
+        done(engine, "heartbeat")
+
+    assert [line["event"] for line in logs] == ["job_contended"]
+
+
+def test_a_crash_in_a_job_is_logged_and_the_next_run_goes_on(engine: Engine, store: Sick) -> None:
+    store.error = RuntimeError("a defect")
+    with capture_logs() as logs:
+        done(engine, "sweep")
+        store.error = None
+        done(engine, "sweep")
+
+    assert [(line["event"], line.get("job")) for line in logs] == [("job_failed", "sweep")]
+    assert store.sweeps == 2
+
+
+def test_what_runs_already_is_not_started_twice_and_holds_up_no_other(engine: Engine, store: Sick) -> None:
+    store.go_on.clear()
+    engine.submit("sweep")
+    engine.submit("sweep")
+    done(engine, "heartbeat")
+    assert store.setting("heartbeat")
+
+    store.go_on.set()
+    joined("sweep")
+    assert store.sweeps == 1
+
+
+def test_an_unknown_job_is_refused_to_whoever_asks_for_it(engine: Engine) -> None:
+    with pytest.raises(InvalidInput, match="Known are"):
+        engine.submit("sweeep")
+
+
+def test_an_engine_that_stops_takes_nothing_new(engine: Engine, store: Sick) -> None:
+    engine.stop()
+
+    done(engine, "sweep")
+
+    assert (engine.draining, store.sweeps) == (True, 0)
+
+
+def test_it_polls_and_delivers_by_itself(services: Services, page: Page, chat: Chat) -> None:
+    engine = Engine(services)
+    engine.start()
+    engine.start()
+
+    assert page.was_asked.wait(10)
+    assert chat.was_told.wait(10)
+    engine.stop()
+    assert not engine.running
+    assert services.store.waiting() == 0
