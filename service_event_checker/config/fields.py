@@ -6,7 +6,7 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
@@ -38,4 +38,4 @@ def _is_address(text: str) -> bool:
         return False
 
 
-Address = Annotated[str, web_address("https://api.example.com")]
+Address = Annotated[str, Field(min_length=1), web_address("https://api.example.com")]

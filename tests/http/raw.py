@@ -34,6 +34,8 @@ class Raw:
 
     def stop(self) -> None:
         self.stopping.set()
+        with suppress(OSError):  # closing alone does not wake a thread that waits in accept: it would serve one more
+            self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
 
     def _accept(self) -> None:
