@@ -18,6 +18,8 @@ class Case:
     """`objects`, `ended`, `end_notes`, `shown` read the double: how many objects it holds for us, how many of them are
     over, how many times the end was told, and all that a reader is shown. `gone`: an id that names nothing there.
 
+    `objects_kept`: it keeps an object for each episode; a chat does not.
+
     `real`: the fixture of a real server, which `double` is then given. `deadline`: seconds of the adapter's calls.
     """
 
@@ -31,6 +33,7 @@ class Case:
     end_notes: Callable[[Any], int]
     shown: Callable[[Any], str]
     real: str = ""
+    objects_kept: bool = True
     deadline: float = DEADLINE
 
 

@@ -17,6 +17,7 @@ from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link
 from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
+from service_event_checker.engine import objects
 from tests.destinations.cases import Case, all_cases
 from tests.destinations.deliver import deliver, link_to
 from tests.doubles.base import Fault
@@ -30,6 +31,12 @@ HOSTILE = (
 @pytest.fixture(params=all_cases(), ids=lambda case: case.name)
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
+
+
+#: what keeps an object for each episode; all of these can be asked what they hold
+OBJECTS = pytest.mark.parametrize(
+    "case", [case for case in all_cases() if case.objects_kept], ids=lambda case: case.name, indirect=True
+)
 
 
 @pytest.fixture
@@ -85,6 +92,7 @@ def test_an_open_that_is_repeated_makes_one_object(case, double, destination, fi
 
     assert first.external_id == second.external_id == third.external_id
     assert case.objects(double) == 1
+    assert "Opened again" not in case.shown(double)
     assert double.refused == []
 
 
@@ -103,6 +111,38 @@ def test_a_close_that_is_repeated_tells_the_end_once(case, double, destination, 
         pay(destination, over, Verb.CLOSE, link, attempts=attempt)
 
     assert (case.ended(double), case.end_notes(double)) == (1, 1)
+
+
+@OBJECTS
+@pytest.mark.parametrize(("on_resolve", "notes"), [("comment", 1), ("none", 0)])
+def test_the_end_does_what_is_configured(case, double, destination, firing, over, on_resolve, notes):
+    link = pay(destination, firing, Verb.OPEN, None)
+    closing = delivery(over, Verb.CLOSE, receiver=destination.name)
+
+    links = [objects.deliver(destination, closing, over, link, on_resolve) for _ in range(2)]
+
+    assert links == [link, link]
+    assert (case.ended(double), case.end_notes(double)) == (0, notes)
+
+
+@OBJECTS
+@pytest.mark.parametrize("key", ["", "ab' OR 1=1", "ab^state=6", "AB", "../x"])
+def test_a_key_that_is_not_hexadecimal_never_reaches_a_query(double, destination, key):
+    with pytest.raises(DeliveryError):
+        destination.find(key)
+
+    assert double.requests == []
+
+
+@OBJECTS
+def test_what_is_gone_is_none_and_what_cannot_be_read_is_an_error(case, double, destination, firing):
+    made = pay(destination, firing, Verb.OPEN, None)
+
+    assert destination.get_remote(case.gone) is None
+    assert destination.get_remote(made.external_id).external_id == made.external_id
+    double.script.append(Fault.ERROR)
+    with pytest.raises(DeliveryError):
+        destination.get_remote(made.external_id)
 
 
 @pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK])

@@ -345,15 +345,6 @@ def test_an_issue_that_a_person_closed_is_left_as_it_is(jira):
     assert only(jira).said == []
 
 
-@pytest.mark.parametrize(("how", "comments"), [("comment", 1), ("none", 0)])
-def test_the_end_does_what_is_configured(jira, how, comments):
-    link = opened(jira, alert())
-    for _ in range(2):
-        closed(jira, alert(), link, on_resolve=how)
-
-    assert (only(jira).status, len(only(jira).said)) == ("To Do", comments)
-
-
 @pytest.mark.parametrize("ended", ["Done", "Won't Do"])
 def test_a_later_episode_opens_it_again_and_says_so_once(jira, ended):
     outage = alert()
@@ -386,16 +377,6 @@ def test_a_later_episode_is_told_also_where_somebody_has_opened_it_again_already
 
     assert only(jira).status == "In Progress"
     assert "Opened again (episode 2)" in only(jira).said[0]
-
-
-@pytest.mark.parametrize("episode", [1, 2])
-def test_what_this_episode_has_made_is_not_said_to_be_opened_again(jira, episode):
-    outage = alert(episode=episode)
-    link = opened(jira, outage)
-
-    opened(jira, outage, link)  # as after a crash before the link was stored
-
-    assert only(jira).said == []
 
 
 @pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE])

@@ -296,15 +296,6 @@ def test_a_person_who_was_a_moment_faster_is_no_failure(pager, verb, status):
     assert the_incident(pager).status == status
 
 
-@pytest.mark.parametrize(("how", "notes"), [("comment", 1), ("none", 0)])
-def test_the_end_does_what_is_configured(pager, how, notes):
-    link = pay(pager, alert())
-    for _ in range(2):
-        pay(pager, over(alert()), Verb.CLOSE, link, by=adapter(pager, on_resolve=how))
-
-    assert (the_incident(pager).status, len(the_incident(pager).notes)) == ("triggered", notes)
-
-
 def test_an_update_corrects_the_title_and_raises_the_urgency_but_never_lowers_it(pager):
     link = pay(pager, alert(severity=Severity.WARNING))
     worse = alert(severity=Severity.CRITICAL, title="GitHub is down", revision=2)
@@ -437,14 +428,6 @@ def test_incidents_of_another_service_are_not_ours(pager):
         None,
         [],
     )
-
-
-@pytest.mark.parametrize("key", ["", "ab' OR 1=1", "AB", "../x"])
-def test_a_key_that_is_not_hexadecimal_never_reaches_a_query(pager, key):
-    with pytest.raises(DeliveryError):
-        adapter(pager).find(key)
-
-    assert pager.requests == []
 
 
 # What a reconciliation reads

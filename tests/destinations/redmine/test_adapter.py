@@ -260,16 +260,6 @@ def test_an_issue_that_a_person_closed_is_left_as_it_is(proxy):
     assert proxy.notes == []
 
 
-@pytest.mark.parametrize(("how", "notes"), [("comment", 1), ("none", 0)])
-def test_the_end_does_what_is_configured(proxy, how, notes):
-    tickets = adapter(proxy, on_resolve=how)
-    link = opened(tickets, alert())
-    for _ in range(2):
-        closed(tickets, alert(), link)
-
-    assert ([each["status"]["name"] for each in proxy.made], len(proxy.notes)) == (["New"], notes)
-
-
 def test_what_cannot_be_opened_again_gets_one_new_issue_that_names_the_old(proxy):
     tickets, outage = adapter(proxy), alert()
     old = closed(tickets, outage, opened(tickets, outage))

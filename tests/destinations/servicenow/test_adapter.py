@@ -113,16 +113,6 @@ def test_the_end_says_what_the_configuration_says(desk):
     assert only(desk).fields["close_notes"] == "See the outage channel."
 
 
-@pytest.mark.parametrize(("how", "notes"), [("comment", 1), ("none", 0)])
-def test_the_end_does_what_is_configured(desk, how, notes):
-    outage = alert()
-    link = opened(desk, outage)
-    for _ in range(2):
-        closed(desk, outage, link, on_resolve=how)
-
-    assert (only(desk).state, len(only(desk).work_notes)) == ("1", notes)
-
-
 @pytest.mark.parametrize("state", [RESOLVED, CLOSED, CANCELED])
 def test_what_a_person_ended_is_left_as_it_is(desk, state):
     outage = alert()
@@ -186,16 +176,6 @@ def test_a_reopening_of_what_is_open_is_said_once_and_changes_nothing(desk):
     (note,) = only(desk).work_notes
     assert only(desk).state == "2"
     assert "Opened again" in note
-
-
-@pytest.mark.parametrize("episode", [1, 2])
-def test_what_this_episode_has_made_is_not_said_to_be_opened_again(desk, episode):
-    outage = alert(episode=episode)
-    link = opened(desk, outage)
-
-    opened(desk, outage, link)  # as after a crash before the link was stored
-
-    assert only(desk).work_notes == []
 
 
 @pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK, Verb.CLOSE])

@@ -22,4 +22,5 @@ CASE = Case(
     ended=lambda double: sum("✅ Resolved" in root.shown for root in double.roots()),
     end_notes=lambda double: sum("Resolved after" in m.shown for m in double.messages if m.thread_ts),
     shown=lambda double: "\n".join(message.shown for message in double.messages),
+    objects_kept=False,
 )
