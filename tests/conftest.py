@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from service_event_checker import plugins
 from service_event_checker.config.load import Config
@@ -25,6 +26,10 @@ from tests.real.redmine_folder import private_folder
 from tests.real.server import Server
 
 RECORDER = "recorder of durations"
+
+#: how long an example takes says how busy the machine is, and nothing about the code
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

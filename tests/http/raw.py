@@ -82,6 +82,14 @@ def saying(status: int, headers: str = "", body: bytes = b"{}") -> Callable[[Raw
 
 
 @contextmanager
+def nobody() -> Iterator[str]:
+    """Give an address where connections are refused: its port is taken, so that no other program can get it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@contextmanager
 def running(answer: Callable[[Raw, socket.socket], None]) -> Iterator[Raw]:
     server = Raw(answer)
     try:

@@ -27,6 +27,7 @@ from service_event_checker.http.client import Http, HttpError, Response, json_bo
 from service_event_checker.http.guard import is_public
 from service_event_checker.http.outbound import Outbound
 from tests.doubles.base import Answer, Double, Fault, Request
+from tests.http.raw import nobody
 
 DRIPS_FOR = 20.0  # seconds; far beyond any doubt about a slow machine
 
@@ -119,10 +120,10 @@ def test_a_server_that_drips_is_cut_at_the_total_deadline(head: bytes) -> None:
 
 
 def test_redirects_do_not_add_time(pages: Pages) -> None:
-    pages.answers["/a"] = lambda _: (time.sleep(0.25), Answer(302, b"", {"Location": "/b"}))[1]
-    pages.answers["/b"] = lambda _: (time.sleep(0.25), Answer(200, b"late"))[1]
+    pages.answers["/a"] = lambda _: (time.sleep(1.0), Answer(302, b"", {"Location": "/b"}))[1]
+    pages.answers["/b"] = lambda _: (time.sleep(1.9), Answer(200, b"late"))[1]
 
-    assert failure(lambda: Http(pages.url, timeout=0.4).get("/a")).reason is Reason.TIMEOUT
+    assert failure(lambda: Http(pages.url, timeout=2.5).get("/a")).reason is Reason.TIMEOUT
 
 
 def test_a_name_service_that_hangs_is_not_waited_for() -> None:
@@ -208,10 +209,8 @@ def test_retry_after_may_be_a_date_and_is_capped_and_is_told_of_a_200_too(pages:
 
 
 def test_a_refused_connection_was_certainly_not_sent() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-
-    error = failure(lambda: Http(f"http://127.0.0.1:{port}").send("POST", "/", json={}))
+    with nobody() as address:
+        error = failure(lambda: Http(address).send("POST", "/", json={}))
 
     assert error.reason is Reason.UNREACHABLE
     assert not error.reason.ambiguous

@@ -23,7 +23,7 @@ from service_event_checker.http.outbound import Outbound
 from service_event_checker.remote.errors import delivery_error
 from service_event_checker.stores.azure.client import Tables
 from tests.doubles.kubernetes import Cluster
-from tests.http.raw import GOES_ON_FOR, Raw, dripping, running, saying
+from tests.http.raw import GOES_ON_FOR, Raw, dripping, nobody, running, saying
 
 VENDOR = "http://vendor.invalid"  # a name that nobody can resolve, RFC 6761
 PROXY = "http://me:p%40ss-canary@proxy.example.com:3128"
@@ -89,10 +89,10 @@ def test_a_proxy_that_wants_credentials_is_named_and_nothing_is_given_up(scheme:
     assert "OUTBOUND_PROXY" in str(error)
 
 
-def test_a_proxy_that_is_not_there_is_named(through: Through) -> None:
-    with running(saying(200)) as gone:
-        through(gone)
-    error = failure(Http(VENDOR))
+def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with nobody() as address:
+        monkeypatch.setattr(outbound, "_shared", [Outbound(proxy=address)])
+        error = failure(Http(VENDOR))
 
     assert (error.reason, "OUTBOUND_PROXY" in str(error)) == (Reason.UNREACHABLE, True)
 

@@ -36,8 +36,11 @@ app.add_url_rule("/hang", view_func=lambda: threading.Event().wait(60) or "", en
 
 
 class Gunicorn(Server):
+    #: more options; a worker that has no time left is killed and writes nothing, so some tests give it more
+    options: tuple[str, ...] = ()
+
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "gunicorn", "-c", str(SETTINGS), "app:app"]
+        return [sys.executable, "-m", "gunicorn", "-c", str(SETTINGS), *self.options, "app:app"]
 
     def environment(self) -> dict[str, str]:
         home = {"HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder)}
@@ -48,9 +51,15 @@ class Gunicorn(Server):
 
 
 @pytest.fixture
-def gunicorn(tmp_path: Path) -> Iterator[Gunicorn]:
+def options() -> tuple[str, ...]:
+    return ()
+
+
+@pytest.fixture
+def gunicorn(tmp_path: Path, options: tuple[str, ...]) -> Iterator[Gunicorn]:
     (tmp_path / "app.py").write_text(APP)
     server = Gunicorn(tmp_path)
+    server.options = options
     server.start()
     yield server
     server.stop()
@@ -61,6 +70,7 @@ def worker_of(server: Gunicorn) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.parametrize("options", [("--graceful-timeout", "15")], ids=["patient"])
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_the_engine_lives_in_the_worker_from_its_start_to_its_end(gunicorn: Gunicorn, by: signal.Signals) -> None:
     worker = worker_of(gunicorn)
