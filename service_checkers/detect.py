@@ -120,7 +120,7 @@ def _known_host(url: str) -> Found | None:
 def _base(url: str) -> str:
     """Return the page's address that an address of the page or of one of its endpoints stands for.
 
-    Raises ValueError for what is no address.
+    Raises ValueError for what is not an address.
     """
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise ValueError("not an http or https address")

@@ -78,7 +78,7 @@ def _expression(text: str) -> str:
     except (JMESPathError, RecursionError) as error:
         place = getattr(error, "lex_position", None)
         where = f" (at character {place + 1})" if isinstance(place, int) else ""
-        raise ValueError(f"is no JMESPath expression{where}. {hint}") from None
+        raise ValueError(f"is not a JMESPath expression{where}. {hint}") from None
     _check_functions(parsed, hint)
     return text
 
@@ -162,7 +162,7 @@ def read_preset(name: str) -> dict[str, Any]:
 
 def _preset(name: str) -> str:
     if name and name not in preset_names():
-        raise ValueError(f"is no preset that we have.{nearest(name, preset_names())}")
+        raise ValueError(f"is not a known preset.{nearest(name, preset_names())}")
     return name
 
 

@@ -41,7 +41,7 @@ def lines(names: list[str]) -> str:
 
 
 def moment(value: Any) -> datetime | None:
-    """Return an ISO 8601 time as aware UTC; a time without zone is taken as UTC. None for what is no time."""
+    """Return an ISO 8601 time as aware UTC; a time without zone is taken as UTC. None for what is not a time."""
     if not isinstance(value, str):
         return None
     try:

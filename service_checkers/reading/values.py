@@ -21,7 +21,7 @@ def identity(value: Any) -> str:
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
-    """Return the objects of a list; none where it is no list."""
+    """Return the objects of a list; none where it is not a list."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 

@@ -141,7 +141,7 @@ def _read(path: Path) -> Any:
             str(path), [f"the file: {reason}. Set CONFIG_FILE to the path of your config.json"]
         ) from error
     except ValueError as error:
-        raise ConfigError(path.name, [f"the file: is no JSON ({error}). Mend that line"]) from error
+        raise ConfigError(path.name, [f"the file: is not JSON ({error}). Correct that line"]) from error
 
 
 def _entries(
@@ -156,7 +156,7 @@ def _entries(
     for name, raw in entries.items():
         where = f"{section}.{name}"
         if not _well_named(name):
-            problems.append(f"{where}: is no usable name. Use lower case letters, digits, - and _ (at most 40)")
+            problems.append(f"{where}: is not a usable name. Use lower case letters, digits, - and _ (at most 40)")
             continue
         kind = raw.get("kind")
         model = config_of(kind) if isinstance(kind, str) else None
@@ -237,7 +237,7 @@ def _is_bare_secret(model: type[Model], field: str, value: Any) -> bool:
 def _rule(number: int, entry: _RuleEntry, destinations: Mapping[str, Any], problems: list[str]) -> Rule:
     for name in entry.send:
         if name not in destinations:
-            problems.append(f'rules[{number}].send: "{name}" is no destination.{nearest(name, list(destinations))}')
+            problems.append(f'rules[{number}].send: "{name}" is not a destination.{nearest(name, list(destinations))}')
     return Rule(entry.name, _matchers(entry.match, f"rules[{number}].match", problems), entry.send, entry.proceed)
 
 
@@ -259,7 +259,7 @@ def _mirrors(entries: Sequence[_MirrorEntry], destinations: Mapping[str, Any], p
         where, pair = f"mirrors[{number}]", (entry.from_, entry.to)
         for field, name in (("from", entry.from_), ("to", entry.to)):
             if name not in destinations and (field, name) != ("to", ALERT):
-                problems.append(f'{where}.{field}: "{name}" is no destination.{nearest(name, list(destinations))}')
+                problems.append(f'{where}.{field}: "{name}" is not a destination.{nearest(name, list(destinations))}')
         if pair in tables or entry.from_ == entry.to:
             problems.append(f"{where}: names {entry.from_} -> {entry.to} again. Write each pair once")
         tables[pair] = {Verb(verb): tuple(map(Verb, owed)) for verb, owed in entry.verbs.items()}
@@ -289,7 +289,7 @@ def _validated(model: type[ModelT], raw: Any, where: str, problems: list[str]) -
 def _unknown_kind(kind: object, known: Sequence[str]) -> str:
     if kind is None:
         return f"is missing. Give one of {', '.join(known)}"
-    return f'"{kind}" is no known kind.{nearest(str(kind), known)}'
+    return f'"{kind}" is not a known kind.{nearest(str(kind), known)}'
 
 
 def _well_named(name: str) -> bool:

@@ -28,7 +28,7 @@ def parse_duration(text: object) -> object:
     except (OverflowError, ValueError):
         duration = timedelta(-1)
     if isinstance(text, bool) or duration < timedelta(0):
-        raise ValueError('is no duration. Write it like "60s", "5m" or "1h30m"')
+        raise ValueError('is not a duration. Write it like "60s", "5m" or "1h30m"')
     return duration
 
 
@@ -73,7 +73,7 @@ def _regexp(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from None
+        raise ValueError(f"is not a regular expression: {error}") from None
     return text
 
 

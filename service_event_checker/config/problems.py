@@ -12,25 +12,25 @@ from pydantic import BaseModel, ValidationError
 # What pydantic calls it (https://docs.pydantic.dev/latest/errors/validation_errors/), the problem, and how to mend it.
 _PLAIN = {
     "missing": ("is missing", "Add it"),
-    "string_type": ("is no text", 'Write it in "quotes"'),
-    "int_type": ("is no whole number", "Write it like 2"),
-    "int_parsing": ("is no whole number", "Write it like 2"),
-    "int_from_float": ("is no whole number", "Write it like 2"),
-    "float_type": ("is no number", "Write it like 0.5"),
-    "float_parsing": ("is no number", "Write it like 0.5"),
+    "string_type": ("is not text", 'Write it in "quotes"'),
+    "int_type": ("is not a whole number", "Write it like 2"),
+    "int_parsing": ("is not a whole number", "Write it like 2"),
+    "int_from_float": ("is not a whole number", "Write it like 2"),
+    "float_type": ("is not a number", "Write it like 0.5"),
+    "float_parsing": ("is not a number", "Write it like 0.5"),
     "bool_type": ("is neither true nor false", "Write true or false, without quotes"),
     "bool_parsing": ("is neither true nor false", "Write true or false, without quotes"),
-    "time_delta_type": ("is no duration", 'Write it like "60s", "5m" or "1h30m"'),
-    "tuple_type": ("is no list", "Write it in [square brackets]"),
-    "dict_type": ("is no object", "Write it in {braces}"),
-    "model_type": ("is no object", "Write it in {braces}"),
+    "time_delta_type": ("is not a duration", 'Write it like "60s", "5m" or "1h30m"'),
+    "tuple_type": ("is not a list", "Write it in [square brackets]"),
+    "dict_type": ("is not an object", "Write it in {braces}"),
+    "model_type": ("is not an object", "Write it in {braces}"),
     "too_short": ("is empty", "Name at least one"),
     "string_too_short": ("is empty", "Fill it in"),
     "string_too_long": ("is too long", "Shorten it"),
     "timezone_aware": ("has no time zone", 'Write it like "2026-01-31T12:00:00Z"'),
-    "datetime_type": ("is no time", 'Write it like "2026-01-31T12:00:00Z"'),
-    "datetime_parsing": ("is no time", 'Write it like "2026-01-31T12:00:00Z"'),
-    "datetime_from_date_parsing": ("is no time", 'Write it like "2026-01-31T12:00:00Z"'),
+    "datetime_type": ("is not a time", 'Write it like "2026-01-31T12:00:00Z"'),
+    "datetime_parsing": ("is not a time", 'Write it like "2026-01-31T12:00:00Z"'),
+    "datetime_from_date_parsing": ("is not a time", 'Write it like "2026-01-31T12:00:00Z"'),
 }
 _BOUNDS = {
     "greater_than_equal": ("is too small", "Give at least {ge}"),
@@ -61,7 +61,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 def _said(kind: str, message: str, context: dict[str, Any], place: Sequence[int | str], model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
-        return f"is no known key.{nearest(str(place[-1]), _keys_at(model, place[:-1]))}"
+        return f"is not a known key.{nearest(str(place[-1]), _keys_at(model, place[:-1]))}"
     if kind in _PLAIN:
         return ". ".join(_PLAIN[kind])
     if kind in _BOUNDS:

@@ -73,7 +73,7 @@ class Settings:
 def _days(text: str) -> int:
     if text and not text.isdecimal():
         raise ConfigError(
-            "environment", [f"RETENTION_DAYS: is no whole number. Give days, like {DEFAULT_RETENTION_DAYS}"]
+            "environment", [f"RETENTION_DAYS: is not a whole number. Give days, like {DEFAULT_RETENTION_DAYS}"]
         )
     return int(text or DEFAULT_RETENTION_DAYS)
 

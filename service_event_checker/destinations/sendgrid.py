@@ -36,7 +36,7 @@ def _host(url: str) -> str:
     """Take an address with or without the API's own path."""
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None:
-        raise ValueError("is no web address. Write it like https://api.eu.sendgrid.com")
+        raise ValueError("is not a web address. Write it like https://api.eu.sendgrid.com")
     return url.rstrip("/").removesuffix("/mail/send").removesuffix("/v3")
 
 

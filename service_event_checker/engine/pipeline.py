@@ -124,7 +124,7 @@ class Pipeline:
     def _requestable(self, key: str, receiver: str) -> Alert:
         known = self.book.receivers.get(receiver)
         if known is None:
-            raise InvalidInput("receiver", f'"{receiver}" is no destination', "Name one of config.json")
+            raise InvalidInput("receiver", f'"{receiver}" is not a destination', "Name one of config.json")
         if known.why_off:
             raise InvalidInput("receiver", f"{receiver} is off: {known.why_off}")
         alert = self.store.get([key]).get(key)

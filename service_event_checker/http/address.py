@@ -61,7 +61,7 @@ def without_credentials(url: str) -> str:
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port: what a server is to us. Raises ValueError for what is no address."""
+    """Return scheme, host and port: what a server is to us. Raises ValueError for what is not an address."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     if not host.isascii():

@@ -24,7 +24,7 @@ def parse(text: str | bytes, *, depth: int, **hooks: Any) -> Any:
     except NotJson:
         raise
     except ValueError:  # not JSON, or a number of thousands of digits
-        raise NotJson("is no JSON") from None
+        raise NotJson("is not JSON") from None
     if _deeper(value, depth):
         raise NotJson(deep)
     return value

@@ -36,7 +36,7 @@ def body_of(error: HttpError) -> dict[str, Any]:
 
 
 def words(texts: Iterable[object], secrets: Iterable[str], *, between: str = ": ", limit: int = WORDS_MAX) -> str:
-    """Return a system's own words on one line, cut, and without what we sent as a secret; what is no text is left out.
+    """Return a system's own words on one line, cut, and without what we sent as a secret; what is not text is left out.
 
     They come before people and into logs, and some systems repeat what was sent to them.
     """

@@ -99,9 +99,9 @@ def verbs(*, updates: bool) -> frozenset[Verb]:
 
 
 def addresses(value: object) -> object:
-    """Split "a@x, b@y; Ops <c@z>" into addresses, each once; what is no text or list of texts is pydantic's to refuse.
+    """Split "a@x, b@y; Ops <c@z>" into addresses, each once; what is not text or list of texts is pydantic's to refuse.
 
-    Raises ValueError for what is no address.
+    Raises ValueError for what is not an address.
     """
     if isinstance(value, str):
         value = [part for chunk in re.split(r"[,;\n]", value) for part in _apart(chunk)]
@@ -121,7 +121,7 @@ def mailbox(text: str) -> tuple[str, str]:
     except UnicodeError:
         plain = ""
     if not _ADDRESS.fullmatch(plain) or len(plain) > ADDRESS_MAX:
-        raise ValueError(f'has "{line(text, 60)}", which is no mail address. Write it like ops@example.com')
+        raise ValueError(f'has "{line(text, 60)}", which is not a mail address. Write it like ops@example.com')
     return line(name, 60).strip('" '), plain
 
 

@@ -57,7 +57,7 @@ def test_a_wrong_config_stops_the_start_with_the_path_of_the_mistake_and_a_hint(
     done = subprocess.run(product.command(), env=product.environment(), capture_output=True, text=True, timeout=60)
 
     assert done.returncode != 0
-    assert 'checkers.github.evry: is no known key. Did you mean "every"?' in done.stderr
+    assert 'checkers.github.evry: is not a known key. Did you mean "every"?' in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -64,36 +64,36 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("content", "line"),
         [
-            ({"chekers": {}}, 'chekers: is no known key. Did you mean "checkers"?'),
-            ([], "the file: is no object. Write it in {braces}"),
-            ({"checkers": []}, "checkers: is no object. Write it in {braces}"),
-            ({"checkers": {"github": "x"}}, "checkers.github: is no object. Write it in {braces}"),
-            (checker(evry="60s"), 'checkers.github.evry: is no known key. Did you mean "every"?'),
-            (checker(exept={}), 'checkers.github.exept: is no known key. Did you mean "except"?'),
+            ({"chekers": {}}, 'chekers: is not a known key. Did you mean "checkers"?'),
+            ([], "the file: is not an object. Write it in {braces}"),
+            ({"checkers": []}, "checkers: is not an object. Write it in {braces}"),
+            ({"checkers": {"github": "x"}}, "checkers.github: is not an object. Write it in {braces}"),
+            (checker(evry="60s"), 'checkers.github.evry: is not a known key. Did you mean "every"?'),
+            (checker(exept={}), 'checkers.github.exept: is not a known key. Did you mean "except"?'),
             (
                 checker(only={"component": ["Actions"]}),
-                'checkers.github.only.component: is no known key. Did you mean "components"?',
+                'checkers.github.only.component: is not a known key. Did you mean "components"?',
             ),
-            (checker(only={"components": "Actions"}), "checkers.github.only.components: is no list"),
+            (checker(only={"components": "Actions"}), "checkers.github.only.components: is not a list"),
             (checker(only={"severities": ["bad"]}), "checkers.github.only.severities[0]: is not one of those known"),
-            (checker(only={"title": "("}), "checkers.github.only.title: is no regular expression"),
+            (checker(only={"title": "("}), "checkers.github.only.title: is not a regular expression"),
             (
                 checker(kind="statuspag"),
-                'checkers.github.kind: "statuspag" is no known kind. Did you mean "statuspage"?',
+                'checkers.github.kind: "statuspag" is not a known kind. Did you mean "statuspage"?',
             ),
-            (checker(kind="../os"), 'checkers.github.kind: "../os" is no known kind. Known are '),
-            (checker(kind=7), 'checkers.github.kind: "7" is no known kind. Known are '),
+            (checker(kind="../os"), 'checkers.github.kind: "../os" is not a known kind. Known are '),
+            (checker(kind=7), 'checkers.github.kind: "7" is not a known kind. Known are '),
             ({"checkers": {"github": {"url": "https://x"}}}, "checkers.github.kind: is missing. Give one of "),
             ({"checkers": {"github": {"kind": "statuspage"}}}, "checkers.github.url: is missing. Add it"),
             (checker(url="ftp://x"), "checkers.github.url: must be an address like https://"),
             (
                 checker(every="60 parsecs"),
-                'checkers.github.every: is no duration. Write it like "60s", "5m" or "1h30m"',
+                'checkers.github.every: is not a duration. Write it like "60s", "5m" or "1h30m"',
             ),
-            (checker(every="99999999999d"), "checkers.github.every: is no duration. Write it like"),
-            (checker(every="1.2.3s"), "checkers.github.every: is no duration. Write it like"),
-            (checker(every=-5), "checkers.github.every: is no duration. Write it like"),
-            (checker(every=True), "checkers.github.every: is no duration. Write it like"),
+            (checker(every="99999999999d"), "checkers.github.every: is not a duration. Write it like"),
+            (checker(every="1.2.3s"), "checkers.github.every: is not a duration. Write it like"),
+            (checker(every=-5), "checkers.github.every: is not a duration. Write it like"),
+            (checker(every=True), "checkers.github.every: is not a duration. Write it like"),
             (
                 '{"checkers": {"g": {"kind": "statuspage", "url": "https://x", "every": NaN}}}',
                 "checkers.g.every: is no",
@@ -102,30 +102,36 @@ class TestMistakes:
             (checker(every=0), "checkers.github.every: is too small. Give at least 1s"),
             (checker(timeout=0), "checkers.github.timeout: is too small. Give more than 0s"),
             (checker(timeout="1h"), "checkers.github.timeout: is too large. Give at most 120s"),
-            (checker(resolve_after="two"), "checkers.github.resolve_after: is no whole number. Write it like 2"),
+            (checker(resolve_after="two"), "checkers.github.resolve_after: is not a whole number. Write it like 2"),
             (checker(when_unknown="panic"), "checkers.github.when_unknown: is not one of those known. Give 'open' or"),
-            (destination(rate="fast"), "destinations.slack.rate: is no number. Write it like 0.5"),
+            (destination(rate="fast"), "destinations.slack.rate: is not a number. Write it like 0.5"),
             (destination(buttons="perhaps"), "destinations.slack.buttons: is neither true nor false. Write true or"),
-            (destination(settle=-1), "destinations.slack.settle: is no duration."),
+            (destination(settle=-1), "destinations.slack.settle: is not a duration."),
             ({"rules": [{"name": "x"}]}, "rules[0].send: is missing. Add it"),
             ({"rules": [{"name": "", "send": []}]}, "rules[0].name: is empty. Fill it in"),
             (
                 {"rules": [{"name": "x", "send": [], "sned": []}]},
-                'rules[0].sned: is no known key. Did you mean "send"?',
+                'rules[0].sned: is not a known key. Did you mean "send"?',
             ),
-            ({"rules": [{"name": "x", "send": "slack"}]}, "rules[0].send: is no list. Write it in [square brackets]"),
+            (
+                {"rules": [{"name": "x", "send": "slack"}]},
+                "rules[0].send: is not a list. Write it in [square brackets]",
+            ),
             (
                 destination() | {"rules": [{"name": "x", "send": ["slakc"]}]},
-                'rules[0].send: "slakc" is no destination. Did you mean "slack"?',
+                'rules[0].send: "slakc" is not a destination. Did you mean "slack"?',
             ),
-            ({"rules": [{"name": "x", "send": ["slack"]}]}, 'rules[0].send: "slack" is no destination. Known are none'),
+            (
+                {"rules": [{"name": "x", "send": ["slack"]}]},
+                'rules[0].send: "slack" is not a destination. Known are none',
+            ),
             (
                 {"rules": [{"name": "x", "match": ['a="b"', "severity critical"], "send": []}]},
                 'rules[0].match[1]: cannot read the matcher "severity critical". Write it like severity="critical"',
             ),
             (
                 {"rules": [{"name": "x", "match": ['title=~"("'], "send": []}]},
-                'rules[0].match[0]: "(" is no regular expression',
+                'rules[0].match[0]: "(" is not a regular expression',
             ),
             (
                 {"silences": [SILENCE | {"ends_at": "2025-12-31T00:00:00Z"}]},
@@ -139,7 +145,7 @@ class TestMistakes:
                 {"silences": [SILENCE | {"starts_at": "2026-01-01T00:00:00"}]},
                 "silences[0].starts_at: has no time zone. W",
             ),
-            ({"silences": [SILENCE | {"starts_at": "soon"}]}, "silences[0].starts_at: is no time. Write it like"),
+            ({"silences": [SILENCE | {"starts_at": "soon"}]}, "silences[0].starts_at: is not a time. Write it like"),
             ({"silences": [SILENCE | {"match": []}]}, "silences[0].match: is empty. Name at least one"),
             ({"silences": [SILENCE | {"match": [""]}]}, "silences[0].match: would silence everything. Say what"),
             ({"silences": [SILENCE | {"match": ["{}"]}]}, "silences[0].match: would silence everything. Say what"),
@@ -158,7 +164,7 @@ class TestMistakes:
 
         (problem,) = mistakes(file, {section: {name: entry}})
 
-        assert problem.startswith(f"{section}.{name}: is no usable name. Use ")
+        assert problem.startswith(f"{section}.{name}: is not a usable name. Use ")
 
     @pytest.mark.parametrize("name", ["a", "0", "my-vendor", "azure_devops", "x" * 40])
     def test_other_names_do(self, file: Path, name: str) -> None:
@@ -177,13 +183,13 @@ class TestMistakes:
     def test_a_file_that_is_no_json_is_told_with_the_line(self, file: Path) -> None:
         (problem,) = mistakes(file, '{\n  "checkers": {},\n}')
 
-        assert problem.startswith("the file: is no JSON (")
+        assert problem.startswith("the file: is not JSON (")
         assert "line 3" in problem
 
     def test_a_file_that_is_not_even_text_is_told(self, file: Path) -> None:
         file.write_bytes(b"\xff\xfe\x00{")
 
-        with pytest.raises(ConfigError, match="is no JSON"):
+        with pytest.raises(ConfigError, match="is not JSON"):
             wiring.load_config(Settings.read({"CONFIG_FILE": str(file)}))
 
     def test_a_missing_file_is_told_with_its_path_and_the_variable(self, file: Path) -> None:
@@ -355,7 +361,7 @@ class TestWhatIsRead:
         try:
             duration = parse_duration(text)
         except ValueError as refused:
-            assert str(refused) == 'is no duration. Write it like "60s", "5m" or "1h30m"'  # noqa: PT017
+            assert str(refused) == 'is not a duration. Write it like "60s", "5m" or "1h30m"'  # noqa: PT017
         else:
             assert isinstance(duration, timedelta)
             assert duration >= timedelta(0)
@@ -418,8 +424,8 @@ class TestMirrors:
     @pytest.mark.parametrize(
         ("mirror", "problem"),
         [
-            ({"from": "c", "to": "b", "verbs": {}}, 'mirrors[0].from: "c" is no destination'),
-            ({"from": "alert", "to": "b", "verbs": {}}, 'mirrors[0].from: "alert" is no destination'),
+            ({"from": "c", "to": "b", "verbs": {}}, 'mirrors[0].from: "c" is not a destination'),
+            ({"from": "alert", "to": "b", "verbs": {}}, 'mirrors[0].from: "alert" is not a destination'),
             ({"from": "a", "to": "a", "verbs": {}}, "mirrors[0]: names a -> a again"),
             (
                 {"from": "a", "to": "alert", "verbs": {"ack": ["ack"]}},

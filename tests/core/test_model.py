@@ -140,8 +140,11 @@ def test_errors_say_what_is_known() -> None:
     assert str(SourceError("github", Reason.TIMEOUT)) == "github: timeout"
     assert str(DeliveryError(Reason.REFUSED, "no such channel", permanent=True)) == "refused (no such channel)"
     assert str(DeliveryError(Reason.RESET)) == "connection reset"
-    assert str(InvalidInput("alerts[2]", "is no object", "Send an object")) == "alerts[2]: is no object. Send an object"
-    assert str(InvalidInput("alerts[2]", "is no object")) == "alerts[2]: is no object"
+    assert (
+        str(InvalidInput("alerts[2]", "is not an object", "Send an object"))
+        == "alerts[2]: is not an object. Send an object"
+    )
+    assert str(InvalidInput("alerts[2]", "is not an object")) == "alerts[2]: is not an object"
 
 
 def test_an_alert_knows_its_key_by_its_words() -> None:

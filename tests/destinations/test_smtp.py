@@ -236,9 +236,9 @@ def test_a_password_that_no_server_can_read_is_named_nowhere_either(server):
 
 
 def test_a_password_that_an_answer_repeats_is_masked(server):
-    server.script["MAIL"] = f"550 {PASSWORD} is no address"
+    server.script["MAIL"] = f"550 {PASSWORD} is not an address"
 
-    assert "*** is no address" in str(failure(server))
+    assert "*** is not an address" in str(failure(server))
 
 
 def test_a_certificate_that_nobody_vouches_for_stops_it_before_the_password(server):

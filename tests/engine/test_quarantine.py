@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> SqlStore:
     return made
 
 
-def refused(body: bytes = b'{"alerts": 5}', error: str = "alerts: is no list") -> Refusal:
+def refused(body: bytes = b'{"alerts": 5}', error: str = "alerts: is not a list") -> Refusal:
     return refusal(body, route="/alert", error=error)
 
 
@@ -119,7 +119,7 @@ def test_values_of_names_that_speak_of_secrets_are_masked_and_the_rest_stays_jso
     [
         b'{"note": "the-canary-itself"}',
         b'{"the-canary-itself": [1]}',
-        b"the-canary-itself is no JSON",
+        b"the-canary-itself is not JSON",
         b"\xff the-canary-itself",
         b"x" * (BODY_MAX - 8) + b"the-canary-itself" + b"x" * BODY_MAX,
     ],

@@ -69,7 +69,7 @@ def test_the_ticket_is_closed_with_the_alert(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "problem"), [("nowhere", '"nowhere" is no destination'), ("off", "off is off: ADO_PAT is not set")]
+    ("name", "problem"), [("nowhere", '"nowhere" is not a destination'), ("off", "off is off: ADO_PAT is not set")]
 )
 def test_a_receiver_that_cannot_take_it_is_refused_with_the_reason(world: World, name: str, problem: str) -> None:
     with pytest.raises(InvalidInput, match=problem):

@@ -105,7 +105,7 @@ class SecretFromCluster:
         self._file(authority.name)
         if not self._address:
             raise DeliveryError(
-                Reason.NOT_CONFIGURED, "KUBERNETES_SERVICE_HOST is not set; this is no pod of a cluster"
+                Reason.NOT_CONFIGURED, "KUBERNETES_SERVICE_HOST is not set; this is not a pod of a cluster"
             )
         header = {"Authorization": f"Bearer {password}"}
         try:

@@ -258,7 +258,7 @@ def _hint(error: HttpError) -> str:
 def _issue(value: Mapping[str, Any]) -> Issue:
     id, key = value.get("id"), value.get("key")
     if not isinstance(id, str) or not isinstance(key, str) or not id or not key:
-        raise DeliveryError(Reason.GARBAGE, "the answer is no issue")
+        raise DeliveryError(Reason.GARBAGE, "the answer is not an issue")
     return Issue(id, key, as_mapping(value.get("fields")))
 
 

@@ -166,14 +166,14 @@ def _reading(names: tuple[str, ...]) -> dict[str, str]:
 
 def _place(sys_id: str) -> str:
     if not SYS_ID.fullmatch(sys_id):
-        raise DeliveryError(Reason.NOT_FOUND, f"{_NO_RECORD}: this is no sys_id", permanent=True)
+        raise DeliveryError(Reason.NOT_FOUND, f"{_NO_RECORD}: this is not a sys_id", permanent=True)
     return f"{TABLE}/{sys_id}"
 
 
 def _rows(value: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = value.get("result")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DeliveryError(Reason.GARBAGE, "the answer is no list")
+        raise DeliveryError(Reason.GARBAGE, "the answer is not a list")
     return rows
 
 
@@ -181,5 +181,5 @@ def _incident(answer: Any) -> Incident:
     value = as_mapping(answer)
     sys_id = value.get("sys_id")
     if not isinstance(sys_id, str) or not SYS_ID.fullmatch(sys_id):
-        raise DeliveryError(Reason.GARBAGE, "the answer is no incident")
+        raise DeliveryError(Reason.GARBAGE, "the answer is not an incident")
     return Incident(sys_id, {name: text for name, text in value.items() if isinstance(text, str)})

@@ -59,7 +59,7 @@ class Config(DestinationConfig):
     @classmethod
     def _is_a_sys_id(cls, group: str) -> str:
         if group and not re.fullmatch(r"[0-9a-f]{32}", group):
-            raise ValueError("is no sys_id. Open the group in ServiceNow, right-click its header, Copy sys_id")
+            raise ValueError("is not a sys_id. Open the group in ServiceNow, right-click its header, Copy sys_id")
         return group
 
     @field_validator("fields")

@@ -71,7 +71,7 @@ class Alertmanager:
         """Return all that is listed, silenced and inhibited ones too: those are not over."""
         listed = self._ask("api/v2/alerts")
         if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-            raise SourceError(self.name, Reason.GARBAGE, "the answer is no list of alerts")
+            raise SourceError(self.name, Reason.GARBAGE, "the answer is not a list of alerts")
         if not all(isinstance(each.get("fingerprint"), str) and each["fingerprint"] for each in listed):
             raise SourceError(self.name, Reason.GARBAGE, "an alert without a fingerprint")
         return listed

@@ -95,11 +95,11 @@ def fingerprint(labels: Mapping[str, str]) -> str:
 
 def _alerts(payload: Any) -> list[Any]:
     if not isinstance(payload, dict):
-        raise InvalidInput("body", "is no JSON object", 'Send {"alerts": [...]}, as Alertmanager\'s webhook does')
+        raise InvalidInput("body", "is not a JSON object", 'Send {"alerts": [...]}, as Alertmanager\'s webhook does')
     alerts = payload.get("alerts")
     if not isinstance(alerts, list):
         hint = "A webhook_config with a payload of its own cannot be read here: leave `payload` out of it"
-        raise InvalidInput("alerts", "is missing" if alerts is None else "is no list", hint)
+        raise InvalidInput("alerts", "is missing" if alerts is None else "is not a list", hint)
     return alerts
 
 
@@ -115,7 +115,7 @@ def _origin(payload: Mapping[str, Any]) -> str:
 
 def _event(alert: Any, where: str, intake: str, origin: str) -> Event:
     if not isinstance(alert, dict):
-        raise InvalidInput(where, "is no object")
+        raise InvalidInput(where, "is not an object")
     labels = _labels(alert.get("labels"), f"{where}.labels")
     annotations = _annotations(alert.get("annotations"), f"{where}.annotations")
     status = _status(alert.get("status"), f"{where}.status")
@@ -149,7 +149,7 @@ def _labels(labels: Any, where: str) -> dict[str, str]:
         raise InvalidInput(where, problem, 'Send at least {"alertname": "what it is"}')
     for name, value in labels.items():
         if not isinstance(value, str):
-            raise InvalidInput(f"{where}.{line(name, _NAME_MAX)}", "is no text", "Put the value in quotes")
+            raise InvalidInput(f"{where}.{line(name, _NAME_MAX)}", "is not text", "Put the value in quotes")
     found = {name: value for name, value in labels.items() if name and value}
     if not found.get(NAME, "").replace("\0", "").strip():
         raise InvalidInput(f"{where}.{NAME}", "is missing or empty", "It says what the alert is")
@@ -181,7 +181,7 @@ def _identity(given: Any, labels: Mapping[str, str], where: str) -> str:
     if given is None or given == "":
         return fingerprint(labels)
     if not isinstance(given, str):
-        raise InvalidInput(where, "is no text", "Leave it out, and it is computed from the labels")
+        raise InvalidInput(where, "is not text", "Leave it out, and it is computed from the labels")
     return given
 
 
@@ -191,7 +191,7 @@ def _time(alert: Mapping[str, Any], name: str, where: str) -> datetime | None:
     if text is None or text == "":
         return None
     if not isinstance(text, str) or not _TIME.fullmatch(text):
-        raise InvalidInput(f"{where}.{name}", "is no time with its offset", _TIME_HINT)
+        raise InvalidInput(f"{where}.{name}", "is not a time with its offset", _TIME_HINT)
     try:
         at = datetime.fromisoformat(text.upper())
         return at.astimezone(UTC) if at.year in _YEARS else None

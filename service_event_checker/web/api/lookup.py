@@ -45,7 +45,7 @@ def read_query(arguments: MultiDict[str, str]) -> Query:
     """Return what the query string asks for; values may be repeated or separated by commas. Raises Refused (422)."""
     for name in arguments:
         if name not in _KNOWN:
-            raise invalid(name, f"is no known parameter. Known are {', '.join(_KNOWN)}")
+            raise invalid(name, f"is not a known parameter. Known are {', '.join(_KNOWN)}")
     statuses: frozenset[Status] = frozenset()
     for value in _values(arguments, "status"):
         statuses |= _one_of(_STATUSES, "status", value)
@@ -88,7 +88,7 @@ def _source(arguments: MultiDict[str, str]) -> str:
         raise invalid("source", "is given more than once. Ask for one source at a time")
     source = given[0] if given else ""
     if "\0" in source or len(source) > FINGERPRINT_MAX:
-        raise invalid("source", "is no name of a source")
+        raise invalid("source", "is not the name of a source")
     return source
 
 
@@ -96,7 +96,7 @@ def _limit(arguments: MultiDict[str, str]) -> int:
     text = arguments.get("limit", str(LIMIT_DEFAULT))
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
     if not 1 <= number <= LIMIT_MAX:
-        raise invalid("limit", f"is no whole number from 1 to {LIMIT_MAX}")
+        raise invalid("limit", f"is not a whole number from 1 to {LIMIT_MAX}")
     return number
 
 

@@ -57,7 +57,7 @@ def read_form(body: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError:  # no UTF-8, or too many fields
-        raise Refused(400, "The body is no form that Slack sends.") from None
+        raise Refused(400, "The body is not a form that Slack sends.") from None
     return dict(pairs)
 
 
@@ -68,7 +68,7 @@ def read_payload(form: Mapping[str, str]) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         payload = None
     if not isinstance(payload, dict):
-        raise Refused(400, "The field payload is no JSON object.")
+        raise Refused(400, "The field payload is not a JSON object.")
     return payload
 
 

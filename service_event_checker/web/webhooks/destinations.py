@@ -136,7 +136,7 @@ def _kind(services: Services, address: str) -> str:
     kinds = {part.kind.replace("_", "-"): part.kind for part in services.parts if part.section == "destination"}
     if address not in kinds:
         on = [part.kind.replace("_", "-") for part in services.parts if _inbound(services, part)]
-        raise Refused(403, f"This is no hook's address. There are /hooks/<{'|'.join(sorted(set(on)))}>.")
+        raise Refused(403, f"This is not a hook's address. There are /hooks/<{'|'.join(sorted(set(on)))}>.")
     return kinds[address]
 
 

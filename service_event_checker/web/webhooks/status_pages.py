@@ -56,7 +56,7 @@ def admit() -> Caller:
     given = asked.get("token", "").encode("utf-8", "replace")
     known = kind in KINDS and checker in _checkers(here)
     if not known or not hmac.compare_digest(given, hook_token(here, checker).encode()):
-        raise Refused(403, "This is no hook's address. `flask --app app hook-urls` shows them.")
+        raise Refused(403, "This is not a hook's address. `flask --app app hook-urls` shows them.")
     secret = here.settings.variables.get(INSTATUS_SECRET, "").strip()
     if kind == "instatus" and secret:
         _verify(secret)

@@ -241,7 +241,7 @@ def test_a_page_that_it_cannot_read_is_unknown_not_quiet(world: Vendors, how: An
 @pytest.mark.parametrize(
     ("mapping", "said"),
     [
-        ({"incidents": "problems[", "id": "key"}, "is no JMESPath expression"),
+        ({"incidents": "problems[", "id": "key"}, "is not a JMESPath expression"),
         ({"incidents": "problems", "id": "frob(key)"}, "frob()"),
         ({"incidents": "problems", "id": "[keys(@)[0], length()]"}, "0 arguments"),
         ({"incidents": "problems"}, '"incidents" and "id"'),
@@ -249,7 +249,7 @@ def test_a_page_that_it_cannot_read_is_unknown_not_quiet(world: Vendors, how: An
         ({"incidents": "problems", "id": "key", "severities": {"hot": "dire"}}, "critical"),
         ({"incidents": "problems", "id": "key", "titel": "name"}, "titel"),
         ({"incidents": "(" * 5000, "id": "key"}, "too long"),
-        ({"incidents": "(" * 1999, "id": "key"}, "is no JMESPath expression"),
+        ({"incidents": "(" * 1999, "id": "key"}, "is not a JMESPath expression"),
     ],
 )
 def test_a_mistake_in_a_mapping_is_refused_when_it_is_read(mapping: dict[str, Any], said: str) -> None:

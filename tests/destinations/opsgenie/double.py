@@ -302,7 +302,7 @@ class Opsgenie(Double):
     def _body(self, request: Request) -> dict[str, Any]:
         body = request.json()
         if not isinstance(body, dict):
-            raise Refusal(400, "the body is no object")
+            raise Refusal(400, "the body is not an object")
         return body
 
     def _check(self, body: Mapping[str, Any], known: frozenset[str] | set[str]) -> None:

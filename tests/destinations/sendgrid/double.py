@@ -108,7 +108,7 @@ def _wrong(headers: dict[str, str], raw: bytes) -> Iterator[str]:
     try:
         body = json.loads(raw)
     except ValueError:
-        yield "the body is no JSON"
+        yield "the body is not JSON"
         return
     yield from (f"{name}: unknown" for name in body.keys() - _KNOWN)
     yield from _wrong_envelopes(body.get("personalizations"))

@@ -200,7 +200,7 @@ class ServiceNow(Double):
         return self._record(request, incident)
 
     def _checked(self, fields: dict[str, Any]) -> dict[str, str]:
-        self.refused += [f"{name} is no text" for name, value in fields.items() if not isinstance(value, str)]
+        self.refused += [f"{name} is not text" for name, value in fields.items() if not isinstance(value, str)]
         self.refused += [f"{name} is computed" for name in fields if name in COMPUTED]
         self.refused += [f"{name} is cut" for name, most in LENGTHS.items() if len(fields.get(name, "")) > most]
         return {name: value for name, value in fields.items() if name in self.columns}

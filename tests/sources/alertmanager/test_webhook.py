@@ -373,4 +373,4 @@ def test_the_identity_hangs_on_the_labels_as_they_were_sent() -> None:
 
 
 def test_a_refusal_names_a_label_without_what_a_terminal_would_obey() -> None:
-    assert error(alert(labels=LABELS | {"x\x1b]0;\n\x1b[31m": 5})).startswith("alerts[0].labels.x]0; [31m: is no text")
+    assert error(alert(labels=LABELS | {"x\x1b]0;\n\x1b[31m": 5})).startswith("alerts[0].labels.x]0; [31m: is not text")

@@ -275,7 +275,7 @@ def test_the_page_and_the_metrics_count_what_was_refused(client: FlaskClient) ->
 
     page = client.get("/").text
     assert "Refused" in page
-    assert "alerts: is no list" in page
+    assert "alerts: is not a list" in page
     assert 'poc_quarantined{source="alertmanager"} 2.0' in client.get("/metrics").text
 
 
