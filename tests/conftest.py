@@ -73,7 +73,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
 
 
-names.use(plugins.display_names(Config((), (), (), (), ())))  # as wiring does, for tests without it
+# As wiring does, for tests without it.
+names.use({**plugins.display_names(Config((), (), (), (), ())), "alertmanager": "Alertmanager"})
 
 
 def require(part: Part) -> None:

@@ -62,8 +62,8 @@ def test_a_body_that_can_be_read_today_is_taken_by_its_old_way_in(client: FlaskC
     ("body", "error"),
     [
         (BROKEN, "labels"),
-        (b"{", "no JSON"),
-        ({"alerts": 5}, "no list"),
+        (b"{", "not JSON"),
+        ({"alerts": 5}, "not a list"),
         (b'{"a": "' + b"x" * 70_000 + b'"}', "whole"),
     ],
 )
