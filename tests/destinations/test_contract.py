@@ -126,6 +126,38 @@ def test_the_end_does_what_is_configured(case, double, destination, firing, over
 
 
 @OBJECTS
+def test_two_different_notes_are_both_told_in_their_order_and_each_once(case, double, destination, firing):
+    link = pay(destination, firing, Verb.OPEN, None)
+    for revision, note in ((2, "first word"), (3, "second word")):
+        for attempt in range(2):
+            pay(destination, firing, Verb.NOTE, link, revision=revision, attempts=attempt, actor="alice", note=note)
+
+    shown = case.shown(double)
+    assert (shown.count("first word"), shown.count("second word")) == (1, 1)
+    assert shown.index("first word") < shown.index("second word")
+
+
+@OBJECTS
+def test_an_earlier_episodes_object_that_is_open_is_told_once_that_it_fires_again(case, double, destination, firing):
+    link = pay(destination, firing, Verb.OPEN, None)
+    again = replace(firing, episode=2, revision=3)
+
+    links = [pay(destination, again, Verb.OPEN, link) for _ in range(2)]
+
+    assert [each.external_id for each in links] == [link.external_id] * 2
+    assert (case.objects(double), case.ended(double), case.shown(double).count("Opened again")) == (1, 0, 1)
+
+
+@OBJECTS
+def test_a_dry_run_says_in_one_line_what_would_be_made_and_sends_nothing(double, destination, firing):
+    line = destination.dry_run(delivery(firing, receiver=destination.name), firing)
+
+    assert firing.title in line
+    assert "\n" not in line
+    assert double.requests == []
+
+
+@OBJECTS
 @pytest.mark.parametrize("key", ["", "ab' OR 1=1", "ab^state=6", "AB", "../x"])
 def test_a_key_that_is_not_hexadecimal_never_reaches_a_query(double, destination, key):
     with pytest.raises(DeliveryError):

@@ -237,18 +237,6 @@ def test_an_end_in_a_state_that_is_not_the_last_is_told_once(boards):
     assert (boards.items[1].state, len(boards.items[1].comments)) == ("Resolved", 1)
 
 
-def test_two_different_notes_are_both_told(boards):
-    outage = alert()
-    link = opened(boards, outage)
-    for revision, note in ((2, "first"), (3, "second")):
-        owed = delivery(outage, Verb.NOTE, receiver="azure_devops", revision=revision, actor="alice", note=note)
-        deliver(adapter(boards), owed, outage, link)
-
-    assert ["Note from alice: first" in boards.items[1].comments[0], "second" in boards.items[1].comments[1]] == [
-        True
-    ] * 2
-
-
 def test_a_comment_is_found_again_behind_hundreds_of_updates(boards):
     outage = alert()
     link = opened(boards, outage)

@@ -329,16 +329,6 @@ def test_a_long_note_is_cut_and_still_known_as_ours(pager):
     assert heard(pager, adapter(pager, user="Somebody Else")) == []
 
 
-def test_two_different_notes_are_both_told(pager):
-    link = pay(pager, alert())
-    for revision, note in ((2, "first"), (3, "second")):
-        pay(pager, alert(), Verb.NOTE, link, revision=revision, actor="alice", note=note)
-
-    first, second = the_incident(pager).contents
-    assert first.startswith("Note from alice: first")
-    assert second.startswith("Note from alice: second")
-
-
 # What is found again
 
 

@@ -232,20 +232,6 @@ def test_a_later_episode_names_the_incident_of_the_one_before(desk):
     assert "It was here before: https://sn.example/old" in only(desk).fields["description"]
 
 
-def test_two_different_notes_are_both_told_and_each_once(desk):
-    outage = alert()
-    link = opened(desk, outage)
-    for revision, note in ((2, "first"), (3, "second")):
-        for _ in range(2):
-            owed = delivery(outage, Verb.NOTE, receiver="servicenow", revision=revision, actor="alice", note=note)
-            deliver(adapter(desk), owed, outage, link)
-
-    assert [note.split("\n")[0] for note in only(desk).work_notes] == [
-        "Note from alice: first",
-        "Note from alice: second",
-    ]
-
-
 def test_after_its_notes_the_alert_is_still_known_by_its_key(desk):
     outage = alert()
     link = opened(desk, outage)
