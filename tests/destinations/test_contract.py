@@ -150,20 +150,24 @@ def test_an_earlier_episodes_object_that_is_open_is_told_once_that_it_fires_agai
 
 @OBJECTS
 def test_a_dry_run_says_in_one_line_what_would_be_made_and_sends_nothing(double, destination, firing):
+    asked = len(double.requests)
+
     line = destination.dry_run(delivery(firing, receiver=destination.name), firing)
 
     assert firing.title in line
     assert "\n" not in line
-    assert double.requests == []
+    assert len(double.requests) == asked
 
 
 @OBJECTS
 @pytest.mark.parametrize("key", ["", "ab' OR 1=1", "ab^state=6", "AB", "../x"])
 def test_a_key_that_is_not_hexadecimal_never_reaches_a_query(double, destination, key):
+    asked = len(double.requests)
+
     with pytest.raises(DeliveryError):
         destination.find(key)
 
-    assert double.requests == []
+    assert len(double.requests) == asked
 
 
 @OBJECTS
