@@ -319,5 +319,5 @@ def test_port_and_security_follow_from_each_other(given, secured_by, port):
 
 @pytest.mark.parametrize("sender", ["apikey", "a@x\r\nBcc: b@y", "A <b>"])
 def test_a_sender_that_is_no_address_is_refused_at_start(sender):
-    with pytest.raises(ValidationError, match="no mail address"):
+    with pytest.raises(ValidationError, match="not a mail address"):
         Config(sender=sender)
