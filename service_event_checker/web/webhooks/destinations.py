@@ -17,7 +17,7 @@ from service_event_checker.config.settings import WEBHOOK_TOKEN
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.ports import Inbound
 from service_event_checker.engine import inbox
-from service_event_checker.engine.services import Part, Services
+from service_event_checker.engine.services import Services
 from service_event_checker.http import strict_json
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
@@ -135,13 +135,10 @@ def _kind(services: Services, address: str) -> str:
     """Return the kind of destination that an address names. Raises Refused where config.json has none of it."""
     kinds = {part.kind.replace("_", "-"): part.kind for part in services.parts if part.section == "destination"}
     if address not in kinds:
-        on = [part.kind.replace("_", "-") for part in services.parts if _inbound(services, part)]
-        raise Refused(403, f"This is not a hook's address. There are /hooks/<{'|'.join(sorted(set(on)))}>.")
+        raise Refused(
+            403, "No destination of this kind is configured, so nothing is taken here. Add it to config.json."
+        )
     return kinds[address]
-
-
-def _inbound(services: Services, part: Part) -> bool:
-    return part.section == "destination" and isinstance(services.outbox.destinations.get(part.name), Inbound)
 
 
 def _talkers(services: Services, kind: str, named: str) -> dict[str, Inbound]:

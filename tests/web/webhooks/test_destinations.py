@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -104,6 +105,15 @@ def app(make_app: MakeApp) -> Flask:
         PDS=SECRET,
         WEBHOOK_TOKEN="canary-for-all",
     )
+
+
+@pytest.mark.parametrize("path", ["/hooks/jira", "/hooks/nothing", "/hooks/azure_devops"])
+def test_an_address_of_no_configured_kind_says_what_to_do_and_names_nobody(client: FlaskClient, path: str) -> None:
+    answer = post(client, path, {})
+
+    assert answer.status_code == 403
+    assert "Add it to config.json" in answer.json["error"]["message"]
+    assert not re.search("pagerduty|azure|redmine", answer.text)
 
 
 def test_a_signed_acknowledgement_is_the_alerts(client: FlaskClient, services: Services) -> None:
