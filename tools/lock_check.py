@@ -49,9 +49,14 @@ def check(folder: Path) -> str:
         refused = _download(oldest, folder) or "".join(pool.map(lambda python: _download(python, folder), others))
         if refused:
             return refused
-        for name in {_name(file) for file in folder.glob("*.whl")}:
-            empty_wheel(folder, name, NEWER)
+        outdate(folder)
         return "".join(pool.map(lambda python: resolve(python, folder, LOCKS), PYTHONS))
+
+
+def outdate(folder: Path) -> None:
+    """Put a newer release beside each package of the folder."""
+    for name in {_name(file) for file in folder.glob("*.whl")}:
+        empty_wheel(folder, name, NEWER)
 
 
 def empty_wheel(folder: Path, name: str, version: str, *needs: str) -> Path:

@@ -113,7 +113,7 @@ def test_a_package_that_another_asks_for_with_an_extra_is_locked_with_it() -> No
 
 def test_a_lock_without_the_extra_is_refused_once_there_is_a_newer_release(tmp_path: Path) -> None:
     locked = empty_wheel(tmp_path, "part", "1.0"), empty_wheel(tmp_path, "whole", "1.0", "part[more]")
-    empty_wheel(tmp_path, "part", "2.0")
+    lock_check.outdate(tmp_path)
     lock = tmp_path / "lock.txt"
 
     def install(extra: str) -> str:
