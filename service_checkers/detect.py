@@ -96,12 +96,12 @@ def detect(url: str, timeout: float) -> Found:
         raise SourceError(_NAME, Reason.NOT_CONFIGURED, "not an http or https address") from None
     if known:
         return known
-    asker = _Asker(base, time.monotonic() + timeout)
+    user = _Asker(base, time.monotonic() + timeout)
     for family in _FAMILIES:
-        found = _as_family(asker, base, family)
+        found = _as_family(user, base, family)
         if found:
             return found
-    found = _as_feed(asker, url)
+    found = _as_feed(user, url)
     if found:
         return found
     raise SourceError(_NAME, Reason.NOT_FOUND, "no status page of a family that is known")
@@ -158,8 +158,8 @@ class _Asker:
             return None
 
 
-def _as_family(asker: _Asker, base: str, family: _Family) -> Found | None:
-    payload = asker.get_json(base + family.path)
+def _as_family(user: _Asker, base: str, family: _Family) -> Found | None:
+    payload = user.get_json(base + family.path)
     if payload is None or not evaluate(family.tells, payload):
         return None
     address = base if family.kind == "statuspage" else base + family.path
@@ -167,15 +167,15 @@ def _as_family(asker: _Asker, base: str, family: _Family) -> Found | None:
     return Found(family.kind, family.preset, address, components)
 
 
-def _as_feed(asker: _Asker, url: str) -> Found | None:
+def _as_feed(user: _Asker, url: str) -> Found | None:
     """Look for a feed: the address itself, or one that its page links to."""
-    page = asker.get(url)
+    page = user.get(url)
     if page is None:
         return None
     if _is_feed(page.body):
         return Found("feed", "", url)
     for address in _feeds_of(page):
-        feed = asker.get(address)
+        feed = user.get(address)
         if feed and _is_feed(feed.body):
             return Found("feed", "", address)
     return None

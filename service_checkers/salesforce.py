@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, model_validator
 
-from service_checkers.reading.fetch import WebAddress, fetch_json, in_turn, read_json
+from service_checkers.reading.fetch import WebAddress, fetch_json, read_json, shuffled
 from service_checkers.reading.text import lines, moment, newest, one_line, plain
 from service_checkers.reading.values import identity, names, objects
 from service_event_checker.config.models import CheckerConfig, as_mapping
@@ -74,7 +74,7 @@ class Checker:
         """Return what is open and how the tracked that are not have ended. Raises SourceError."""
         reader = _Reader(self._name, self._instances, self._warnings)
         reader.active(fetch_json(self._http, self._name, "/incidents/active"))
-        self._look_up(reader, in_turn(tracked - reader.seen))
+        self._look_up(reader, shuffled(tracked - reader.seen))
         return reader.snapshot()
 
     def _look_up(self, reader: _Reader, absent: list[str]) -> None:

@@ -11,10 +11,10 @@ import re
 from typing import ClassVar, Literal
 from urllib.parse import parse_qs, quote
 
-from service_checkers.azure.payload import HealthReading, Ours, read
+from service_checkers.azure.payload import HealthReading, OwnPlaces, read
 from service_checkers.entra.api import PAGES_MAX, Api, split_address, values
 from service_checkers.entra.token import EntraConfig
-from service_checkers.reading.fetch import WebAddress, in_turn, read_json
+from service_checkers.reading.fetch import WebAddress, read_json, shuffled
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Snapshot
 
@@ -62,7 +62,7 @@ class Checker:
         reading = read(self._name, listing.entries, self._ours, tracked)
         if not listing.whole:
             reading.warnings.append(f"the list has more than {PAGES_MAX} pages; the rest is not read")
-        unknown = self._look_up(in_turn(tracked - reading.events.keys()), reading)
+        unknown = self._look_up(shuffled(tracked - reading.events.keys()), reading)
         return Snapshot(
             source=self._name,
             events=tuple(reading.events.values()),
@@ -99,9 +99,9 @@ def read_file(config: Config, name: str, body: bytes) -> Snapshot:
     return Snapshot(source=name, events=tuple(reading.events.values()), warnings=tuple(dict.fromkeys(reading.warnings)))
 
 
-def ours(config: Config, subscription: str) -> Ours:
+def ours(config: Config, subscription: str) -> OwnPlaces:
     """Return what of an event counts as ours, as the configuration has it."""
-    return Ours(
+    return OwnPlaces(
         subscription=subscription.strip().lower(),
         regions=frozenset(name.strip().casefold() for name in config.only.regions),
         services=frozenset(name.strip().casefold() for name in config.only.services),

@@ -32,7 +32,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ours:
+class OwnPlaces:
     """What counts as ours. Names are lower case; an empty set means all. `security`: security advisories too."""
 
     subscription: str = ""
@@ -59,7 +59,7 @@ class _Impact:
     words: str
 
 
-def read(source: str, entries: Iterable[Any], ours: Ours, tracked: frozenset[str] = frozenset()) -> HealthReading:
+def read(source: str, entries: Iterable[Any], ours: OwnPlaces, tracked: frozenset[str] = frozenset()) -> HealthReading:
     """Read entries; several of one name are one event. What is `tracked` is read whatever it has turned into.
 
     Raises SourceError where there are entries and none of them is an event.
@@ -104,7 +104,7 @@ def _take(
     name: str,
     properties: Mapping[str, Any],
     impacts: list[Any],
-    ours: Ours,
+    ours: OwnPlaces,
     *,
     followed: bool,
 ) -> None:
@@ -121,7 +121,7 @@ def _take(
 
 
 def _kind(
-    reading: HealthReading, name: str, properties: Mapping[str, Any], ours: Ours, *, followed: bool
+    reading: HealthReading, name: str, properties: Mapping[str, Any], ours: OwnPlaces, *, followed: bool
 ) -> Kind | None:
     """Return the kind; None for what is no outage and no planned work (advice, bills, reviews)."""
     word = text(properties.get("eventType")).lower()
@@ -149,7 +149,7 @@ def _regions(impacts: list[Any]) -> list[tuple[Mapping[str, Any], Mapping[str, A
     return [(impact, region) for impact in objects(impacts) for region in objects(impact.get("impactedRegions"))]
 
 
-def _for_us(status: EventStatus, places: list[_Impact], impacts: list[Any], ours: Ours) -> EventStatus:
+def _for_us(status: EventStatus, places: list[_Impact], impacts: list[Any], ours: OwnPlaces) -> EventStatus:
     """Return "resolved" for what goes on, but no longer where we are.
 
     When an active event is over in every place, it contradicts itself (one that opened again may): it goes on.
@@ -191,7 +191,7 @@ def _event(
     status: EventStatus,
     properties: Mapping[str, Any],
     places: list[_Impact],
-    ours: Ours,
+    ours: OwnPlaces,
     reading: HealthReading,
 ) -> Event:
     wanted = [place for place in places if _is_wanted(place, ours)]
@@ -212,7 +212,7 @@ def _event(
     )
 
 
-def _is_wanted(place: _Impact, ours: Ours) -> bool:
+def _is_wanted(place: _Impact, ours: OwnPlaces) -> bool:
     return (not ours.regions or place.region.casefold() in ours.regions) and (
         not ours.services or place.service.casefold() in ours.services
     )

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from service_checkers.entra.api import PAGES_MAX, Api, split_address, values
 from service_checkers.entra.token import EntraConfig
 from service_checkers.office365.payload import IssueReading, read
-from service_checkers.reading.fetch import WebAddress, in_turn, read_json
+from service_checkers.reading.fetch import WebAddress, read_json, shuffled
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, Snapshot
 from service_event_checker.core.vocabulary import EventStatus
@@ -57,7 +57,7 @@ class Checker:
         if not listing.whole:
             reading.warnings.append(f"the list has more than {PAGES_MAX} pages; the rest is not read")
         is_open = {name for name, event in reading.events.items() if event.status is EventStatus.FIRING}
-        unknown = self._look_up(in_turn(tracked - is_open), reading)
+        unknown = self._look_up(shuffled(tracked - is_open), reading)
         since = self._clock() - RECENT
         told = [event for name, event in reading.events.items() if name in tracked or _is_news(event, since)]
         return Snapshot(

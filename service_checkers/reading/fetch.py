@@ -43,7 +43,7 @@ def source_error(source: str, error: HttpError) -> SourceError:
     return SourceError(source, error.reason, error.detail, retry_after=error.retry_after)
 
 
-def in_turn(names: Set[str]) -> list[str]:
+def shuffled(names: Set[str]) -> list[str]:
     """Return names in a new order: where one check cannot ask for all, or fails at one, each has its turn."""
     order = sorted(names)
     _SHUFFLE.shuffle(order)

@@ -1,6 +1,6 @@
 """Any page on Atlassian Statuspage, or in its dialect (incident.io): what a check asks, and what the answers add up to.
 
-What a payload says is read in payload.py. A page is asked three things: what is open now (complete,
+What a payload says is read in payload.py. A page is run three things: what is open now (complete,
 so absence means something), the last 50 incidents (how they ended, and those that were over before we looked),
 and each tracked incident that neither of the two names.
 """
@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from service_checkers.reading.fetch import WebAddress, fetch_json, in_turn, read_json
+from service_checkers.reading.fetch import WebAddress, fetch_json, read_json, shuffled
 from service_checkers.statuspage.payload import PageReading, Places, parse, raised
 from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
@@ -23,7 +23,7 @@ from service_event_checker.core.vocabulary import EventStatus, Severity
 from service_event_checker.http.client import Http
 
 LOOKUP_TIMEOUTS = 2  # how many times `timeout` all of them may take together
-LOOKUPS_MAX = 10  # single incidents asked for in one check; the others stay unknown until the next
+LOOKUPS_MAX = 10  # single incidents run for in one check; the others stay unknown until the next
 MAX_BYTES = 8 * 1024 * 1024  # 50 incidents with all their updates reach 1 MB
 SUMMARY = "/api/v2/summary.json"
 UNRESOLVED = "/api/v2/incidents/unresolved.json"
@@ -50,35 +50,35 @@ class Checker:
         self._lookup_seconds = config.timeout.total_seconds() * LOOKUP_TIMEOUTS
         # as last seen: a summary that fails once must not take the groups and the page's level from an alert
         self._places = Places({})
-        self._raised: Mapping[str, Severity] = {}
+        self._page_severity: Mapping[str, Severity] = {}
 
     def check(self, tracked: frozenset[str]) -> Snapshot:
         """Return what the page shows; complete when what is open now could be read. Raises SourceError."""
-        asked = _Asked(self._name, self._base, self._http, self._places, self._raised, self._lookup_seconds)
-        open_now = self._open_now(asked)
-        self._places = asked.places
-        history = asked.must(HISTORY) if self._named == HISTORY else asked.may(HISTORY)
+        run = _CheckRun(self._name, self._base, self._http, self._places, self._page_severity, self._lookup_seconds)
+        open_now = self._open_now(run)
+        self._places = run.places
+        history = run.require(HISTORY) if self._named == HISTORY else run.optional(HISTORY)
         if open_now is None and history is None:
-            raise asked.trouble or SourceError(self._name, Reason.NOT_FOUND, "no list of incidents at this address")
-        asked.look_up(tracked)
-        asked.take_level()
-        self._raised = asked.raised
-        return asked.snapshot(complete=open_now is not None and not open_now.flawed)
+            raise run.trouble or SourceError(self._name, Reason.NOT_FOUND, "no list of incidents at this address")
+        run.look_up(tracked)
+        run.apply_page_severity()
+        self._page_severity = run.raised
+        return run.snapshot(complete=open_now is not None and not open_now.flawed)
 
-    def _open_now(self, asked: _Asked) -> PageReading | None:
+    def _open_now(self, run: _CheckRun) -> PageReading | None:
         """Read what is open now; an endpoint that the configuration names must be good.
 
         The summary is worth asking in any case: it alone knows groups, planned work and the page's level.
         """
         if self._named == UNRESOLVED:
-            asked.may(SUMMARY)
-            return asked.must(UNRESOLVED)
+            run.optional(SUMMARY)
+            return run.require(UNRESOLVED)
         if self._named == HISTORY:
-            return asked.may(SUMMARY) or asked.may(UNRESOLVED)
-        return asked.must(SUMMARY, if_there=True) or asked.must(UNRESOLVED, if_there=True)
+            return run.optional(SUMMARY) or run.optional(UNRESOLVED)
+        return run.require(SUMMARY, if_there=True) or run.require(UNRESOLVED, if_there=True)
 
 
-class _Asked:
+class _CheckRun:
     """The answers of one check so far: the newest event of each incident, and what could not be read."""
 
     def __init__(
@@ -102,7 +102,7 @@ class _Asked:
         self._unknown: set[str] = set()
         self._lookup_seconds = lookup_seconds
 
-    def must(self, path: str, *, if_there: bool = False) -> PageReading | None:
+    def require(self, path: str, *, if_there: bool = False) -> PageReading | None:
         """Read one endpoint; None where it is missing and may be. Raises SourceError."""
         try:
             payload = fetch_json(self._http, self._source, path)
@@ -121,10 +121,10 @@ class _Asked:
         self._warnings.extend(reading.warnings)
         return reading
 
-    def may(self, path: str) -> PageReading | None:
+    def optional(self, path: str) -> PageReading | None:
         """Read one endpoint that can be done without; None, with a warning, where it cannot be read."""
         try:
-            return self.must(path, if_there=True)
+            return self.require(path, if_there=True)
         except SourceError as error:
             self.trouble = error
             self._warnings.append(f"{path} could not be read: {error.reason}")
@@ -137,23 +137,23 @@ class _Asked:
         """
         absent = sorted(tracked - self._events.keys())
         trouble = self.trouble
-        if absent and self.may(PLANNED) is None and self.trouble is not trouble:
+        if absent and self.optional(PLANNED) is None and self.trouble is not trouble:
             self._unknown.update(absent)  # each may be a planned work
             return
-        absent = in_turn(tracked - self._events.keys())
+        absent = shuffled(tracked - self._events.keys())
         until = time.monotonic() + self._lookup_seconds
         for place, fingerprint in enumerate(absent):
             if place == LOOKUPS_MAX or time.monotonic() > until:
                 self._unknown.update(absent[place:])
                 return
-            reading = self.may(f"/api/v2/incidents/{quote(fingerprint, safe='')}.json")
+            reading = self.optional(f"/api/v2/incidents/{quote(fingerprint, safe='')}.json")
             if self.trouble is not trouble:
                 self._unknown.update(absent[place:])
                 return
             if reading and fingerprint not in self._events:
                 self._unknown.add(fingerprint)  # there, but in a state that we do not know
 
-    def take_level(self) -> None:
+    def apply_page_severity(self) -> None:
         """Raise what the page's level means, whichever list told the newer word; without a summary, as before."""
         if self._summary is None:
             for name, severity in self.raised.items():

@@ -28,14 +28,16 @@ def register(app: Flask, services: Services) -> None:
             gone = services.store.discard(discard)
             click.echo(f"{discard}: {'deleted' if gone else 'no such dead letter'}")
             raise SystemExit(0 if gone else 1)
-        letters = services.store.dead_letters()
+        letters = services.store.failed_deliveries()
         rows = [(one.id, one.receiver, one.verb.value, str(one.attempts), one.reason) for one in letters]
         click.echo(table(("ID", "RECEIVER", "VERB", "ATTEMPTS", "REASON"), rows) if rows else "no dead letters")
 
 
 def _requeue(services: Services, wanted: str) -> bool:
     """Send one dead letter, or all of them, again; say what became of each and return whether all were queued."""
-    known = [letter.id for letter in services.store.dead_letters(REQUEUED_AT_ONCE)] if wanted == "all" else [wanted]
+    known = (
+        [letter.id for letter in services.store.failed_deliveries(REQUEUED_AT_ONCE)] if wanted == "all" else [wanted]
+    )
     if not known:
         click.echo("no dead letters")
     queued = True

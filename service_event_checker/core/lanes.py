@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from service_event_checker.core.model import Alert, Delivery, Transition
-from service_event_checker.core.store import Again, Dead, Outcome
+from service_event_checker.core.store import Again, Failed, Outcome
 from service_event_checker.core.vocabulary import Verb, Why
 
 LAST = 1000  # the place of an update that lets others pass, within one revision
@@ -77,7 +77,7 @@ def settle(lane: Lane, waiting: Sequence[Delivery], settled: Delivery, outcome: 
             released = replace(_released(settled), due_at=due_at, reason=reason, intent_at=intent_at)
             again = replace(released, attempts=settled.attempts + 1)
             return _change(lane, waiting, _behind(queue, again), now)
-        case Dead(reason=reason):
+        case Failed(reason=reason):
             dead = replace(_released(settled), due_at=None, reason=reason)
             if settled.verb is Verb.OPEN:
                 lane = replace(lane, dead_episode=settled.episode)

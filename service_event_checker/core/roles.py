@@ -109,11 +109,11 @@ class Outbox(Protocol):
         """Return when the oldest unsettled delivery was made; None when none is pending."""
         ...
 
-    def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
+    def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         """Return the failed deliveries, the newest first, with their reason; of one receiver or alert if named."""
         ...
 
-    def dead_letter_counts(self) -> dict[str, int]:
+    def failed_counts(self) -> dict[str, int]:
         """Return how many deliveries to each receiver failed for good."""
         ...
 

@@ -64,13 +64,13 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dead:
+class Failed:
     """Given up: kept as a dead letter. A dead open takes its episode's deliveries of the lane with it."""
 
     reason: str
 
 
-Outcome = Settled | Again | Dead
+Outcome = Settled | Again | Failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

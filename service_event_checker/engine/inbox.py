@@ -22,7 +22,9 @@ AHEAD_MAX = timedelta(minutes=5)  # clocks differ
 log = structlog.get_logger()
 
 
-def take_talk(services: Services, receiver: str, headers: Mapping[str, str], payload: Any, now: datetime) -> int:
+def ingest_destination_webhook(
+    services: Services, receiver: str, headers: Mapping[str, str], payload: Any, now: datetime
+) -> int:
     """Commit what a destination tells of its objects and return how many events that were.
 
     Raises InvalidInput, also where the destination is off, and StoreError.

@@ -31,7 +31,7 @@ from service_event_checker.core.ports import (
 )
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.store import Again, Claimed, Dead, Outcome, Settled, Write
+from service_event_checker.core.store import Again, Claimed, Failed, Outcome, Settled, Write
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
 from service_event_checker.engine import objects
 from service_event_checker.engine.pipeline import tell
@@ -117,7 +117,7 @@ class Outbox:
         delivery, alert = claimed.delivery, claimed.alert
         receiver = self.book.receivers[delivery.receiver]
         if delivery.reason == mirrors.PING_PONG:
-            return Dead(reason=mirrors.PING_PONG)
+            return Failed(reason=mirrors.PING_PONG)
         if receiver.shadow or (alert.test and receiver.family is not Family.CHAT):
             return _dry_run(self.destinations[delivery.receiver], delivery, alert)
         link = routing.link_for(delivery, alert, claimed.links, receiver)
@@ -138,23 +138,23 @@ class Outbox:
             found = _find(destination, remote_key(delivery.key, delivery.episode))
             if found is None and alert.open and delivery.verb is not Verb.CLOSE:
                 return self._create(claimed, link, receiver, destination)  # opened while the receiver was in shadow
-            if found is None and self._was_rehearsed(delivery):
+            if found is None and self._was_dry_run(delivery):
                 return Settled()
             if found is None:
                 raise DeliveryError(Reason.NOT_FOUND, "there is no object to change", permanent=True)
             link = objects.link_to(found, delivery, link.previous if link else "")
-        timely = self._timely(delivery, alert, receiver)
-        if timely is None:
+        current = self._unless_stale(delivery, alert, receiver)
+        if current is None:
             return Settled()
         try:
-            changed = self._deliver(timely, alert, link)
+            changed = self._deliver(current, alert, link)
         except DeliveryError as error:
             if error.reason.ambiguous and _makes_something(delivery, receiver):
                 raise _Ambiguous(error, self._clock()) from error
             if error.reason is Reason.NOT_FOUND and link is not None and link.closed:
                 return Settled()  # it was deleted there, as we were told: nobody reads it any more
             raise
-        return Settled(link=self._changed(claimed, changed, timely.verb, began))
+        return Settled(link=self._changed(claimed, changed, current.verb, began))
 
     def _deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         destination, receiver = self.destinations[delivery.receiver], self.book.receivers[delivery.receiver]
@@ -165,7 +165,7 @@ class Outbox:
                 return destination.deliver(delivery, alert, link) or link
         raise DeliveryError(Reason.NOT_CONFIGURED, "takes neither messages nor objects", permanent=True)
 
-    def _was_rehearsed(self, delivery: Delivery) -> bool:
+    def _was_dry_run(self, delivery: Delivery) -> bool:
         """Whether the episode was opened while its receiver was in shadow: then there is nothing to end."""
         steps = self.store.timeline(delivery.key)
         own = (step for step in steps if step.episode == delivery.episode and step.receiver == delivery.receiver)
@@ -187,7 +187,7 @@ class Outbox:
         closed = newest.closed if stamped.closed == before.closed else stamped.closed
         return replace(newest, sent={**newest.sent, **stamped.sent}, updated_at=stamped.updated_at, closed=closed)
 
-    def _timely(self, delivery: Delivery, alert: Alert, receiver: Receiver) -> Delivery | None:
+    def _unless_stale(self, delivery: Delivery, alert: Alert, receiver: Receiver) -> Delivery | None:
         """Return what a pager is to be sent, None if nothing any more; elsewhere a status is a comment."""
         if receiver.family is not Family.PAGER or delivery.verb not in (Verb.ACK, Verb.UNACK):
             return delivery
@@ -226,7 +226,7 @@ class Outbox:
         """Send to where nobody can look: again after a doubt only for the severities that ask for it."""
         delivery = claimed.delivery
         if delivery.intent_at is not None and claimed.alert.severity not in receiver.repeat_ambiguous:
-            return Dead(reason="it may have arrived, nobody can tell; not repeated")
+            return Failed(reason="it may have arrived, nobody can tell; not repeated")
         delivery = self.store.intend(delivery, self._clock())
         try:
             return Settled(link=self._deliver(delivery, claimed.alert, link))
@@ -241,10 +241,10 @@ class Outbox:
         FAILURES.labels(delivery.receiver, error.reason.name.lower()).inc()
         reason = str(error)
         if error.permanent:
-            return Dead(reason=reason)
+            return Failed(reason=reason)
         old = delivery.created_at is not None and now - delivery.created_at > GIVE_UP_AFTER
         if old and delivery.attempts + 1 >= TRIES_AT_LEAST:
-            return Dead(reason=f"{GIVEN_UP_FOR_AGE} {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
+            return Failed(reason=f"{GIVEN_UP_FOR_AGE} {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
         due_at = now + self._patience(delivery, error, now)
         if not isinstance(error, _Ambiguous):
             return Again(due_at=due_at, reason=reason)
@@ -285,13 +285,13 @@ class Outbox:
         linked = isinstance(outcome, Settled) and outcome.link is not None and delivery.verb is Verb.OPEN
         shadow = self.book.receivers[delivery.receiver].shadow
         dry = isinstance(outcome, DryRun) and (shadow or delivery.verb is Verb.OPEN)
-        if not (linked or dry or isinstance(outcome, Dead)):
+        if not (linked or dry or isinstance(outcome, Failed)):
             return None
         head: Alert | None = self.store.get([delivery.key]).get(delivery.key)
         if head is None or head.episode != delivery.episode:
             return None
         now = self._clock()
-        if isinstance(outcome, Dead):
+        if isinstance(outcome, Failed):
             return announcements.gave_up(delivery, head, outcome.reason, self.book, now)
         if isinstance(outcome, DryRun) and shadow:
             return announcements.shadowed(head, delivery, outcome.text, now)
@@ -302,7 +302,7 @@ class Outbox:
         return None
 
     def _tell(self, delivery: Delivery, outcome: Outcome, write: Write | None) -> None:
-        name = "rehearsed" if isinstance(outcome, DryRun) else type(outcome).__name__.lower()  # settled, again, dead
+        name = "dry_run" if isinstance(outcome, DryRun) else type(outcome).__name__.lower()  # settled, again, dead
         DELIVERIES.labels(delivery.receiver, delivery.verb.value, name).inc()
         reason = "" if isinstance(outcome, Settled) else outcome.reason
         if reason == mirrors.PING_PONG:

@@ -8,7 +8,7 @@ import structlog
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import quarantine
-from service_event_checker.engine.inbox import take_talk
+from service_event_checker.engine.inbox import ingest_destination_webhook
 from service_event_checker.engine.quarantine import Held
 from service_event_checker.engine.services import Services
 from service_event_checker.sources.alertmanager import webhook
@@ -25,7 +25,7 @@ def take_again(services: Services, held: Held, now: datetime) -> int:
     refused = held.refusal
     payload = quarantine.payload(refused)
     if refused.receiver:
-        taken = take_talk(services, refused.receiver, refused.headers, payload, now)
+        taken = ingest_destination_webhook(services, refused.receiver, refused.headers, payload, now)
     elif held.source == webhook.SOURCE:
         taken = take_alerts(services, payload, refused.route, now).accepted
     else:

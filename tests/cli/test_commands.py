@@ -11,7 +11,7 @@ from click.testing import Result
 from flask import Flask
 
 from service_event_checker.core.errors import Reason
-from service_event_checker.core.store import Dead
+from service_event_checker.core.store import Failed
 from service_event_checker.web import create_app
 from tests.doubles.statuspages import StatusPages
 from tests.factories import NOW, event
@@ -93,7 +93,7 @@ def test_dead_letters_are_listed_with_their_reason_and_sent_again(app: Flask) ->
     assert run(app, "dead-letters").output == "no dead letters\n"
     services.pipeline.ingest([event()], NOW)
     (claimed,) = services.store.claim("slack", limit=1, owner="me", now=NOW, until=NOW)
-    services.store.settle(claimed.delivery, Dead(reason=str(Reason.REFUSED)), NOW)
+    services.store.settle(claimed.delivery, Failed(reason=str(Reason.REFUSED)), NOW)
     id = claimed.delivery.id
 
     listed = run(app, "dead-letters").output.splitlines()[1].split()
@@ -110,7 +110,7 @@ def test_a_dead_letter_that_nobody_wants_is_deleted(app: Flask) -> None:
     services.store.prepare()
     services.pipeline.ingest([event()], NOW)
     (claimed,) = services.store.claim("slack", limit=1, owner="me", now=NOW, until=NOW)
-    services.store.settle(claimed.delivery, Dead(reason="refused"), NOW)
+    services.store.settle(claimed.delivery, Failed(reason="refused"), NOW)
 
     assert run(app, "dead-letters", "--discard", claimed.delivery.id).output.endswith(": deleted\n")
     assert run(app, "dead-letters").output == "no dead letters\n"

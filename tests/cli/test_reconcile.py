@@ -18,7 +18,7 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from service_event_checker.core.store import Dead
+from service_event_checker.core.store import Failed
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.web import create_app
 from tests.destinations.azure_devops import double as azure_devops
@@ -201,7 +201,7 @@ def test_what_was_given_up_is_an_alarm_until_a_person_sends_it_again(house: Hous
     house.app.test_client().post("/ops-webhook", data=body, content_type="application/json")
     store, now = house.services.store, datetime.now(UTC)
     (claimed,) = store.claim("pagerduty", limit=1, owner="me", now=now, until=now + timedelta(minutes=1))
-    store.settle(claimed.delivery, Dead(reason="refused"), now)
+    store.settle(claimed.delivery, Failed(reason="refused"), now)
 
     answers = [house.run("mirror", words) for words in ("--check", "--repair")]
     requeued = house.run("dead-letters", "--requeue", claimed.delivery.id)

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from service_event_checker.core import lanes
 from service_event_checker.core.lanes import Lane, LaneChange
 from service_event_checker.core.model import Delivery
-from service_event_checker.core.store import Again, Dead, Outcome, Settled
+from service_event_checker.core.store import Again, Failed, Outcome, Settled
 from service_event_checker.core.vocabulary import Status, Verb, Why
 from tests.factories import NOW, alert, delivery
 
@@ -156,7 +156,7 @@ class LaneMachine(RuleBasedStateMachine):
                 Settled(),
                 Again(due_at=NOW + LEASE, reason="timeout", intent_at=NOW),
                 Again(due_at=NOW, reason="x"),
-                Dead(reason="refused"),
+                Failed(reason="refused"),
             ]
         )
     )
@@ -307,7 +307,7 @@ def test_what_sending_a_letter_again_means_depends_on_the_alert_of_now() -> None
 def test_a_dead_open_is_kept_as_a_letter_without_a_lease() -> None:
     head = owed(Verb.OPEN, 1, due_at=NOW, owner="w", lease_until=NOW + LEASE)
 
-    change = lanes.settle(EMPTY, [head, owed(Verb.NOTE, 2)], head, Dead(reason="refused"), NOW)
+    change = lanes.settle(EMPTY, [head, owed(Verb.NOTE, 2)], head, Failed(reason="refused"), NOW)
 
     assert change.dead == replace(head, due_at=None, owner="", lease_until=None, reason="refused")
     assert (change.lane.dead_episode, change.drop) == (1, (owed(Verb.NOTE, 2).id,))

@@ -79,7 +79,7 @@ def assert_well_told(world: World) -> None:
                 sink.family is Family.TICKET and episode == 2
             )  # a reopening may repeat
     assert world.survive(world.store.waiting) == 0
-    assert world.survive(world.store.dead_letters) == []
+    assert world.survive(world.store.failed_deliveries) == []
     assert [alert.open for alert in world.survive(lambda: world.store.get([event().key])).values()] == [False]
 
 

@@ -46,7 +46,7 @@ def test_each_alert_has_one_object_and_it_is_ended(case: Case, tmp_path: Path) -
         work(outbox, store, double)
 
         assert store.waiting() == 0
-        assert store.dead_letters() == []
+        assert store.failed_deliveries() == []
         keys = {remote_key(each.key, 1) for each in events}
         assert {
             link.remote_key for links in store.links(each.key for each in events).values() for link in links

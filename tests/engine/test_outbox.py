@@ -53,7 +53,7 @@ def test_a_permanent_failure_is_not_tried_again(fresh_store, clock, tickets):
     clock.advance(3600)
 
     assert world.drain_once() == 0
-    assert [letter.reason for letter in world.store.dead_letters()] == ["refused (the title is too long)"]
+    assert [letter.reason for letter in world.store.failed_deliveries()] == ["refused (the title is too long)"]
     assert world.store.timeline(event().key)[-1].why is Why.GAVE_UP
 
 
@@ -203,7 +203,7 @@ def test_what_waited_while_we_were_stopped_is_tried_more_than_once(fresh_store, 
     world.settle_down()
 
     assert len(tickets.things) == 1
-    assert not world.store.dead_letters()
+    assert not world.store.failed_deliveries()
 
 
 def test_a_letter_sent_again_by_hand_is_tried_more_than_once(fresh_store, clock, tickets):
@@ -211,7 +211,7 @@ def test_a_letter_sent_again_by_hand_is_tried_more_than_once(fresh_store, clock,
     tickets.failures = deque([DeliveryError(Reason.REFUSED, permanent=True), DeliveryError(Reason.UNREACHABLE)])
     world.see(event())
     world.settle_down()
-    (letter,) = world.store.dead_letters()
+    (letter,) = world.store.failed_deliveries()
     clock.advance(2 * GIVE_UP_AFTER.total_seconds())
     world.store.requeue(letter.id, clock())
 
@@ -242,13 +242,13 @@ def test_a_dead_open_sent_again_after_the_end_opens_and_closes_the_ticket(fresh_
     world.see(event())
     world.settle_down()
     world.see(event(status=EventStatus.RESOLVED, at=clock()))
-    (letter,) = world.store.dead_letters()
+    (letter,) = world.store.failed_deliveries()
 
     assert world.store.requeue(letter.id, clock())
     world.settle_down()
 
     assert [thing.open for thing in tickets.things] == [False]
-    assert world.store.dead_letters() == []
+    assert world.store.failed_deliveries() == []
 
 
 def test_a_ticket_that_was_given_up_is_told_in_chat_with_the_reason(fresh_store, clock, tickets):
@@ -271,7 +271,7 @@ def test_a_chat_that_cannot_be_told_is_not_told_of_that(fresh_store, clock):
     world.see(event())
     world.settle_down()
 
-    assert len(world.store.dead_letters()) == 1
+    assert len(world.store.failed_deliveries()) == 1
 
 
 def test_what_waits_longer_than_a_day_is_given_up_with_its_reason(fresh_store, clock, tickets):
@@ -279,12 +279,12 @@ def test_what_waits_longer_than_a_day_is_given_up_with_its_reason(fresh_store, c
     tickets.failures = deque([DeliveryError(Reason.UNAUTHORIZED, "the token is wrong")] * 10_000)
     world.see(event())
 
-    while not world.store.dead_letters():
+    while not world.store.failed_deliveries():
         clock.advance(200)
         world.drain_once()
 
     assert clock.seconds() > GIVE_UP_AFTER.total_seconds()
-    assert world.store.dead_letters()[0].reason == "given up after 24 h: unauthorized (the token is wrong)"
+    assert world.store.failed_deliveries()[0].reason == "given up after 24 h: unauthorized (the token is wrong)"
 
 
 def test_a_close_that_finds_nothing_to_close_is_an_error_not_done(fresh_store, clock, tickets):
@@ -299,7 +299,7 @@ def test_a_close_that_finds_nothing_to_close_is_an_error_not_done(fresh_store, c
 
     world.settle_down()
 
-    assert [letter.verb for letter in world.store.dead_letters()] == [Verb.CLOSE]
+    assert [letter.verb for letter in world.store.failed_deliveries()] == [Verb.CLOSE]
 
 
 def _missing() -> None:

@@ -229,7 +229,7 @@ def test_a_ping_pong_ends_and_is_seen(house):
         house.clock.advance(-15)
         house.hear(house.tickets.says("1", UNACKED if number % 2 else ACKED))
 
-    letters = house.world.store.dead_letters()
+    letters = house.world.store.failed_deliveries()
     assert {(letter.receiver, letter.reason) for letter in letters} == {("pager", PING_PONG)}
     assert len(letters) == 3
     assert house.world.store.timeline(KEY)[-1].why is Why.GAVE_UP

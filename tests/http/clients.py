@@ -15,7 +15,7 @@ from service_event_checker.core.ports import MessageDestination
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
 from service_event_checker.web.slack.permissions import Allowed, SlackAccess
 from service_event_checker.web.slack.replies import Reply, post
-from service_event_checker.web.slack.request import Asker
+from service_event_checker.web.slack.request import SlackUser
 from tests.factories import alert, delivery
 
 ROOT = Path(__file__).parents[2]
@@ -111,9 +111,9 @@ def _kubernetes(url: str, timeout: float) -> object:
 
 
 def _permissions(url: str, _timeout: float) -> object:
-    asker = Asker(team="T1", channel="C1", channel_name="outages", user="U1", name="Ann", response_url="")
+    user = SlackUser(team="T1", channel="C1", channel_name="outages", user="U1", name="Ann", response_url="")
     access = SlackAccess(f"{url}/api/", SECRET)
-    return Allowed({"SLACK_ALLOWED_GROUPS": "oncall"}, access).refusal(asker, ask=True)
+    return Allowed({"SLACK_ALLOWED_GROUPS": "oncall"}, access).refusal(user, ask=True)
 
 
 def users_of(*names: str) -> set[str]:

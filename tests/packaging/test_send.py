@@ -82,7 +82,7 @@ def test_what_opsgenie_sends_goes_to_its_address_and_is_understood(app: App, nam
         "application/json",
     )
     opsgenie = Adapter("opsgenie", Config(token="key", integration_id="37c8f316-17c6"))
-    assert opsgenie.admits(request.json())
+    assert opsgenie.accepts(request.json())
     assert [event.status for event in opsgenie.parse({}, request.json())] == [OPS[name]]
 
 

@@ -158,13 +158,13 @@ class MemoryStore:
         with self._lock:
             return min((one.created_at or BEGINNING for one in self._rows.waiting.values()), default=None)
 
-    def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
+    def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         with self._lock:
             newest_first = sorted(self._rows.dead.values(), key=lambda one: one.created_at or BEGINNING, reverse=True)
         wanted = (one for one in newest_first if receiver in ("", one.receiver) and key in ("", one.key))
         return list(islice(wanted, limit))
 
-    def dead_letter_counts(self) -> dict[str, int]:
+    def failed_counts(self) -> dict[str, int]:
         with self._lock:
             names = [one.receiver for one in self._rows.dead.values()]
         return {name: names.count(name) for name in names}

@@ -51,7 +51,7 @@ def test_an_empty_store_answers_every_question(store: Store) -> None:
     assert store.page(Query()).alerts == ()
     assert (store.open_alerts(), store.withheld_alerts(), store.by_fingerprint("x")) == ([], [], [])
     assert (store.by_internal_id("7F3KQ"), store.by_internal_id("no id"), store.link_by("slack", "1")) == (None,) * 3
-    assert (store.links([key]), store.timeline(key), store.dead_letters()) == ({}, [], [])
+    assert (store.links([key]), store.timeline(key), store.failed_deliveries()) == ({}, [], [])
     assert (claim(store), store.waiting(), store.oldest_waiting(), store.sweep(NOW)) == ([], 0, None, 0)
     assert (store.archive(NOW), store.retain(NOW), store.slots(), store.setting("x")) == (0, 0, {}, None)
     store.ping()

@@ -8,7 +8,7 @@ from datetime import timedelta
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.model import Alert
 from service_event_checker.core.roles import Store
-from service_event_checker.core.store import Conflict, Dead, Done, Query, Settled, Write
+from service_event_checker.core.store import Conflict, Done, Failed, Query, Settled, Write
 from service_event_checker.core.vocabulary import Verb, Why
 from tests.factories import NOW
 from tests.stores.steps import (
@@ -60,12 +60,12 @@ def test_an_archived_alert_is_found_in_every_way_as_before(store: Store) -> None
 def test_what_is_owed_hinders_the_archive_and_what_is_dead_does_not(store: Store) -> None:
     waiting, dead = opened(store, "waiting"), opened(store, "dead", receivers=("pager",))
     commit(store, ending(waiting))
-    store.settle(claim_one(store, "pager"), Dead(reason="refused"), NOW)
+    store.settle(claim_one(store, "pager"), Failed(reason="refused"), NOW)
     commit(store, ending(dead, ("pager",)))
     opened(store, "still open", receivers=())
 
     assert store.archive(NOW) == 1
-    assert [letter.receiver for letter in store.dead_letters()] == ["pager"]
+    assert [letter.receiver for letter in store.failed_deliveries()] == ["pager"]
     assert pay(store, Settled()) == [Verb.OPEN, Verb.CLOSE]
     assert store.archive(NOW) == 1
 
@@ -126,7 +126,7 @@ def test_an_archived_alert_that_changes_is_archived_anew(store: Store) -> None:
 
 def test_a_dead_lane_stays_dead_over_the_archive(store: Store) -> None:
     alert = opened(store)
-    store.settle(claim_one(store), Dead(reason="refused"), NOW)
+    store.settle(claim_one(store), Failed(reason="refused"), NOW)
     over = commit(store, ending(alert))
     store.archive(NOW)
 
@@ -194,7 +194,7 @@ def test_an_episode_that_still_owes_something_is_not_forgotten(store: Store) -> 
 
 def test_the_dead_letters_of_a_forgotten_episode_are_forgotten_with_it(store: Store) -> None:
     first = opened(store, receivers=("jira",))
-    pay(store, Dead(reason="refused"), "jira")
+    pay(store, Failed(reason="refused"), "jira")
     first = resolved(store, first)
     commit(store, ending(commit(store, opening(next_episode(first), ("slack",))), ("slack",)))
     pay(store, Settled())
@@ -202,7 +202,7 @@ def test_the_dead_letters_of_a_forgotten_episode_are_forgotten_with_it(store: St
     store.archive(NOW)
 
     assert store.retain(NOW + 9 * DAY) == 1
-    assert store.dead_letters() == []
+    assert store.failed_deliveries() == []
 
 
 def test_an_object_that_a_later_episode_took_over_is_found_after_the_first_is_forgotten(store: Store) -> None:

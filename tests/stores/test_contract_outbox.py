@@ -12,7 +12,7 @@ import pytest
 from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.roles import Store
-from service_event_checker.core.store import Again, Claimed, Conflict, Dead, Done, Settled, Write
+from service_event_checker.core.store import Again, Claimed, Conflict, Done, Failed, Settled, Write
 from service_event_checker.core.vocabulary import Severity, Status, Verb, Why
 from tests.factories import NOW
 from tests.stores.steps import (
@@ -34,7 +34,7 @@ from tests.stores.steps import (
 )
 
 SECOND = timedelta(seconds=1)
-GONE = Dead(reason="refused (404)")
+GONE = Failed(reason="refused (404)")
 
 
 def test_a_claimed_delivery_comes_with_its_alert_and_its_receivers_links(store: Store) -> None:
@@ -136,7 +136,7 @@ def test_a_lease_that_ran_out_is_anothers_and_its_old_owner_records_nothing(stor
             store.settle(slow, outcome, NOW + LEASE)
 
     assert store.links([slow.key]) == {}
-    assert store.dead_letters() == []
+    assert store.failed_deliveries() == []
     assert store.intend(taken, NOW + LEASE).intent_at == NOW + LEASE
     store.settle(taken, Settled(), NOW + LEASE)
     assert store.waiting() == 0
@@ -149,7 +149,7 @@ def test_what_is_settled_cannot_be_settled_again(store: Store) -> None:
 
     with pytest.raises(LeaseLost):
         store.settle(delivery, GONE, NOW)
-    assert store.dead_letters() == []
+    assert store.failed_deliveries() == []
 
 
 def test_what_nobody_claimed_cannot_be_settled(store: Store) -> None:
@@ -315,7 +315,7 @@ def test_a_dead_open_takes_its_episodes_deliveries_of_the_lane_along_and_later_o
 
     assert pay(store, Settled()) == []
     assert store.waiting() == store.waiting("pager") == 2
-    (letter,) = store.dead_letters()
+    (letter,) = store.failed_deliveries()
     assert (letter.verb, letter.receiver, letter.reason) == (Verb.OPEN, "slack", GONE.reason)
     commit(store, opening(next_episode(alert)))
     assert pay(store, Settled()) == [Verb.OPEN]
@@ -338,7 +338,7 @@ def test_another_verb_that_dies_lets_the_lane_go_on(store: Store) -> None:
 
     store.settle(claim_one(store), GONE, NOW)
 
-    assert [letter.verb for letter in store.dead_letters()] == [Verb.NOTE]
+    assert [letter.verb for letter in store.failed_deliveries()] == [Verb.NOTE]
     assert pay(store, Settled()) == [Verb.CLOSE]
 
 
@@ -364,38 +364,38 @@ def test_dead_letters_are_told_newest_first(store: Store) -> None:
     for claimed in claim(store):
         store.settle(claimed.delivery, GONE, NOW)
 
-    assert [letter.created_at for letter in store.dead_letters(2)] == [NOW + 3 * SECOND, NOW + 2 * SECOND]
+    assert [letter.created_at for letter in store.failed_deliveries(2)] == [NOW + 3 * SECOND, NOW + 2 * SECOND]
 
 
 def test_dead_letters_can_be_asked_for_by_receiver_and_by_alert(store: Store) -> None:
     one, two = opened(store, "one", ("slack", "jira")), opened(store, "two", ("slack",))
     for receiver in ("slack", "jira"):
-        pay(store, Dead(reason="refused"), receiver)
+        pay(store, Failed(reason="refused"), receiver)
 
     def found(**of: str) -> set[tuple[str, str]]:
-        return {(letter.key, letter.receiver) for letter in store.dead_letters(**of)}
+        return {(letter.key, letter.receiver) for letter in store.failed_deliveries(**of)}
 
     assert found(receiver="slack") == {(one.key, "slack"), (two.key, "slack")}
     assert found(key=one.key) == {(one.key, "slack"), (one.key, "jira")}
     assert found(receiver="slack", key=two.key) == {(two.key, "slack")}
     assert found(receiver="jira", key=two.key) == found(receiver="sms") == found(key="nonsense") == set()
-    assert [letter.receiver for letter in store.dead_letters(1, receiver="jira")] == ["jira"]
+    assert [letter.receiver for letter in store.failed_deliveries(1, receiver="jira")] == ["jira"]
 
 
 def test_dead_letters_are_counted_by_receiver_and_deleted_one_by_one(store: Store) -> None:
     opened(store, "one", ("slack", "jira"))
     opened(store, "two", ("slack",))
     for receiver in ("slack", "jira"):
-        pay(store, Dead(reason="refused"), receiver)
-    assert store.dead_letter_counts() == {"slack": 2, "jira": 1}
+        pay(store, Failed(reason="refused"), receiver)
+    assert store.failed_counts() == {"slack": 2, "jira": 1}
 
-    unwanted = store.dead_letters()[0].id
+    unwanted = store.failed_deliveries()[0].id
     assert store.discard(unwanted)
     assert not store.discard(unwanted)
     assert not store.discard("nonsense")
 
-    assert sum(store.dead_letter_counts().values()) == 2
-    assert unwanted not in {letter.id for letter in store.dead_letters()}
+    assert sum(store.failed_counts().values()) == 2
+    assert unwanted not in {letter.id for letter in store.failed_deliveries()}
 
 
 def test_a_requeued_open_is_sent_and_what_follows_is_sent_again(store: Store) -> None:
@@ -404,7 +404,7 @@ def test_a_requeued_open_is_sent_and_what_follows_is_sent_again(store: Store) ->
     store.settle(dead, GONE, NOW)
 
     assert store.requeue(dead.id, NOW)
-    assert store.dead_letters() == []
+    assert store.failed_deliveries() == []
     commit(store, ending(commit(store, noting(alert))))
     (again,) = claim(store)
     assert (again.delivery.id, again.delivery.attempts, again.delivery.reason) == (dead.id, 0, "")
@@ -432,7 +432,7 @@ def test_a_dead_open_that_a_close_would_cancel_is_not_sent_when_all_is_over(stor
     commit(store, ending(alert, cancels=True))
 
     assert not store.requeue(dead.id, NOW)
-    assert [letter.id for letter in store.dead_letters()] == [dead.id]
+    assert [letter.id for letter in store.failed_deliveries()] == [dead.id]
 
 
 def test_a_dead_letter_of_a_past_episode_is_not_sent_again(store: Store) -> None:

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service_event_checker.core.model import Alert, Event
-from service_event_checker.core.store import Dead
+from service_event_checker.core.store import Failed
 from service_event_checker.engine.heartbeat import HEARTBEAT_SETTING
 from service_event_checker.engine.services import Services
 from service_event_checker.stores.sql.store import SqlStore
@@ -94,7 +94,7 @@ def give_up(services: Services, receiver: str, reason: str) -> str:
     """Let the next delivery of a receiver die; return its id."""
     now = datetime.now(UTC)
     (claimed,) = services.store.claim(receiver, limit=1, owner="test", now=now, until=now + timedelta(seconds=30))
-    services.store.settle(claimed.delivery, Dead(reason=reason), now)
+    services.store.settle(claimed.delivery, Failed(reason=reason), now)
     return claimed.delivery.id
 
 

@@ -127,10 +127,10 @@ class Adapter:
         return f"{made['priority']} alert: {made['message']}"
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
-        """Return None: Opsgenie signs nothing, so the route's token decides. See `admits` too."""
+        """Return None: Opsgenie signs nothing, so the route's token decides. See `accepts` too."""
         return None
 
-    def admits(self, payload: Any) -> bool:
+    def accepts(self, payload: Any) -> bool:
         """Whether a webhook's parsed body names our integration, or none is configured."""
         given = as_mapping(payload).get("integrationId")
         wanted = self.config.integration_id.strip()
@@ -206,7 +206,7 @@ class WriteOnly:
     def __init__(self, adapter: Adapter) -> None:
         self.name, self.config, self._alerts = adapter.name, adapter.config, adapter.alerts
         self.create, self.dry_run = adapter.create, adapter.dry_run
-        self.parse, self.admits, self.verify_signature = adapter.parse, adapter.admits, adapter.verify_signature
+        self.parse, self.accepts, self.verify_signature = adapter.parse, adapter.accepts, adapter.verify_signature
         self.preflight, self.raise_if_paused = adapter.preflight, adapter.raise_if_paused
 
     def reopen(self, delivery: Delivery, alert: Alert, external_id: str) -> bool:

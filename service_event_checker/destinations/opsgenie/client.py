@@ -2,8 +2,8 @@
 
 Builds requests, reads answers, maps errors. A write is accepted with 202 and done later: each waits for its outcome.
 Contracts: opsgenie/opsgenie-oas (swagger.json);
-https://developer.atlassian.com/cloud/jira/service-desk-ops/rest/v2/api-group-alerts/ and
-https://developer.atlassian.com/cloud/jira/service-desk-ops/rest/v1/api-group-integration-events
+https://developer.atlassian.com/cloud/jira/service-context-ops/rest/v2/api-group-alerts/ and
+https://developer.atlassian.com/cloud/jira/service-context-ops/rest/v1/api-group-integration-events
 """
 
 from __future__ import annotations

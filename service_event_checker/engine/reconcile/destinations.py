@@ -140,7 +140,7 @@ def expired_opens(receiver: str, store: Store) -> list[Delivery]:
 
 def _given_up(receiver: str, store: Outbox) -> list[Delivery]:
     """Return what a receiver did not take; what went to and fro was never sent, and is put right once it is calm."""
-    letters = store.dead_letters(LETTERS_MAX, receiver=receiver)
+    letters = store.failed_deliveries(LETTERS_MAX, receiver=receiver)
     return [letter for letter in letters if letter.reason != mirrors.PING_PONG]
 
 

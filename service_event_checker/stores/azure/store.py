@@ -173,7 +173,7 @@ class AzureTablesStore:
         oldest = min(made, default=azure_keys.NEVER)
         return codec.from_micros(int(oldest)) if oldest != azure_keys.NEVER else None
 
-    def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
+    def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         if key and not azure_keys.is_key(key):
             return []
         where = "receiver eq @receiver" if receiver else ""
@@ -182,7 +182,7 @@ class AzureTablesStore:
         rows = sorted(found, key=lambda row: str(row["made_at"]), reverse=True)
         return [codec.load_delivery(azure_rows.text_of(row)) for row in rows[:limit]]
 
-    def dead_letter_counts(self) -> dict[str, int]:
+    def failed_counts(self) -> dict[str, int]:
         return dict(Counter(str(row["receiver"]) for row in self._scan(azure_keys.DEAD, columns=["receiver"])))
 
     def discard(self, delivery_id: str) -> bool:

@@ -175,7 +175,7 @@ class SqlStore:
             oldest = connection.scalar(select(func.min(deliveries.c.created_at)).where(deliveries.c.dead.is_(False)))
         return codec.from_micros(oldest) if oldest is not None else None
 
-    def dead_letters(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
+    def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         dead = select(deliveries.c.doc).where(deliveries.c.dead.is_(True)).order_by(deliveries.c.created_at.desc())
         if receiver:
             dead = dead.where(deliveries.c.receiver == receiver)
@@ -184,7 +184,7 @@ class SqlStore:
         with self._read() as connection:
             return [codec.load_delivery(doc) for doc in connection.scalars(dead.limit(limit))]
 
-    def dead_letter_counts(self) -> dict[str, int]:
+    def failed_counts(self) -> dict[str, int]:
         counted = select(deliveries.c.receiver, func.count()).where(deliveries.c.dead.is_(True))
         with self._read() as connection:
             return {name: number for name, number in connection.execute(counted.group_by(deliveries.c.receiver))}

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint
 
-from service_event_checker.web.api.schemas import DeadLetter
+from service_event_checker.web.api.schemas import FailedDelivery
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
 
@@ -19,10 +19,12 @@ blueprint = Blueprint("dead_letters", __name__, url_prefix="/api/v1/dead-letters
 @blueprint.get("")
 def many() -> dict[str, Any]:
     store = services().store
-    letters = store.dead_letters(LISTED_MAX)
+    letters = store.failed_deliveries(LISTED_MAX)
     alerts = store.get({letter.key for letter in letters})
     return {
-        "dead_letters": [DeadLetter.of(letter, alerts.get(letter.key)).model_dump(mode="json") for letter in letters]
+        "dead_letters": [
+            FailedDelivery.of(letter, alerts.get(letter.key)).model_dump(mode="json") for letter in letters
+        ]
     }
 
 
@@ -34,6 +36,6 @@ def requeue(letter_id: str) -> dict[str, Any]:
         here.wakes.set_all()
         return {"requeued": letter_id}
     key = letter_id.partition(":")[0]
-    if any(letter.id == letter_id for letter in here.store.dead_letters(key=key)):
+    if any(letter.id == letter_id for letter in here.store.failed_deliveries(key=key)):
         raise Refused(409, "Its episode is over: there is nothing left to send.")
     raise Refused(404, "There is no such dead letter.")

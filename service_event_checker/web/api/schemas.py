@@ -108,7 +108,7 @@ class StatusChange(BaseModel):
         return "" if note is None else note
 
 
-class DeadLetter(BaseModel):
+class FailedDelivery(BaseModel):
     """A delivery that was given up; `alert_id` is the alert's internal id, "" where it is gone."""
 
     id: str

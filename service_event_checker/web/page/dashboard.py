@@ -25,17 +25,17 @@ def page() -> str:
     store, now = services().store, datetime.now(UTC)
     seen = overview.read(services(), now)
     over = store.page(Query(open=False, limit=OVER_SHOWN)).alerts
-    known = store.get({letter.key for letter in seen.dead_letters})
+    known = store.get({letter.key for letter in seen.failed})
     return render_template(
         "dashboard.html",
         now=now,
         verdict=judge(seen),
-        alerts=[alert_row(alert, now, seen.dead_letters) for alert in by_urgency(seen.open_alerts)],
+        alerts=[alert_row(alert, now, seen.failed) for alert in by_urgency(seen.open_alerts)],
         more=seen.more_open,
         over=[alert_row(alert, now) for alert in over],
         checkers=[checker_row(checker, now) for checker in seen.checkers],
         receivers=seen.receivers,
-        letters=[letter_row(letter, known) for letter in seen.dead_letters],
+        letters=[letter_row(letter, known) for letter in seen.failed],
         refused=[refused_row(held, now) for held in seen.refused[:REFUSED_SHOWN]],
         refused_count=f"{len(seen.refused)}{'+' if len(seen.refused) == overview.REFUSED_MAX else ''}",
         warnings=seen.warnings,

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 @runtime_checkable
-class Buttoned(Protocol):
+class SignsButtons(Protocol):
     """A destination whose messages carry signed buttons; without a key it leaves them out.
 
     `ticket_receivers`: whose links make the button for a ticket superfluous.
@@ -53,7 +53,7 @@ def sign_buttons(services: Services) -> None:
     """Give the key to the destinations that sign buttons; asks the store when the first message is made."""
     tickets = [one.name for one in services.book.receivers.values() if one.family is Family.TICKET]
     for destination in services.outbox.destinations.values():
-        if isinstance(destination, Buttoned):
+        if isinstance(destination, SignsButtons):
             destination.button_key = lambda: _key_or_none(services)
             destination.ticket_receivers = frozenset(tickets)
 

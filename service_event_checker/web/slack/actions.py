@@ -89,7 +89,7 @@ def ticket_receiver(services: Services) -> str:
 
 def _given_up(services: Services, alert: Alert, receiver: str) -> Delivery | None:
     """Return the dead letter by which this episode's ticket was to be opened."""
-    for letter in services.store.dead_letters(key=alert.key, receiver=receiver):
+    for letter in services.store.failed_deliveries(key=alert.key, receiver=receiver):
         if letter.episode == alert.episode:
             return letter if letter.verb is Verb.OPEN else None
     return None

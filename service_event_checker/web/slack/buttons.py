@@ -37,4 +37,4 @@ def run(services: Services, press: Press) -> Reply:
     if alert.episode != asked.episode:
         also = f" It was opened again: {actions.named(alert)}, see its own message." if alert.open else ""
         return Reply(f"What this message tells of is over.{also}")
-    return Reply(_ACTS[asked.action](services, alert, press.asker.name, datetime.now(UTC)))
+    return Reply(_ACTS[asked.action](services, alert, press.user.name, datetime.now(UTC)))

@@ -22,7 +22,7 @@ from service_event_checker.render.text import duration, line, moment, web_addres
 from service_event_checker.web.api.lookup import find_alert
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.slack import actions, event_list
-from service_event_checker.web.slack.replies import Later, Reply
+from service_event_checker.web.slack.replies import DeferredReply, Reply
 from service_event_checker.web.slack.request import Command
 from service_event_checker.web.status import overview
 from service_event_checker.web.status.probes import StoreProbe, troubles
@@ -34,7 +34,7 @@ _BETWEEN = r"[\s_\u2010-\u2015\u2212-]+"  # phones and word processors write das
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class CommandContext:
     """What the commands work with."""
 
     services: Services
@@ -49,14 +49,14 @@ class Spec:
     name: str
     argument: str
     does: str
-    run: Callable[[Desk, Command], Reply | Later]
+    run: Callable[[CommandContext, Command], Reply | DeferredReply]
 
     @property
     def usage(self) -> str:
         return f"`{self.name} {self.argument}`" if self.argument else f"`{self.name}`"
 
 
-def run(desk: Desk, command: Command) -> Reply | Later:
+def run(context: CommandContext, command: Command) -> Reply | DeferredReply:
     """Do what a command asks. Raises StoreError, InvalidInput and Refused."""
     spec = COMMANDS.get(command.name)
     if spec is None:
@@ -64,18 +64,18 @@ def run(desk: Desk, command: Command) -> Reply | Later:
         hint = f" Did you mean `{COMMANDS[near[0]].name}`?" if near else ""
         return Reply(f"I know no such command.{hint}\n{_usage()}")
     if spec.argument and not command.text.strip(_QUOTES):
-        return Reply(f"{spec.usage} {spec.does}. Say which: {_which(desk, spec)}")
-    return spec.run(desk, command)
+        return Reply(f"{spec.usage} {spec.does}. Say which: {_which(context, spec)}")
+    return spec.run(context, command)
 
 
-def bot_status(desk: Desk, command: Command) -> Reply:
+def bot_status(context: CommandContext, command: Command) -> Reply:
     now = datetime.now(UTC)
-    wrong = troubles(desk.probe, desk.engine, now)
+    wrong = troubles(context.probe, context.engine, now)
     rows = ["✅ *Healthy*"] if not wrong else ["❌ *Unhealthy*"]
     rows += [f"• {name}: {escape_mrkdwn(line(logs.masked(why), 300))}" for name, why in wrong.items()]
     try:
-        seen = overview.read(desk.services, now)
-        until = desk.services.test_mode.until(now)
+        seen = overview.read(context.services, now)
+        until = context.services.test_mode.until(now)
     except StoreError:
         return Reply("\n".join(rows))  # told as a trouble already
     rows += [f"🧪 Test mode is on until {moment(until)}"] if until else []
@@ -84,34 +84,36 @@ def bot_status(desk: Desk, command: Command) -> Reply:
     return Reply("\n".join(rows))
 
 
-def test_mode_on(desk: Desk, command: Command) -> Reply:
-    until = desk.services.test_mode.turn_on(command.asker.name, datetime.now(UTC))
+def test_mode_on(context: CommandContext, command: Command) -> Reply:
+    until = context.services.test_mode.turn_on(command.user.name, datetime.now(UTC))
     return Reply(
         f"🧪 Test mode is on until {moment(until)}: each checker has a synthetic event, marked TEST, that travels the "
         "whole path. Nothing real is opened and nobody is paged. `/TestModeOff` cleans up."
     )
 
 
-def test_mode_off(desk: Desk, command: Command) -> Reply:
-    ended = desk.services.test_mode.turn_off(command.asker.name, datetime.now(UTC))
+def test_mode_off(context: CommandContext, command: Command) -> Reply:
+    ended = context.services.test_mode.turn_off(command.user.name, datetime.now(UTC))
     events = "1 test event was" if ended == 1 else f"{ended} test events were"
     return Reply(f"Test mode is off. {events} cleaned up.")
 
 
-def manual_check(desk: Desk, command: Command) -> Reply | Later:
+def manual_check(context: CommandContext, command: Command) -> Reply | DeferredReply:
     """Answer at once what cannot be checked; else check beside the request."""
-    name = _checker_named(desk.services, command.text)
+    name = _checker_named(context.services, command.text)
     if name is None:
-        return Reply(f"There is no platform “{_quoted(command.text)}”. {_nearest(desk.services, command.text)}")
-    if name not in desk.services.poller.watches:
-        why = next((part.state for part in desk.services.parts if part.name == name), "")
+        return Reply(f"There is no platform “{_quoted(command.text)}”. {_nearest(context.services, command.text)}")
+    if name not in context.services.poller.watches:
+        why = next((part.state for part in context.services.parts if part.name == name), "")
         return Reply(f"{platform_name(name)} is off: {escape_mrkdwn(line(why, 300))}.")
-    return Later(Reply(f"Checking {_platform(name)}. What it shows follows here."), lambda: check(desk, name))
+    return DeferredReply(
+        Reply(f"Checking {_platform(name)}. What it shows follows here."), lambda: check(context, name)
+    )
 
 
-def check(desk: Desk, name: str) -> Reply:
+def check(context: CommandContext, name: str) -> Reply:
     """Poll one source now and say what it shows. Raises StoreError."""
-    services, platform = desk.services, _platform(name)
+    services, platform = context.services, _platform(name)
     found = services.poller.check_now(name)
     if found.busy:
         return Reply(f"{platform} is being checked right now. `/ListEvents` shows what comes of it.")
@@ -124,18 +126,18 @@ def check(desk: Desk, name: str) -> Reply:
     return Reply("\n".join(_findings(services, name, found.snapshot)))
 
 
-def create_ticket(desk: Desk, command: Command) -> Reply:
-    return _act(desk, command, actions.create_ticket)
+def create_ticket(context: CommandContext, command: Command) -> Reply:
+    return _act(context, command, actions.create_ticket)
 
 
-def force_resolve(desk: Desk, command: Command) -> Reply:
-    return _act(desk, command, actions.resolve)
+def force_resolve(context: CommandContext, command: Command) -> Reply:
+    return _act(context, command, actions.resolve)
 
 
-def list_events(desk: Desk, command: Command) -> Reply:
+def list_events(context: CommandContext, command: Command) -> Reply:
     now = datetime.now(UTC)
-    seen = overview.read(desk.services, now)
-    page = web_address(desk.services.settings.public_url)
+    seen = overview.read(context.services, now)
+    page = web_address(context.services.settings.public_url)
     return event_list.listed(seen.open_alerts, now, more=seen.more_open, page_url=page)
 
 
@@ -154,15 +156,15 @@ COMMANDS: Mapping[str, Spec] = {
 }
 
 
-def _act(desk: Desk, command: Command, act: Callable[[Services, Alert, str, datetime], str]) -> Reply:
-    alert = _alert_named(desk.services, command.text)
+def _act(context: CommandContext, command: Command, act: Callable[[Services, Alert, str, datetime], str]) -> Reply:
+    alert = _alert_named(context.services, command.text)
     if alert is None:
         return Reply(f"There is no event “{_quoted(command.text)}”. `/ListEvents` shows them with their IDs.")
-    newest = desk.services.store.get([alert.key]).get(alert.key, alert)
+    newest = context.services.store.get([alert.key]).get(alert.key, alert)
     if newest.episode != alert.episode:
         also = f" It was opened again: {actions.named(newest)}." if newest.open else ""
         return Reply(actions.over(alert) + also)
-    return Reply(act(desk.services, newest, command.asker.name, datetime.now(UTC)))
+    return Reply(act(context.services, newest, command.user.name, datetime.now(UTC)))
 
 
 def _alert_named(services: Services, text: str) -> Alert | None:
@@ -195,11 +197,11 @@ def _nearest(services: Services, text: str) -> str:
     return f"{hint}Known are {_known(services)}."
 
 
-def _which(desk: Desk, spec: Spec) -> str:
+def _which(context: CommandContext, spec: Spec) -> str:
     if spec.argument == ID:
         how = "in any case, with or without the part before the dash"
         return f"`{spec.name} GITHUB-7F3KQ`, {how}. `/ListEvents` shows the IDs."
-    return f"{_known(desk.services)}."
+    return f"{_known(context.services)}."
 
 
 def _usage() -> str:

@@ -20,7 +20,7 @@ from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.errors import DeliveryError, OutageCheckerError, Reason
 from service_event_checker.destinations.slack.adapter import Config
 from service_event_checker.destinations.slack.client import SlackCalls, web_api
-from service_event_checker.web.slack.request import Asker
+from service_event_checker.web.slack.request import SlackUser
 
 TEAMS, CHANNELS = "SLACK_TEAM_IDS", "SLACK_ALLOWED_CHANNELS"
 USERS, GROUPS = "SLACK_ALLOWED_USERS", "SLACK_ALLOWED_GROUPS"
@@ -31,7 +31,7 @@ STALE_SECONDS = 3600.0  # after so long, what is remembered counts for nothing
 log = structlog.get_logger()
 
 
-class Unasked(OutageCheckerError):
+class MembershipUnknown(OutageCheckerError):
     """Only Slack can tell whether this person may, and it has not been asked yet."""
 
 
@@ -62,19 +62,19 @@ class Allowed:
         self._users = _names(environ, USERS)
         self._groups = Groups(_names(environ, GROUPS), access, clock)
 
-    def refusal(self, asker: Asker, *, ask: bool = False) -> str:
+    def refusal(self, user: SlackUser, *, ask: bool = False) -> str:
         """Return why this person may not, "" where they may. `ask`: Slack, if need be, which takes its time.
 
-        Raises Unasked where only Slack knows and was not to be asked.
+        Raises MembershipUnknown where only Slack knows and was not to be asked.
         """
-        if self._teams and not {asker.team.lower(), (asker.home or asker.team).lower()} <= self._teams:
+        if self._teams and not {user.team.lower(), (user.home or user.team).lower()} <= self._teams:
             return f"This workspace may not command me: it is not in {TEAMS}."
-        if self._channels and not self._channels & {asker.channel.lower(), asker.channel_name.lower()}:
+        if self._channels and not self._channels & {user.channel.lower(), user.channel_name.lower()}:
             return f"I take no commands in this channel: it is not in {CHANNELS}."
-        if not (self._users or self._groups.wanted) or asker.user.lower() in self._users:
+        if not (self._users or self._groups.wanted) or user.user.lower() in self._users:
             return ""
         if self._groups.wanted:
-            return self._groups.refusal(asker.user, ask=ask)
+            return self._groups.refusal(user.user, ask=ask)
         return f"You may not command me: you are not in {USERS}."
 
 
@@ -95,12 +95,12 @@ class Groups:
         self._asking = threading.Lock()
 
     def refusal(self, user: str, *, ask: bool) -> str:
-        """Return why a user may not, "" for a member. Raises Unasked."""
+        """Return why a user may not, "" for a member. Raises MembershipUnknown."""
         known = self._known
         age = self._clock() - known.asked_at if known else STALE_SECONDS
         if known is None or age >= STALE_SECONDS:
             if not ask:
-                raise Unasked
+                raise MembershipUnknown
             return self._asked(user)
         if age >= FRESH_SECONDS:
             self._renew()

@@ -25,7 +25,7 @@ PATIENCE = 1.8  # seconds; Slack counts three, its way to us and back included
 POST_SECONDS = 5.0
 POSTS = 2  # tries
 PAUSE_SECONDS = 1.0
-SEATS = 16  # works at once, and as many answers on their way
+MAX_WORKERS = 16  # works at once, and as many answers on their way
 SECTION_MAX = 2900  # Slack allows 3000
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -50,26 +50,26 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
+class DeferredReply:
     """An answer that takes its time: `now` is said at once, what `work` gives follows."""
 
     now: Reply
-    work: Callable[[], Reply | Later]
+    work: Callable[[], Reply | DeferredReply]
 
 
 BUSY = Reply("Too much is being asked of me at once. Please try again in a moment; nothing was done.")
 PATIENT = Reply("This takes longer than usual. The answer follows here.")
-Work = Callable[[], Reply | Later]
+Work = Callable[[], Reply | DeferredReply]
 
 
-class Backroom:
+class BackgroundReplies:
     """Runs works beside the request that asked for them."""
 
-    def __init__(self, api_url: str, *, seats: int = SEATS, patience: float = PATIENCE) -> None:
+    def __init__(self, api_url: str, *, max_workers: int = MAX_WORKERS, patience: float = PATIENCE) -> None:
         self._api_url = api_url
         self._patience = patience
-        self._works = threading.BoundedSemaphore(seats)
-        self._posts = threading.BoundedSemaphore(seats)
+        self._works = threading.BoundedSemaphore(max_workers)
+        self._posts = threading.BoundedSemaphore(max_workers)
 
     def answer(self, work: Work, response_url: str) -> Reply:
         """Return what `work` gives if it is quick; else a word at once, and the rest through the response_url."""
@@ -96,7 +96,7 @@ class Backroom:
     def _run(self, job: _Job, work: Work, response_url: str) -> None:
         try:
             found = _outcome(work)
-            while isinstance(found, Later):
+            while isinstance(found, DeferredReply):
                 job.take(found.now)
                 found = _outcome(found.work)
             taken = job.take(found)
@@ -193,7 +193,7 @@ class _Job:
             return True
 
 
-def _outcome(work: Work) -> Reply | Later:
+def _outcome(work: Work) -> Reply | DeferredReply:
     try:
         return work()
     except StoreError as error:

@@ -19,7 +19,7 @@ _IGNORED = re.compile(r"[\s/_-]")  # in the name of a command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
+class SlackUser:
     """Who asks, from where, and where a later answer goes. Ids are Slack's (T…, C…, U…); `name` is for people.
 
     `home` is the person's own workspace: another one than `team` in a channel that is shared with a company.
@@ -38,7 +38,7 @@ class Asker:
 class Command:
     """A slash command; `name` in small letters without `/`, `_` and `-`, `text` on one line."""
 
-    asker: Asker
+    user: SlackUser
     name: str
     text: str
 
@@ -47,7 +47,7 @@ class Command:
 class Press:
     """A pressed button: its action_id and value."""
 
-    asker: Asker
+    user: SlackUser
     action: str
     value: str
 
@@ -77,7 +77,7 @@ def read_command(form: Mapping[str, str]) -> Command:
     name = form.get("command", "")
     if not name.strip():
         raise Refused(400, "The field command is missing.")
-    asker = Asker(
+    user = SlackUser(
         team=_word(form.get("team_id")),
         channel=_word(form.get("channel_id")),
         channel_name=_word(form.get("channel_name")),
@@ -85,7 +85,7 @@ def read_command(form: Mapping[str, str]) -> Command:
         name=_word(form.get("user_name")) or _word(form.get("user_id")),
         response_url=form.get("response_url", ""),
     )
-    return Command(asker, _IGNORED.sub("", line(name, NAME_MAX)).lower(), line(form.get("text", ""), TEXT_MAX))
+    return Command(user, _IGNORED.sub("", line(name, NAME_MAX)).lower(), line(form.get("text", ""), TEXT_MAX))
 
 
 def read_press(payload: Mapping[str, Any]) -> Press | None:
@@ -97,18 +97,18 @@ def read_press(payload: Mapping[str, Any]) -> Press | None:
     action, value = first.get("action_id"), first.get("value")
     if not isinstance(action, str) or not isinstance(value, str) or not value:
         return None  # a button that is a link has no value
-    user, channel = _part(payload, "user"), _part(payload, "channel")
+    person, channel = _part(payload, "user"), _part(payload, "channel")
     url = payload.get("response_url")
-    asker = Asker(
-        team=_word(_part(payload, "team").get("id")) or _word(user.get("team_id")),
+    user = SlackUser(
+        team=_word(_part(payload, "team").get("id")) or _word(person.get("team_id")),
         channel=_word(channel.get("id")) or _word(_part(payload, "container").get("channel_id")),
         channel_name=_word(channel.get("name")),
-        user=_word(user.get("id")),
-        name=_word(user.get("username")) or _word(user.get("name")) or _word(user.get("id")),
+        user=_word(person.get("id")),
+        name=_word(person.get("username")) or _word(person.get("name")) or _word(person.get("id")),
         response_url=url if isinstance(url, str) else "",
-        home=_word(user.get("team_id")),
+        home=_word(person.get("team_id")),
     )
-    return Press(asker, action, value)
+    return Press(user, action, value)
 
 
 def _part(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:

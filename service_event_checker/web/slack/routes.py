@@ -18,40 +18,40 @@ from service_event_checker.web.security.auth import Caller
 from service_event_checker.web.security.secret_key import sign_buttons
 from service_event_checker.web.slack import buttons
 from service_event_checker.web.slack import commands as slack_commands
-from service_event_checker.web.slack.commands import Desk
-from service_event_checker.web.slack.permissions import Allowed, Unasked, slack_access
-from service_event_checker.web.slack.replies import Backroom, Later, Reply
-from service_event_checker.web.slack.request import Asker, read_command, read_form, read_payload, read_press
+from service_event_checker.web.slack.commands import CommandContext
+from service_event_checker.web.slack.permissions import Allowed, MembershipUnknown, slack_access
+from service_event_checker.web.slack.replies import BackgroundReplies, DeferredReply, Reply
+from service_event_checker.web.slack.request import SlackUser, read_command, read_form, read_payload, read_press
 from service_event_checker.web.slack.signature import Signatures
 
 blueprint = Blueprint("slack", __name__, url_prefix="/slack")
 
 
 @dataclass(frozen=True, slots=True)
-class Reception:
+class SlackApp:
     """All that the two routes need; one for each process."""
 
-    desk: Desk
+    context: CommandContext
     signatures: Signatures
     allowed: Allowed
-    backroom: Backroom
+    background: BackgroundReplies
 
 
 def install(app: Flask, services: Services) -> None:
     """Prepare both routes and sign the buttons of this process' messages. Asks nobody."""
     environ, access = services.settings.variables, slack_access(services.config.destinations)
-    app.extensions["slack"] = Reception(
-        desk=Desk(services, app.extensions["engine"], app.extensions["store_probe"]),
+    app.extensions["slack"] = SlackApp(
+        context=CommandContext(services, app.extensions["engine"], app.extensions["store_probe"]),
         signatures=Signatures(environ),
         allowed=Allowed(environ, access),
-        backroom=Backroom(access.api_url),
+        background=BackgroundReplies(access.api_url),
     )
     sign_buttons(services)
 
 
 def admit() -> Caller:
     """Let Slack's own requests in. Raises Refused."""
-    return _reception().signatures.admit(request)
+    return _slack_app().signatures.admit(request)
 
 
 @blueprint.post("/commands")
@@ -59,10 +59,10 @@ def commands() -> Any:
     form = read_form(request.get_data())
     if form.get("ssl_check"):
         return ""  # Slack looks at our certificate: docs.slack.dev/interactivity/implementing-slash-commands
-    command, here = read_command(form), _reception()
-    reply = here.backroom.answer(
-        lambda: _if_allowed(here, command.asker, lambda: slack_commands.run(here.desk, command)),
-        command.asker.response_url,
+    command, here = read_command(form), _slack_app()
+    reply = here.background.answer(
+        lambda: _if_allowed(here, command.user, lambda: slack_commands.run(here.context, command)),
+        command.user.response_url,
     )
     return reply.as_json()
 
@@ -70,32 +70,32 @@ def commands() -> Any:
 @blueprint.post("/interactions")
 def interactions() -> Any:
     """Do what a button asks, then answer with an empty 200: Slack shows only what goes to the response_url."""
-    press, here = read_press(read_payload(read_form(request.get_data()))), _reception()
+    press, here = read_press(read_payload(read_form(request.get_data()))), _slack_app()
     if press is None or not buttons.is_ours(press):
         return ""
-    begun = here.backroom.do(
-        lambda: _if_allowed(here, press.asker, lambda: buttons.run(here.desk.services, press)),
-        press.asker.response_url,
+    begun = here.background.do(
+        lambda: _if_allowed(here, press.user, lambda: buttons.run(here.context.services, press)),
+        press.user.response_url,
     )
     if not begun:
         raise Refused(503, "Too much is being asked at once. Nothing was done; press again.")
     return ""
 
 
-def _if_allowed(here: Reception, asker: Asker, work: Callable[[], Reply | Later]) -> Reply | Later:
+def _if_allowed(here: SlackApp, user: SlackUser, work: Callable[[], Reply | DeferredReply]) -> Reply | DeferredReply:
     try:
-        why_not = here.allowed.refusal(asker)
-    except Unasked:
+        why_not = here.allowed.refusal(user)
+    except MembershipUnknown:
         first = Reply("Asking Slack whether you may. The answer follows here.")
-        return Later(first, lambda: _after_asking(here, asker, work))
+        return DeferredReply(first, lambda: _after_asking(here, user, work))
     return Reply(escape_mrkdwn(why_not)) if why_not else work()
 
 
-def _after_asking(here: Reception, asker: Asker, work: Callable[[], Reply | Later]) -> Reply | Later:
-    why_not = here.allowed.refusal(asker, ask=True)
+def _after_asking(here: SlackApp, user: SlackUser, work: Callable[[], Reply | DeferredReply]) -> Reply | DeferredReply:
+    why_not = here.allowed.refusal(user, ask=True)
     return Reply(escape_mrkdwn(why_not)) if why_not else work()
 
 
-def _reception() -> Reception:
-    found: Reception = current_app.extensions["slack"]
+def _slack_app() -> SlackApp:
+    found: SlackApp = current_app.extensions["slack"]
     return found

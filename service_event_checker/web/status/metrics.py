@@ -71,7 +71,7 @@ class StateCollector(Collector):
 
     def _deliveries(self, now: datetime) -> Iterator[Metric]:
         store = self._services.store
-        letters = Counter(store.dead_letter_counts())
+        letters = Counter(store.failed_counts())
         names = [part.name for part in self._services.parts if part.section == "destination"]
         waiting = GaugeMetricFamily("poc_deliveries_waiting", "Deliveries not made yet", labels=["receiver"])
         dead = GaugeMetricFamily("poc_dead_letters", "Deliveries given up", labels=["receiver"])

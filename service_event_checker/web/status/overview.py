@@ -78,7 +78,7 @@ class State:
     more_open: bool
     checkers: tuple[CheckerState, ...]
     receivers: tuple[ReceiverState, ...]
-    dead_letters: tuple[Delivery, ...]
+    failed: tuple[Delivery, ...]
     oldest_waiting_at: datetime | None
     refused: tuple[Held, ...]
     warnings: tuple[str, ...]
@@ -92,7 +92,7 @@ def read(services: Services, now: datetime) -> State:
     """Read it all. Raises StoreError."""
     store = services.store
     found, more = _open_alerts(store)
-    letters = tuple(store.dead_letters(LETTERS_MAX))
+    letters = tuple(store.failed_deliveries(LETTERS_MAX))
     return State(
         now=now,
         heartbeat_at=last_heartbeat(services.store),
@@ -100,7 +100,7 @@ def read(services: Services, now: datetime) -> State:
         more_open=more,
         checkers=checkers(services, found, now),
         receivers=receivers(services),
-        dead_letters=letters,
+        failed=letters,
         oldest_waiting_at=store.oldest_waiting(),
         refused=tuple(quarantine.held(services.store.holding, limit=REFUSED_MAX)),
         warnings=standing.warnings(services, now),
@@ -126,7 +126,7 @@ def checkers(services: Services, tracked: tuple[Alert, ...], now: datetime) -> t
 
 def receivers(services: Services) -> tuple[ReceiverState, ...]:
     """Return the configured destinations in their order. Raises StoreError."""
-    dead = services.store.dead_letter_counts()
+    dead = services.store.failed_counts()
     return tuple(
         ReceiverState(
             name=part.name,

@@ -11,7 +11,7 @@ from service_event_checker.core.store import Query
 from service_event_checker.engine.reconcile import passes
 from service_event_checker.engine.services import Services
 from service_event_checker.sources.alertmanager.intake import unknown_severities
-from service_event_checker.web.webhooks.destinations import is_open_door
+from service_event_checker.web.webhooks.destinations import is_unauthenticated
 
 LOOKED_AT = 200  # open alerts, the latest; the page costs the same however many there are
 
@@ -20,25 +20,25 @@ log = structlog.get_logger()
 
 def warnings(services: Services, now: datetime) -> tuple[str, ...]:
     """Return the standing warnings. Raises StoreError."""
-    found = (*open_doors(services), *_unknown_severities(services, now), *_not_reconciled(services))
+    found = (*unauthenticated_webhooks(services), *_unknown_severities(services, now), *_not_reconciled(services))
     return (*found, *_left_behind(services))
 
 
-def open_doors(services: Services) -> list[str]:
+def unauthenticated_webhooks(services: Services) -> list[str]:
     """Return what is wrong with how our senders prove who they are."""
     kinds = {part.name: part.kind for part in services.parts if part.section == "destination"}
     return [
         f"{name}: who knows its integration id may change alerts through our webhook, as no token is asked for. "
         f"Set WEBHOOK_TOKEN_{kinds[name].upper()}, and have the sender send it"
         for name, destination in services.outbox.destinations.items()
-        if is_open_door(services, destination, kinds.get(name, ""))
+        if is_unauthenticated(services, destination, kinds.get(name, ""))
     ]
 
 
 def tell(services: Services) -> None:
     """Log the warnings that the configuration alone tells."""
-    for text in open_doors(services):
-        log.warning("open_door", text=text)
+    for text in unauthenticated_webhooks(services):
+        log.warning("unauthenticated", text=text)
 
 
 def _left_behind(services: Services) -> list[str]:

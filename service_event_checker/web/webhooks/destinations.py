@@ -29,22 +29,22 @@ from service_event_checker.web.webhooks.refusal import put_aside
 BODY_MAX = 1024 * 1024  # bytes
 PAGERDUTY, OPSGENIE = "pagerduty", "opsgenie"
 
-blueprint = Blueprint("talkback", __name__)
+blueprint = Blueprint("destination_webhooks", __name__)
 
 Answer = tuple[dict[str, Any], int]
 
 
 @runtime_checkable
-class Choosy(Protocol):
+class SenderFilter(Protocol):
     """A destination whose webhooks carry an id of their sender in the body, which is no secret but better than none."""
 
-    def admits(self, payload: Any) -> bool:
+    def accepts(self, payload: Any) -> bool:
         """Whether the parsed body names the sender that is configured; True for all where none is."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class VerifiedWebhook:
     """A body whose sender was let in. `receiver` is "" where several destinations might be meant, `among` them."""
 
     kind: str
@@ -56,13 +56,13 @@ class Talk:
 @blueprint.post("/hooks/<kind>")
 @blueprint.post("/hooks/<kind>/<receiver>")
 def ticket(**_: str) -> Answer:
-    return {"accepted": _take(_talk())}, 200
+    return {"accepted": _take(_verified())}, 200
 
 
 @blueprint.post("/ops-webhook")
 @blueprint.post("/ops-webhook/<receiver>")
 def opsgenie(**_: str) -> Answer:
-    return {"accepted": _take(_talk())}, 200
+    return {"accepted": _take(_verified())}, 200
 
 
 @blueprint.post("/pd-webhook")
@@ -72,11 +72,11 @@ def pagerduty(**_: str) -> Answer:
 
     https://developer.pagerduty.com/docs/webhooks/webhook-behavior
     """
-    talk = _talk()
+    webhook = _verified()
     try:
-        return {"accepted": _take(talk)}, 200
+        return {"accepted": _take(webhook)}, 200
     except Refused as error:
-        if not strict_json.is_json(talk.body):
+        if not strict_json.is_json(webhook.body):
             raise
         return {"accepted": 0, "quarantined": error.details["quarantined"], "error": error.message}, 202
 
@@ -86,18 +86,18 @@ def admit(kind: str = "") -> Caller:
     asked: Mapping[str, str] = request.view_args or {}
     here = services()
     kind, named = kind or _kind(here, asked.get("kind", "")), asked.get("receiver", "")
-    talkers = _talkers(here, kind, named)
+    candidates = _inbound_destinations(here, kind, named)
     body = raw_body(request, BODY_MAX)
     headers = dict(request.headers.items())
-    verdicts = {name: destination.verify_signature(headers, body) for name, destination in talkers.items()}
+    verdicts = {name: destination.verify_signature(headers, body) for name, destination in candidates.items()}
     among = [name for name, verdict in verdicts.items() if verdict]
     if not among:
-        unsigned = {name: talkers[name] for name, verdict in verdicts.items() if verdict is None}
+        unsigned = {name: candidates[name] for name, verdict in verdicts.items() if verdict is None}
         if not unsigned:
-            raise Refused(401, f"This is not signed with the secret of {' or '.join(talkers)}.")
+            raise Refused(401, f"This is not signed with the secret of {' or '.join(candidates)}.")
         among = _admitted(here, kind, unsigned, body)
-    g.talk = Talk(kind, among[0] if len(among) == 1 else "", tuple(among), body)
-    return Caller(g.talk.receiver or kind, frozenset({Scope.WRITE}))
+    g.verified_webhook = VerifiedWebhook(kind, among[0] if len(among) == 1 else "", tuple(among), body)
+    return Caller(g.verified_webhook.receiver or kind, frozenset({Scope.WRITE}))
 
 
 def admit_pagerduty() -> Caller:
@@ -108,26 +108,28 @@ def admit_opsgenie() -> Caller:
     return admit(OPSGENIE)
 
 
-def is_open_door(services: Services, destination: object, kind: str) -> bool:
+def is_unauthenticated(services: Services, destination: object, kind: str) -> bool:
     """Whether anybody who knows the id in the body may speak for a destination, as no token is configured."""
-    named = isinstance(destination, Choosy) and not destination.admits({})
+    named = isinstance(destination, SenderFilter) and not destination.accepts({})
     return named and not services.settings.webhook_tokens.keys() & set(_token_variables(kind))
 
 
-def _take(talk: Talk) -> int:
-    with put_aside(talk.receiver or talk.kind, talk.receiver):
-        if not talk.receiver:
+def _take(webhook: VerifiedWebhook) -> int:
+    with put_aside(webhook.receiver or webhook.kind, webhook.receiver):
+        if not webhook.receiver:
             raise Refused(
-                400, f"Several destinations may be meant: say which, {request.path}/<{'|'.join(talk.among)}>."
+                400, f"Several destinations may be meant: say which, {request.path}/<{'|'.join(webhook.among)}>."
             )
-        if talk.kind != PAGERDUTY:
+        if webhook.kind != PAGERDUTY:
             demand_json(request)
         headers = dict(request.headers.items())
-        return inbox.take_talk(services(), talk.receiver, headers, parse(talk.body), datetime.now(UTC))
+        return inbox.ingest_destination_webhook(
+            services(), webhook.receiver, headers, parse(webhook.body), datetime.now(UTC)
+        )
 
 
-def _talk() -> Talk:
-    found: Talk = g.talk
+def _verified() -> VerifiedWebhook:
+    found: VerifiedWebhook = g.verified_webhook
     return found
 
 
@@ -141,34 +143,34 @@ def _kind(services: Services, address: str) -> str:
     return kinds[address]
 
 
-def _talkers(services: Services, kind: str, named: str) -> dict[str, Inbound]:
-    """Return the destinations of a kind that are on and talk back, the named one only if one is. Raises Refused."""
+def _inbound_destinations(services: Services, kind: str, named: str) -> dict[str, Inbound]:
+    """Return the destinations of a kind that are on and webhook back, the named one only if one is. Raises Refused."""
     parts = [part for part in services.parts if part.section == "destination" and part.kind == kind]
     meant = [part for part in parts if not named or part.name == named]
-    talkers: dict[str, Inbound] = {}
+    candidates: dict[str, Inbound] = {}
     for part in meant:
         destination = services.outbox.destinations.get(part.name)
         if isinstance(destination, Inbound):
-            talkers[part.name] = destination
-    if not talkers:
+            candidates[part.name] = destination
+    if not candidates:
         off = "; ".join(f"{part.name} is off: {part.state}" for part in meant)
         raise Refused(403, f"{off or 'config.json has no such destination'}. Nobody is listened to here.")
-    return talkers
+    return candidates
 
 
-def _admitted(services: Services, kind: str, talkers: Mapping[str, Inbound], body: bytes) -> list[str]:
+def _admitted(services: Services, kind: str, candidates: Mapping[str, Inbound], body: bytes) -> list[str]:
     """Return those whose sender this is, by the route's token and by the id in the body. Raises Refused (401, 403)."""
-    open_door = all(is_open_door(services, destination, kind) for destination in talkers.values())
-    if not open_door:
+    unauthenticated = all(is_unauthenticated(services, destination, kind) for destination in candidates.values())
+    if not unauthenticated:
         keys: Keys = current_app.extensions["keys"]
         auth.authorize_webhook(request, kind.upper(), keys)
     try:
         payload = strict_json.read(body)
     except InvalidInput as error:
-        if open_door:
+        if unauthenticated:
             raise Refused(400, f"The body {error.problem}.") from None
-        return list(talkers)  # who sends is known: what is wrong with it is told and kept by the route
-    admitted = [name for name, one in talkers.items() if not isinstance(one, Choosy) or one.admits(payload)]
+        return list(candidates)  # who sends is known: what is wrong with it is told and kept by the route
+    admitted = [name for name, one in candidates.items() if not isinstance(one, SenderFilter) or one.accepts(payload)]
     if not admitted:
         raise Refused(403, "The integrationId is not the one that is configured.")
     return admitted

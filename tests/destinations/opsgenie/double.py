@@ -1,7 +1,7 @@
 """A stateful Opsgenie on loopback, and Jira Service Management (JSM) Operations: one set of alerts, three ways in.
 
 `url` answers as Opsgenie (GenieKey), `integration_url` as JSM's integration API (GenieKey), `rest_url` as JSM's REST
-API (Basic). Contracts: opsgenie/opsgenie-oas, swagger.json; developer.atlassian.com, service-desk-ops: alerts and
+API (Basic). Contracts: opsgenie/opsgenie-oas, swagger.json; developer.atlassian.com, service-context-ops: alerts and
 integration events. Its truth is `alerts`; `refused` names what they do not allow. Writes are taken with 202 and done
 later.
 

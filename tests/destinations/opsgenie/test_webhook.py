@@ -213,7 +213,7 @@ def test_a_body_of_another_shape_is_refused_with_the_place(payload, where):
 )
 def test_no_body_breaks_the_reading(payload):
     pinned = adapter()
-    pinned.admits(payload)
+    pinned.accepts(payload)
     try:
         events = pinned.parse({}, payload)
     except InvalidInput:
@@ -239,7 +239,7 @@ def test_no_body_breaks_the_reading(payload):
     ],
 )
 def test_only_the_configured_integration_is_admitted(integration, payload, admitted):
-    assert adapter(integration_id=integration).admits(payload) is admitted
+    assert adapter(integration_id=integration).accepts(payload) is admitted
 
 
 def test_nothing_is_signed_so_the_routes_token_decides():

@@ -368,7 +368,7 @@ def test_a_mail_of_unknown_fate_is_repeated_for_what_is_severe_only(sendgrid, tm
 
     assert len(sendgrid.mails) == mails
     assert len({mail.headers["Message-ID"] for mail in sendgrid.mails}) == 1
-    assert len(world.store.dead_letters()) == letters
+    assert len(world.store.failed_deliveries()) == letters
 
 
 def test_what_is_over_before_it_was_mailed_is_not_mailed(sendgrid, tmp_path):

@@ -26,13 +26,13 @@ RESOLVED, NOTED = EventStatus.RESOLVED, EventStatus.NOTED
 
 
 @pytest.fixture
-def desk() -> Iterator[ServiceNow]:
+def context() -> Iterator[ServiceNow]:
     with ServiceNow() as running:
         yield running
 
 
-def adapter(desk: ServiceNow | None = None) -> Adapter:
-    url = desk.url if desk else "http://127.0.0.1:1"
+def adapter(context: ServiceNow | None = None) -> Adapter:
+    url = context.url if context else "http://127.0.0.1:1"
     return Adapter("servicenow", Config(url=url, username=USER, password=PASSWORD, timeout=1))
 
 
@@ -46,16 +46,16 @@ def update(**changes: Any) -> dict[str, Any]:
     return {**base, "correlation_display": "poc-3518c69b3ca23c9bcc46", "comment_id": f"{SYS_ID}:7", **changes}
 
 
-def made(desk: ServiceNow) -> str:
-    link = deliver(adapter(desk), delivery(alert()), alert(), None)
+def made(context: ServiceNow) -> str:
+    link = deliver(adapter(context), delivery(alert()), alert(), None)
     assert link
     return link.external_id
 
 
-def test_a_person_who_takes_it_is_told_by_name_with_the_time_of_servicenow(desk):
-    sys_id = made(desk)
+def test_a_person_who_takes_it_is_told_by_name_with_the_time_of_servicenow(context):
+    sys_id = made(context)
 
-    (event,) = parsed(desk.hook_of_change(sys_id, by="ada", state="2"))
+    (event,) = parsed(context.hook_of_change(sys_id, by="ada", state="2"))
 
     assert (event.status, event.actor) == (ACKNOWLEDGED, "Ada")
     assert (event.ref, event.via, event.intake) == (("servicenow", sys_id), "servicenow", "/hooks/servicenow")
@@ -88,10 +88,10 @@ def test_a_move_that_means_nothing_to_an_alert_is_none(before, after):
     assert adapter().parse({}, update(previous_state=before, state=after)) == []
 
 
-def test_a_move_with_two_notes_is_told_in_this_order(desk):
-    sys_id = made(desk)
+def test_a_move_with_two_notes_is_told_in_this_order(context):
+    sys_id = made(context)
 
-    events = parsed(desk.hook_of_change(sys_id, state="2", work_notes="for us", comments="for all"))
+    events = parsed(context.hook_of_change(sys_id, state="2", work_notes="for us", comments="for all"))
 
     assert [(event.status, event.note) for event in events] == [
         (NOTED, "for us"),
@@ -101,11 +101,11 @@ def test_a_move_with_two_notes_is_told_in_this_order(desk):
     assert len({event.note_id for event in events}) == 3
 
 
-def test_a_repeated_hook_carries_the_same_note_id(desk):
-    sys_id = made(desk)
-    hook = desk.hook_of_change(sys_id, work_notes="hello")
+def test_a_repeated_hook_carries_the_same_note_id(context):
+    sys_id = made(context)
+    hook = context.hook_of_change(sys_id, work_notes="hello")
     (one,), (other,) = parsed(hook), parsed(hook)
-    (later,) = parsed(desk.hook_of_change(sys_id, work_notes="hello"))
+    (later,) = parsed(context.hook_of_change(sys_id, work_notes="hello"))
 
     assert one.note_id == other.note_id != later.note_id
 
@@ -114,11 +114,11 @@ def test_what_our_own_user_did_comes_back_as_nothing():
     assert adapter().parse({}, update(user=USER.upper(), state="6", work_notes="hello")) == []
 
 
-def test_a_note_of_ours_that_another_user_carries_comes_back_as_nothing(desk):
-    sys_id = made(desk)
-    link = adapter(desk).find_open_for(alert().key)
-    deliver(adapter(desk), delivery(alert(), Verb.ACK, actor="alice"), alert(), link)
-    (note,) = desk.incidents[sys_id].work_notes
+def test_a_note_of_ours_that_another_user_carries_comes_back_as_nothing(context):
+    sys_id = made(context)
+    link = adapter(context).find_open_for(alert().key)
+    deliver(adapter(context), delivery(alert(), Verb.ACK, actor="alice"), alert(), link)
+    (note,) = context.incidents[sys_id].work_notes
 
     assert adapter().parse({}, update(work_notes=f"2026-11-20 - Somebody (Work notes)\n{note}")) == []
 

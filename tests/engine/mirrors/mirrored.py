@@ -177,7 +177,7 @@ class Mirrored:
                 assert not thing.open, "nobody ever heard of it"
                 continue
             self._check_pair(thing, alert)
-        letters = [(letter.id, letter.reason) for letter in self.store.dead_letters()]
+        letters = [(letter.id, letter.reason) for letter in self.store.failed_deliveries()]
         assert letters == []
 
     def _alerts(self) -> list[Alert]:

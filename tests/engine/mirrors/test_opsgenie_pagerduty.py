@@ -201,4 +201,4 @@ def test_histories_end_in_agreement(fresh_store, lost):
             assert not lost or history.bridge.reconcile() == []
             history.check()
             assert ops.refused == pager.refused == []
-            assert history.bridge.world.store.dead_letters() == []
+            assert history.bridge.world.store.failed_deliveries() == []

@@ -304,7 +304,7 @@ def test_a_ping_pong_ends_is_said_and_is_put_right_later(pair):
         pair.pager.person_brings(pair.incident, FIRING if number % 2 else ACKED)
         pair.rest()
     assert [delivery.verb for delivery in pair.alert.told.values()].count(Verb.ACK) == STATUSES_MAX // 2
-    assert {(letter.receiver, letter.reason) for letter in pair.store.dead_letters()} == {("opsgenie", PING_PONG)}
+    assert {(letter.receiver, letter.reason) for letter in pair.store.failed_deliveries()} == {("opsgenie", PING_PONG)}
     assert ping_pongs() == before + 3
     assert pair.statuses == (FIRING, ACKED, ACKED)
 

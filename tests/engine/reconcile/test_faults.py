@@ -38,7 +38,7 @@ def test_a_close_that_is_refused_is_not_asked_for_again_at_each_pass(place):
     place.end()
 
     assert [place.run() for _ in range(3)] == [[Fix.GIVEN_UP]] * 3
-    assert len(place.world.store.dead_letters()) == 1
+    assert len(place.world.store.failed_deliveries()) == 1
 
 
 def test_an_open_that_died_of_age_is_brought_when_the_receiver_answers_again(place):
@@ -47,7 +47,7 @@ def test_an_open_that_died_of_age_is_brought_when_the_receiver_answers_again(pla
     for _ in range(2000):
         place.world.drain_once()
         place.clock.advance(300)
-        if place.world.store.dead_letters():
+        if place.world.store.failed_deliveries():
             break
     assert place.clock() - GIVE_UP_AFTER > event().starts_at
     place.there.failures.clear()
@@ -63,7 +63,7 @@ def test_one_that_was_refused_stays_dead_until_a_person_asks(place):
     place.run()
     assert len(place.there.things) == 1
 
-    (letter,) = place.world.store.dead_letters()
+    (letter,) = place.world.store.failed_deliveries()
     place.world.store.requeue(letter.id, place.clock())
     place.world.settle_down()
 
@@ -159,7 +159,7 @@ def test_nobody_is_troubled_with_what_can_no_longer_be_written_to_a_deleted_obje
     assert place.run() == [Fix.GONE]
     place.end()
 
-    assert place.world.store.dead_letters() == []
+    assert place.world.store.failed_deliveries() == []
 
 
 def test_what_was_opened_in_shadow_is_made_at_its_first_change_afterwards(place):
@@ -171,7 +171,7 @@ def test_what_was_opened_in_shadow_is_made_at_its_first_change_afterwards(place)
     place.see(event(fingerprint="second", title="worse now"))
 
     assert len(place.there.things) == 2
-    assert place.world.store.dead_letters() == []
+    assert place.world.store.failed_deliveries() == []
 
 
 def test_what_was_opened_in_shadow_and_ends_afterwards_has_nothing_to_end(place):
@@ -183,7 +183,7 @@ def test_what_was_opened_in_shadow_and_ends_afterwards_has_nothing_to_end(place)
     place.see(event(fingerprint="second", status=RESOLVED, at=place.clock()))
 
     assert len(place.there.things) == 1
-    assert place.world.store.dead_letters() == []
+    assert place.world.store.failed_deliveries() == []
 
 
 def test_a_comment_on_a_ticket_that_is_being_opened_again_waits_for_it(place):
@@ -230,7 +230,7 @@ def test_an_alert_of_the_pagers_own_that_a_person_ended_here_is_ended_there_once
     pager.see(event(source="there", fingerprint="9", status=RESOLVED, person=True, via="chat", actor="Ada"))
     assert pager.run() == [Fix.GIVEN_UP]
 
-    pager.world.store.discard(pager.world.store.dead_letters()[0].id)
+    pager.world.store.discard(pager.world.store.failed_deliveries()[0].id)
 
     assert pager.run() == [Fix.CLOSE]
     assert pager.world.store.get([born.key])[born.key].status is Status.RESOLVED

@@ -18,7 +18,7 @@ from service_event_checker.core.errors import LeaseLost, StoreError
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane
 from service_event_checker.core.model import HeldItem, Slot
-from service_event_checker.core.store import Conflict, Dead, IdTaken, Query, Settled, Write
+from service_event_checker.core.store import Conflict, Failed, IdTaken, Query, Settled, Write
 from service_event_checker.core.vocabulary import Verb, Why
 from service_event_checker.stores.azure import client
 from service_event_checker.stores.azure import keys as azure_keys
@@ -178,10 +178,10 @@ def test_a_claim_an_intent_and_a_settle_whose_answers_were_lost_are_done_once(de
 def test_a_requeue_whose_answer_was_lost_is_done_once(deaf: AzureTablesStore) -> None:
     opened(deaf)
     dead = claim_one(deaf)
-    deaf.settle(dead, Dead(reason="refused"), NOW)
+    deaf.settle(dead, Failed(reason="refused"), NOW)
 
     assert deaf.requeue(dead.id, NOW)
-    assert (len(deaf.dead_letters()), deaf.waiting()) == (0, 1)
+    assert (len(deaf.failed_deliveries()), deaf.waiting()) == (0, 1)
 
 
 def test_slots_and_settings_whose_answers_were_lost_are_ours(deaf: AzureTablesStore) -> None:
@@ -200,7 +200,7 @@ def test_an_end_between_the_read_and_the_write_of_a_requeue_is_not_overlooked(
 ) -> None:
     alert = opened(store)
     dead = claim_one(store)
-    store.settle(dead, Dead(reason="refused"), NOW)
+    store.settle(dead, Failed(reason="refused"), NOW)
     if archived:
         alert = resolved(store, alert)
         store.archive(NOW)
@@ -269,7 +269,7 @@ def test_a_lane_without_a_due_head_is_mended_by_the_sweep(store: AzureTablesStor
 
 def test_a_lane_that_waits_for_nothing_leaves_no_row(store: AzureTablesStore) -> None:
     alert = opened(store, receivers=("slack", "pager"))
-    store.settle(claim_one(store, "pager"), Dead(reason="refused"), NOW)
+    store.settle(claim_one(store, "pager"), Failed(reason="refused"), NOW)
     pay(store, Settled())
     assert [row["receiver"] for row in rows_of(store, azure_keys.LANE)] == ["pager"]
 
@@ -283,7 +283,7 @@ def test_every_row_says_its_schema(store: AzureTablesStore) -> None:
     first = opened(store, receivers=("jira", "slack"))
     delivery = claim_one(store, "jira")
     store.settle(delivery, Settled(link=link_of(delivery)), NOW)
-    store.settle(claim_one(store), Dead(reason="refused"), NOW)
+    store.settle(claim_one(store), Failed(reason="refused"), NOW)
     store.put_slot(Slot(name="github", due_at=NOW))
     store.holding.put([aside()])
     store.ping()

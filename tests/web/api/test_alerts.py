@@ -211,6 +211,6 @@ def test_a_dead_letter_is_listed_and_sent_again(make_app: MakeApp, services: Ser
 
     assert client.post(f"/api/v1/dead-letters/{letter}/requeue", **bearer("first")).json == {"requeued": letter}
     assert app.extensions["services"].wakes.for_receiver("chat").is_set()
-    assert services.store.dead_letters() == []
+    assert services.store.failed_deliveries() == []
     assert services.store.waiting("chat") == 1
     assert client.post(f"/api/v1/dead-letters/{letter}/requeue", **bearer("first")).status_code == 404

@@ -9,8 +9,14 @@ import pytest
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.engine.services import Services
-from service_event_checker.web.slack.permissions import FRESH_SECONDS, STALE_SECONDS, Allowed, SlackAccess, Unasked
-from service_event_checker.web.slack.request import Asker
+from service_event_checker.web.slack.permissions import (
+    FRESH_SECONDS,
+    STALE_SECONDS,
+    Allowed,
+    MembershipUnknown,
+    SlackAccess,
+)
+from service_event_checker.web.slack.request import SlackUser
 from tests.destinations.slack.double import Slack
 from tests.doubles.statuspages import StatusPages
 from tests.factories import event
@@ -19,7 +25,7 @@ from tests.web.slack.caller import SlackCaller
 from tests.web.slack.conftest import config
 
 Ingest = Callable[[Event], Alert]
-ALICE = Asker(
+ALICE = SlackUser(
     team="T0EXAMPLE1", channel="C0OUTAGES1", channel_name="outages", user="U0ALICE001", name="alice", response_url=""
 )
 
@@ -123,12 +129,12 @@ def test_members_are_remembered_but_not_for_ever(slack: Slack) -> None:
     now = [0.0]
     allowed = Allowed({"SLACK_ALLOWED_GROUPS": "on-call"}, SlackAccess(slack.api_url, slack.token), lambda: now[0])
 
-    with pytest.raises(Unasked):
+    with pytest.raises(MembershipUnknown):
         allowed.refusal(ALICE)
     assert allowed.refusal(ALICE, ask=True) == ""
     now[0] = FRESH_SECONDS - 1
     assert allowed.refusal(ALICE) == ""
     assert len(slack.requests) == 1
     now[0] = STALE_SECONDS
-    with pytest.raises(Unasked):
+    with pytest.raises(MembershipUnknown):
         allowed.refusal(ALICE)

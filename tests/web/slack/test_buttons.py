@@ -283,13 +283,13 @@ def test_a_ticket_that_was_given_up_is_tried_again_by_who_asks_for_it(
     devops.types = {}
     press(people, slack, "create_ticket", value)
     pay(services)
-    assert [letter.receiver for letter in services.store.dead_letters()] == ["tickets"]
+    assert [letter.receiver for letter in services.store.failed_deliveries()] == ["tickets"]
 
     told = press(people, slack, "create_ticket", value, "bob")
 
     assert "was given up: not found" in told
     assert "is tried again" in told
-    assert services.store.dead_letters() == []
+    assert services.store.failed_deliveries() == []
     assert services.store.waiting("tickets") == 1
 
 

@@ -17,7 +17,7 @@ from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.vocabulary import EventStatus, Severity, Status
 from service_event_checker.engine.services import Services
 from service_event_checker.web.slack.commands import COMMANDS
-from service_event_checker.web.slack.replies import SEATS, Reply, is_slacks, post
+from service_event_checker.web.slack.replies import MAX_WORKERS, Reply, is_slacks, post
 from tests.destinations.azure_devops.double import AzureDevOps
 from tests.destinations.slack.double import Slack, _check_blocks
 from tests.doubles.statuspages import StatusPages
@@ -402,7 +402,7 @@ def test_no_answer_is_sent_to_an_address_that_is_not_slacks(slack: Slack) -> Non
 
 
 def test_finished_work_makes_room_for_more(people: SlackCaller) -> None:
-    answers = [people.command("/listevents") for _ in range(SEATS + 4)]
+    answers = [people.command("/listevents") for _ in range(MAX_WORKERS + 4)]
 
     assert set(answers) == {"No event is tracked. All quiet, as far as we can read."}
 
