@@ -5,6 +5,7 @@ Several workers have one of each: servers choose their ports and folders, and sh
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +20,8 @@ from service_event_checker.render import names
 from tests import order, said, tiers
 from tests.real.alertmanager import Alertmanager
 from tests.real.azurite import Azurite
-from tests.real.parts import ALERTMANAGER, AZURITE, PROMETHEUS, REDMINE, Part, all_are_required
+from tests.real.databases import MariaDB, PostgreSQL
+from tests.real.parts import ALERTMANAGER, AZURITE, MARIADB, POSTGRESQL, PROMETHEUS, REDMINE, Part, all_are_required
 from tests.real.prometheus import Prometheus
 from tests.real.redmine import Redmine
 from tests.real.redmine_folder import private_folder
@@ -103,6 +105,28 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """One PostgreSQL for all tests; `new_database()` gives each test one of its own. Do not break it."""
+    require(POSTGRESQL)
+    with private_folder("postgresql-") as folder:
+        server = PostgreSQL(folder)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """One MariaDB for all tests; `new_database()` gives each test one of its own. Do not break it."""
+    require(MARIADB)
+    with private_folder("mariadb-") as folder:
+        server = MariaDB(folder)
+        server.start()
+        yield server
+        server.stop(signal.SIGTERM)
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_a_kinds_own_choices_hold_where_the_entry_makes_none(build: Build) -> No
 
 
 def test_a_database_that_this_version_does_not_know_is_refused_with_what_to_do(build: Build) -> None:
-    with pytest.raises(ConfigError, match="DATABASE_URL: this version knows sqlite"):
+    with pytest.raises(ConfigError, match="DATABASE_URL: names a database that is not supported"):
         build({}, DATABASE_URL="oracle://db")
 
 

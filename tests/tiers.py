@@ -30,7 +30,9 @@ TIERS = {
 #: seconds of a file; the tests of longer ones are no unit tests, so that all of these take less than 30 together
 UNIT_SECONDS_MAX = 2.0
 #: fixtures of tests/conftest.py that start a server
-SERVERS = frozenset({"azurite", "breakable_azurite", "start_alertmanager", "start_prometheus", "redmine"})
+SERVERS = frozenset(
+    {"azurite", "breakable_azurite", "start_alertmanager", "start_prometheus", "redmine", "postgresql", "mariadb"}
+)
 #: modules of which a unit test knows nothing
 OUTSIDE = ("subprocess", "socket", "socketserver", "http.server", "tests.doubles", "tests.real", "tests.destinations")
 #: how a test leaves its process

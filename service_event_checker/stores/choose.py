@@ -20,17 +20,17 @@ def make_store(settings: Settings) -> Store:
         return AzureTablesStore(
             settings.storage_account, active_table=settings.active_table, resolved_table=settings.resolved_table
         )
-    url = settings.database_url
-    if not url.startswith("sqlite:"):
-        raise ConfigError(
-            "environment", ["DATABASE_URL: this version knows sqlite:///path only. Unset it or name a file"]
-        )
-    network = _network_mount(url.removeprefix("sqlite:///"))
-    if network:
-        raise ConfigError("environment", [f"DATABASE_URL: {network}"])
+    from service_event_checker.stores.sql.address import database_address
     from service_event_checker.stores.sql.store import SqlStore
 
-    return SqlStore(url)
+    try:
+        address = database_address(settings.database_url)
+    except ValueError as error:
+        raise ConfigError("environment", [f"DATABASE_URL: {error}"]) from None
+    network = _network_mount(str(address.database)) if address.get_backend_name() == "sqlite" else ""
+    if network:
+        raise ConfigError("environment", [f"DATABASE_URL: {network}"])
+    return SqlStore(address)
 
 
 def _network_mount(path: str) -> str:

@@ -22,8 +22,8 @@ from tests.real.product import Product
 from tests.said import say
 
 # Azurite does a few hundred calls a second, all in all: fewer vendors, asked less often.
-PAGES = {"sqlite": 10, "azure": 3}
-EVERY = {"sqlite": "1s", "azure": "2s"}
+PAGES = {"sqlite": 10, "azure": 3, "postgresql": 10}
+EVERY = {"sqlite": "1s", "azure": "2s", "postgresql": "1s"}
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "30"))
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
 KILL_EVERY = (2.5, 5.0)  # seconds
@@ -44,11 +44,13 @@ def doubles() -> Iterator[tuple[Pages, Slack, AzureDevOps]]:
         yield pages, slack, devops
 
 
-@pytest.fixture(params=["sqlite", "azure"])
+@pytest.fixture(params=["sqlite", "azure", "postgresql"])
 def store(request: pytest.FixtureRequest) -> tuple[str, dict[str, str]]:
     """Return a kind of store and the variables that name one."""
     if request.param == "sqlite":
         return "sqlite", {}
+    if request.param == "postgresql":
+        return "postgresql", {"DATABASE_URL": request.getfixturevalue("postgresql").new_database()}
     return "azure", {"AZURE_STORAGE_CONNECTION_STRING": request.getfixturevalue("azurite").new_account()}
 
 

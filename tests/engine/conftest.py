@@ -12,17 +12,21 @@ from sqlalchemy import event
 
 from service_event_checker.core.roles import Store
 from service_event_checker.engine.services import Services
+from service_event_checker.stores.sql.address import database_address
 from service_event_checker.stores.sql.store import SqlStore
 from tests.engine.small import Chat, Page, services_in
 from tests.stores.memory import MemoryStore
 
 #: each crash point in memory; on a disk or a server, which are slower, each point's neighbours take turns
-STRIDES = {"memory": 1, "sqlite": 7, "azure": 23}
+STRIDES = {"memory": 1, "sqlite": 7, "azure": 23, "postgresql": 7}
 
 FreshStore = Callable[[], Store]
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("azure", marks=pytest.mark.real)])
+SERVED = [pytest.param(name, marks=pytest.mark.real) for name in ("azure", "postgresql")]
+
+
+@pytest.fixture(params=["memory", "sqlite", *SERVED])
 def store_kind(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
     return kind
@@ -55,7 +59,13 @@ def fresh_store(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest)
         made.append(store)
         return store
 
-    yield {"memory": MemoryStore, "sqlite": sqlite, "azure": azure}[store_kind]
+    def postgresql() -> Store:
+        store = SqlStore(database_address(request.getfixturevalue("postgresql").new_database()))
+        store.prepare()
+        made.append(store)
+        return store
+
+    yield {"memory": MemoryStore, "sqlite": sqlite, "azure": azure, "postgresql": postgresql}[store_kind]
     for store in made:
         store.close()
 

@@ -38,8 +38,8 @@ def version_in_words(program: Path) -> str:
     return said[1] if said else ""
 
 
-def version_of_browser(program: Path) -> str:
-    """Return 156.0.8078.79 where `program --version` says "Chromium 156.0.8078.79 built on ..."; "" without one."""
+def version_by_number(program: Path) -> str:
+    """Return 156.0.8078.79 where it says "Chromium 156.0.8078.79 built on ..."; "" without a number."""
     said = re.search(r"\b\d+(?:\.\d+)+", version_by_flag(program))
     return said[0] if said else ""
 
@@ -148,12 +148,31 @@ CHROMIUM = Part(
     "chromium",
     "CHROMIUM",
     ("chromium", "chromium-browser", "google-chrome"),  # Debian's name, others'
-    version_of_browser,
+    version_by_number,
     "apt install chromium",
     apt=("chromium",),
 )
 
-PARTS = (NODE, AZURITE, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL, REDMINE, CHROMIUM)
+#: Debian keeps the server out of PATH, one folder for each version
+_POSTGRES = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/postgres")), reverse=True)
+POSTGRESQL = Part(
+    "postgresql",
+    "POSTGRES",
+    (*_POSTGRES, "/usr/lib/postgresql/15/bin/postgres", "postgres"),
+    version_by_number,
+    "apt install postgresql",
+    apt=("postgresql",),
+)
+MARIADB = Part(
+    "mariadb",
+    "MARIADBD",
+    ("mariadbd",),
+    version_by_number,
+    "apt install mariadb-server",
+    apt=("mariadb-server",),
+)
+
+PARTS = (NODE, AZURITE, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL, REDMINE, CHROMIUM, POSTGRESQL, MARIADB)
 
 
 def table() -> str:

@@ -31,9 +31,9 @@ _CACHE = TOOLS / "redmine"
 
 
 @contextmanager
-def private_folder() -> Iterator[Path]:
-    """Yield an empty folder that Redmine can reach; it is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="redmine-") as folder:
+def private_folder(prefix: str = "redmine-") -> Iterator[Path]:
+    """Yield an empty folder that another user's server can reach; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder:
         yield Path(folder)
 
 

@@ -54,8 +54,8 @@ def test_a_version_is_read_out_of_a_sentence(tmp_path: Path, said: str, version:
 def test_a_browsers_version_is_read_behind_its_name(tmp_path: Path) -> None:
     said = "Chromium 156.0.8078.79 built on Debian GNU/Linux 12 (bookworm)"
 
-    assert parts.version_of_browser(program(tmp_path, f"echo '{said}'")) == "156.0.8078.79"
-    assert parts.version_of_browser(program(tmp_path, "exit 1")) == ""
+    assert parts.version_by_number(program(tmp_path, f"echo '{said}'")) == "156.0.8078.79"
+    assert parts.version_by_number(program(tmp_path, "exit 1")) == ""
 
 
 def test_a_redmine_whose_empty_database_cannot_be_copied_is_missing(

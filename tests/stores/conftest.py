@@ -1,4 +1,4 @@
-"""The stores under one contract: in memory, SQLite on a disk, and Azure Tables on the emulator."""
+"""The stores under one contract: in memory, SQLite on a disk, PostgreSQL, MariaDB, and Azure Tables on the emulator."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from service_event_checker.stores.azure.store import AzureTablesStore
+from service_event_checker.stores.sql.address import database_address
 from service_event_checker.stores.sql.schema import upgrade
 from service_event_checker.stores.sql.store import SqlStore
 from tests.stores.memory import MemoryStore
@@ -15,7 +16,10 @@ from tests.stores.memory import MemoryStore
 Stored = MemoryStore | SqlStore | AzureTablesStore
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("azure", marks=pytest.mark.real)])
+SERVED = [pytest.param(name, marks=pytest.mark.real) for name in ("postgresql", "mariadb", "azure")]
+
+
+@pytest.fixture(params=["memory", "sqlite", *SERVED])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stored]:
     """An empty store."""
     made: Stored
@@ -24,8 +28,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stored]:
             made = MemoryStore()
         case "sqlite":
             made = sqlite_store(tmp_path / "checker.db")
-        case _:
+        case "azure":
             made = azure_store(request)
+        case server:
+            made = SqlStore(database_address(request.getfixturevalue(server).new_database()))
+            upgrade(made.engine)
     yield made
     made.close()
 

@@ -368,3 +368,21 @@ def test_ending_is_seen_by_every_reader(store: Store) -> None:
     assert store.open_alerts() == []
     assert store.get([over.key])[over.key] == over
     assert store.page(Query(open=False)).alerts == (over,)
+
+
+def test_names_that_differ_in_case_alone_are_different(store: Store) -> None:
+    lower, upper = opened(store, "disk-full"), opened(store, "DISK-FULL")
+
+    store.set_setting("name", "lower")
+
+    assert store.by_fingerprint("disk-full") == [lower]
+    assert store.by_fingerprint("DISK-FULL") == [upper]
+    assert store.setting("NAME") is None
+
+
+def test_a_text_of_any_script_and_length_is_kept_as_it_is(store: Store) -> None:
+    text = "東京 👍 \U0001f525 ' \" %s \\ " * 4000
+
+    store.set_setting("long", text)
+
+    assert store.setting("long") == text

@@ -1,6 +1,6 @@
-"""Every difference between the databases of the SQL store. Only SQLite is connected today.
+"""Every difference between the databases of the SQL store: SQLite, PostgreSQL, MySQL and MariaDB.
 
-The modules beside this one ask here and name no database. `stores.choose` says which may be configured.
+The modules beside this one ask here and name no database; `address` reads how people write them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, Table, Text, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.sql.dml import Insert
 
 from service_event_checker.core.errors import StoreError
@@ -33,6 +33,7 @@ class Dialect:
     the driver begins it. `code` reads the database's own code from its driver's error, and `conflicts` are the codes
     of a transaction that was rolled back in favour of another one. `upsert` makes the statement that inserts a row or
     replaces all of it but its primary key. `lock` and `unlock` keep other processes from a migration.
+    `ddl_commits`: a migration that was cut leaves the statements before the cut done.
     """
 
     engine: Mapping[str, Any]
@@ -43,9 +44,15 @@ class Dialect:
     begin: str = ""
     lock: str = ""
     unlock: str = ""
+    ddl_commits: bool = False
 
     def is_conflict(self, error: SQLAlchemyError) -> bool:
-        """Whether to decide anew and try again, since the database itself is well."""
+        """Whether to decide anew and try again, since the database itself is well.
+
+        A row that is there already was made by another transaction after we had looked.
+        """
+        if isinstance(error, IntegrityError):
+            return True
         cause = getattr(error, "orig", None)
         return cause is not None and self.code(cause) in self.conflicts
 
@@ -146,7 +153,11 @@ _BOUNDED = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_timeout": BUSY_SE
 POSTGRESQL = Dialect(
     engine={
         **_BOUNDED,
-        "connect_args": {"connect_timeout": BUSY_SECONDS, "options": f"-c lock_timeout={BUSY_SECONDS}s"},
+        "connect_args": {
+            "connect_timeout": BUSY_SECONDS,
+            "tcp_user_timeout": BUSY_SECONDS * 1000,  # of a server whose machine or network is gone
+            "options": f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout={3 * BUSY_SECONDS}s",
+        },
     },
     code=lambda error: getattr(error, "sqlstate", None),
     # serialization_failure, deadlock_detected: https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -157,8 +168,12 @@ POSTGRESQL = Dialect(
 MYSQL = Dialect(
     engine={
         **_BOUNDED,
+        "isolation_level": "READ COMMITTED",  # what a transaction reads is what it would lock, and gaps stay free
+        "pool_pre_ping": True,  # the server ends idle connections
         "connect_args": {
             "connect_timeout": BUSY_SECONDS,
+            "read_timeout": 3 * BUSY_SECONDS,
+            "write_timeout": 3 * BUSY_SECONDS,
             "init_command": f"SET SESSION innodb_lock_wait_timeout={BUSY_SECONDS}",
         },
     },
@@ -168,5 +183,6 @@ MYSQL = Dialect(
     upsert=_mysql_upsert,
     lock="SELECT GET_LOCK('platform_outage_checker_schema', 3600)",  # of the connection: a DDL statement commits
     unlock="SELECT RELEASE_LOCK('platform_outage_checker_schema')",
+    ddl_commits=True,
 )
 DIALECTS = {"sqlite": SQLITE, "postgresql": POSTGRESQL, "mysql": MYSQL, "mariadb": MYSQL}

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, func, or_, select
 from service_event_checker.core.model import HeldItem
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import rows as sql_rows
+from service_event_checker.stores.sql.conflicts import after_conflicts
 from service_event_checker.stores.sql.tables import kept
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
@@ -22,6 +23,7 @@ class SqlHoldingArea:
     def __init__(self, read: Transaction, write: Transaction) -> None:
         self._read, self._write = read, write
 
+    @after_conflicts
     def put(self, items: Iterable[HeldItem]) -> None:
         with self._write() as connection:
             for item in items:
@@ -39,10 +41,12 @@ class SqlHoldingArea:
             HeldItem(area=area, id=row.id, source=row.source, at=codec.from_micros(row.at), doc=row.doc) for row in rows
         ]
 
+    @after_conflicts
     def remove(self, area: str, id: str) -> bool:
         with self._write() as connection:
             return connection.execute(delete(kept).where(kept.c.shelf == area, kept.c.id == id)).rowcount > 0
 
+    @after_conflicts
     def prune(self, area: str, *, before: datetime, per_source: int) -> int:
         place = func.row_number().over(partition_by=kept.c.source, order_by=(kept.c.at.desc(), kept.c.id.desc()))
         ranked = select(kept.c.id, kept.c.at, place.label("place")).where(kept.c.shelf == area).subquery()

@@ -151,8 +151,8 @@ def _refusal(connection: Connection, write: Write, stored: Alert) -> Conflict | 
 
 def _keep_previous(connection: Connection, key: str) -> None:
     """Keep the episode that the new one follows: its last deliveries may still wait."""
-    doc = connection.scalar(select(alerts.c.doc).where(alerts.c.key == key))
-    if doc:
+    doc = connection.scalar(select(alerts.c.doc).where(alerts.c.key == key).with_for_update())
+    if doc:  # locked first, in the order of the archive
         put_episode(connection, codec.load_alert(doc))
 
 

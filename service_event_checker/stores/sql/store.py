@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
+from sqlalchemy import URL, Connection, Select, and_, delete, func, insert, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +23,7 @@ from service_event_checker.stores import codec
 from service_event_checker.stores.sql import dialects, outbox
 from service_event_checker.stores.sql import page as sql_page
 from service_event_checker.stores.sql import rows as sql_rows
+from service_event_checker.stores.sql.conflicts import after_conflicts
 from service_event_checker.stores.sql.holding import SqlHoldingArea
 from service_event_checker.stores.sql.schema import upgrade
 from service_event_checker.stores.sql.tables import (
@@ -45,7 +46,7 @@ PAGE_MAX = 500
 class SqlStore:
     """See `core.roles.Store` for the contract of every method."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         address = make_url(url)
         self._folder = dialects.folder_of(address)
         self.engine = dialects.make_engine(address)
@@ -110,16 +111,19 @@ class SqlStore:
         return [transition for row in reversed(rows) for transition in row][-limit:]
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
-        results: list[Done | Conflict | IdTaken] = []
-        for start in range(0, len(writes), WRITTEN_AT_ONCE):
-            results += self._write_some(writes[start : start + WRITTEN_AT_ONCE], now)
-        return results
+        ordered = sorted(writes, key=lambda write: write.alert.key)  # writers that lock in one order never cross
+        results: dict[str, Done | Conflict | IdTaken] = {}
+        for start in range(0, len(ordered), WRITTEN_AT_ONCE):
+            some = ordered[start : start + WRITTEN_AT_ONCE]
+            results |= zip((write.alert.key for write in some), self._write_some(some, now), strict=True)
+        return [results[write.alert.key] for write in writes]
 
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
         at = codec.micros(now)
         with self._read() as connection:
             return {name for name in receivers if outbox.due(connection, {"at": at, "receiver": name}, 1)}
 
+    @after_conflicts
     def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
         values = {"receiver": receiver, "at": codec.micros(now)}
         with self._read() as connection:
@@ -132,6 +136,7 @@ class SqlStore:
                 outbox.put(connection, delivery)
             return [outbox.claimed(connection, delivery) for delivery in leased]
 
+    @after_conflicts
     def intend(self, delivery: Delivery, now: datetime) -> Delivery:
         with self._write() as connection:
             held = replace(outbox.held(connection, delivery), intent_at=now)
@@ -148,6 +153,7 @@ class SqlStore:
             if write and not isinstance(sql_rows.write_one(connection, write, now), Done):
                 raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
 
+    @after_conflicts
     def sweep(self, now: datetime) -> int:
         heads = select(deliveries.c.key, deliveries.c.receiver).where(deliveries.c.dead.is_(False))
         headless = heads.group_by(deliveries.c.key, deliveries.c.receiver)
@@ -189,11 +195,13 @@ class SqlStore:
         with self._read() as connection:
             return {name: number for name, number in connection.execute(counted.group_by(deliveries.c.receiver))}
 
+    @after_conflicts
     def discard(self, delivery_id: str) -> bool:
         with self._write() as connection:
             dead = and_(deliveries.c.id == delivery_id, deliveries.c.dead.is_(True))
             return connection.execute(delete(deliveries).where(dead)).rowcount > 0
 
+    @after_conflicts
     def requeue(self, delivery_id: str, now: datetime) -> bool:
         with self._write() as connection:
             dead = and_(deliveries.c.id == delivery_id, deliveries.c.dead.is_(True))
@@ -201,7 +209,8 @@ class SqlStore:
             if doc is None:
                 return False
             letter = codec.load_delivery(doc)
-            head = connection.scalar(select(alerts.c.doc).where(alerts.c.key == letter.key))
+            # Locked: an end that is written meanwhile must see the lane that this makes, or this the end.
+            head = connection.scalar(select(alerts.c.doc).where(alerts.c.key == letter.key).with_for_update())
             again = lane_rules.requeued(letter, codec.load_alert(head)) if head else ()
             if again:
                 connection.execute(delete(deliveries).where(dead))
@@ -209,17 +218,19 @@ class SqlStore:
                 sql_rows.apply(connection, lane_rules.revive(lane, waiting, again, now))
             return bool(again)
 
+    @after_conflicts
     def archive(self, now: datetime) -> int:
         waits = select(deliveries.c.key).where(deliveries.c.key == alerts.c.key, deliveries.c.dead.is_(False))
         over = and_(alerts.c.archived.is_(False), alerts.c.open.is_(False), ~waits.exists())
         found = self._alerts(select(alerts.c.doc).where(over).limit(ARCHIVED_AT_ONCE))
         for alert in found:
             with self._write() as connection:
-                sql_rows.put_episode(connection, alert)
                 same = and_(alerts.c.key == alert.key, alerts.c.revision == alert.revision)
-                connection.execute(update(alerts).where(same).values(archived=True))
+                if connection.execute(update(alerts).where(same).values(archived=True)).rowcount:
+                    sql_rows.put_episode(connection, alert)
         return len(found)
 
+    @after_conflicts
     def retain(self, before: datetime) -> int:
         newest = select(alerts.c.episode).where(alerts.c.key == episodes.c.key).scalar_subquery()
         same = and_(deliveries.c.key == episodes.c.key, deliveries.c.episode == episodes.c.episode)
@@ -239,6 +250,12 @@ class SqlStore:
         return {slot.name: slot for slot in found}
 
     def put_slot(self, slot: Slot) -> Slot | None:
+        try:
+            return self._put_slot(slot)
+        except StoreConflict:
+            return None  # it was made by somebody else after we had looked
+
+    def _put_slot(self, slot: Slot) -> Slot | None:
         stored = replace(slot, revision=slot.revision + 1)
         row = {"revision": stored.revision, "doc": codec.dump_slot(stored)}
         with self._write() as connection:
@@ -254,14 +271,19 @@ class SqlStore:
         with self._read() as connection:
             return connection.scalar(select(settings.c.value).where(settings.c.name == name))
 
+    @after_conflicts
     def set_setting(self, name: str, value: str, *, only_if_new: bool = False) -> str:
         with self._write() as connection:
             held = connection.scalar(select(settings.c.value).where(settings.c.name == name))
             if held is not None and only_if_new:
                 return str(held)
-            sql_rows.upsert(connection, settings, {"name": name, "value": value})
+            if held is None:  # by an insert, which fails where somebody else was faster
+                connection.execute(insert(settings).values(name=name, value=value))
+            else:
+                connection.execute(update(settings).where(settings.c.name == name).values(value=value))
         return value
 
+    @after_conflicts
     def ping(self) -> None:
         with self._write() as connection:
             sql_rows.upsert(connection, settings, {"name": "ping", "value": ""})

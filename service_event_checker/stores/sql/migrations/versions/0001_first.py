@@ -1,16 +1,16 @@
 """The first schema: alerts, their past episodes, the outbox, links, timeline, slots and settings."""
 
 import sqlalchemy as sa
-from alembic import op
 
 from service_event_checker.stores.sql.dialects import LARGE_TEXT
+from service_event_checker.stores.sql.migrations.steps import create_index, create_table
 
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    op.create_table(
+    create_table(
         "alerts",
         sa.Column("key", sa.String(length=20), nullable=False),
         sa.Column("source", sa.String(length=100), nullable=False),
@@ -27,14 +27,14 @@ def upgrade() -> None:
         sa.Column("doc", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("key"),
     )
-    op.create_index("alerts_archivable", "alerts", ["archived", "open"], unique=False)
-    op.create_index("alerts_fingerprint", "alerts", ["fingerprint"], unique=False)
-    op.create_index("alerts_open_page", "alerts", ["open", "updated_at", "key"], unique=False)
-    op.create_index("alerts_page", "alerts", ["updated_at", "key"], unique=False)
-    op.create_index("alerts_severity_page", "alerts", ["open", "severity", "updated_at", "key"], unique=False)
-    op.create_index("alerts_source_page", "alerts", ["source", "open", "updated_at", "key"], unique=False)
-    op.create_index("alerts_withheld", "alerts", ["withheld"], unique=False)
-    op.create_table(
+    create_index("alerts_archivable", "alerts", ["archived", "open"])
+    create_index("alerts_fingerprint", "alerts", ["fingerprint"])
+    create_index("alerts_open_page", "alerts", ["open", "updated_at", "key"])
+    create_index("alerts_page", "alerts", ["updated_at", "key"])
+    create_index("alerts_severity_page", "alerts", ["open", "severity", "updated_at", "key"])
+    create_index("alerts_source_page", "alerts", ["source", "open", "updated_at", "key"])
+    create_index("alerts_withheld", "alerts", ["withheld"])
+    create_table(
         "deliveries",
         sa.Column("id", sa.String(length=120), nullable=False),
         sa.Column("key", sa.String(length=20), nullable=False),
@@ -49,10 +49,10 @@ def upgrade() -> None:
         sa.Column("doc", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("deliveries_age", "deliveries", ["dead", "created_at"], unique=False)
-    op.create_index("deliveries_due", "deliveries", ["receiver", "dead", "severity", "due_at"], unique=False)
-    op.create_index("deliveries_lane", "deliveries", ["key", "receiver", "dead"], unique=False)
-    op.create_table(
+    create_index("deliveries_age", "deliveries", ["dead", "created_at"])
+    create_index("deliveries_due", "deliveries", ["receiver", "dead", "severity", "due_at"])
+    create_index("deliveries_lane", "deliveries", ["key", "receiver", "dead"])
+    create_table(
         "episodes",
         sa.Column("key", sa.String(length=20), nullable=False),
         sa.Column("episode", sa.Integer(), nullable=False),
@@ -60,15 +60,15 @@ def upgrade() -> None:
         sa.Column("doc", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("key", "episode"),
     )
-    op.create_index("episodes_ended", "episodes", ["ended_at"], unique=False)
-    op.create_table(
+    create_index("episodes_ended", "episodes", ["ended_at"])
+    create_table(
         "internal_ids",
         sa.Column("code", sa.String(length=12), nullable=False),
         sa.Column("key", sa.String(length=20), nullable=False),
         sa.Column("episode", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("code"),
     )
-    op.create_table(
+    create_table(
         "lanes",
         sa.Column("key", sa.String(length=20), nullable=False),
         sa.Column("receiver", sa.String(length=60), nullable=False),
@@ -77,7 +77,7 @@ def upgrade() -> None:
         sa.Column("dead_episode", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("key", "receiver"),
     )
-    op.create_table(
+    create_table(
         "links",
         sa.Column("key", sa.String(length=20), nullable=False),
         sa.Column("episode", sa.Integer(), nullable=False),
@@ -86,21 +86,21 @@ def upgrade() -> None:
         sa.Column("doc", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("key", "episode", "receiver"),
     )
-    op.create_index("links_external", "links", ["receiver", "external_id"], unique=False)
-    op.create_table(
+    create_index("links_external", "links", ["receiver", "external_id"])
+    create_table(
         "settings",
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("value", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
-    op.create_table(
+    create_table(
         "slots",
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("doc", LARGE_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
-    op.create_table(
+    create_table(
         "timeline",
         sa.Column("key", sa.String(length=20), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
