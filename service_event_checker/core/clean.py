@@ -57,6 +57,8 @@ def _text(text: str, limit: int) -> str:
 
 
 def _storable(text: str) -> str:
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 

@@ -6,10 +6,11 @@ Stores call this inside their transaction and write what it returns. Only the he
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from service_event_checker.core.model import Alert, Delivery, Transition
+from service_event_checker.core.replacing import replace
 from service_event_checker.core.store import Again, Failed, Outcome
 from service_event_checker.core.vocabulary import Verb, Why
 

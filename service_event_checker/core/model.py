@@ -251,7 +251,7 @@ class Delivery:
 
     @property
     def id(self) -> str:
-        return f"{self.key}:{self.episode}:{self.revision}:{self.receiver}:{self.verb}"
+        return f"{self.key}:{self.episode}:{self.revision}:{self.receiver}:{self.verb.value}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ opened is owed the transition's verbs. A silence, or a receiver that is off, wit
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from service_event_checker.core import mirrors
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link, Receiver, Transition
+from service_event_checker.core.replacing import replace
 from service_event_checker.core.rules import Rulebook, matched, names_of
 from service_event_checker.core.store import Write
 from service_event_checker.core.vocabulary import Family, Verb, Why

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
 
 from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
+from service_event_checker.core.replacing import replace
 from service_event_checker.core.vocabulary import EventStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,19 +1,14 @@
-"""Statements of the SQL store on an open connection: one alert's write, and the lanes. No transactions here."""
+"""The rows of the SQL store: what values become in columns, and the statements that write many at once."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
-from service_event_checker.core import lanes as lane_rules
-from service_event_checker.core.ids import internal_code
-from service_event_checker.core.lanes import Lane, LaneChange, over_before_sent
+from service_event_checker.core.lanes import Lane, LaneChange
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
-from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import dialects
 from service_event_checker.stores.sql.tables import (
@@ -23,38 +18,91 @@ from service_event_checker.stores.sql.tables import (
     internal_ids,
     lanes,
     links,
-    metadata,
     timeline,
 )
 
 # Built once: making a statement costs more than SQLite needs to run it.
-_INSERT = {table: insert(table) for table in metadata.tables.values()}
-_ID_HOLDER = select(internal_ids).where(internal_ids.c.code == bindparam("code"))
+_NEW_ALERTS, _NEW_IDS, _NEW_STEPS = insert(alerts), insert(internal_ids), insert(timeline)
+_CHANGED_ALERTS = (
+    update(alerts)
+    .where(alerts.c.key == bindparam("of_key"))
+    .values({column.name: bindparam(column.name) for column in alerts.columns if not column.primary_key})
+)
+_DROPPED = delete(deliveries).where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+
+Row = dict[str, Any]
 
 
-def write_one(connection: Connection, write: Write, now: datetime) -> Done | Conflict | IdTaken:
-    """Write one alert with all that belongs to it, or nothing."""
-    stored = replace(write.alert, revision=write.alert.revision + 1)
-    savepoint = connection.begin_nested()
-    refusal = _refusal(connection, write, stored)
-    if refusal is not None:
-        savepoint.rollback()
-        return refusal
-    transitions = write.transitions + _append(connection, write, now)
-    if transitions:
-        doc = codec.dump_transitions(transitions)
-        row = {"key": stored.key, "revision": stored.revision, "episode": stored.episode, "doc": doc}
-        connection.execute(_INSERT[timeline], row)
-    for link in write.links:
-        put_link(connection, link)
-    savepoint.commit()
-    return Done(stored)
+@dataclass(slots=True)
+class Rows:
+    """Collects the rows of a transaction, then writes them table by table. Known alerts are locked by the caller."""
+
+    new_alerts: list[Row] = field(default_factory=list)
+    alerts: list[Row] = field(default_factory=list)
+    ids: list[Row] = field(default_factory=list)
+    episodes: list[Row] = field(default_factory=list)
+    steps: list[Row] = field(default_factory=list)
+    lanes: list[Row] = field(default_factory=list)
+    deliveries: list[Row] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    links: list[Row] = field(default_factory=list)
+
+    def add_alert(self, row: Row, *, new: bool) -> None:
+        if new:
+            self.new_alerts.append(row)
+        else:
+            self.alerts.append({**row, "of_key": row["key"]})
+
+    def add_id(self, code: str, alert: Alert) -> None:
+        self.ids.append({"code": code, "key": alert.key, "episode": alert.episode})
+
+    def add_episode(self, alert: Alert) -> None:
+        """Keep an episode that is over, as it is now."""
+        ended_at = codec.micros(alert.ended_at or alert.updated_at)
+        place = {"key": alert.key, "episode": alert.episode}
+        self.episodes.append(place | {"ended_at": ended_at, "doc": codec.dump_alert(alert)})
+
+    def add_transitions(self, alert: Alert, transitions: tuple[Transition, ...]) -> None:
+        if transitions:
+            place = {"key": alert.key, "revision": alert.revision, "episode": alert.episode}
+            self.steps.append(place | {"doc": codec.dump_transitions(transitions)})
+
+    def add_lane(self, change: LaneChange) -> None:
+        """Take over what the lane rules decided."""
+        lane = change.lane
+        row = {"key": lane.key, "receiver": lane.receiver, "revision": lane.revision}
+        self.lanes.append(row | {"head": lane.head, "dead_episode": lane.dead_episode})
+        self.dropped += change.drop
+        self.deliveries += [delivery_row(delivery) for delivery in change.put]
+        if change.dead:
+            self.deliveries.append(delivery_row(change.dead) | {"dead": True})
+
+    def add_link(self, link: Link) -> None:
+        place = {"key": link.key, "episode": link.episode, "receiver": link.receiver}
+        self.links.append(place | {"external_id": link.external_id, "doc": codec.dump_link(link)})
+
+    def write(self, connection: Connection) -> None:
+        upsert = dialects.of(connection).upsert
+        if self.dropped:
+            connection.execute(_DROPPED, {"ids": self.dropped})
+        for statement, rows in (
+            (upsert(lanes), self.lanes),
+            (_NEW_ALERTS, self.new_alerts),
+            (_CHANGED_ALERTS, self.alerts),
+            (_NEW_IDS, self.ids),
+            (upsert(episodes), self.episodes),
+            (_NEW_STEPS, self.steps),
+            (upsert(deliveries), self.deliveries),
+            (upsert(links), self.links),
+        ):
+            if rows:
+                connection.execute(statement, rows)
 
 
-def read_lane(connection: Connection, key: str, receiver: str, *, lock: bool = False) -> tuple[Lane, list[Delivery]]:
-    """Return a lane's row and its waiting deliveries; `lock` holds both until the transaction ends."""
+def read_lane(connection: Connection, key: str, receiver: str) -> tuple[Lane, list[Delivery]]:
+    """Return a lane's row, locked until the transaction ends, and its waiting deliveries."""
     wanted = select(lanes).where(lanes.c.key == key, lanes.c.receiver == receiver)
-    row = connection.execute(wanted.with_for_update() if lock else wanted).mappings().first()
+    row = connection.execute(wanted.with_for_update()).mappings().first()
     lane = Lane(**row) if row else Lane(key=key, receiver=receiver)
     query = select(deliveries.c.doc).where(
         deliveries.c.key == key, deliveries.c.receiver == receiver, deliveries.c.dead.is_(False)
@@ -62,42 +110,30 @@ def read_lane(connection: Connection, key: str, receiver: str, *, lock: bool = F
     return lane, [codec.load_delivery(doc) for doc in connection.scalars(query)]
 
 
-def apply(connection: Connection, change: LaneChange) -> None:
-    """Write what the lane rules decided."""
-    lane = change.lane
-    row: dict[str, Any] = {"key": lane.key, "receiver": lane.receiver, "revision": lane.revision}
-    row |= {"head": lane.head, "dead_episode": lane.dead_episode}
-    gone = [*change.drop, *(delivery.id for delivery in change.put)]
-    if lane.revision == 1:
-        connection.execute(_INSERT[lanes], row)
-    else:
-        upsert(connection, lanes, row)
-        connection.execute(delete(deliveries).where(deliveries.c.id.in_(gone)))
-    for delivery in change.put:
-        connection.execute(_INSERT[deliveries], delivery_row(delivery))
-    if change.dead:
-        row = delivery_row(change.dead) | {"dead": True}
-        connection.execute(update(deliveries).where(deliveries.c.id == change.dead.id).values(row))
+def apply(connection: Connection, change: LaneChange, link: Link | None = None) -> None:
+    """Write what the lane rules decided, and the link that a delivery has made."""
+    rows = Rows()
+    rows.add_lane(change)
+    if link:
+        rows.add_link(link)
+    rows.write(connection)
 
 
-def put_link(connection: Connection, link: Link) -> None:
-    place = {"key": link.key, "episode": link.episode, "receiver": link.receiver}
-    upsert(connection, links, place | {"external_id": link.external_id, "doc": codec.dump_link(link)})
+def archive(connection: Connection, alert: Alert) -> None:
+    """Copy an alert to its past episodes, if it still is what was read."""
+    same = and_(alerts.c.key == alert.key, alerts.c.revision == alert.revision)
+    if connection.execute(update(alerts).where(same).values(archived=True)).rowcount:
+        rows = Rows()
+        rows.add_episode(alert)
+        rows.write(connection)
 
 
-def put_episode(connection: Connection, alert: Alert) -> None:
-    """Keep an episode that is over, as it is now."""
-    ended_at = codec.micros(alert.ended_at or alert.updated_at)
-    place = {"key": alert.key, "episode": alert.episode}
-    upsert(connection, episodes, place | {"ended_at": ended_at, "doc": codec.dump_alert(alert)})
-
-
-def upsert(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+def upsert(connection: Connection, table: Table, row: Row) -> None:
     """Insert a whole row, or replace the one with its primary key."""
     connection.execute(dialects.of(connection).upsert(table), row)
 
 
-def delivery_row(delivery: Delivery) -> dict[str, Any]:
+def delivery_row(delivery: Delivery) -> Row:
     return {
         "id": delivery.id,
         "key": delivery.key,
@@ -113,8 +149,9 @@ def delivery_row(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def alert_row(alert: Alert) -> dict[str, Any]:
+def alert_row(alert: Alert) -> Row:
     return {
+        "key": alert.key,
         "source": alert.source,
         "fingerprint": alert.fingerprint,
         "kind": alert.kind.value,
@@ -128,53 +165,3 @@ def alert_row(alert: Alert) -> dict[str, Any]:
         "revision": alert.revision,
         "doc": codec.dump_alert(alert),
     }
-
-
-def _refusal(connection: Connection, write: Write, stored: Alert) -> Conflict | IdTaken | None:
-    """Write the alert's row and its internal id; return why that cannot be."""
-    opening = any(transition.why.opens for transition in write.transitions)
-    if write.alert.revision == 0:
-        try:
-            connection.execute(_INSERT[alerts], {"key": stored.key, **alert_row(stored)})
-        except IntegrityError:
-            return Conflict(stored.key)
-    else:
-        if opening:
-            _keep_previous(connection, stored.key)
-        expected = and_(alerts.c.key == stored.key, alerts.c.revision == write.alert.revision)
-        if connection.execute(update(alerts).where(expected).values(**alert_row(stored))).rowcount == 0:
-            return Conflict(stored.key)
-    if opening and not _take_id(connection, stored):
-        return IdTaken(stored.key)
-    return None
-
-
-def _keep_previous(connection: Connection, key: str) -> None:
-    """Keep the episode that the new one follows: its last deliveries may still wait."""
-    doc = connection.scalar(select(alerts.c.doc).where(alerts.c.key == key).with_for_update())
-    if doc:  # locked first, in the order of the archive
-        put_episode(connection, codec.load_alert(doc))
-
-
-def _take_id(connection: Connection, alert: Alert) -> bool:
-    code = internal_code(alert.internal_id)
-    holder = connection.execute(_ID_HOLDER, {"code": code}).mappings().first()
-    if holder is None:
-        connection.execute(_INSERT[internal_ids], {"code": code, "key": alert.key, "episode": alert.episode})
-        return True
-    return bool(holder["key"] == alert.key and holder["episode"] == alert.episode)
-
-
-def _append(connection: Connection, write: Write, now: datetime) -> tuple[Transition, ...]:
-    """Queue the deliveries; return a transition for each open that was over before it was sent."""
-    cancelled: list[Transition] = []
-    for receiver in dict.fromkeys(delivery.receiver for delivery in write.deliveries):
-        new = [delivery for delivery in write.deliveries if delivery.receiver == receiver]
-        lane, waiting = Lane(key=write.alert.key, receiver=receiver), list[Delivery]()
-        if write.alert.revision:  # what was never written has no lanes
-            lane, waiting = read_lane(connection, write.alert.key, receiver, lock=True)
-        change = lane_rules.append(lane, waiting, new, now)
-        apply(connection, change)
-        if change.cancelled:
-            cancelled.append(over_before_sent(write.alert, receiver, now))
-    return tuple(cancelled)

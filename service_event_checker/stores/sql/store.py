@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,11 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.errors import StoreConflict, StoreError
 from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
+from service_event_checker.core.replacing import replace
 from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Settled, Write
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import dialects, outbox
 from service_event_checker.stores.sql import page as sql_page
 from service_event_checker.stores.sql import rows as sql_rows
+from service_event_checker.stores.sql.commit import draft, write_all
 from service_event_checker.stores.sql.conflicts import after_conflicts
 from service_event_checker.stores.sql.holding import SqlHoldingArea
 from service_event_checker.stores.sql.schema import upgrade
@@ -111,12 +112,13 @@ class SqlStore:
         return [transition for row in reversed(rows) for transition in row][-limit:]
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
-        ordered = sorted(writes, key=lambda write: write.alert.key)  # writers that lock in one order never cross
-        results: dict[str, Done | Conflict | IdTaken] = {}
-        for start in range(0, len(ordered), WRITTEN_AT_ONCE):
-            some = ordered[start : start + WRITTEN_AT_ONCE]
-            results |= zip((write.alert.key for write in some), self._write_some(some, now), strict=True)
-        return [results[write.alert.key] for write in writes]
+        # Writers that lock in one order never wait for each other in a circle.
+        order = sorted(range(len(writes)), key=lambda place: writes[place].alert.key)
+        results: dict[int, Done | Conflict | IdTaken] = {}
+        for start in range(0, len(order), WRITTEN_AT_ONCE):
+            places = order[start : start + WRITTEN_AT_ONCE]
+            results |= zip(places, self._write_some([writes[place] for place in places], now), strict=True)
+        return [results[place] for place in range(len(writes))]
 
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
         at = codec.micros(now)
@@ -145,12 +147,11 @@ class SqlStore:
 
     def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
         with self._write() as connection:
+            lane, waiting = sql_rows.read_lane(connection, delivery.key, delivery.receiver)
             held = outbox.held(connection, delivery)
-            lane, waiting = sql_rows.read_lane(connection, held.key, held.receiver, lock=True)
-            sql_rows.apply(connection, lane_rules.settle(lane, waiting, held, outcome, now))
-            if isinstance(outcome, Settled) and outcome.link:
-                sql_rows.put_link(connection, outcome.link)
-            if write and not isinstance(sql_rows.write_one(connection, write, now), Done):
+            link = outcome.link if isinstance(outcome, Settled) else None
+            sql_rows.apply(connection, lane_rules.settle(lane, waiting, held, outcome, now), link)
+            if write and not isinstance(write_all(connection, [draft(write)], now)[0], Done):
                 raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
 
     @after_conflicts
@@ -162,7 +163,7 @@ class SqlStore:
             orphans = connection.execute(headless).all()
         for key, receiver in orphans:
             with self._write() as connection:
-                lane, waiting = sql_rows.read_lane(connection, key, receiver, lock=True)
+                lane, waiting = sql_rows.read_lane(connection, key, receiver)
                 sql_rows.apply(connection, lane_rules.append(lane, waiting, (), now))
         return len(orphans)
 
@@ -209,12 +210,12 @@ class SqlStore:
             if doc is None:
                 return False
             letter = codec.load_delivery(doc)
-            # Locked: an end that is written meanwhile must see the lane that this makes, or this the end.
-            head = connection.scalar(select(alerts.c.doc).where(alerts.c.key == letter.key).with_for_update())
+            # Locked first: an end that is written meanwhile sees what this queues, or this sees the end.
+            lane, waiting = sql_rows.read_lane(connection, letter.key, letter.receiver)
+            head = connection.scalar(select(alerts.c.doc).where(alerts.c.key == letter.key))
             again = lane_rules.requeued(letter, codec.load_alert(head)) if head else ()
             if again:
                 connection.execute(delete(deliveries).where(dead))
-                lane, waiting = sql_rows.read_lane(connection, letter.key, letter.receiver, lock=True)
                 sql_rows.apply(connection, lane_rules.revive(lane, waiting, again, now))
             return bool(again)
 
@@ -225,9 +226,7 @@ class SqlStore:
         found = self._alerts(select(alerts.c.doc).where(over).limit(ARCHIVED_AT_ONCE))
         for alert in found:
             with self._write() as connection:
-                same = and_(alerts.c.key == alert.key, alerts.c.revision == alert.revision)
-                if connection.execute(update(alerts).where(same).values(archived=True)).rowcount:
-                    sql_rows.put_episode(connection, alert)
+                sql_rows.archive(connection, alert)
         return len(found)
 
     @after_conflicts
@@ -290,9 +289,10 @@ class SqlStore:
 
     def _write_some(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         """Write alerts in one transaction; where it lost to another's, all of them are to be decided anew."""
+        drafts = [draft(write) for write in writes]  # before the transaction, for which other writers wait
         try:
             with self._write() as connection:
-                return [sql_rows.write_one(connection, write, now) for write in writes]
+                return write_all(connection, drafts, now)
         except StoreConflict:
             return [Conflict(write.alert.key) for write in writes]
 

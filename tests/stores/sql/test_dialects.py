@@ -103,7 +103,7 @@ def deferring(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]
 
 def test_a_commit_that_the_database_rolled_back_for_another_is_decided_anew(deferring: SqlStore, file: Path) -> None:
     over = commit(deferring, ending(opened(deferring)))
-    another = _once(deferring, "INSERT INTO episodes", file)
+    another = _once(deferring, "INSERT INTO lanes", file)
     writes = [opening(next_episode(over)), opening(new_alert("two"))]
 
     assert deferring.commit(writes, NOW) == [Conflict(write.alert.key) for write in writes]
