@@ -18,9 +18,9 @@ Setter = Callable[[Any, Any], None]
 
 def replace(value: Value, /, **changes: Any) -> Value:
     """Return a copy of a slotted dataclass with other values in some fields. Raises TypeError for an unknown field."""
-    kind: type[Any] = type(value)
+    kind: Any = type(value)
     read, setters, by_name = _slots(kind)
-    made = object.__new__(kind)
+    made: Value = object.__new__(kind)
     for setter, held in zip(setters, read(value), strict=True):
         setter(made, held)
     for name, new in changes.items():
@@ -31,7 +31,7 @@ def replace(value: Value, /, **changes: Any) -> Value:
 
 
 @cache
-def _slots(kind: type[Any]) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[Setter, ...], Mapping[str, Setter]]:
+def _slots(kind: Any) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[Setter, ...], Mapping[str, Setter]]:
     names = [field.name for field in fields(kind)]
     by_name = {name: getattr(kind, name).__set__ for name in names}
     reader: Callable[[Any], Any] = attrgetter(*names)
