@@ -64,10 +64,16 @@ class Database(Server):
 
 
 class PostgreSQL(Database):
+    """`durable`: syncs each commit to the disk, with PostgreSQL's own defaults; for measuring."""
+
     SCHEME = "postgresql"
 
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        super().__init__(folder)
+        self._durable = durable
+
     def command(self) -> list[str]:
-        quick = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB")
+        quick = () if self._durable else ("fsync=off", "full_page_writes=off", "shared_buffers=32MB")
         here = (f"unix_socket_directories={self.folder}", "listen_addresses=127.0.0.1")
         options = [word for setting in (*quick, *here) for word in ("-c", setting)]
         return _unprivileged(str(POSTGRESQL.find()), "-D", str(self._data), "-p", str(self.port), *options)

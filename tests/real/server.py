@@ -40,6 +40,12 @@ class Server:
         self.forced = False  # whether `stop` had to end it by force
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process that was started, of which all others of this server descend; it must be running."""
+        assert self._process is not None
+        return self._process.pid
+
     def command(self) -> list[str]:
         """Return the command that serves on `self.port` and stays in the foreground."""
         raise NotImplementedError
