@@ -27,7 +27,7 @@ format: install ## let ruff format and mend what it can
 demo: install ## the app against a small simulated world, offline
 	$(BIN)/python -m tests.doubles.world
 
-bench: install ## measure speed on this machine
+bench: install ## measure speed on this machine, 10 minutes; needs wrk (BENCH_SECONDS=1: a quick try)
 	$(BIN)/python -m bench
 
 chaos: ## kill the product again and again, for longer than ./test does (CHAOS_SECONDS, CHAOS_SEED)
