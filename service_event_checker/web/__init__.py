@@ -13,8 +13,8 @@ from service_event_checker.cli import check, config_schema, dead_letters, quaran
 from service_event_checker.config.settings import Settings
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.web import access, errors
-from service_event_checker.web.api import alerts
-from service_event_checker.web.api import dead_letters as failed_deliveries
+from service_event_checker.web.api import alerts, deliveries
+from service_event_checker.web.api import dead_letters as former_deliveries
 from service_event_checker.web.api import quarantine as quarantined
 from service_event_checker.web.page import dashboard
 from service_event_checker.web.security import auth, headers
@@ -48,7 +48,8 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         health,
         metrics,
         alerts,
-        failed_deliveries,
+        deliveries,
+        former_deliveries,
         quarantined,
         dashboard,
         routes,
