@@ -1,19 +1,20 @@
-"""Commands for people: `flask --app app reconcile` and `mirror`. They print; all work is done elsewhere.
+"""`outage reconcile` and `outage mirror`. They print; all work is done elsewhere.
 
-What they mend is owed from then on, and sent by the app that runs beside them.
+What they repair is pending from then on, and sent by the app that runs beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain
 
 import click
-from flask import Flask
+from click.shell_completion import CompletionItem
 
-from service_event_checker.core.errors import StoreError
+from service_event_checker.cli.context import Here, pass_here
+from service_event_checker.cli.tables import print_json
+from service_event_checker.core.errors import OutageCheckerError
 from service_event_checker.core.model import Alert, Transition
 from service_event_checker.core.reconcile import Fix, Repair
 from service_event_checker.core.store import Query
@@ -25,49 +26,58 @@ from service_event_checker.render.text import duration, line
 TITLE_WIDTH = 60
 SHADOWED_ALERTS = 500  # whose timelines are read: those that changed last, open or over
 _DRY_RUN = "A dry run: nothing was changed. The end of each line is what a pass does about it."
-_NOTHING_CHANGED = "Nothing was changed; what stands behind → is done by: flask --app app mirror --repair"
-_GIVEN_UP = "What was given up, and why: flask --app app dead-letters; --requeue sends it again"
-_SENT_SOON = "The app sends what is owed for it within seconds, if it runs; what it gives up is in `dead-letters`."
+_NOTHING_CHANGED = "Nothing was changed; what stands behind → is done by: ./outage mirror --repair"
+_GIVEN_UP = "What was given up, and why: ./outage failed; --retry ID sends it again"
+_SENT_SOON = "The app sends what is owed for it within seconds, if it runs; what fails is in `./outage failed`."
 
 
-def register(app: Flask, services: Services) -> None:
-    """Add the commands to the app."""
-
-    @app.cli.command("reconcile")
-    @click.option("--dry-run", is_flag=True, help="Say what would be mended and change nothing.")
-    @click.argument("names", nargs=-1)
-    def reconcile(names: tuple[str, ...], *, dry_run: bool) -> None:
-        """Compare our alerts with their sources, tickets and pagers, and mend what differs; NAMES: only these."""
-        _refuse_unknown(services, names)
-        with _store_away_is_said():
-            services.store.prepare()
-            report = services.reconciler.run(dry_run=dry_run, only=names)
-        _tell(services, report, names, dry_run=dry_run)
-        if report.failed:
-            raise SystemExit(1)
-
-    @app.cli.command("mirror")
-    @click.option("--check", is_flag=True, help="List what differs between the pagers and this app. Changes nothing.")
-    @click.option("--repair", is_flag=True, help="Mend what --check lists.")
-    @click.option("--shadow", is_flag=True, help="List what receivers with `shadow` would have been sent.")
-    def mirror(*, check: bool, repair: bool, shadow: bool) -> None:
-        """Show how far the pagers and this app agree: what differs, for how long, and what mends it."""
-        if check + repair + shadow != 1:
-            raise click.UsageError("say --check, --repair or --shadow")
-        with _store_away_is_said():
-            services.store.prepare()
-            if shadow:
-                _tell_shadow(services)
-            else:
-                raise SystemExit(_compare(services, repair=repair))
-
-
-@contextmanager
-def _store_away_is_said() -> Iterator[None]:
+def _complete_names(ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Offer the shell what can be reconciled."""
+    here = ctx.find_object(Here)
     try:
-        yield
-    except StoreError as error:
-        raise click.ClickException(f"the store cannot be used, so nothing was done: {error}") from None
+        names = _known(here.services) if here else []
+    except OutageCheckerError:
+        return []  # the command itself will say it
+    return [CompletionItem(name) for name in names if name.startswith(begun)]
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be repaired and change nothing.")
+@click.option("--json", "as_json", is_flag=True)
+@click.argument("names", nargs=-1, shell_complete=_complete_names)
+@pass_here
+def reconcile(here: Here, names: tuple[str, ...], *, dry_run: bool, as_json: bool) -> None:
+    """Compare with other systems, and repair.
+
+    Our alerts with their sources, tickets and pagers. NAMES: only these.
+    """
+    _refuse_unknown(here.services, names)
+    services = here.ready
+    report = services.reconciler.run(dry_run=dry_run, only=names)
+    if as_json:
+        print_json({"dry_run": dry_run, "lines": list(report.lines), "failed": [str(each) for each in report.failed]})
+    else:
+        _tell(services, report, names, dry_run=dry_run)
+    if report.failed:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="List what differs between the pagers and this app. Changes nothing.")
+@click.option("--repair", is_flag=True, help="Repair what --check lists.")
+@click.option("--shadow", is_flag=True, help="List what receivers with `shadow` would have been sent.")
+@pass_here
+def mirror(here: Here, *, check: bool, repair: bool, shadow: bool) -> None:
+    """Show how far the pagers agree with us.
+
+    What differs, for how long, and what repairs it.
+    """
+    if check + repair + shadow != 1:
+        raise click.UsageError("say --check, --repair or --shadow")
+    if shadow:
+        _tell_shadow(here.ready)
+    else:
+        raise SystemExit(_compare(here.ready, repair=repair))
 
 
 def _refuse_unknown(services: Services, names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from flask import Flask, current_app, request
 from jinja2 import StrictUndefined
 
 from service_event_checker import wiring
-from service_event_checker.cli import check, config_schema, dead_letters, quarantine, reconcile
+from service_event_checker.cli import former
 from service_event_checker.config.settings import Settings
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.web import access, errors
@@ -59,13 +59,9 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     )
     for resource in resources:
         app.register_blueprint(resource.blueprint)
-    check.register(app, services)
-    dead_letters.register(app, services)
-    quarantine.register(app, services)
-    reconcile.register(app, services)
+    former.register(app, services)
     warnings.tell(services)
     status_pages.register(app)
-    config_schema.register(app)
     return app
 
 

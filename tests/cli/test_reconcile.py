@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 from flask import Flask
 
+from service_event_checker.cli.context import Here
+from service_event_checker.cli.main import outage
 from service_event_checker.core.store import Failed
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.web import create_app
@@ -34,9 +36,9 @@ from tests.root import ROOT
 QUICK = {"timeout": "2s", "settle": "0s", "rate": 1000, "burst": 1000}
 LONG_AGO = 600.0  # seconds
 AGREE = "0 should not differ, 0 may differ; compared: pagerduty, opsgenie\n"
-MEND = "Nothing was changed; what stands behind → is done by: flask --app app mirror --repair"
+MEND = "Nothing was changed; what stands behind → is done by: ./outage mirror --repair"
 DRY_RUN = "A dry run: nothing was changed. The end of each line is what a pass does about it."
-ON_ITS_WAY = "The app sends what is owed for it within seconds, if it runs; what it gives up is in `dead-letters`."
+ON_ITS_WAY = "The app sends what is owed for it within seconds, if it runs; what fails is in `./outage failed`."
 
 
 class House:
@@ -71,11 +73,14 @@ class House:
                 "PAGERDUTY_SERVICE_ID": SERVICE,
                 "PAGERDUTY_EMAIL": "bot@example.com",
                 "OPSGENIE_API_KEY": opsgenie.KEY,
+                "PORT": "1",  # no app answers there
             }
         )
 
     def run(self, *words: str) -> Result:
-        return self.app.test_cli_runner().invoke(args=list(words))
+        services = self.app.extensions["services"]
+        here = Here(services.settings.variables, services)
+        return CliRunner().invoke(outage, list(words), obj=here, prog_name="outage")
 
     def send_all(self) -> None:
         """Deliver what is owed, as the app does; webhooks of what comes of it are lost."""
@@ -204,7 +209,7 @@ def test_what_was_given_up_is_an_alarm_until_a_person_sends_it_again(house: Hous
     store.settle(claimed.delivery, Failed(reason="refused"), now)
 
     answers = [house.run("mirror", words) for words in ("--check", "--repair")]
-    requeued = house.run("dead-letters", "--requeue", claimed.delivery.id)
+    requeued = house.run("failed", "--retry", claimed.delivery.id)
     house.send_all()
     after = house.run("mirror", "--check")
 
@@ -214,7 +219,7 @@ def test_what_was_given_up_is_an_alarm_until_a_person_sends_it_again(house: Hous
         "0 mended, 1 given up, 0 may differ; compared: pagerduty, opsgenie",
     ]
     assert answers[0].output.startswith("! OPSGENIE-")
-    assert answers[0].output.splitlines()[-1].startswith("What was given up, and why: flask --app app dead-letters")
+    assert answers[0].output.splitlines()[-1].startswith("What was given up, and why: ./outage failed")
     assert incident.status == "acknowledged"
 
 
