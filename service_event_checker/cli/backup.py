@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from service_event_checker.engine.heartbeat import HEARTBEAT_MAX_AGE, last_heart
 from service_event_checker.render.text import duration
 from service_event_checker.stores.sql import backup as sqlite_backup
 from service_event_checker.stores.sql.backup import BackupError
+from service_event_checker.stores.sql.store import SqlStore
 
 _AZURE = (
     "the store is Azure Tables, which is not one file. Copy the tables {tables} with AzCopy 7.3 or Azure Data Factory "
@@ -76,8 +78,10 @@ def _refuse_while_running(here: Here, database: Path) -> None:
         raise click.ClickException(f"the app runs at {here.app.url}. Stop it, then restore")
     if not database.exists():
         return
+    now = datetime.now(UTC)
     try:
-        beat, now = last_heartbeat(here.services.store), datetime.now(UTC)
+        with closing(SqlStore(here.settings.database_url)) as store:
+            beat = last_heartbeat(store)
     except StoreError:
         return  # a store that cannot be read is what a restore is for
     if beat is not None and parts.beats(beat, now):

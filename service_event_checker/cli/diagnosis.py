@@ -50,6 +50,7 @@ def configuration(here: Here) -> Iterator[Finding]:
     try:
         file = here.settings.config_file
         found = wiring.load_config(here.settings)
+        here.services  # noqa: B018  # also what the environment gets wrong
     except ConfigError as error:
         for problem in error.problems:
             yield Finding(False, f"configuration: {problem}", "correct it, then ./outage config check")
@@ -61,7 +62,7 @@ def configuration(here: Here) -> Iterator[Finding]:
 
 
 def is_configured(here: Here) -> bool:
-    """Whether the product can be built at all; `configuration` has said why not, but for the environment's own."""
+    """Whether the product can be built at all; `configuration` has said why not."""
     try:
         return here.services is not None
     except ConfigError:

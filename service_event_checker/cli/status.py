@@ -72,6 +72,8 @@ def _summary(facts: dict[str, Any], now: datetime) -> list[str]:
     if facts["running"]:
         where = facts["url"] if facts["answers"] else f"but it does not answer at {facts['url']}"
         app = f"running, {where}; last active {when(facts['heartbeat_at'], now)}"
+    elif facts["answers"]:
+        app = f"answers at {facts['url']}, but nothing polls or delivers yet. ./outage doctor says more"
     else:
         last = f", last active {when(facts['heartbeat_at'], now)}" if facts["heartbeat_at"] else ""
         app = f"not running{last}. Start it: ./outage start"
