@@ -110,19 +110,19 @@ def _set_status(here: Here, id: str, word: str, note: str) -> None:
 
 
 def _ticket(answer: dict[str, Any]) -> str:
-    id, receiver = answer["id"], answer["receiver"]
+    id, receiver, reason, by = (line(answer[name], 300) for name in ("id", "receiver", "reason", "requested_by"))
     match answer["state"]:
         case TicketState.EXISTS:
             return f"{id} has its ticket already: {answer['url']}"
         case TicketState.DRY_RUN:
             return f"{id} is a TEST: its ticket in {receiver} is a dry run, nothing real is opened."
         case TicketState.FAILED:
-            return f"The ticket of {id} in {receiver} failed: {answer['reason']}. The alert is over."
+            return f"The ticket of {id} in {receiver} failed: {reason}. The alert is over."
         case TicketState.RETRIED:
-            return f"The ticket of {id} in {receiver} had failed: {answer['reason']}. It is tried again."
+            return f"The ticket of {id} in {receiver} had failed: {reason}. It is tried again."
         case TicketState.ASKED_BEFORE:
-            by = f" by {answer['requested_by']}" if answer["requested_by"] else ""
-            return f"The ticket of {id} in {receiver} was asked for already{by}. ./outage show {id} has its link soon."
+            who = f" by {by}" if by else ""
+            return f"The ticket of {id} in {receiver} was asked for already{who}. ./outage show {id} has its link soon."
     return f"A ticket of {id} is being opened in {receiver}. ./outage show {id} has its link soon."
 
 

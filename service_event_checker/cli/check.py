@@ -90,7 +90,7 @@ def _shown(services: Services, seen: Seen) -> str:
     if events:
         rows = [_row(event, _affects(services, seen.name, event), now) for event in events]
         lines.append(table(("KIND", "STATUS", "SEVERITY", "AFFECTS US", "BEGAN", "TITLE"), rows))
-    lines += [f"warning: {warning}" for warning in seen.snapshot.warnings]
+    lines += [f"warning: {line(warning, 300)}" for warning in seen.snapshot.warnings]
     return "\n".join(lines)
 
 

@@ -55,10 +55,10 @@ def configuration(here: Here) -> Iterator[Finding]:
         for problem in error.problems:
             yield Finding(False, f"configuration: {problem}", "correct it, then ./outage config check")
         return
-    off = [f"{entry.name} ({entry.why_off})" for _, entry in found.entries() if entry.why_off]
     yield Finding(True, f"configuration: {file} can be used")
-    if off:
-        yield Finding(True, f"off: {', '.join(off)}")
+    for section, entry in found.entries():
+        if entry.why_off:
+            yield Finding(True, f"{section} {entry.name}: off, {entry.why_off}")
 
 
 def is_configured(here: Here) -> bool:

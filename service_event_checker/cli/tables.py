@@ -13,8 +13,9 @@ from typing import Any
 
 import click
 
-from service_event_checker.render.text import duration
+from service_event_checker.render.text import duration, line
 
+CELL_MAX = 1000  # characters
 _GAP = "  "
 _NARROWEST = 10  # columns; what is left to a cell that is cut
 
@@ -22,16 +23,17 @@ _NARROWEST = 10  # columns; what is left to a cell that is cut
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, cut: int = -1, width: int | None = None) -> str:
     """Lay out rows in columns as wide as their longest cell; column `cut` loses what the width has no room for.
 
+    Cells may hold what strangers have written: they are put on one line, without what a terminal would obey.
     `width`: columns of the terminal, asked for where it is None; 0 cuts nothing, as for output that is no terminal's.
     """
-    lines = [tuple(head), *(tuple(row) for row in rows)]
-    widths = [max(cells(line[number]) for line in lines) for number in range(len(head))]
+    lines = [tuple(head), *(tuple(line(cell, CELL_MAX) for cell in row) for row in rows)]
+    widths = [max(cells(each[number]) for each in lines) for number in range(len(head))]
     room = terminal_width() if width is None else width
     total = sum(widths) + len(_GAP) * (len(widths) - 1)
     if room and total > room:
         widths[cut] = max(_NARROWEST, widths[cut] - (total - room))
-    laid = (_GAP.join(_fit(cell, size) for cell, size in zip(line, widths, strict=True)) for line in lines)
-    return "\n".join(line.rstrip() for line in laid)
+    laid = (_GAP.join(_fit(cell, size) for cell, size in zip(each, widths, strict=True)) for each in lines)
+    return "\n".join(each.rstrip() for each in laid)
 
 
 def terminal_width() -> int:

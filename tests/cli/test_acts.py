@@ -180,6 +180,16 @@ def test_a_table_is_as_wide_as_the_terminal(terminal: Terminal, monkeypatch: pyt
     assert "数据库" * 60 in whole
 
 
+def test_what_strangers_write_does_not_command_the_terminal(terminal: Terminal) -> None:
+    alert = ingest(terminal, event(title="a\x1b[2Jb\nc", description="d\x1b]0;x\x07", labels={"l": "\x1b[31m"}))
+    terminal.run("note", alert.internal_id, "n\x1b[1A")
+
+    for words in (("alerts",), ("show", alert.internal_id), ("ack", alert.internal_id)):
+        answer = terminal.run(*words)
+        assert answer.exit_code == 0
+        assert not {char for char in answer.stdout if char < " "} - {"\n"}, words
+
+
 def test_show_tells_who_was_told_who_waits_what_failed_and_what_is_withheld(terminal: Terminal) -> None:
     alert = ingest(terminal, event())
     terminal.run("ticket", alert.internal_id)

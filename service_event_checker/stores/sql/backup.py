@@ -49,6 +49,7 @@ def restore(copy: Path, database: Path) -> None:
     with _draft(database) as draft:
         _copy(copy, draft)
         _demand_ours(draft)
+        _give_to_the_owner(draft, database)
         if database.exists():
             _close_log(database)
         os.replace(draft, database)
@@ -94,6 +95,16 @@ def _demand_ours(file: Path) -> None:
         names = {str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not {"alembic_version", "alerts", "deliveries"} <= names:
         raise BackupError("the file is a SQLite database of another program")
+
+
+def _give_to_the_owner(draft: Path, database: Path) -> None:
+    """Let the file be of whom the database was, or its folder is: whoever restores need not be the app's user."""
+    before = database.stat() if database.exists() else None
+    owner = before or database.parent.stat()
+    if os.geteuid() == 0:
+        os.chown(draft, owner.st_uid, owner.st_gid)
+    if before:
+        draft.chmod(before.st_mode & 0o777)
 
 
 def _close_log(database: Path) -> None:

@@ -76,9 +76,12 @@ def test_what_is_restored_is_what_was_saved_and_no_later_log_is_applied_to_it(
     for name, content in left.items():
         (tmp_path / name).write_bytes(content)
 
+    (tmp_path / "store.db").chmod(0o640)
+
     backup.restore(tmp_path / "copy.db", tmp_path / "store.db")
 
     assert keys(make_store("store.db")) == {saved.key}
+    assert (tmp_path / "store.db").stat().st_mode & 0o777 == 0o640
 
 
 def test_a_database_in_use_is_not_replaced(make_store: MakeStore, tmp_path: Path) -> None:
