@@ -22,6 +22,7 @@ from service_event_checker.cli import (
     failed,
     quarantine,
     reconcile,
+    show,
     start,
     status,
 )
@@ -64,7 +65,7 @@ COMMANDS = (
     start.start,
     status.status,
     alerts.alerts,
-    alerts.show,
+    show.show,
     act.ack,
     act.unack,
     act.resolve,

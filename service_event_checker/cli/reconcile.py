@@ -26,9 +26,9 @@ from service_event_checker.render.text import duration, line
 TITLE_WIDTH = 60
 SHADOWED_ALERTS = 500  # whose timelines are read: those that changed last, open or over
 _DRY_RUN = "A dry run: nothing was changed. The end of each line is what a pass does about it."
-_NOTHING_CHANGED = "Nothing was changed; what stands behind → is done by: ./outage mirror --repair"
-_GIVEN_UP = "What was given up, and why: ./outage failed; --retry ID sends it again"
-_SENT_SOON = "The app sends what is owed for it within seconds, if it runs; what fails is in `./outage failed`."
+_NOTHING_CHANGED = "Nothing was changed; what stands after → is done by: ./outage mirror --repair"
+_FAILED = "Which deliveries failed, and why: ./outage failed; --retry ID sends them again"
+_SENT_SOON = "The app sends what is pending for it within seconds, if it runs; ./outage failed lists what fails."
 
 
 def _complete_names(ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -125,23 +125,27 @@ def _compare(services: Services, *, repair: bool) -> int:
 
 def _sum_up(report: Report, pagers: Sequence[str], *, repair: bool) -> int:
     """Print how many differ and what a person may do next; return the exit code."""
-    given_up = sum(each.fix is Fix.GIVEN_UP for each in report.repairs)
+    failed_for_good = sum(each.fix is Fix.GIVEN_UP for each in report.repairs)
     wrong = sum(_should_not_be(each) for each in report.repairs)
-    counts = [f"{wrong - given_up} mended, {given_up} given up" if repair else f"{wrong} should not differ"]
+    counts = [
+        f"{wrong - failed_for_good} repaired, {failed_for_good} with a failed delivery"
+        if repair
+        else f"{wrong} should not differ"
+    ]
     counts += [
         f"{len(report.repairs) - wrong} may differ",
         *([f"{len(report.failed)} failed"] if report.failed else []),
     ]
     click.echo(f"{', '.join(counts)}; compared: {', '.join(pagers)}")
-    if wrong > given_up:
+    if wrong > failed_for_good:
         click.echo(_SENT_SOON if repair else _NOTHING_CHANGED)
-    if given_up:
-        click.echo(_GIVEN_UP)
-    return 1 if report.failed or given_up or (wrong and not repair) else 0
+    if failed_for_good:
+        click.echo(_FAILED)
+    return 1 if report.failed or failed_for_good or (wrong and not repair) else 0
 
 
 def _should_not_be(repair: Repair) -> bool:
-    """Whether a person should know of it; what we gave up is left, and is no agreement."""
+    """Whether a person should know of it; one with a failed delivery is left, and does not agree."""
     return not repair.left or repair.fix is Fix.GIVEN_UP
 
 
@@ -151,8 +155,8 @@ def _tell_failed(report: Report) -> None:
 
 
 def _difference(repair: Repair, alert: Alert | None) -> str:
-    """Return a difference in two or three lines: whose it is, where and what → what mends it, the address there."""
-    name = repair.internal_id or "no alert of ours"
+    """Return a difference in two or three lines: whose it is, where and what → what repairs it, the address there."""
+    name = repair.internal_id or "no alert known"
     title = f" “{line(alert.title, TITLE_WIDTH)}”" if alert else ""
     what, _, remedy = repair.fix.value.partition(": ")
     other = f" (stays: {repair.original.external_id})" if repair.original else ""

@@ -36,9 +36,9 @@ from tests.root import ROOT
 QUICK = {"timeout": "2s", "settle": "0s", "rate": 1000, "burst": 1000}
 LONG_AGO = 600.0  # seconds
 AGREE = "0 should not differ, 0 may differ; compared: pagerduty, opsgenie\n"
-MEND = "Nothing was changed; what stands behind → is done by: ./outage mirror --repair"
+MEND = "Nothing was changed; what stands after → is done by: ./outage mirror --repair"
 DRY_RUN = "A dry run: nothing was changed. The end of each line is what a pass does about it."
-ON_ITS_WAY = "The app sends what is owed for it within seconds, if it runs; what fails is in `./outage failed`."
+ON_ITS_WAY = "The app sends what is pending for it within seconds, if it runs; ./outage failed lists what fails."
 
 
 class House:
@@ -162,7 +162,7 @@ def test_a_repair_mends_it_and_the_next_check_is_content(house: House) -> None:
     after = house.run("mirror", "--check")
 
     assert mended.output.splitlines()[-2:] == [
-        "1 mended, 0 given up, 0 may differ; compared: pagerduty, opsgenie",
+        "1 repaired, 0 with a failed delivery, 0 may differ; compared: pagerduty, opsgenie",
         ON_ITS_WAY,
     ]
     assert (mended.exit_code, after.exit_code, after.output) == (0, 0, AGREE)
@@ -216,10 +216,10 @@ def test_what_was_given_up_is_an_alarm_until_a_person_sends_it_again(house: Hous
     assert [answer.exit_code for answer in (*answers, requeued, after)] == [1, 1, 0, 0]
     assert [answer.output.splitlines()[-2] for answer in answers] == [
         "1 should not differ, 0 may differ; compared: pagerduty, opsgenie",
-        "0 mended, 1 given up, 0 may differ; compared: pagerduty, opsgenie",
+        "0 repaired, 1 with a failed delivery, 0 may differ; compared: pagerduty, opsgenie",
     ]
     assert answers[0].output.startswith("! OPSGENIE-")
-    assert answers[0].output.splitlines()[-1].startswith("What was given up, and why: ./outage failed")
+    assert answers[0].output.splitlines()[-1].startswith("Which deliveries failed, and why: ./outage failed")
     assert incident.status == "acknowledged"
 
 
