@@ -12,8 +12,9 @@ from service_event_checker.cli.config import schema
 from service_event_checker.cli.context import Here, errors_for_people
 from service_event_checker.cli.detect import detect_page
 from service_event_checker.cli.failed import failed
+from service_event_checker.cli.mirror import mirror
 from service_event_checker.cli.quarantine import show_quarantine
-from service_event_checker.cli.reconcile import mirror, reconcile
+from service_event_checker.cli.reconcile import reconcile
 from service_event_checker.engine.services import Services
 
 New = tuple[str, click.Command, list[str]]  # the words behind ./outage, the command, its arguments

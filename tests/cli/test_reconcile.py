@@ -153,6 +153,24 @@ def test_a_check_changes_nothing(house: House) -> None:
     assert (house.services.store.waiting(), alert.acknowledged) == (0, False)
 
 
+def test_what_differs_is_told_to_programs_as_well(house: House) -> None:
+    _, incident = house.born()
+    house.pager.person_acknowledges(incident.id, ALICE)
+
+    answer = house.run("mirror", "--check", "--json")
+    shadow = house.run("mirror", "--shadow", "--json")
+    passed = house.run("reconcile", "--dry-run", "--json")
+
+    found = json.loads(answer.stdout)
+    (difference,) = found["differences"]
+    assert (found["pagers"], found["failed"], answer.exit_code) == (["pagerduty", "opsgenie"], [], 1)
+    assert (difference["receiver"], difference["external_id"]) == ("pagerduty", incident.id)
+    assert (difference["expected"], difference["since"] is not None) == (False, True)
+    assert difference["id"].startswith("OPSGENIE-")
+    assert json.loads(shadow.stdout) == {"not_sent": []}
+    assert len(json.loads(passed.stdout)["lines"]) == 1
+
+
 def test_a_repair_mends_it_and_the_next_check_is_content(house: House) -> None:
     alert, incident = house.born()
     house.pager.person_acknowledges(incident.id, ALICE)
