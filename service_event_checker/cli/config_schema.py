@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-import click
-from flask import Flask
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
@@ -42,15 +40,6 @@ class _Generator(GenerateJsonSchema):
         if isinstance(dft, timedelta):
             return _duration(dft)
         return super().encode_default(dft)
-
-
-def register(app: Flask) -> None:
-    """Add the command `flask --app app config-schema`, which prints the schema."""
-
-    @app.cli.command("config-schema")
-    def config_schema() -> None:
-        """Print the JSON Schema of config.json, for docs/config.schema.json."""
-        click.echo(as_text(), nl=False)
 
 
 def as_text() -> str:

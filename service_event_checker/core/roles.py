@@ -109,6 +109,10 @@ class Outbox(Protocol):
         """Return when the oldest unsettled delivery was made; None when none is pending."""
         ...
 
+    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
+        """Return the unsettled deliveries, the oldest first (failed ones do not count)."""
+        ...
+
     def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         """Return the failed deliveries, the newest first, with their reason; of one receiver or alert if named."""
         ...

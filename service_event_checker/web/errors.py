@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError, StoreError
+from service_event_checker.engine.acts import NotPossible
 
 PROBLEM = "application/problem+json"  # https://www.rfc-editor.org/rfc/rfc9457
 STORE_RETRY_SECONDS = 5
@@ -62,6 +63,7 @@ def invalid(field: str, problem: str) -> Refused:
 def install(app: Flask) -> None:
     """Answer every error of the app in our shape."""
     app.register_error_handler(Refused, _refused)
+    app.register_error_handler(NotPossible, _not_possible)
     app.register_error_handler(ValidationError, _invalid_body)
     app.register_error_handler(InvalidInput, _invalid_input)
     app.register_error_handler(StoreError, _store_away)
@@ -70,6 +72,10 @@ def install(app: Flask) -> None:
 
 def _refused(error: Refused) -> Response:
     return _answer(error.status, error.message, error.details, error.headers)
+
+
+def _not_possible(error: NotPossible) -> Response:
+    return _answer(409, error.message, {"id": error.id, "status": error.status} if error.id else None)
 
 
 def _invalid_body(error: ValidationError) -> Response:

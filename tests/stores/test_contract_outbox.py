@@ -367,6 +367,16 @@ def test_dead_letters_are_told_newest_first(store: Store) -> None:
     assert [letter.created_at for letter in store.failed_deliveries(2)] == [NOW + 3 * SECOND, NOW + 2 * SECOND]
 
 
+def test_waiting_deliveries_are_listed_oldest_first_without_those_that_failed(store: Store) -> None:
+    for number in (3, 1, 2):
+        commit(store, opening(new_alert(f"n{number}"), created_at=NOW + number * SECOND))
+    commit(store, opening(new_alert("failed"), ["jira"], created_at=NOW))
+    pay(store, GONE, "jira")
+
+    assert [each.created_at for each in store.waiting_deliveries(2)] == [NOW + SECOND, NOW + 2 * SECOND]
+    assert {each.receiver for each in store.waiting_deliveries()} == {"slack"}
+
+
 def test_dead_letters_can_be_asked_for_by_receiver_and_by_alert(store: Store) -> None:
     one, two = opened(store, "one", ("slack", "jira")), opened(store, "two", ("slack",))
     for receiver in ("slack", "jira"):

@@ -1,4 +1,4 @@
-"""Finds the alert that a person or program names: by internal id, by key, or by a fingerprint that only one has."""
+"""What a request names: one alert (found by `engine.lookup`), or a list of them by the query string."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import TypeVar
 
 from werkzeug.datastructures import MultiDict
 
-from service_event_checker.core.ids import internal_code
 from service_event_checker.core.model import FINGERPRINT_MAX, Alert
 from service_event_checker.core.roles import Alerts
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Kind, Severity, Status
+from service_event_checker.engine import lookup
 from service_event_checker.web.errors import Refused, invalid
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
-_KEY = re.compile(r"[0-9a-f]{20}")
 _CURSOR = re.compile(r"[\w.~+/=-]{1,200}", re.ASCII)
 _KNOWN = ("status", "severity", "kind", "source", "limit", "cursor")
 _ACTIVE = frozenset({Status.FIRING, Status.ACKNOWLEDGED})
@@ -27,12 +26,7 @@ _STATUSES: Mapping[str, frozenset[Status]] = {"active": _ACTIVE} | {one.value: f
 
 def find_alert(store: Alerts, name: str) -> Alert:
     """Return the alert; for an internal id, the episode that it names. Raises Refused (404, 409) and StoreError."""
-    key = name.lower()
-    if _KEY.fullmatch(key) and (found := store.get([key]).get(key)):
-        return found
-    if (named := _by_internal_id(store, name)) is not None:
-        return named
-    same = store.by_fingerprint(name) if 0 < len(name) <= FINGERPRINT_MAX and "\0" not in name else []
+    same = lookup.candidates(store, name)
     if not same:
         raise Refused(404, "There is no such alert. Name it by its id, its key or its fingerprint.")
     if len(same) > 1:
@@ -61,14 +55,6 @@ def read_query(arguments: MultiDict[str, str]) -> Query:
         limit=_limit(arguments),
         cursor=_cursor(arguments),
     )
-
-
-def _by_internal_id(store: Alerts, name: str) -> Alert | None:
-    code = internal_code(name)
-    found = store.by_internal_id(code) if code else None
-    if found is None or ("-" in name and found.internal_id != name.strip().upper()):
-        return None  # a fingerprint whose end happens to read like somebody's code
-    return found
 
 
 def _values(arguments: MultiDict[str, str], name: str) -> list[str]:
@@ -103,5 +89,5 @@ def _limit(arguments: MultiDict[str, str]) -> int:
 def _cursor(arguments: MultiDict[str, str]) -> str:
     cursor = arguments.get("cursor", "")
     if cursor and not _CURSOR.fullmatch(cursor):
-        raise invalid("cursor", "is none that a page before has given")
+        raise invalid("cursor", "is not a cursor that we issued")
     return cursor

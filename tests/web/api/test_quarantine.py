@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 
+from service_event_checker.cli.context import Here
+from service_event_checker.cli.main import outage
 from service_event_checker.engine import quarantine
 from service_event_checker.engine.services import Services
 from tests.sources.alertmanager.test_webhook import alert, message
@@ -117,8 +120,10 @@ def test_who_may_read_may_not_act(client: FlaskClient, services: Services) -> No
 
 
 def run(app: Flask, *args: str) -> tuple[int, str]:
-    result = app.test_cli_runner().invoke(args=["quarantine", *args])
-    return result.exit_code, result.output
+    services: Services = app.extensions["services"]
+    here = Here(services.settings.variables, services)
+    result = CliRunner().invoke(outage, ["quarantine", *args], obj=here)
+    return result.exit_code, result.stdout
 
 
 def test_the_command_lists_shows_and_deletes(app: Flask, services: Services) -> None:

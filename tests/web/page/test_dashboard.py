@@ -156,7 +156,7 @@ def test_what_was_given_up_is_shown_with_the_command_that_sends_it_again(
 
     text = page(client).text
 
-    assert f"flask --app app dead-letters --requeue {letter}" in text
+    assert f"./outage failed --retry {letter}" in text
     assert "Not told: chat (given up: unauthorized (invalid_auth))" in text
 
 

@@ -14,8 +14,8 @@ from flask import Flask
 
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.vocabulary import Status
+from service_event_checker.engine.acts import ticket_receiver
 from service_event_checker.engine.services import Services
-from service_event_checker.web.slack.actions import ticket_receiver
 from tests.destinations.azure_devops.double import AzureDevOps
 from tests.destinations.slack.double import Slack
 from tests.doubles.statuspages import StatusPages
