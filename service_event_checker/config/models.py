@@ -78,7 +78,10 @@ def _regexp(text: str) -> str:
 
 
 class Selection(Model):
-    """What `only` and `except` select by. Names are compared without regard to case; `title` is a regexp."""
+    """What `only` and `except` select by. Names are compared without regard to case; `title` is a regexp.
+
+    `affected` (of `only`): a component that the page shows as working is not met by an incident that lists it.
+    """
 
     components: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -87,6 +90,7 @@ class Selection(Model):
     instances: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = ()
     title: Annotated[str, AfterValidator(_regexp)] = ""
+    affected: bool = False
 
 
 class CheckerConfig(Model):
