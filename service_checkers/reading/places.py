@@ -17,6 +17,7 @@ from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 PREFIX = "place:"
 PAGE = f"{PREFIX}*"
 APART_MAX = 20  # components in trouble that are told one by one; more of them are one outage of the page
+UNEXPLAINED = " (no incident posted)"
 _NAMED_MAX = 5  # in a title
 
 
@@ -108,21 +109,22 @@ def checked(
     """Hold a snapshot against the page's summary (None: it could not be read).
 
     `named`: of each incident that some list of this check calls open, the places that it is about; left out, an
-    incident is about the components whose names its label has. Tracked places end here, or are unknown.
+    incident is about the components whose names its label has. A tracked place ends here when it works, and only then.
     """
     places = frozenset(filter(is_place, tracked))
     if summary is None:
         return replace(snapshot, unknown=snapshot.unknown | places)
     told = _Told(_by_label(snapshot.events, summary) if named is None else named)
     own = _own(snapshot, summary, told)
-    shown = {event.fingerprint for event in own}
+    going_on = _going_on(snapshot, summary, places - {event.fingerprint for event in own})
+    shown = {event.fingerprint for event in (*own, *going_on)}
     over = sorted(summary.of(places) - shown)
     events = tuple(_with_impaired(event, told, summary) for event in snapshot.events)
     unclear = frozenset(place.fingerprint for place in summary.unclear)
     hidden = PAGE in unclear and not told.by_incident and not own
     return replace(
         snapshot,
-        events=(*events, *own, *(_end(snapshot.source, fingerprint) for fingerprint in over)),
+        events=(*events, *own, *going_on, *(_end(snapshot.source, fingerprint) for fingerprint in over)),
         complete=snapshot.complete and not own and not hidden,
         unknown=snapshot.unknown | (places & unclear - shown),
         warnings=(*snapshot.warnings, *_warnings(summary, own)),
@@ -155,6 +157,16 @@ def _own(snapshot: Snapshot, summary: Summary, told: _Told) -> list[Event]:
     return []
 
 
+def _going_on(snapshot: Snapshot, summary: Summary, places: frozenset[str]) -> list[Event]:
+    """Return the outages of tracked places that are explained by now, and still in trouble."""
+    red = (place for place in (summary.page, *summary.components) if place and place.severity)
+    return [
+        _outage(snapshot.source, summary.url, place, [] if place is summary.page else [place], explained=True)
+        for place in red
+        if place.fingerprint in places
+    ]
+
+
 def _of_many(source: str, summary: Summary, left: list[Place]) -> Event:
     worst = min((place.severity for place in left if place.severity), key=lambda severity: severity.rank)
     state = summary.page.state if summary.page else ""
@@ -162,8 +174,9 @@ def _of_many(source: str, summary: Summary, left: list[Place]) -> Event:
     return _outage(source, summary.url, page, left)
 
 
-def _outage(source: str, url: str, place: Place, components: list[Place]) -> Event:
+def _outage(source: str, url: str, place: Place, components: list[Place], *, explained: bool = False) -> Event:
     state = place.state.replace("_", " ")
+    lists = "also lists an incident for it" if explained else "lists no incident that explains it"
     labels = {
         "component": lines([component.name for component in components]),
         "group": lines([component.group for component in components]),
@@ -174,16 +187,16 @@ def _outage(source: str, url: str, place: Place, components: list[Place]) -> Eve
         fingerprint=place.fingerprint,
         kind=Kind.OUTAGE,
         status=EventStatus.FIRING,
-        title=one_line(f"{place.name}: {state} (no incident posted)"),
+        title=one_line(f"{place.name}: {state}" + ("" if explained else UNEXPLAINED)),
         severity=place.severity or Severity.WARNING,
-        description=f'The status page says "{state}" and lists no incident that explains it.',
+        description=f'The status page says "{state}" and {lists}.',
         url=url,
         labels={name: value for name, value in labels.items() if value},
     )
 
 
 def _end(source: str, fingerprint: str) -> Event:
-    text = "The status page no longer shows this trouble without an incident."
+    text = "The status page no longer shows this trouble."
     return Event(
         source=source, fingerprint=fingerprint, kind=Kind.OUTAGE, status=EventStatus.RESOLVED, description=text
     )
@@ -206,7 +219,7 @@ def _with_impaired(event: Event, told: _Told, summary: Summary) -> Event:
 
 def _warnings(summary: Summary, own: list[Event]) -> list[str]:
     texts = [f'{place.name} has an unknown state "{place.state}"' for place in summary.unclear[:_NAMED_MAX]]
-    names = [event.title.removesuffix(" (no incident posted)") for event in own]
+    names = [event.title.removesuffix(UNEXPLAINED) for event in own]
     more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
     if own:
         texts.append(f"the page lists no incident that explains: {', '.join(names[:_NAMED_MAX])}{more}")

@@ -122,6 +122,24 @@ def test_the_next_trouble_of_a_component_is_a_new_episode_that_the_old_incident_
     assert (again.status, again.episode) == (Status.FIRING, 2)
 
 
+def test_the_alerts_of_other_components_stay_open_until_these_work(world: World) -> None:
+    web = world.pages.add_component("acme", "Web")
+    world.component["status"] = web["status"] = "major_outage"
+    world.poll()
+    world.pages.open_incident("acme", "b1", "All requests fail", "major", ("API", "Web"))
+    world.poll(3)
+    during = {found.title: found.status for found in world.alerts()}
+    world.component["status"] = web["status"] = "operational"
+    world.pages.resolve_incident("acme", "b1")
+    world.poll()
+
+    assert during == {"All requests fail": Status.FIRING, "Web: major outage": Status.FIRING} or during == {
+        "All requests fail": Status.FIRING,
+        "API: major outage": Status.FIRING,
+    }
+    assert [found.status for found in world.alerts()] == [Status.RESOLVED, Status.RESOLVED]
+
+
 def test_an_incident_that_was_there_first_keeps_its_own_alert(world: World) -> None:
     world.pages.open_incident("acme", "b1", "API requests fail", "major", ("API",))
     world.poll()

@@ -13,7 +13,7 @@ from service_checkers import slack
 from service_checkers.json_page import checker as json_page
 from service_checkers.reading.places import APART_MAX, PAGE, checked
 from service_checkers.statuspage import checker as statuspage
-from service_checkers.statuspage.payload import Places, parse
+from service_checkers.statuspage.payload import Places, parse, raised
 from service_checkers.statuspage.summary import summary_of
 from service_event_checker.core.errors import SourceError
 from service_event_checker.core.model import Event, Snapshot
@@ -277,7 +277,7 @@ class TestTheEndOfAPlacesOutage:
     def check(self, payload: dict[str, Any], *tracked: str) -> Snapshot:
 
         reading = parse("acme", URL, payload)
-        read = Snapshot(source="acme", events=reading.events, complete=True)
+        read = Snapshot(source="acme", events=raised(reading.events, reading.level), complete=True)
         return checked(read, summary_of(URL, payload, Places.of(payload)), frozenset(tracked), reading.named)
 
     def test_it_ends_when_the_page_shows_the_component_as_working(self) -> None:
@@ -292,6 +292,15 @@ class TestTheEndOfAPlacesOutage:
         (event,) = self.check(summary("none", "operational"), PAGE).events
 
         assert (event.fingerprint, event.status) == (PAGE, EventStatus.RESOLVED)
+
+    def test_it_goes_on_while_the_component_is_in_trouble_although_an_incident_explains_it_by_now(self) -> None:
+        page = summary("major", "major_outage", "operational", incidents=[incident("c0")])
+
+        snapshot = self.check(page, "place:c0", PAGE)
+
+        assert outages(snapshot) == {"i1": Severity.ERROR, "place:c0": Severity.CRITICAL, PAGE: Severity.ERROR}
+        assert snapshot.events[-1].title == "C0: major outage"
+        assert snapshot.complete
 
     def test_a_word_that_nobody_knows_ends_nothing(self) -> None:
         snapshot = self.check(summary("dire", "pondering"), "place:c0", PAGE)
