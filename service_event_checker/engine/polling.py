@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -126,7 +126,7 @@ class Poller:
         seen = watch.checker.check(asked)
         now = self._clock()
         # Judged as the source gave it: cleaning cuts long labels.
-        timely = not_in_future(now, seen.events, timedelta(0))
+        timely = _as_begun(not_in_future(now, seen.events, timedelta(0)), tracked)
         judged = (replace(event, affects_us=watch.affects(event)) for event in timely)
         snapshot, merged = places.join(_usable(replace(seen, events=tuple(judged))), tracked, slot.merged)
         events = [*snapshot.events, *_outdated(snapshot, tracked, now)]
@@ -208,6 +208,15 @@ def _end_of(source: str, fingerprint: str) -> Event:
 
 def _is_dismissed(alert: Alert) -> bool:
     return alert.resolved_by is ResolvedBy.PERSON and not alert.source_ended
+
+
+def _as_begun(events: Iterable[Event], tracked: Iterable[Alert]) -> Iterator[Event]:
+    """Drop a start that lies after we saw the outage: it was one of the future, of a page whose clock is ahead."""
+    opened = {alert.fingerprint: alert.opened_at for alert in tracked if alert.kind is not Kind.MAINTENANCE}
+    for event in events:
+        since = opened.get(event.fingerprint)
+        late = since is not None and event.starts_at is not None and event.starts_at > since
+        yield replace(event, starts_at=None) if late else event
 
 
 def _outdated(snapshot: Snapshot, tracked: Iterable[Alert], now: datetime) -> list[Event]:

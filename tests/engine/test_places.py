@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service_checkers.json_page.checker import Checker as JsonChecker
 from service_checkers.json_page.checker import Config as JsonConfig
@@ -23,7 +25,7 @@ from service_event_checker.engine.polling import Poller, Watch
 from service_event_checker.stores.sql.store import SqlStore
 from tests.doubles.base import Answer, Double, Request
 from tests.doubles.statuspages import StatusPages
-from tests.factories import alert, event, receiver
+from tests.factories import NOW, alert, event, receiver
 
 PLACE = "place:api"
 BOOK = Rulebook((Rule("all", matchers.parse(""), ("slack",)),), (), {"slack": receiver()})
@@ -274,3 +276,38 @@ def test_what_is_remembered_of_incidents_is_bounded() -> None:
 
     assert len(merged) == MERGED_MAX
     assert "b0" not in merged
+
+
+NAMES = ("b1", "b2", PLACE, "place:web")
+names = st.sampled_from(NAMES)
+seen_events = st.builds(
+    lambda name, status, hours: event(fingerprint=name, status=status, at=NOW + timedelta(hours=hours)),
+    names,
+    st.sampled_from([EventStatus.FIRING, EventStatus.RESOLVED]),
+    st.integers(-2, 2),
+)
+snapshots = st.builds(
+    lambda events, unknown, explains, own: shown(*events, unknown=unknown, explains=explains, own=own),
+    st.lists(seen_events, max_size=4, unique_by=lambda found: found.fingerprint),
+    st.frozensets(names),
+    st.dictionaries(names, st.lists(st.sampled_from(NAMES[2:]), max_size=2).map(tuple), max_size=4),
+    st.frozensets(st.sampled_from(NAMES[2:])),
+)
+
+
+@given(snapshots, st.sets(names), st.dictionaries(st.sampled_from(["b1", "b2"]), st.sampled_from(NAMES[2:])))
+def test_an_open_alert_ends_only_when_nothing_that_goes_on_as_it_is_open(
+    snapshot: Snapshot, tracked: set[str], before: dict[str, str]
+) -> None:
+    joined, merged = join(snapshot, [alert(fingerprint=name) for name in sorted(tracked)], before)
+
+    after = {found.fingerprint: found.status for found in joined.events}
+    open_now = {
+        merged.get(found.fingerprint, found.fingerprint)
+        for found in snapshot.events
+        if found.status is EventStatus.FIRING
+    }
+    assert len(after) == len(joined.events)
+    for name in tracked & open_now:
+        assert after[name] is EventStatus.FIRING
+    assert before.items() <= merged.items()

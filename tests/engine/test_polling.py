@@ -578,9 +578,10 @@ class TestTimesThatAreStillToCome:
         world.poll()
         opened = world.alert
         world.poll(after=EVERY)
+        world.poll(after=timedelta(hours=6))
 
         assert (opened.started_at, opened.starts_at) == (NOW, None)
-        assert world.alert.started_at == NOW
+        assert (world.alert.started_at, world.alert.starts_at) == (NOW, None)
         assert len(world.whys()) == 1
 
     def test_planned_work_begins_when_it_is_planned(self, world: World) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service_event_checker.config.models import Selection
+from service_event_checker.config.models import CheckerConfig, Selection
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import Affects, Severity
 from service_event_checker.engine.selection import affects_us
@@ -124,3 +124,13 @@ class TestComponentsThatWork:
 
         assert asked(unplaced, Selection(components=("web",)), when_unknown="ignore") is Affects.YES
         assert asked(unplaced, Selection(components=("chat",))) is Affects.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"except": {"affected": True, "components": ["a"]}}, {"only": {"affected": True}}],
+    ids=["except", "alone"],
+)
+def test_affected_without_a_component_that_it_is_about_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="affected"):
+        CheckerConfig.model_validate({"kind": "x", "url": "https://x.example", **wrong})
