@@ -173,7 +173,7 @@ class _Reader:
         starts = [at for impact in impacts if (at := moment(impact.get("startTime")))]
         starts_at = min(starts, default=None) or moment(incident.get("createdAt"))
         worst = sorted(
-            (impact for impact in impacts if over or _is_open(impact)),
+            [impact for impact in impacts if _is_open(impact)] or impacts,
             key=lambda impact: (self._severity(fingerprint, impact).rank, one_line(impact.get("type"))),
         )
         keys = self._instances(incident)
@@ -193,11 +193,11 @@ class _Reader:
         )
 
     def _is_over(self, incident: Mapping[str, Any], fingerprint: str, impacts: list[dict[str, Any]]) -> bool:
-        """Over is what says so, or what has an end for every impact (and an impact at all)."""
+        """Over is what says so, or what says nothing and has an end for every impact (and an impact at all)."""
         state = one_line(incident.get("status"), 40).casefold()
         if state not in ("", "active", "resolved"):
             self.warnings.append(f'incident {fingerprint} has an unknown status "{state}"')
-        return state == "resolved" or (bool(impacts) and not any(map(_is_open, impacts)))
+        return state == "resolved" or (not state and bool(impacts) and not any(map(_is_open, impacts)))
 
     def _severity(self, fingerprint: str, impact: Mapping[str, Any]) -> Severity:
         word = impact.get("severity")

@@ -86,12 +86,21 @@ def _shown(services: Services, seen: Seen) -> str:
         return f"{seen.name}: {'off,' if seen.off else 'UNKNOWN,'} {seen.why}"
     events, now = seen.snapshot.events, datetime.now(UTC)
     count = "1 event" if len(events) == 1 else f"{len(events)} events"
-    lines = [f"{seen.name}: {count}" + ("" if seen.snapshot.complete else " (this page lists only recent incidents)")]
+    lines = [f"{seen.name}: {count}{_limits(seen.snapshot)}"]
     if events:
         rows = [_row(event, _affects(services, seen.name, event), now) for event in events]
         lines.append(table(("KIND", "STATUS", "SEVERITY", "AFFECTS US", "BEGAN", "TITLE"), rows))
     lines += [f"warning: {line(warning, 300)}" for warning in seen.snapshot.warnings]
     return "\n".join(lines)
+
+
+def _limits(snapshot: Snapshot) -> str:
+    """Return what the list is not, "" for one that holds all that is open."""
+    if snapshot.complete:
+        return ""
+    if snapshot.own:
+        return " (the page shows trouble that its list of incidents does not explain)"
+    return " (this page lists only recent incidents)"
 
 
 def _as_json(services: Services, seen: Seen) -> dict[str, Any]:

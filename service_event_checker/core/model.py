@@ -71,6 +71,9 @@ class Snapshot:
 
     `complete`: the list holds all that is open, so absence means something. `unknown`: fingerprints that
     were asked for by id and could not be read; they are neither open nor over. `warnings` are for people.
+    `own`: fingerprints of events that no incident of the source's explains: its own word on one of its places.
+    `explains`: by event, the fingerprints of the places that it is about; it takes over the outage that is open there.
+    `max_age`: what has had no news for so long, and is not shown, is no longer believed; None: it is, for ever.
     """
 
     source: str
@@ -78,6 +81,9 @@ class Snapshot:
     complete: bool = False
     unknown: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+    own: frozenset[str] = frozenset()
+    explains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    max_age: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,7 +309,7 @@ class Slot:
 
     `first_good_at`: the first poll that could be read; what was over before it is history, not missed.
     `dismissed`: fingerprints that a person resolved while the source still lists them, with the good polls in a
-    row that no longer did.
+    row that no longer did. `merged`: by incident, the fingerprint of the alert that it goes on as.
     """
 
     name: str
@@ -319,3 +325,4 @@ class Slot:
     failures: int = 0
     warnings: tuple[str, ...] = ()
     dismissed: Mapping[str, int] = field(default_factory=dict)
+    merged: Mapping[str, str] = field(default_factory=dict)

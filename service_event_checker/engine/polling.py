@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,8 +19,11 @@ from service_event_checker.core.model import Alert, Event, Slot, Snapshot
 from service_event_checker.core.ports import Checker
 from service_event_checker.core.roles import AlertsAndSlots
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy
+from service_event_checker.engine import places
+from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.metrics import POLLS, UNKNOWN_VALUES
+from service_event_checker.render.text import duration
 
 JITTER = 0.1  # of the interval; keeps checkers from calling in step
 BACK_OFF_MAX = timedelta(minutes=5)  # a page that comes back is seen within this
@@ -100,7 +103,7 @@ class Poller:
         """
         watch = self.watches[slot.name]
         try:
-            snapshot, dismissed = self._check(watch, slot)
+            snapshot, after = self._check(watch, slot)
         except SourceError as error:
             self._report(self._failed(watch, slot, error))
             return error
@@ -110,22 +113,23 @@ class Poller:
             log.exception("check_crashed", checker=slot.name)
             self._report(self._failed(watch, slot, SourceError(slot.name, Reason.CRASHED)))
             raise
-        self._report(replace(self._succeeded(slot, snapshot), dismissed=dismissed))
+        self._report(self._succeeded(after, snapshot))
         return snapshot
 
-    def _check(self, watch: Watch, slot: Slot) -> tuple[Snapshot, dict[str, int]]:
-        """Ask the source and commit what changed; return what it showed, and what is dismissed by now.
+    def _check(self, watch: Watch, slot: Slot) -> tuple[Snapshot, Slot]:
+        """Ask the source and commit what changed; return what it showed, and the slot with what is to be remembered.
 
         Raises SourceError (nothing is changed then) and StoreError.
         """
         tracked = [alert for alert in self.store.open_alerts(watch.name) if not alert.test]
-        asked = frozenset(slot.dismissed).union(alert.fingerprint for alert in tracked)
+        asked = places.asked(tracked, slot.merged).union(slot.dismissed)
         seen = watch.checker.check(asked)
         now = self._clock()
         # Judged as the source gave it: cleaning cuts long labels.
-        judged = (replace(_no_later(event, now), affects_us=watch.affects(event)) for event in seen.events)
-        snapshot = _usable(replace(seen, events=tuple(judged)))
-        events = list(snapshot.events)
+        timely = _as_begun(not_in_future(now, seen.events, timedelta(0)), tracked)
+        judged = (replace(event, affects_us=watch.affects(event)) for event in timely)
+        snapshot, merged = places.join(_usable(replace(seen, events=tuple(judged))), tracked, slot.merged)
+        events = [*snapshot.events, *_outdated(snapshot, tracked, now)]
         gone = _gone(slot.dismissed, snapshot, tracked)
         ended = [name for name, times in gone.items() if times >= watch.resolve_after]
         events += [_end_of(watch.name, fingerprint) for fingerprint in ended]
@@ -133,7 +137,7 @@ class Poller:
         self.pipeline.absent(tracked, snapshot, watch.resolve_after, now)
         listed = {alert.fingerprint: 0 for alert in known.values() if _is_dismissed(alert)}
         still = {name: times for name, times in gone.items() if name not in ended} | listed
-        return snapshot, dict(list(still.items())[-DISMISSED_MAX:])
+        return snapshot, replace(slot, dismissed=dict(list(still.items())[-DISMISSED_MAX:]), merged=merged)
 
     def _take(self, watch: Watch, slot: Slot | None, now: datetime) -> Slot | None:
         if slot is None:
@@ -206,9 +210,28 @@ def _is_dismissed(alert: Alert) -> bool:
     return alert.resolved_by is ResolvedBy.PERSON and not alert.source_ended
 
 
-def _no_later(event: Event, now: datetime) -> Event:
-    """Take a time of the future for now: as it stands it would make all later news look stale."""
-    return replace(event, at=now) if event.at is not None and event.at > now + CLOCK_SKEW else event
+def _as_begun(events: Iterable[Event], tracked: Iterable[Alert]) -> Iterator[Event]:
+    """Drop a start that lies after we saw the outage: it was one of the future, of a page whose clock is ahead."""
+    opened = {alert.fingerprint: alert.opened_at for alert in tracked if alert.kind is not Kind.MAINTENANCE}
+    for event in events:
+        since = opened.get(event.fingerprint)
+        late = since is not None and event.starts_at is not None and event.starts_at > since
+        yield replace(event, starts_at=None) if late else event
+
+
+def _outdated(snapshot: Snapshot, tracked: Iterable[Alert], now: datetime) -> list[Event]:
+    """Return the ends of those alerts that a source does not show and had no news of for longer than it is believed."""
+    if snapshot.max_age is None:
+        return []
+    shown = {event.fingerprint for event in snapshot.events}
+    unseen = [alert for alert in tracked if alert.fingerprint not in shown]
+    old = [alert for alert in unseen if now - _last_news(alert) > snapshot.max_age]
+    text = f"No news of it for {duration(snapshot.max_age)}: it is no longer believed."
+    return [replace(_end_of(snapshot.source, alert.fingerprint), note=text) for alert in old]
+
+
+def _last_news(alert: Alert) -> datetime:
+    return max(filter(None, (alert.opened_at, alert.seen_at)))
 
 
 def _usable(snapshot: Snapshot) -> Snapshot:

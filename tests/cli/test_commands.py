@@ -93,6 +93,20 @@ def test_check_all_goes_through_those_that_are_on(terminal: Terminal) -> None:
     assert (answer.output, answer.exit_code) == ("private: off, PRIVATE_PAGE is not set\n", 0)
 
 
+def test_check_counts_in_words_and_says_of_a_list_that_is_not_all_why(terminal: Terminal, pages: StatusPages) -> None:
+    pages.add_component("github", "Actions")["status"] = "partial_outage"
+
+    unexplained = terminal.run("check", "github").output
+    pages.missing = {"summary", "incidents/unresolved"}
+    pages.open_incident("github", "a", "Actions are slow")
+    recent = terminal.run("check", "github").output
+
+    head = "github: 1 event (the page shows trouble that its list of incidents does not explain)\n"
+    assert unexplained.startswith(head)
+    assert "warning: the page lists no incident that explains: Actions: partial outage" in unexplained
+    assert recent.startswith("github: 1 event (this page lists only recent incidents)\n")
+
+
 def test_check_reads_a_saved_answer_from_the_folder_in_which_the_person_stands(
     terminal: Terminal, tmp_path: Path
 ) -> None:

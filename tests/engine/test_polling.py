@@ -14,7 +14,7 @@ from service_event_checker.core.errors import Reason, SourceError, StoreConflict
 from service_event_checker.core.model import Alert, Event, Slot, Snapshot
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
-from service_event_checker.core.vocabulary import Affects, EventStatus, ResolvedBy, Severity, Status, Why
+from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Severity, Status, Why
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import BACK_OFF_MAX, DISMISSED_MAX, JITTER, Poller, Watch
 from service_event_checker.metrics import REGISTRY
@@ -568,3 +568,46 @@ def test_a_filter_is_asked_before_long_labels_are_cut(world: World) -> None:
     world.poll()
 
     assert world.alert.open
+
+
+class TestTimesThatAreStillToCome:
+    LATER = NOW + timedelta(hours=5)
+
+    def test_a_page_whose_clock_is_ahead_puts_no_start_into_the_future(self, world: World) -> None:
+        world.page.shows(event(starts_at=self.LATER, at=self.LATER))
+        world.poll()
+        opened = world.alert
+        world.poll(after=EVERY)
+        world.poll(after=timedelta(hours=6))
+
+        assert (opened.started_at, opened.starts_at) == (NOW, None)
+        assert (world.alert.started_at, world.alert.starts_at) == (NOW, None)
+        assert len(world.whys()) == 1
+
+    def test_planned_work_begins_when_it_is_planned(self, world: World) -> None:
+        world.page.shows(event(kind=Kind.MAINTENANCE, starts_at=self.LATER))
+        world.poll()
+
+        assert world.alert.started_at == self.LATER
+
+
+class TestWhatIsTooOldToBeBelieved:
+    MAX_AGE = timedelta(days=14)
+
+    def test_an_alert_that_vanished_from_a_window_ends_when_it_had_no_news_for_that_long(self, world: World) -> None:
+        world.page.shows(event())
+        world.poll()
+        world.page.shows(complete=False, unknown=frozenset({event().fingerprint}), max_age=self.MAX_AGE)
+        world.poll(after=self.MAX_AGE - EVERY)
+        before = world.alert.status
+        world.poll(after=timedelta(hours=1))
+
+        assert (before, world.alert.status) == (Status.FIRING, Status.RESOLVED)
+        assert "14 d" in world.store.timeline(event().key)[-1].note + world.store.timeline(event().key)[0].note
+
+    def test_one_that_is_still_shown_stays_open(self, world: World) -> None:
+        world.page.shows(event(), max_age=self.MAX_AGE)
+        world.poll()
+        world.poll(after=self.MAX_AGE * 2)
+
+        assert world.alert.status is Status.FIRING

@@ -16,7 +16,7 @@ import structlog
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.engine import quarantine
-from service_event_checker.engine.inbox import not_in_future
+from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.services import Services
 from service_event_checker.metrics import UNKNOWN_VALUES
 from service_event_checker.render.text import line

@@ -26,6 +26,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\
 _TIME_HINT = "Write it like 2026-11-20T17:54:22.037Z"
 _YEARS = range(1971, 9999)  # Go's zero time is 0001-01-01, and means that there is none
 _NAME_MAX = 200
+_LABELS_HINT = 'Send at least {"alertname": "what it is"}'
+_TITLE_LABELS = 3  # named where nothing else says what the alert is
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s\"'<>]*@")  # `user:password@` of an address, wherever in a text
 # FNV-1a, 64 bits; http://www.isthe.com/chongo/tech/comp/fnv/
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
@@ -125,7 +127,7 @@ def _event(alert: Any, where: str, intake: str, origin: str) -> Event:
         fingerprint=_identity(alert.get("fingerprint"), labels, f"{where}.fingerprint"),
         kind=Kind.ALERT,
         status=status,
-        title=_title(_discreet(labels[NAME]), annotations.get("summary", "")),
+        title=_title(labels, annotations.get("summary", "")),
         severity=severity_of(labels.get("severity", "")) or Severity.WARNING,
         description=annotations.get("description", "") or annotations.get("message", ""),
         at=ends_at if status is EventStatus.RESOLVED else None,
@@ -146,13 +148,13 @@ def _labels(labels: Any, where: str) -> dict[str, str]:
     """Return the labels; an empty one is as good as none, as with Prometheus."""
     if not isinstance(labels, dict):
         problem = "are missing" if labels is None else "are no object"
-        raise InvalidInput(where, problem, 'Send at least {"alertname": "what it is"}')
+        raise InvalidInput(where, problem, _LABELS_HINT)
     for name, value in labels.items():
         if not isinstance(value, str):
             raise InvalidInput(f"{where}.{line(name, _NAME_MAX)}", "is not text", "Put the value in quotes")
     found = {name: value for name, value in labels.items() if name and value}
-    if not found.get(NAME, "").replace("\0", "").strip():
-        raise InvalidInput(f"{where}.{NAME}", "is missing or empty", "It says what the alert is")
+    if not any(map(_shown, found.values())):
+        raise InvalidInput(where, "are all empty", _LABELS_HINT)
     return found
 
 
@@ -199,15 +201,33 @@ def _time(alert: Mapping[str, Any], name: str, where: str) -> datetime | None:
         raise InvalidInput(f"{where}.{name}", "is a time that does not exist", _TIME_HINT) from None
 
 
-def _title(name: str, summary: str) -> str:
-    """Return what a person reads first: the alert's name, and its summary where that does not begin with it."""
-    if not summary.strip():
+def _title(labels: Mapping[str, str], summary: str) -> str:
+    """Return what a person reads first: the alert's name, and its summary where that does not begin with it.
+
+    Prometheus names each alert, other senders do not: then the summary, else what the labels name.
+    """
+    name, summary = _discreet(_shown(labels.get(NAME, ""))), summary.strip()
+    if not name:
+        return summary or _discreet(_named_by_labels(labels))
+    if not summary:
         return name
     return summary if summary.lower().startswith(name.lower()) else f"{name}: {summary}"
 
 
+def _named_by_labels(labels: Mapping[str, str]) -> str:
+    where = [shown for key in ("job", "instance") if (shown := _shown(labels.get(key, "")))]
+    if where:
+        return ": ".join(where)
+    pairs = [f"{key}={value}" for key, value in sorted(labels.items()) if _shown(value)]
+    return ", ".join(pairs[:_TITLE_LABELS])
+
+
+def _shown(value: str) -> str:
+    return value.replace("\0", "").strip()
+
+
 def _address(url: Any) -> str:
-    return _discreet(url) if isinstance(url, str) else ""  # `clean` lets pass web addresses only
+    return _discreet(url) if isinstance(url, str) else ""  # `clean` lets pass web addresses only, and whole
 
 
 def _discreet(text: str) -> str:
