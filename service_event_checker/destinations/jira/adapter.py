@@ -21,9 +21,9 @@ from service_event_checker.destinations.jira import document, labels, webhook, w
 from service_event_checker.destinations.jira.client import Issue, Jira, Refused
 from service_event_checker.destinations.jira.config import OWN_FIELDS, Config
 from service_event_checker.destinations.jira.recent import Recent
-from service_event_checker.destinations.jira.workflow import DONE, IN_PROGRESS, Step
+from service_event_checker.destinations.jira.workflow import DONE, Step
 from service_event_checker.remote.marks import TAG, marker
-from service_event_checker.remote.ticket import comment_notice, not_found, tells_state, unless_gone, without_copies
+from service_event_checker.remote.ticket import comment_of, not_found, unless_gone, without_copies
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
 
@@ -69,10 +69,9 @@ class Adapter:
 
     def comment(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Write a comment, unless one with its marker is there."""
-        mark, notice = marker(delivery.id), comment_notice(delivery, alert)
-        if not self._jira.told(external_id, mark):
-            body = document.comment(notice, mark, self._write, full=tells_state(delivery))
-            self._jira.comment(external_id, body)
+        said = comment_of(delivery, alert)
+        if not self._jira.told(external_id, said.mark):
+            self._jira.comment(external_id, document.comment(said, self._write))
 
     def close(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Tell first, then close: some workflows let nobody comment on what is closed."""
@@ -217,12 +216,11 @@ class Adapter:
         return self._jira.search(labels.query(self.config.project, label, still_open=True), self._made.ids())
 
     def _remote(self, issue: Issue) -> Remote:
-        status = {DONE: Status.RESOLVED, IN_PROGRESS: Status.ACKNOWLEDGED}.get(issue.category, Status.FIRING)
         changed = issue.fields.get("statuscategorychangedate") or issue.fields.get("resolutiondate")
         return Remote(
             external_id=issue.id,
             remote_key=labels.remote_key_in(issue.labels),
-            status=status,
+            status=workflow.STATUSES.get(issue.category, Status.FIRING),
             created_at=moment(issue.fields.get("created")),
             url=self._jira.address(issue.key),
             at=moment(changed),

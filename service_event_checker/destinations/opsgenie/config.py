@@ -13,8 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 from service_event_checker.config.models import DestinationConfig, Model
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.vocabulary import Severity
-from service_event_checker.destinations.opsgenie.payload import OUR_ALIAS
-from service_event_checker.remote.marks import TAG
+from service_event_checker.remote.marks import TAG, tagged_key
 
 # Where people open the alerts of each API of Opsgenie.
 _SITES = {"api.opsgenie.com": "https://app.opsgenie.com", "api.eu.opsgenie.com": "https://app.eu.opsgenie.com"}
@@ -96,6 +95,6 @@ class Config(DestinationConfig):
     def address(self, id: str) -> str:
         """Return where a person opens an alert, "" if that is not known."""
         site = self.site.rstrip("/") or _SITES.get(urlsplit(self.url).hostname or "", "")
-        if not site or OUR_ALIAS.fullmatch(id) or not re.fullmatch(r"[\w-]+", id, re.ASCII):
+        if not site or tagged_key(id) or not re.fullmatch(r"[\w-]+", id, re.ASCII):
             return ""
         return f"{site}/alert/detail/{id}/details" if self.spoken == "opsgenie" else f"{site}/jira/ops/alerts/{id}"

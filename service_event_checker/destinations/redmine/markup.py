@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from service_event_checker.remote.marks import signature
+from service_event_checker.remote.ticket import Comment
 from service_event_checker.render.notice import Notice
 from service_event_checker.render.templates import render
 
@@ -74,9 +76,9 @@ def description(told: Notice, markup: Format, *, previous: str, mark: str) -> st
     return filled(replace(shown, labels=labels, annotations=annotations), left_out)
 
 
-def comment(told: Notice, markup: Format, marker: str, *, full: bool = False) -> str:
-    """Return a note; `marker` lets us see later that this was told already, `full` tells the state and body too."""
-    return render("note.j2", _escaped(told, markup), folder=FOLDER, marker=marker, full=full)
+def comment(said: Comment, markup: Format) -> str:
+    """Return a note, with our signature in its last line."""
+    return render("note.j2", _escaped(said.told, markup), folder=FOLDER, marker=signature(said.mark), full=said.full)
 
 
 def _escaped(told: Notice, markup: Format) -> Notice:
