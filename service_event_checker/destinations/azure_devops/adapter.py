@@ -28,7 +28,6 @@ from service_event_checker.destinations.azure_devops.client import (
 from service_event_checker.destinations.azure_devops.config import Config
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster, cluster_address
 from service_event_checker.destinations.azure_devops.states import COMPLETED, ENDED, IN_PROGRESS, PROPOSED
-from service_event_checker.destinations.azure_devops.token import Given, Pat
 from service_event_checker.destinations.azure_devops.webhook import read
 from service_event_checker.http import budget
 from service_event_checker.remote.marks import TAG
@@ -54,7 +53,10 @@ class Adapter:
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         self.config = config
-        self._items = WorkItems(config.url, config.project, _pat(config), config.timeout.total_seconds())
+        pat: str | SecretFromCluster = secret(config.token)
+        if config.token_from and not pat:
+            pat = SecretFromCluster(cluster_address(config.kubernetes_host, config.kubernetes_port))
+        self._items = WorkItems(config.url, config.project, pat, config.timeout.total_seconds())
         self._states = self._items.states
         self._type = config.work_item_type
         self._we: frozenset[str] = frozenset()  # who we are over there, as what we made tells
@@ -205,10 +207,3 @@ class Adapter:
 
 def _key_of(item: WorkItem) -> str:
     return document.key_of(text(item.fields.get("System.Tags")))
-
-
-def _pat(config: Config) -> Pat:
-    given = secret(config.token)
-    if given or not config.token_from:
-        return Given(given)
-    return SecretFromCluster(cluster_address(config.kubernetes_host, config.kubernetes_port))

@@ -22,7 +22,7 @@ from service_event_checker.destinations.jira.client import Issue, Jira, Refused
 from service_event_checker.destinations.jira.config import OWN_FIELDS, Config
 from service_event_checker.destinations.jira.recent import Recent
 from service_event_checker.destinations.jira.workflow import DONE, Step
-from service_event_checker.remote.marks import TAG, marker
+from service_event_checker.remote.marks import TAG, marker, tag
 from service_event_checker.remote.ticket import comment_of, not_found, unless_gone, without_copies
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
@@ -87,7 +87,7 @@ class Adapter:
         if made and issue is None:
             self._made.forget(remote_key)
         if issue is None:
-            label = labels.of_episode(remote_key)
+            label = tag(remote_key)
             found = self._jira.search(labels.query(self.config.project, label))
             issue = next((issue for issue in found if label in issue.labels), None)
         return self._ref(issue) if issue else None
@@ -183,7 +183,7 @@ class Adapter:
         return f"{self.config.project} has no issue type {kind}. It has: {offered}. Set `issue_type`"
 
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
-        ours = {TAG, labels.of_episode(key), labels.of_alert(alert.key)}
+        ours = {TAG, tag(key), labels.of_alert(alert.key)}
         return {
             **self.config.fields,
             "project": {"key": self.config.project},
