@@ -7,13 +7,15 @@ import re
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
 
-from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.errors import DeliveryError, InvalidInput, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link
 from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
@@ -22,10 +24,13 @@ from tests.destinations.cases import Case, all_cases
 from tests.destinations.deliver import deliver, link_to
 from tests.doubles.base import Fault
 from tests.factories import NOW, alert, delivery
+from tests.strategies import REPEATABLE, json_values
 
 HOSTILE = (
     "<!channel> @here <@U123> <https://evil.example|click> <script>alert(1)</script> & \"{{ 7*7 }}\" <b onclick='x'>"
 )
+
+SIGNATURES = ("X-Hub-Signature", "X-Redmine-Signature-256", "X-PagerDuty-Signature", "X-Signature")
 
 
 @pytest.fixture(params=all_cases(), ids=lambda case: case.name)
@@ -140,12 +145,52 @@ def test_two_different_notes_are_both_told_in_their_order_and_each_once(case, do
 @OBJECTS
 def test_an_earlier_episodes_object_that_is_open_is_told_once_that_it_fires_again(case, double, destination, firing):
     link = pay(destination, firing, Verb.OPEN, None)
+    case.take(double, link.external_id)
     again = replace(firing, episode=2, revision=3)
 
     links = [pay(destination, again, Verb.OPEN, link) for _ in range(2)]
 
     assert [each.external_id for each in links] == [link.external_id] * 2
     assert (case.objects(double), case.ended(double), case.shown(double).count("Opened again")) == (1, 0, 1)
+    assert destination.get_remote(link.external_id).status is Status.ACKNOWLEDGED
+
+
+@OBJECTS
+def test_what_a_person_has_ended_is_left_as_it_is(case, double, destination, firing, over):
+    link = pay(destination, firing, Verb.OPEN, None)
+    case.end(double, link.external_id)
+
+    pay(destination, over, Verb.CLOSE, link)
+
+    assert (case.ended(double), case.end_notes(double)) == (1, int(case.says_end_of_ended))
+
+
+@OBJECTS
+def test_what_a_person_does_there_is_its_status_until_it_is_no_longer_listed(case, double, destination, firing):
+    link = pay(destination, firing, Verb.OPEN, None)
+
+    seen = [destination.get_remote(link.external_id)]
+    for happens in (case.take, case.end):
+        happens(double, link.external_id)
+        seen.append(destination.get_remote(link.external_id))
+
+    assert [each.status for each in seen] == [Status.FIRING, Status.ACKNOWLEDGED, Status.RESOLVED]
+    assert {each.remote_key for each in seen} == {remote_key(firing.key, firing.episode)}
+    assert destination.open_objects() == []
+
+
+@OBJECTS
+def test_the_oldest_open_object_of_any_episode_is_adopted(case, double, destination, firing):
+    episodes = [replace(firing, episode=number) for number in (1, 2, 3)]
+    first, second, _ = [pay(destination, each, Verb.OPEN, None) for each in episodes]
+    pay(destination, alert(fingerprint="another"), Verb.OPEN, None)
+    case.end(double, first.external_id)
+    case.take(double, second.external_id)
+
+    found = destination.find_open_for(firing.key)
+
+    assert (found.external_id, found.url) == (second.external_id, second.url)
+    assert destination.find_open_for(alert(fingerprint="third").key) is None
 
 
 @OBJECTS
@@ -160,14 +205,29 @@ def test_a_dry_run_says_in_one_line_what_would_be_made_and_sends_nothing(double,
 
 
 @OBJECTS
-@pytest.mark.parametrize("key", ["", "ab' OR 1=1", "ab^state=6", "AB", "../x"])
+@pytest.mark.parametrize("key", ["", "ab' OR 1=1", '" OR status: open', "ab^state=6", "AB", "../x", "a" * 65])
 def test_a_key_that_is_not_hexadecimal_never_reaches_a_query(double, destination, key):
     asked = len(double.requests)
 
-    with pytest.raises(DeliveryError):
-        destination.find(key)
+    for search in (destination.find, destination.find_open_for):
+        with pytest.raises(DeliveryError) as raised:
+            search(key)
+        assert raised.value.permanent
 
     assert len(double.requests) == asked
+
+
+@OBJECTS
+@REPEATABLE
+@given(payload=json_values)
+def test_a_webhook_of_any_json_is_refused_or_means_nothing(destination, payload):
+    with suppress(InvalidInput):
+        assert destination.parse({}, payload) == []
+
+
+@OBJECTS
+def test_without_a_secret_the_token_of_the_route_decides(destination):
+    assert destination.verify_signature(dict.fromkeys(SIGNATURES, "sha256=00"), b"{}") is None
 
 
 @OBJECTS

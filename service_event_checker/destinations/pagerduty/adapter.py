@@ -21,7 +21,7 @@ from service_event_checker.destinations.pagerduty.client import AlreadyOpen, Inc
 from service_event_checker.destinations.pagerduty.config import Config, Urgency
 from service_event_checker.destinations.pagerduty.own_user import OwnUser
 from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, RESOLVED, TRIGGERED, Incident, Note
-from service_event_checker.remote.marks import KEY_TAG, ends_signed, signed, tag, tagged_key
+from service_event_checker.remote.marks import KEY_TAG, checked, ends_signed, signed, tag, tagged_key
 from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
 from service_event_checker.render.notice import Notice, notice_of
 
@@ -102,7 +102,7 @@ class Adapter:
 
     def find_open_for(self, alert_key: str) -> ObjectRef | None:
         """Return the oldest open incident that one of the alert's first thousand episodes made."""
-        keys = {tag(remote_key(alert_key, episode)) for episode in range(1, EPISODES + 1)}
+        keys = {tag(remote_key(checked(alert_key), episode)) for episode in range(1, EPISODES + 1)}
         listed = (each for each in self._incidents.open_lately() if each.incident_key in keys)
         return next((_ref(each) for each in listed if self._is_open(each.id)), None)
 

@@ -361,28 +361,6 @@ def test_an_open_alert_is_found_before_the_search_knows_it(pager, api):
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_an_open_alert_of_any_episode_is_adopted_the_oldest_first(pager, api):
-    assert adapter(pager, api).find_open_for(alert().key) is None
-    closed = told(pager, alert(), api=api)
-    pager.person_closes(closed.external_id)
-    assert adapter(pager, api).find_open_for(alert().key) is None
-    oldest, _ = told(pager, alert(episode=2), api=api), told(pager, alert(episode=3), api=api)
-
-    found = adapter(pager, api).find_open_for(alert().key)
-
-    assert found
-    assert found.external_id == oldest.external_id
-
-
-def test_only_hexadecimal_keys_stand_in_a_query(pager):
-    for search in (adapter(pager).find, adapter(pager).find_open_for):
-        with pytest.raises(DeliveryError) as raised:
-            search('" OR status: open')
-        assert raised.value.permanent
-    assert pager.requests == []
-
-
-@pytest.mark.parametrize("api", APIS)
 def test_all_open_alerts_are_listed_with_who_took_them(pager, api):
     link = told(pager, alert(), api=api)
     born = pager.create("Disk full", priority="P2", tags=["web"])
@@ -661,7 +639,7 @@ def test_what_a_person_should_mend_is_told_at_start(pager):
 
 
 @pytest.mark.parametrize("api", [*APIS, "jsm-integration"])
-def test_a_rehearsal_says_what_would_be_made_and_sends_nothing(pager, api):
+def test_a_dry_run_names_the_priority(pager, api):
     line = adapter(pager, api).dry_run(delivery(alert(), receiver="opsgenie"), alert())
 
     assert line == "P2 alert: GitHub: Disruption with some GitHub services"
