@@ -20,7 +20,8 @@ from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Family, Verb
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
 from service_event_checker.remote.errors import body_of, delivery_error, words
 from service_event_checker.remote.marks import tag

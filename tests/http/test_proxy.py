@@ -18,7 +18,8 @@ from service_event_checker.config.settings import Settings
 from service_event_checker.core.errors import Reason, SourceError, StoreError
 from service_event_checker.http import outbound
 from service_event_checker.http.address import password_forms
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.http.outbound import Outbound
 from service_event_checker.remote.errors import delivery_error
 from service_event_checker.stores.azure.client import Tables

@@ -20,7 +20,8 @@ from service_event_checker.destinations.azure_devops.kubernetes_secret import Se
 from service_event_checker.destinations.azure_devops.states import Listed, States
 from service_event_checker.destinations.azure_devops.token import plain
 from service_event_checker.http.address import without_credentials
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
 from service_event_checker.remote.errors import body_of, delivery_error, words
 from service_event_checker.remote.payload import Payload, answered

@@ -22,7 +22,8 @@ import structlog
 from service_event_checker import logs
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.http.client import Http, HttpError, json_body
+from service_event_checker.http.answer import HttpError, json_body
+from service_event_checker.http.client import Http
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 NAME, KEY = "azure-devops-token", "token"

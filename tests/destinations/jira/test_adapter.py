@@ -20,7 +20,8 @@ from service_event_checker.core.ports import DryRunnable, Findable, FindableByAl
 from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.jira.adapter import Adapter, Config
 from service_event_checker.destinations.jira.recent import REMEMBERED
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from tests.destinations.deliver import deliver
 from tests.destinations.jira.double import Jira
 from tests.doubles.base import Answer, Fault

@@ -21,7 +21,8 @@ from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
-from service_event_checker.destinations.smtp import Adapter, Config
+from service_event_checker.destinations.smtp.adapter import Adapter
+from service_event_checker.destinations.smtp.config import Config
 from tests.factories import NOW, alert, delivery
 from tests.real.smtp import HANG_SECONDS, PASSWORD, USERNAME, Break, SmtpServer
 
