@@ -241,6 +241,18 @@ def test_what_is_gone_is_none_and_what_cannot_be_read_is_an_error(case, double, 
         destination.get_remote(made.external_id)
 
 
+@OBJECTS
+def test_a_look_with_a_refused_token_is_an_error_and_never_a_nothing(case, double, destination, firing):
+    made = pay(destination, firing, Verb.OPEN, None)
+    double.token = double.pat = "another one"
+
+    looks = (lambda: destination.get_remote(made.external_id), lambda: destination.get_remote(case.gone))
+    for look in (*looks, destination.open_objects, lambda: destination.find_open_for(firing.key)):
+        with pytest.raises(DeliveryError) as raised:
+            look()
+        assert (raised.value.reason, raised.value.permanent) == (Reason.UNAUTHORIZED, False)
+
+
 @pytest.mark.parametrize("verb", [Verb.UPDATE, Verb.NOTE, Verb.ACK, Verb.UNACK])
 def test_a_change_that_is_repeated_is_told_once(case, double, destination, firing, verb):
     link = pay(destination, firing, Verb.OPEN, None)

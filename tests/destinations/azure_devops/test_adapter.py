@@ -395,9 +395,7 @@ def test_a_type_that_begins_active_is_not_taken_into_work_by_being_made(boards):
     assert boards.items[1].state == "Active"
 
 
-def test_a_look_that_fails_tells_nothing(boards):
-    with pytest.raises(DeliveryError):
-        adapter(boards, token="expired").get_remote("1")
+def test_a_project_that_was_renamed_is_not_a_work_item_that_is_gone(boards):
     with pytest.raises(DeliveryError):
         adapter(boards, project="Renamed").get_remote("1")
 
