@@ -6,9 +6,9 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from service_event_checker.config.fields import by_severity
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert
-from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.azure_devops.client import Operation
 from service_event_checker.remote.marks import TAG, signature, tag, tagged_key
 from service_event_checker.remote.ticket import Comment
@@ -19,12 +19,7 @@ from service_event_checker.render.text import cut
 TITLE_MAX = 255
 EPISODES_MAX = 10_000  # tried when it is asked which of two keys is made of the other
 _BUG_ONLY = frozenset({"Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.Common.Severity"})
-_NAMED_SEVERITY = {
-    Severity.CRITICAL: "1 - Critical",
-    Severity.ERROR: "2 - High",
-    Severity.WARNING: "3 - Medium",
-    Severity.INFO: "4 - Low",
-}
+_NAMED_SEVERITY = by_severity("1 - Critical", "2 - High", "3 - Medium", "4 - Low")
 
 
 def fields(alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from service_event_checker.config.fields import by_severity
 from service_event_checker.config.models import DestinationConfig, Model
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.vocabulary import Severity
@@ -24,6 +25,8 @@ OPSGENIE_ENDS = Sunset(
     date(2027, 4, 5),
     "Move to Jira Service Management (operations) and set OPSGENIE_API_URL to its API",
 )
+
+Priority = Literal["P1", "P2", "P3", "P4", "P5"]
 
 
 class Responder(Model):
@@ -44,7 +47,6 @@ class Config(DestinationConfig):
     """
 
     DISPLAY_NAME: ClassVar[str] = "Opsgenie"
-    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
     RATE: ClassVar[tuple[float, int]] = (1.0, 5)  # deliveries of four or five calls; the limits depend on the plan
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
         "url": ("OPSGENIE_API_URL",),
@@ -64,7 +66,7 @@ class Config(DestinationConfig):
     site: str = ""
     query: str = ""
     priorities: Mapping[Severity, Literal["P1", "P2", "P3", "P4", "P5"]] = Field(
-        default={Severity.CRITICAL: "P1", Severity.ERROR: "P2", Severity.WARNING: "P3", Severity.INFO: "P5"}
+        default=by_severity("P1", "P2", "P3", "P5")
     )
     responders: tuple[Responder, ...] = ()
 
