@@ -23,6 +23,7 @@ from service_event_checker.destinations.jira.config import OWN_FIELDS, Config
 from service_event_checker.destinations.jira.recent import Recent
 from service_event_checker.destinations.jira.workflow import DONE, Step
 from service_event_checker.remote.marks import TAG, marker, tag
+from service_event_checker.remote.signature import header, proof
 from service_event_checker.remote.ticket import comment_of, not_found, unless_gone, without_copies
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
@@ -122,9 +123,11 @@ class Adapter:
         self._finish(issue)
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
-        """Verify `X-Hub-Signature`, which Jira sends where its webhook has a secret."""
-        key = secret(self.config.webhook_secret)
-        return webhook.is_signed_with(headers, body, key) if key else None
+        """Verify `X-Hub-Signature`, which Jira sends where its webhook has a secret; SHA-256 is all that it knows.
+
+        https://developer.atlassian.com/cloud/jira/platform/webhooks/
+        """
+        return proof(self.config.webhook_secret, [header(headers, "X-Hub-Signature")], body)
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         """Return what people did to our issues; see `webhook`."""
@@ -144,11 +147,9 @@ class Adapter:
             return [self._no_such_type(kind, types)]
         screen = self._jira.screen(self.config.project, types[kind])
         given = {*OWN_FIELDS, "priority", "reporter", *self.config.fields}
+        named = set() if "priority" in self.config.fields else set(filter(None, self.config.priorities.values()))
         place = f"the create screen of {kind} in {self.config.project}"
-        return list(workflow.wanting(screen, place, given, self._named_priorities()))
-
-    def _named_priorities(self) -> set[str]:
-        return set() if "priority" in self.config.fields else {name for name in self.config.priorities.values() if name}
+        return list(workflow.wanting(screen, place, given, named))
 
     def _created(self, alert: Alert, fields: Mapping[str, Any]) -> Issue:
         for _ in range(ADAPTATIONS):

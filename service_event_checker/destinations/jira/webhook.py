@@ -20,7 +20,6 @@ from service_event_checker.destinations.jira.workflow import STATUSES
 from service_event_checker.remote.marks import ends_signed
 from service_event_checker.remote.payload import Payload
 from service_event_checker.remote.payload import read as read_payload
-from service_event_checker.remote.signature import header, is_proof
 from service_event_checker.remote.ticket import RemoteChange, moved
 from service_event_checker.remote.values import moment
 from service_event_checker.render.text import clean, line
@@ -102,14 +101,6 @@ class OwnIdentity:
     receiver: str
     label: str
     account: frozenset[str]
-
-
-def is_signed_with(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
-    """Whether `X-Hub-Signature` is the body's HMAC under `secret`.
-
-    SHA-256 is all that Atlassian names: https://developer.atlassian.com/cloud/jira/platform/webhooks/
-    """
-    return is_proof([header(headers, "X-Hub-Signature")], body, secret)
 
 
 def read(payload: Any, own: OwnIdentity) -> list[Event]:

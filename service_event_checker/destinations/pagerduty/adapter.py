@@ -22,6 +22,7 @@ from service_event_checker.destinations.pagerduty.config import Config, Urgency
 from service_event_checker.destinations.pagerduty.own_user import OwnUser
 from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, RESOLVED, TRIGGERED, Incident, Note
 from service_event_checker.remote.marks import KEY_TAG, checked, ends_signed, signed, tag, tagged_key
+from service_event_checker.remote.signature import header, proof
 from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
 from service_event_checker.render.notice import Notice, notice_of
 
@@ -138,9 +139,12 @@ class Adapter:
         ]
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
-        """Whether the body is signed with `webhook_secret`; None where that is not set."""
-        own = secret(self.config.webhook_secret)
-        return webhook.signed(headers, body, own) if own else None
+        """Verify the signatures `v1=<hex>,v1=<hex>`, of which there are several while the secret is being changed.
+
+        https://developer.pagerduty.com/docs/verifying-signatures
+        """
+        given = header(headers, "X-PagerDuty-Signature").split(",")
+        return proof(self.config.webhook_secret, given, body, scheme="v1=")
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         """Return what a V3 webhook tells of one of our incidents; nothing of what we did ourselves."""

@@ -25,7 +25,7 @@ from service_event_checker.destinations.redmine.config import Config
 from service_event_checker.destinations.redmine.keys import Keyed
 from service_event_checker.destinations.redmine.payload import Issue, IssueStatus, hook
 from service_event_checker.remote.marks import signature, tag
-from service_event_checker.remote.signature import header, is_proof
+from service_event_checker.remote.signature import header, proof
 from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
 from service_event_checker.render.notice import notice_of
 from service_event_checker.render.text import cut
@@ -126,10 +126,7 @@ class Adapter:
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Compare Redmine 7's signature: HMAC-SHA256 of the raw body, in hex, as `X-Redmine-Signature-256`."""
-        key = secret(self.config.webhook_secret)
-        if not key:
-            return None
-        return is_proof([header(headers, "X-Redmine-Signature-256")], body, key)
+        return proof(self.config.webhook_secret, [header(headers, "X-Redmine-Signature-256")], body)
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         """Return what a webhook of Redmine 7, or of the plugin redmine_webhook, tells of our issues."""

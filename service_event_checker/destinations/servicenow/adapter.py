@@ -52,11 +52,8 @@ class Adapter:
         self.config = config
         timeout = config.timeout.total_seconds()
         self._incidents = Incidents(config.url, config.username, secret(config.password), timeout)
+        self.homes = (config.url,)
         self.raise_if_paused = self._incidents.pauses.raise_if_paused
-
-    @property
-    def homes(self) -> tuple[str, ...]:
-        return (self.config.url,)
 
     def create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> ObjectRef:
         """Create the incident; what ServiceNow ignored of it is logged."""
