@@ -215,17 +215,6 @@ def test_a_key_that_may_not_do_it_waits_for_a_person(pager):
     assert (raised.value.reason, raised.value.permanent) == (Reason.UNAUTHORIZED, False)
 
 
-def test_what_the_key_was_is_not_repeated_when_they_echo_it(pager):
-    pager.echo_credentials = True
-    pager.token = "another"
-
-    with pytest.raises(DeliveryError) as raised:
-        told(pager, alert())
-
-    assert KEY not in str(raised.value)
-    assert "***" in str(raised.value)
-
-
 @pytest.mark.parametrize("api", APIS)
 def test_both_sides_of_an_acknowledgement(pager, api):
     link = told(pager, alert(), api=api)

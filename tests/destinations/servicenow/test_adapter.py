@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -451,21 +450,6 @@ def test_a_delivery_of_many_slow_calls_ends_in_time(context):
 
     assert raised.value.reason is Reason.TIMEOUT
     assert len(context.requests) - asked <= 4
-
-
-def test_a_server_that_repeats_our_credentials_does_not_bring_them_into_a_message(context):
-    context.echo_credentials = True
-
-    with pytest.raises(DeliveryError) as raised:
-        deliver(
-            adapter(context),
-            delivery(alert(), Verb.NOTE),
-            alert(),
-            replace(opened(context, alert()), external_id="f" * 32),
-        )
-
-    assert PASSWORD not in str(raised.value)
-    assert base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode() not in str(raised.value)
 
 
 def test_a_dry_run_names_impact_and_urgency(context):
