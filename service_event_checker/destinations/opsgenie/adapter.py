@@ -24,6 +24,7 @@ from service_event_checker.destinations.opsgenie.payload import OpsAlert, Undone
 from service_event_checker.destinations.opsgenie.remote import as_remote
 from service_event_checker.remote.marks import TAG, checked, tag
 from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
+from service_event_checker.remote.values import NEVER
 from service_event_checker.render.notice import Notice, notice_of
 
 FOUND_CLOSED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
@@ -107,7 +108,7 @@ class Adapter:
         ours = f'({self.config.query}) OR tag: "{TAG}"'
         query = f"status: open AND ({ours})" if self.config.query else "status: open"
         found = [alert for alert in self.alerts.search(query) if alert.is_open]
-        latest = sorted(found, key=lambda alert: alert.updated_at or datetime.min.replace(tzinfo=UTC), reverse=True)
+        latest = sorted(found, key=lambda alert: alert.updated_at or NEVER, reverse=True)
         notes = {alert.id: self.alerts.notes(alert.id) for alert in latest[:NOTES_OF]}
         return [as_remote(alert, self._own, notes.get(alert.id, ())) for alert in found]
 
@@ -171,15 +172,15 @@ class Adapter:
         state, changes = self.alerts.get(id).state, _CHANGES.get(action, frozenset())
         if any(mark in each.note for each in self.alerts.notes(id)):
             return
-        try:
-            if state in changes:
+        if state in changes:
+            try:
                 self.alerts.act(action, id, text)
+            except Undone:
+                if self.alerts.get(id).state in changes:
+                    raise
             else:
-                self.alerts.note(id, text)
-        except Undone:
-            if state not in changes or self.alerts.get(id).state in changes:
-                raise
-            self.alerts.note(id, text)  # somebody was faster
+                return
+        self.alerts.note(id, text)  # it is that far already, or somebody was faster
 
     def _recent(self, ours: str) -> OpsAlert | None:
         """Return the oldest alert with a tag that is open, or may be what a try of ours has made."""

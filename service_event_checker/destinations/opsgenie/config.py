@@ -65,9 +65,7 @@ class Config(DestinationConfig):
     user: str = Field(default=TAG, min_length=1, max_length=100)
     site: str = ""
     query: str = ""
-    priorities: Mapping[Severity, Literal["P1", "P2", "P3", "P4", "P5"]] = Field(
-        default=by_severity("P1", "P2", "P3", "P5")
-    )
+    priorities: Mapping[Severity, Priority] = Field(default=by_severity("P1", "P2", "P3", "P5"))
     responders: tuple[Responder, ...] = ()
 
     def sunsets(self) -> tuple[Sunset, ...]:

@@ -24,6 +24,7 @@ from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, R
 from service_event_checker.remote.marks import KEY_TAG, checked, ends_signed, signed, tag, tagged_key
 from service_event_checker.remote.signature import header, proof
 from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
+from service_event_checker.remote.values import NEVER
 from service_event_checker.render.notice import Notice, notice_of
 
 EPISODES = 1_000  # of one alert, whose open incidents are known again after a loss of data
@@ -31,7 +32,6 @@ FOUND_RESOLVED = timedelta(hours=1)  # what a person has ended while we wondered
 INTAKE = "/pd-webhook"
 NOTE_MAX = 5_000  # characters; a webhook tells a short note whole, with the marker at its end
 _STATUSES = {TRIGGERED: Status.FIRING, ACKNOWLEDGED: Status.ACKNOWLEDGED, RESOLVED: Status.RESOLVED}
-_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def in_a_thread(task: Callable[[], None]) -> None:
@@ -224,7 +224,7 @@ class Adapter:
         acks = [(ack.acknowledger, ack.at) for ack in incident.acknowledgements if ack.acknowledger]
         if incident.status == ACKNOWLEDGED and acks:
             others = [ack for ack in acks if not self._we.did(ack[0])]
-            by, at = max(others or acks, key=lambda ack: ack[1] or _EVER)
+            by, at = max(others or acks, key=lambda ack: ack[1] or NEVER)
             return by.summary, at
         changed_by = incident.last_status_change_by
         return changed_by.person if changed_by else "", incident.last_status_change_at
