@@ -19,7 +19,8 @@ from service_checkers.json_page.mapping import evaluate
 from service_checkers.reading.values import names
 from service_checkers.statuspage import checker as statuspage
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.http.client import Http, HttpError, Response, parse_json
+from service_event_checker.http.answer import HttpError, Response, parse_json
+from service_event_checker.http.client import Http
 
 MAX_BYTES = 8 * 1024 * 1024
 HEAD_MAX = 200_000  # bytes of a page in which its feeds are looked for

@@ -61,7 +61,8 @@ def build(settings: Settings) -> Services:
     """Build everything. Raises ConfigError."""
     config = load_config(settings)
     logs.hide(_secrets(config, settings))
-    outbound.use(Outbound(ca_file=settings.ca_file, contact=settings.public_url, proxy=settings.outbound_proxy))
+    past_proxy = (*outbound.LOCAL, *settings.outbound_no_proxy)
+    outbound.use(Outbound(settings.ca_file, settings.public_url, settings.outbound_proxy, past_proxy))
     names.use(plugins.display_names(config))
     store = make_store(settings)
     adapters, notes = _adapters(config)

@@ -12,7 +12,8 @@ from service_checkers.entra.token import EntraConfig, Tokens, identity_warning
 from service_checkers.reading.fetch import source_error
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.http.address import origin
-from service_event_checker.http.client import Http, HttpError, json_body, parse_json
+from service_event_checker.http.answer import HttpError, json_body, parse_json
+from service_event_checker.http.client import Http
 
 MAX_BYTES = 16 * 1024 * 1024  # of one page
 PAGES_MAX = 25

@@ -13,7 +13,8 @@ from service_event_checker.cli.context import Here
 from service_event_checker.cli.diagnosis import Finding
 from service_event_checker.core.errors import DeliveryError, Reason, SourceError
 from service_event_checker.core.ports import Checker, Preflight
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.render.text import duration
 
 AT_ONCE = 8

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from service_event_checker.core.model import Alert
-from service_event_checker.http.client import Http, HttpError, json_body, parse_json
+from service_event_checker.http.answer import HttpError, json_body, parse_json
+from service_event_checker.http.client import Http
 from service_event_checker.render.shapes import AlertSummary
 
 TIMEOUT = 10.0  # seconds; the app itself gives up on its store after 5

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from service_event_checker.core.vocabulary import Severity
+
+Value = TypeVar("Value")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
@@ -28,6 +31,11 @@ def web_address(example: str, *, of_name: str = "", base: bool = True) -> AfterV
         return text
 
     return AfterValidator(check)
+
+
+def by_severity(critical: Value, error: Value, warning: Value, info: Value) -> dict[Severity, Value]:
+    """Return a value for each severity."""
+    return {Severity.CRITICAL: critical, Severity.ERROR: error, Severity.WARNING: warning, Severity.INFO: info}
 
 
 def _is_address(text: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,7 +17,8 @@ DEFAULT_RETENTION_DAYS = 400
 WEBHOOK_TOKEN = "WEBHOOK_TOKEN"  # noqa: S105  # the name of a variable
 #: where people name the authorities that they trust; the first that is set wins, as with requests and curl
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-_PROXY = "OUTBOUND_PROXY"
+_PROXY, _NO_PROXY = "OUTBOUND_PROXY", "OUTBOUND_NO_PROXY"
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,8 @@ class Settings:
 
     `storage_account`: Azure Storage's connection string; where it is set, it wins over `database_url`. `webhook_tokens`
     maps WEBHOOK_TOKEN and its variants to their values. `ca_file`: certificates to trust, "" for the usual ones.
-    `outbound_proxy`: http://[user:pass@]host:port, through which all HTTP goes out; "" for none.
+    `outbound_proxy`: http://[user:pass@]host:port, through which HTTP goes out; "" for none.
+    `outbound_no_proxy`: hosts, with all below them, and networks that are asked past it.
     `variables` is all of the environment: config.json names variables freely, and one vendor's routes have their own.
     """
 
@@ -40,6 +44,7 @@ class Settings:
     webhook_tokens: Mapping[str, str] = field(repr=False)
     ca_file: str
     outbound_proxy: str = field(repr=False)
+    outbound_no_proxy: tuple[str, ...]
     variables: Mapping[str, str] = field(repr=False)
 
     @classmethod
@@ -66,6 +71,7 @@ class Settings:
             },
             ca_file=text(*_CA_VARIABLES),
             outbound_proxy=_proxy(text(_PROXY)),
+            outbound_no_proxy=_no_proxy(text(_NO_PROXY)),
             variables=environ,
         )
 
@@ -94,3 +100,21 @@ def _proxy(url: str) -> str:
             ],
         )
     return url.rstrip("/")
+
+
+def _no_proxy(text: str) -> tuple[str, ...]:
+    entries = tuple(each.strip().lower().removeprefix("*").strip(".") for each in text.split(",") if each.strip())
+    wrong = [each for each in entries if not _is_host_or_network(each)]
+    if wrong:
+        hint = "Write hosts, domains or networks, like intranet.example.com,10.0.0.0/8, without ports"
+        raise ConfigError("environment", [f"{_NO_PROXY}: {wrong[0]!r} is not a host or a network. {hint}"])
+    return entries
+
+
+def _is_host_or_network(entry: str) -> bool:
+    if "/" not in entry and ":" not in entry:
+        return _HOST.fullmatch(entry) is not None
+    try:
+        return bool(ipaddress.ip_network(entry, strict=False))
+    except ValueError:
+        return False

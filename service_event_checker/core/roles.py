@@ -174,7 +174,11 @@ class HoldingArea(Protocol):
         ...
 
 
-class AlertsAndSlots(Alerts, Slots, Protocol):
+class SlotsAndSettings(Slots, Settings, Protocol):
+    """What a hint that a page has changed needs."""
+
+
+class PollingStore(Alerts, SlotsAndSettings, Protocol):
     """What polling needs."""
 
 

@@ -16,7 +16,8 @@ from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Family, Verb
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.errors import WORDS_MAX, body_of, delivery_error, pause, words
 from service_event_checker.render import mail as text_mail
 from service_event_checker.render.mail import Mail

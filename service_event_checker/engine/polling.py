@@ -17,9 +17,9 @@ from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, Reason, SourceError, StoreError
 from service_event_checker.core.model import Alert, Event, Slot, Snapshot
 from service_event_checker.core.ports import Checker
-from service_event_checker.core.roles import AlertsAndSlots
+from service_event_checker.core.roles import PollingStore
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy
-from service_event_checker.engine import places
+from service_event_checker.engine import hints, places
 from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.metrics import POLLS, UNKNOWN_VALUES
@@ -58,7 +58,7 @@ class Watch:
 class Poller:
     def __init__(
         self,
-        store: AlertsAndSlots,
+        store: PollingStore,
         pipeline: Pipeline,
         watches: Mapping[str, Watch],
         *,
@@ -183,8 +183,11 @@ class Poller:
         return replace(slot, unknown_since=since, unknown_reason=reason, failures=slot.failures + 1, due_at=due_at)
 
     def _report(self, slot: Slot) -> None:
-        if self.store.put_slot(replace(slot, owner="", lease_until=None)) is None:
+        reported = self.store.put_slot(replace(slot, owner="", lease_until=None))
+        if reported is None:
             log.warning("slot_lost", checker=slot.name)  # our poll took too long; another one runs or has reported
+        else:
+            hints.follow(self.store, reported)
 
 
 def _is_free(slot: Slot, now: datetime) -> bool:

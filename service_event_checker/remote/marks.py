@@ -9,6 +9,7 @@ import hashlib
 import re
 
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.render.text import cut
 
 TAG = "platform-outage-checker"  # on all that we make, where a system has tags or labels
 KEY_TAG = "poc-"  # + a key
@@ -30,6 +31,17 @@ def checked(key: str) -> str:
     return key
 
 
+def tag(key: str) -> str:
+    """Return a key as a tag, a label or an alias. Raises DeliveryError for what is not a key."""
+    return KEY_TAG + checked(key)
+
+
+def tagged_key(text: str) -> str:
+    """Return the key in a tag, a label or an alias, "" where it is not one of ours."""
+    key = text.removeprefix(KEY_TAG)
+    return key if text.startswith(KEY_TAG) and is_key(key) else ""
+
+
 def marker(cause: str) -> str:
     """Return 16 hexadecimal digits that tell the comment of this cause (a delivery's id) from all others."""
     return hashlib.sha256(cause.encode()).hexdigest()[:16]
@@ -38,6 +50,12 @@ def marker(cause: str) -> str:
 def signature(marker: str) -> str:
     """Return what stands in a comment of ours, that it is known as ours, and as this very one."""
     return f"{SIGNATURE} {marker}"
+
+
+def signed(text: str, marker: str, limit: int, end: str = "\n\n{}") -> str:
+    """Return a comment of at most `limit` characters with our signature at its end, in the form of `end`."""
+    ending = end.format(signature(marker))
+    return cut(text, limit - len(ending)) + ending
 
 
 def is_signed(text: str) -> bool:

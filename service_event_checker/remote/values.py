@@ -8,6 +8,7 @@ from typing import Any
 
 from service_event_checker.core.errors import DeliveryError, Reason
 
+NEVER = datetime.min.replace(tzinfo=UTC)  # comes before all times
 _MOMENT_MAX = 40  # characters
 
 

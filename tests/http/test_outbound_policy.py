@@ -66,9 +66,9 @@ def test_nothing_else_opens_connections() -> None:
     sdks = ("slack_sdk.web", "slack_sdk.WebClient", "slack_sdk.webhook", "sendgrid.SendGridAPIClient")
     modules = {module.removeprefix("service_event_checker.") for module in importers_of(*transports, *sdks)}
 
-    assert modules == {"http.client", "http.guard", "http.session", "stores.azure.client"}
+    assert modules == {"http.answer", "http.client", "http.guard", "http.session", "stores.azure.client"}
     assert importers_of("socket.") == {
-        f"service_event_checker.{name}" for name in ("destinations.smtp", "http.deadline", "http.guard")
+        f"service_event_checker.{name}" for name in ("destinations.smtp.connection", "http.deadline", "http.guard")
     }
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service_event_checker.remote.marks import signature
+from service_event_checker.remote.ticket import Comment
 from service_event_checker.render.notice import Notice
 from service_event_checker.render.text import cut, web_address
 
@@ -58,9 +59,9 @@ def description(told: Notice, previous: str, write: Writer) -> Body:
     return _fitting(write, lambda rows, room: _description(told, previous, rows, room))
 
 
-def comment(told: Notice, marker: str, write: Writer, *, full: bool = False) -> Body:
-    """Return a comment on a change; `full` says how things stand now as well. Its last line is our signature."""
-    return _fitting(write, lambda _, room: _comment(told, marker, room, full))
+def comment(said: Comment, write: Writer) -> Body:
+    """Return a comment on a change. Its last line is our signature."""
+    return _fitting(write, lambda _, room: _comment(said.told, said.mark, room, said.full))
 
 
 def made_twice(kept: str, marker: str, write: Writer) -> Body:

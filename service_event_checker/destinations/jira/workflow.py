@@ -12,8 +12,10 @@ from typing import Any
 
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.vocabulary import Status
 
 NEW, IN_PROGRESS, DONE = "new", "indeterminate", "done"
+STATUSES = {NEW: Status.FIRING, IN_PROGRESS: Status.ACKNOWLEDGED, DONE: Status.RESOLVED}
 _RESOLUTIONS = ("Done", "Fixed", "Resolved")  # of those that a screen allows, before its first
 
 Screen = Mapping[str, Mapping[str, Any]]  # field id -> what Jira tells of it (FieldMetadata)

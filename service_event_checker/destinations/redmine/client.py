@@ -13,7 +13,8 @@ from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.destinations.redmine.payload import Issue, IssueStatus, Named
 from service_event_checker.http.address import without_credentials
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
 from service_event_checker.remote.errors import body_of, delivery_error, words
 from service_event_checker.remote.payload import Model, answered

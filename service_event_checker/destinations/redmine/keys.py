@@ -16,7 +16,7 @@ import structlog
 from service_event_checker.destinations.redmine.client import Issues
 from service_event_checker.destinations.redmine.config import Config
 from service_event_checker.destinations.redmine.payload import Issue
-from service_event_checker.remote.marks import KEY_TAG, checked
+from service_event_checker.remote.marks import KEY_TAG, checked, tag
 from service_event_checker.remote.ticket import without_copies
 
 NOBODYS = "0" * 20  # a key that no issue carries
@@ -37,14 +37,6 @@ def keys(issue: Issue, *, described: bool = True) -> frozenset[str]:
 def remote_key(issue: Issue) -> str:
     """Return the remote key that an issue carries, "" if none."""
     return next(iter([*(found[1] for found in _in_fields(issue)), *_IN_SUBJECT.findall(issue.subject)]), "")
-
-
-def in_subject(key: str) -> str:
-    return f" [{KEY_TAG}{checked(key)}]"
-
-
-def in_description(alert_key: str) -> str:
-    return f"{KEY_TAG}{checked(alert_key)}"
 
 
 def _in_fields(issue: Issue) -> list[re.Match[str]]:
@@ -77,11 +69,11 @@ class Keyed:
 
     def find(self, key: str) -> Issue | None:
         """Return the oldest issue with this remote key, open or closed. Raises DeliveryError."""
-        return self._found(key, {"subject": f"~[poc-{checked(key)}]"}, {"status_id": "*"})
+        return self._found(key, {"subject": f"~[{tag(key)}]"}, {"status_id": "*"})
 
     def find_open_for(self, alert_key: str) -> Issue | None:
         """Return the oldest open issue of this alert. Raises DeliveryError."""
-        return self._found(alert_key, {"description": f"~poc-{checked(alert_key)}"}, {"status_id": "o"})
+        return self._found(alert_key, {"description": f"~{tag(alert_key)}"}, {"status_id": "o"})
 
     def all_open(self) -> list[Issue]:
         """Return all open issues with a remote key, the oldest first. Raises DeliveryError.
@@ -91,7 +83,7 @@ class Keyed:
         self.look_for_field()
         wide = {**self._project, "status_id": "o"}
         by_field = self._issues.all_of({**wide, f"cf_{self.field}": "*"}) if self.field else []
-        listed = [*by_field, *self._issues.all_of({**wide, "subject": "~[poc-"})]
+        listed = [*by_field, *self._issues.all_of({**wide, "subject": f"~[{KEY_TAG}"})]
         keyed = {issue.id: issue for issue in listed if remote_key(issue)}
         oldest_first = [issue for _, issue in sorted(keyed.items())]
         return without_copies(oldest_first, remote_key, lambda issue: issue.creator)

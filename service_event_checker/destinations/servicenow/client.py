@@ -15,7 +15,8 @@ from typing import Any
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.http.address import without_credentials
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Answer, Api
 from service_event_checker.remote.errors import body_of, delivery_error, pause, words
 

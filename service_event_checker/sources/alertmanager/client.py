@@ -13,7 +13,8 @@ from pydantic import Field, SecretStr
 
 from service_event_checker.config.models import Duration, SourceConfig, secret
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.http.client import Http, HttpError, json_body
+from service_event_checker.http.answer import HttpError, json_body
+from service_event_checker.http.client import Http
 
 _CREDENTIALS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")  # of an address that may be malformed
 LIST_MAX = 32 * 1024 * 1024  # bytes; ten thousand alerts take six

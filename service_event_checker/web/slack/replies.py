@@ -16,7 +16,8 @@ import structlog
 
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.render.text import cut
 from service_event_checker.web.errors import Refused
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.destinations.jira import document
+from service_event_checker.remote.ticket import Comment
 from service_event_checker.render.notice import notice
 from tests.destinations.jira.double import TEXT_MAX, rendered
 from tests.factories import NOW, alert
@@ -29,7 +30,7 @@ def description(alert: Alert, write: document.Writer, previous: str = "") -> Any
 
 def comment(alert: Alert, write: document.Writer, *, note: str = "", full: bool = False) -> Any:
     told = notice(alert, Verb.NOTE, NOW, actor="alice", note=note)
-    return document.comment(told, MARKER, write, full=full)
+    return document.comment(Comment(told, MARKER, full), write)
 
 
 def size(body: Any) -> int:
