@@ -35,6 +35,7 @@ from service_event_checker.http.address import password_forms, password_in
 from service_event_checker.http.outbound import Outbound
 from service_event_checker.render import names
 from service_event_checker.stores.choose import make_store
+from service_event_checker.stores.prepared import gated
 
 RECONCILE_EVERY = timedelta(minutes=5)
 LOOK_EVERY = timedelta(seconds=1)  # how soon what becomes due by itself is seen
@@ -64,7 +65,7 @@ def build(settings: Settings) -> Services:
     past_proxy = (*outbound.LOCAL, *settings.outbound_no_proxy)
     outbound.use(Outbound(settings.ca_file, settings.public_url, settings.outbound_proxy, past_proxy))
     names.use(plugins.display_names(config))
-    store = make_store(settings)
+    store = gated(make_store(settings))
     adapters, notes = _adapters(config)
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors)

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,9 @@ def main(command: str, arguments: list[str]) -> None:
         os.environ[CALLED_FROM] = os.getcwd()
         sys.stdout = sys.stderr  # what it prints itself may be JSON for another program
     os.chdir(ROOT)
+    if command == "run" and not re.fullmatch(r"|0*[1-9][0-9]?", os.environ.get("WEB_CONCURRENCY", "")):
+        # Gunicorn reads it before our settings do, and answers with a traceback.
+        sys.exit("WEB_CONCURRENCY: is not a whole number from 1 to 64. Set it like WEB_CONCURRENCY=1")
     # Some images set it to stay small; here it would make every start compile all modules, 3 to 5 times slower.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with _alone():

@@ -25,7 +25,7 @@ def web_address(example: str, *, of_name: str = "", base: bool = True) -> AfterV
         text = text.strip().rstrip("/") if base else text.strip()
         if of_name and _NAME.fullmatch(text):
             return of_name.format(text)
-        if text and not _is_address(text):
+        if text and not is_address(text):
             name = ", or the name alone" if of_name else ""
             raise ValueError(f"must be an address like {example}{name}")
         return text
@@ -38,7 +38,8 @@ def by_severity(critical: Value, error: Value, warning: Value, info: Value) -> d
     return {Severity.CRITICAL: critical, Severity.ERROR: error, Severity.WARNING: warning, Severity.INFO: info}
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether a text is a web address with a host."""
     try:
         parts = urlsplit(text)
         return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0

@@ -33,7 +33,7 @@ def ingest_destination_webhook(
     events = _read(receiver, destination, headers, payload)
     services.pipeline.ingest(not_in_future(now, events), now)
     if events:
-        log.info("talk_taken", receiver=receiver, events=len(events))
+        log.info("remote_change", receiver=receiver, events=len(events))
     return len(events)
 
 
@@ -44,5 +44,5 @@ def _read(receiver: str, destination: Inbound, headers: Mapping[str, str], paylo
     except InvalidInput:
         raise
     except Exception:
-        log.exception("talk_not_read", receiver=receiver)
+        log.exception("remote_change_unreadable", receiver=receiver)
         raise InvalidInput("body", "could not be read", "That is a defect here; the log has it") from None

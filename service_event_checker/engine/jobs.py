@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.engine import heartbeat, pending_events, quarantine
+from service_event_checker.engine import heartbeat, pending_events, quarantine, summary
 from service_event_checker.engine.services import Services
 
 DELIVER = "deliver"
@@ -143,6 +143,10 @@ def log_sunsets(work: Work) -> None:
     work.services.log_sunsets()
 
 
+def log_sources(work: Work) -> None:
+    summary.log_sources(work.services)
+
+
 def ask_destinations(work: Work) -> None:
     work.services.ask_destinations()
 
@@ -170,5 +174,6 @@ JOBS: Mapping[str, Job] = {
     "prune": Job(prune, timedelta(hours=1)),
     "retain": Job(retain, timedelta(hours=6)),
     "log-sunsets": Job(log_sunsets, timedelta(days=7)),
+    "log-sources": Job(log_sources),
     "ask-destinations": Job(ask_destinations),
 }

@@ -37,6 +37,7 @@ from service_event_checker.engine import objects
 from service_event_checker.engine.pipeline import tell
 from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
+from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import DELIVERIES, FAILURES, PING_PONGS
 
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
@@ -98,14 +99,14 @@ class Outbox:
         try:
             outcome = self._attempt(claimed)
         except LeaseLost:
-            log.warning("lease_lost", delivery=delivery.id)
+            log.warning("lease_lost", **_facts(claimed))
             return
         except DeliveryError as error:
             outcome = self._after_failure(claimed, error)
         except StoreError:
             raise
         except Exception:  # noqa: BLE001  # an adapter's bug must not stop the others' deliveries
-            log.exception("delivery_crashed", delivery=delivery.id)
+            log.exception("delivery_crashed", **_facts(claimed))
             crash = _Ambiguous(DeliveryError(Reason.CRASHED), self._clock())  # it may have come after the effect
             outcome = self._after_failure(claimed, crash)
         else:
@@ -273,11 +274,11 @@ class Outbox:
             except StoreConflict:
                 continue
             except LeaseLost:
-                log.warning("lease_lost", delivery=delivery.id)
+                log.warning("lease_lost", **_facts(claimed))
                 return
-            self._tell(delivery, outcome, write)
+            self._tell(claimed, outcome, write)
             return
-        log.warning("settle_contended", delivery=delivery.id)
+        log.warning("settle_contended", **_facts(claimed))
 
     def _consequence(self, claimed: Claimed, outcome: Outcome) -> Write | None:
         """Return what the alert itself is to be told of the outcome: a new link, a dead letter, a dry run."""
@@ -301,17 +302,36 @@ class Outbox:
             return announcements.linked(head, delivery.receiver, outcome.link.url, self.book, now)
         return None
 
-    def _tell(self, delivery: Delivery, outcome: Outcome, write: Write | None) -> None:
-        name = "dry_run" if isinstance(outcome, DryRun) else type(outcome).__name__.lower()  # settled, again, dead
+    def _tell(self, claimed: Claimed, outcome: Outcome, write: Write | None) -> None:
+        delivery = claimed.delivery
+        name = "dry_run" if isinstance(outcome, DryRun) else type(outcome).__name__.lower()  # settled, again, failed
         DELIVERIES.labels(delivery.receiver, delivery.verb.value, name).inc()
         reason = "" if isinstance(outcome, Settled) else outcome.reason
         if reason == mirrors.PING_PONG:
             PING_PONGS.labels(delivery.receiver).inc()
-        level = {"again": log.warning, "dead": log.error}.get(name, log.info)
-        level("delivery_" + name, id=delivery.id, receiver=delivery.receiver, verb=delivery.verb.value, reason=reason)
+        _log(claimed, outcome, reason)
         if write:
             tell(write)
         self._wake()
+
+
+def _log(claimed: Claimed, outcome: Outcome, reason: str) -> None:
+    facts = _facts(claimed)
+    match outcome:
+        case DryRun():
+            log.info("delivery_dry_run", **facts)
+        case Settled(link=link):
+            log.info("delivered", **facts, **({"url": link.url} if link and link.url else {}))
+        case Again(due_at=due_at):
+            at = due_at.isoformat(timespec="seconds")
+            log.warning("delivery_retried", **facts, reason=reason, tries=claimed.delivery.attempts + 1, next_at=at)
+        case _:
+            log.error("delivery_failed", **facts, reason=reason, tries=claimed.delivery.attempts + 1)
+
+
+def _facts(claimed: Claimed) -> dict[str, str]:
+    delivery = claimed.delivery
+    return {**alert_facts(claimed.alert), "receiver": delivery.receiver, "verb": delivery.verb.value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ def waiting(holding: HoldingArea, outbox: Outbox, book: Rulebook, now: datetime)
     for item in found:
         event = _EVENT.validate_json(item.doc)
         if _is_foreign(outbox, book, item, now, busy):
-            log.info("event_of_a_foreign_object", receiver=item.source, status=event.status.value)
+            log.info("remote_change_of_unknown_object", receiver=item.source, status=event.status.value)
             holding.remove(AREA, item.id)
         else:
             hopeful.append((item, event))

@@ -19,13 +19,16 @@ from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.core.tracker import Tracked
-from service_event_checker.core.vocabulary import Kind
+from service_event_checker.core.vocabulary import Kind, Why
 from service_event_checker.engine import pending_events
 from service_event_checker.engine.echoes import is_no_news, marked
 from service_event_checker.engine.recognise import Seen, recognise, rounds
+from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import TRANSITIONS, label
 
 CONFLICTS_MAX = 20  # tries; at each at least one writer of a contended alert wins
+
+_TOLD_ELSEWHERE = frozenset({Why.LINKED, Why.GAVE_UP, Why.DRY_RUN, Why.REPEATED})  # by the delivery's line, or before
 
 log = structlog.get_logger()
 
@@ -207,20 +210,19 @@ class Pipeline:
 
 
 def tell(write: Write) -> None:
-    """Log and count a committed write: one line per change of state."""
+    """Log and count a committed write: one line per change of state. What a delivery brought about is told there."""
     alert = write.alert
     for transition in write.transitions:
-        log.info(
-            "alert_changed",
-            why=transition.why.value,
-            id=alert.internal_id,
-            key=alert.key,
-            episode=alert.episode,
+        level = log.debug if transition.why in _TOLD_ELSEWHERE else log.info
+        facts = {"receiver": transition.receiver, "actor": transition.actor, "note": transition.note}
+        level(
+            f"alert_{transition.why.name.lower()}",
+            **alert_facts(alert),
             status=transition.after.value,
             severity=alert.severity.value,
-            source=alert.source,
-            receiver=transition.receiver,
-            owed=[f"{delivery.verb}:{delivery.receiver}" for delivery in write.deliveries],
+            episode=alert.episode,
+            deliveries=[f"{delivery.verb}:{delivery.receiver}" for delivery in write.deliveries],
+            **{name: text for name, text in facts.items() if text},
         )
         if not alert.test:
             TRANSITIONS.labels(alert.kind.value, label(transition.why)).inc()

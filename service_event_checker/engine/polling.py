@@ -151,7 +151,7 @@ class Poller:
     def _succeeded(self, slot: Slot, snapshot: Snapshot) -> Slot:
         now = self._clock()
         if slot.unknown_since:
-            log.info("source_readable", checker=slot.name, unknown_for=str(now - slot.unknown_since))
+            log.info("source_recovered", checker=slot.name, unknown_for=str(now - slot.unknown_since))
         for warning in set(snapshot.warnings) - set(slot.warnings):
             UNKNOWN_VALUES.labels(slot.name).inc()
             log.warning("source_warning", checker=slot.name, warning=warning)
@@ -185,7 +185,7 @@ class Poller:
     def _report(self, slot: Slot) -> None:
         reported = self.store.put_slot(replace(slot, owner="", lease_until=None))
         if reported is None:
-            log.warning("slot_lost", checker=slot.name)  # our poll took too long; another one runs or has reported
+            log.warning("poll_lease_lost", checker=slot.name)  # our poll took too long; another one runs or has run
         else:
             hints.follow(self.store, reported)
 

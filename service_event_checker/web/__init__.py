@@ -38,7 +38,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     app.extensions["services"] = services
     app.extensions["engine"] = Engine(services)
-    app.extensions["store_probe"] = StoreProbe(services.store.ping)
+    app.extensions["store_probe"] = StoreProbe(lambda: services.store.ping())
     app.before_request(_start_under_gunicorn)
     routes.install(app, services)
     access.install(app, keys)

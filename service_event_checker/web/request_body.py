@@ -36,8 +36,8 @@ def demand_json(request: Request) -> None:
 def raw_body(request: Request, limit: int) -> bytes:
     """Return the bytes as they came, the same each time it is asked.
 
-    Raises RequestEntityTooLarge (413), and Refused (400) where the body breaks off or its chunks are none. Reads one
-    byte more than is taken: a chunked body is cut at Werkzeug's limit without a word.
+    Raises RequestEntityTooLarge (413), and Refused (400) where the body breaks off or its chunks cannot be read.
+    Reads one byte more than is taken: a chunked body is cut at Werkzeug's limit without a word.
     """
     request.max_content_length = limit + 1
     try:
@@ -46,6 +46,8 @@ def raw_body(request: Request, limit: int) -> bytes:
         raise Refused(400, "The body is not what its headers announce.") from None
     if len(body) > limit:
         raise RequestEntityTooLarge
+    if len(body) < (request.content_length or 0):  # Gunicorn ends where the sender does
+        raise Refused(400, "The body is shorter than its Content-Length.")
     return body
 
 

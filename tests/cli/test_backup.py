@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from service_event_checker.engine import heartbeat
 from service_event_checker.engine.services import Services
-from service_event_checker.stores.sql.store import SqlStore
 from tests.cli.runner import Terminal
 from tests.factories import NOW, event
 
@@ -36,8 +36,8 @@ def count(terminal: Terminal) -> int:
 
 
 def close(services: Services) -> None:
-    assert isinstance(services.store, SqlStore)
-    services.store.close()
+    store: Any = services.store
+    store.close()
 
 
 def test_a_store_is_saved_beside_the_person_and_brought_back(terminal: Terminal, tmp_path: Path) -> None:

@@ -72,11 +72,14 @@ def test_a_store_that_is_away_is_logged_once_and_once_when_it_is_back(engine: En
         done(engine, "sweep")
         store.error = None
         done(engine, "sweep")
-        assert [line["event"] for line in logs] == ["store_away"]
+        assert [line["event"] for line in logs] == ["store_unavailable"]
         done(engine, "heartbeat")
         done(engine, "heartbeat")
 
-    assert [(line["event"], line["log_level"]) for line in logs] == [("store_away", "error"), ("store_back", "info")]
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("store_unavailable", "error"),
+        ("store_available", "info"),
+    ]
     assert store.sweeps == 3
 
 

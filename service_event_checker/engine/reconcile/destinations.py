@@ -23,6 +23,7 @@ from service_event_checker.core.store import Done, Query, Write
 from service_event_checker.core.vocabulary import Family, Verb, Why
 from service_event_checker.engine.outbox import GIVEN_UP_FOR_AGE
 from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.logs import alert_facts
 
 SINCE = "reconciled_since:"  # + receiver; setting: when it was first looked at
 LOOKS_MAX = 200  # objects looked at one by one in a pass; the rest waits for the next
@@ -57,7 +58,8 @@ def _ended(destination: Reconcilable, view: LocalView, remotes: Sequence[Remote]
         try:
             found += reconcile.ended(alert, link, destination.get_remote(link.external_id), view)
         except DeliveryError as error:
-            log.warning("look_failed", receiver=view.receiver.name, id=alert.internal_id, reason=str(error))
+            facts = alert_facts(alert)
+            log.warning("remote_read_failed", **facts, receiver=view.receiver.name, reason=str(error))
             failures += 1
             if failures == FAILURES_MAX:
                 break

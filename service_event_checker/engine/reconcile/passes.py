@@ -22,6 +22,7 @@ from service_event_checker.core.roles import Store
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.reconcile import destinations as reconcile_objects
 from service_event_checker.engine.reconcile import sources
+from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import REPAIRS, label
 
 SLOT = "reconcile"
@@ -48,7 +49,7 @@ class Report:
             if line not in quiet:
                 log.info("reconciled", found=line)
         for (receiver, fix), number in left.items():
-            log.info("reconcile_left", receiver=receiver, why=fix.value, number=number)
+            log.info("reconcile_skipped", receiver=receiver, why=fix.value, number=number)
         for failure in self.failed:
             log.warning("reconcile_failed", failure=failure)
 
@@ -170,7 +171,9 @@ class Reconciler:
             if now - self._revived.get(letter.id, now - REVIVED_EVERY) >= REVIVED_EVERY:
                 self._revived[letter.id] = now
                 if self.store.requeue(letter.id, now):
-                    log.info("dead_letter_requeued", id=letter.id, receiver=name)
+                    alert = self.store.get([letter.key]).get(letter.key)
+                    facts = alert_facts(alert) if alert else {}
+                    log.info("failed_delivery_requeued", **facts, receiver=name, verb=letter.verb.value)
 
     def _mend(self, name: str, found: list[Repair], report: Report) -> None:
         destination = self.destinations[name]

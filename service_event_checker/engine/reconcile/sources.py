@@ -34,4 +34,4 @@ def apply(name: str, found: Comparison, pipeline: Pipeline, now: datetime) -> No
     listed = Snapshot(source=found.source, complete=True)
     pipeline.absent([*found.missing, *found.over], listed, found.resolve_after, now)
     if found.deferred:
-        log.warning("reconcile_held_back", source=name, closed=len(found.over), held=len(found.deferred))
+        log.warning("reconcile_deferred", source=name, closed=len(found.over), held=len(found.deferred))

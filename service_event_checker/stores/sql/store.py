@@ -40,6 +40,8 @@ WRITTEN_AT_ONCE = 200  # alerts of one transaction: a quarter of a second, for w
 CHUNK = 500  # parameters in one IN list; SQLite's own limit is far higher, others' is not
 ARCHIVED_AT_ONCE = 200
 PAGE_MAX = 500
+PING, PING_BYTES = "ping", 16_384
+_FULL = ("disk is full", "no space left", "is full")  # SQLite, PostgreSQL, MySQL
 
 
 class SqlStore:
@@ -268,8 +270,11 @@ class SqlStore:
         return value
 
     def ping(self) -> None:
+        """Write as much as an alert with its rows takes, and remove it: a nearly full disk takes a small row."""
         with self._write() as connection:
-            sql_rows.upsert(connection, settings, {"name": "ping", "value": ""})
+            sql_rows.upsert(connection, settings, {"name": PING, "value": "." * PING_BYTES})
+        with self._write() as connection:
+            connection.execute(delete(settings).where(settings.c.name == PING))
 
     def _write_some(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         """Write alerts in one transaction; where it lost to another's, all of them are to be decided anew."""
@@ -313,4 +318,6 @@ class SqlStore:
 def _away(error: SQLAlchemyError) -> StoreError:
     """Say what the database said: not SQLAlchemy's text, which holds the statement with its values."""
     said = getattr(error, "orig", None)
+    if any(words in str(said).lower() for words in _FULL):
+        return StoreError(f"disk full: {said}")
     return StoreError(f"{type(error).__name__}: {said}" if said else type(error).__name__)

@@ -109,7 +109,7 @@ class BackgroundReplies:
 
     def _post(self, reply: Reply, response_url: str) -> None:
         if not self._posts.acquire(blocking=False):
-            log.warning("slack_answer_lost", reason="too many answers are on their way")
+            log.warning("slack_reply_dropped", reason="too many answers are on their way")
             return
         try:
             post(response_url, reply, self._api_url)
@@ -120,14 +120,14 @@ class BackgroundReplies:
 def post(response_url: str, reply: Reply, api_url: str) -> bool:
     """Send a reply to a response_url; a loopback address only where Slack's API is one. Returns whether it went."""
     if not is_slacks(response_url, api_url):
-        log.warning("slack_answer_lost", reason="the response_url is none of Slack's")
+        log.warning("slack_reply_dropped", reason="the response_url is none of Slack's")
         return False
     base = "{0.scheme}://{0.netloc}".format(urlsplit(response_url))
     for attempt in range(POSTS):
         try:
             Http(base, timeout=POST_SECONDS).send("POST", response_url, json=reply.as_json())
         except HttpError as error:
-            log.warning("slack_answer_failed", attempt=attempt + 1, reason=str(error.reason))
+            log.warning("slack_reply_failed", attempt=attempt + 1, reason=str(error.reason))
             threading.Event().wait(PAUSE_SECONDS if attempt + 1 < POSTS else 0)
             continue
         return True
@@ -198,12 +198,12 @@ def _outcome(work: Work) -> Reply | DeferredReply:
     try:
         return work()
     except StoreError as error:
-        log.error("store_away", during="an answer to Slack", reason=str(error))  # noqa: TRY400  # a state, not a crash
+        log.error("store_unavailable", during="an answer to Slack", reason=str(error))  # noqa: TRY400  # a state, not a crash
         return Reply("The store does not answer. Please try again; if it was done, it is not done twice.")
     except Refused as error:
         return Reply(escape_mrkdwn(error.message))
     except InvalidInput as error:
         return Reply(escape_mrkdwn(f"That cannot be: {error.problem}. {error.hint}".strip()))
     except Exception:  # noqa: BLE001  # the loop's one net: who asked must hear that it went wrong
-        log.exception("slack_work_failed")
+        log.exception("slack_command_failed")
         return Reply("Something went wrong here. The log says what.")

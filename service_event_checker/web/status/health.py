@@ -46,7 +46,7 @@ def health() -> Answer:
 def database() -> Answer:
     trouble = _probe().trouble()
     body = {"status": "unhealthy", "trouble": trouble} if trouble else {"status": "healthy"}
-    return body | {"store": type(services().store).__name__}, 503 if trouble else 200
+    return body | {"store": services().settings.store_kind}, 503 if trouble else 200
 
 
 def _troubles() -> dict[str, str]:

@@ -9,11 +9,23 @@ import structlog
 
 from service_event_checker.core.store import Query
 from service_event_checker.engine.reconcile import passes
+from service_event_checker.engine.refusals import Refusal, Tries
 from service_event_checker.engine.services import Services
+from service_event_checker.render.names import platform_name
+from service_event_checker.render.text import moment
 from service_event_checker.sources.alertmanager.intake import unknown_severities
 from service_event_checker.web.webhooks.destinations import is_unauthenticated
 
 LOOKED_AT = 200  # open alerts, the latest; the page costs the same however many there are
+
+_SENDER_REFUSED = {
+    Refusal.WRONG_TOKEN: "{}'s token is wrong",
+    Refusal.MISSING_TOKEN: "{} sends no token",
+    Refusal.WRONG_SIGNATURE: "{}'s signature is wrong",
+    Refusal.WRONG_ADDRESS: "{}: an unknown webhook address is called",
+    Refusal.NOT_CONFIGURED: "{} is refused, because its secret is not set or it is off here",
+}
+_PAGE_REFUSED = {Refusal.WRONG_TOKEN: "Wrong tokens have been sent to the page or the API"}
 
 log = structlog.get_logger()
 
@@ -21,15 +33,15 @@ log = structlog.get_logger()
 def warnings(services: Services, now: datetime) -> tuple[str, ...]:
     """Return the standing warnings. Raises StoreError."""
     found = (*unauthenticated_webhooks(services), *_unknown_severities(services, now), *_not_reconciled(services))
-    return (*found, *_left_behind(services))
+    return (*found, *_left_behind(services), *_refused(services, now))
 
 
 def unauthenticated_webhooks(services: Services) -> list[str]:
     """Return what is wrong with how our senders prove who they are."""
     kinds = {part.name: part.kind for part in services.parts if part.section == "destination"}
     return [
-        f"{name}: who knows its integration id may change alerts through our webhook, as no token is asked for. "
-        f"Set WEBHOOK_TOKEN_{kinds[name].upper()}, and have the sender send it"
+        f"{name} webhook is not protected: anyone who knows the integration ID can change alerts. "
+        f"Set WEBHOOK_TOKEN_{kinds[name].upper()} here, and have the sender send it"
         for name, destination in services.outbox.destinations.items()
         if is_unauthenticated(services, destination, kinds.get(name, ""))
     ]
@@ -38,7 +50,25 @@ def unauthenticated_webhooks(services: Services) -> list[str]:
 def tell(services: Services) -> None:
     """Log the warnings that the configuration alone tells."""
     for text in unauthenticated_webhooks(services):
-        log.warning("unauthenticated", text=text)
+        log.warning("webhook_unprotected", text=text)
+
+
+def _refused(services: Services, now: datetime) -> list[str]:
+    """Return who shows a wrong secret, or none where one is needed, in the last hour."""
+    found: dict[tuple[str, Refusal], list[Tries]] = {}
+    for tries in services.refusals.lately(now):
+        known = _PAGE_REFUSED if not tries.sender else _SENDER_REFUSED
+        if tries.reason in known:
+            found.setdefault((tries.sender, tries.reason), []).append(tries)
+    return [_refusal(sender, reason, tries) for (sender, reason), tries in found.items()]
+
+
+def _refusal(sender: str, reason: Refusal, tries: list[Tries]) -> str:
+    text = _SENDER_REFUSED[reason].format(platform_name(sender)) if sender else _PAGE_REFUSED[reason]
+    number = sum(each.count for each in tries)
+    peers = tries[0].peer if len(tries) == 1 else f"{len(tries)} addresses"
+    since = moment(min(each.since for each in tries))
+    return f"{text} since {since}, {number} {'try' if number == 1 else 'tries'} from {peers}"
 
 
 def _left_behind(services: Services) -> list[str]:

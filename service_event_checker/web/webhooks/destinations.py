@@ -17,6 +17,7 @@ from service_event_checker.config.settings import WEBHOOK_TOKEN
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.ports import Inbound
 from service_event_checker.engine import inbox
+from service_event_checker.engine.refusals import Refusal
 from service_event_checker.engine.services import Services
 from service_event_checker.http import strict_json
 from service_event_checker.web.context import services
@@ -24,6 +25,7 @@ from service_event_checker.web.errors import Refused
 from service_event_checker.web.request_body import demand_json, parse, raw_body
 from service_event_checker.web.security import auth
 from service_event_checker.web.security.auth import Caller, Keys, Scope
+from service_event_checker.web.security.caller import for_readers
 from service_event_checker.web.webhooks.refusal import put_aside
 
 BODY_MAX = 1024 * 1024  # bytes
@@ -94,7 +96,9 @@ def admit(kind: str = "") -> Caller:
     if not among:
         unsigned = {name: candidates[name] for name, verdict in verdicts.items() if verdict is None}
         if not unsigned:
-            raise Refused(401, f"This is not signed with the secret of {' or '.join(candidates)}.")
+            detail = f"This is not signed with the secret of {' or '.join(candidates)}."
+            why = Refusal.WRONG_SIGNATURE
+            raise Refused(401, for_readers(detail, "This is not signed with the configured secret."), why=why)
         among = _admitted(here, kind, unsigned, body)
     g.verified_webhook = VerifiedWebhook(kind, among[0] if len(among) == 1 else "", tuple(among), body)
     return Caller(g.verified_webhook.receiver or kind, frozenset({Scope.WRITE}))
@@ -137,9 +141,8 @@ def _kind(services: Services, address: str) -> str:
     """Return the kind of destination that an address names. Raises Refused where config.json has none of it."""
     kinds = {part.kind.replace("_", "-"): part.kind for part in services.parts if part.section == "destination"}
     if address not in kinds:
-        raise Refused(
-            403, "No destination of this kind is configured, so nothing is taken here. Add it to config.json."
-        )
+        hint = "No destination of this kind is configured, so nothing is taken here. Add it to config.json."
+        raise Refused(403, hint, why=Refusal.NOT_CONFIGURED)
     return kinds[address]
 
 
@@ -154,7 +157,9 @@ def _inbound_destinations(services: Services, kind: str, named: str) -> dict[str
             candidates[part.name] = destination
     if not candidates:
         off = "; ".join(f"{part.name} is off: {part.state}" for part in meant)
-        raise Refused(403, f"{off or 'config.json has no such destination'}. Nobody is listened to here.")
+        detail = f"{off or 'config.json has no such destination'}. No webhook is taken here."
+        plain = "No webhook is taken here. The log of the start says what is off."
+        raise Refused(403, for_readers(detail, plain), why=Refusal.NOT_CONFIGURED)
     return candidates
 
 
@@ -172,7 +177,7 @@ def _admitted(services: Services, kind: str, candidates: Mapping[str, Inbound], 
         return list(candidates)  # who sends is known: what is wrong with it is told and kept by the route
     admitted = [name for name, one in candidates.items() if not isinstance(one, SenderFilter) or one.accepts(payload)]
     if not admitted:
-        raise Refused(403, "The integrationId is not the one that is configured.")
+        raise Refused(403, "The integrationId is not the one that is configured.", why=Refusal.WRONG_TOKEN)
     return admitted
 
 

@@ -14,6 +14,7 @@ import click
 from flask import Blueprint, Flask, request
 
 from service_event_checker.engine.hints import hint
+from service_event_checker.engine.refusals import Refusal
 from service_event_checker.engine.services import Services
 from service_event_checker.remote.signature import is_proof
 from service_event_checker.web.context import services
@@ -46,7 +47,9 @@ def admit() -> Caller:
     given = asked.get("token", "").encode("utf-8", "replace")
     known = kind in KINDS and checker in _checkers(here)
     if not known or not hmac.compare_digest(given, hook_token(here, checker).encode()):
-        raise Refused(403, "This is not a hook's address. `flask --app app hook-urls` shows them.")
+        raise Refused(
+            403, "This is not a hook's address. `flask --app app hook-urls` shows them.", why=Refusal.WRONG_ADDRESS
+        )
     secret = here.settings.variables.get(INSTATUS_SECRET, "").strip()
     if kind == "instatus" and secret:
         _verify(secret)
@@ -80,7 +83,7 @@ def _verify(secret: str) -> None:
     body = raw_body(request, BODY_MAX)
     given = request.headers.get("X-Instatus-Webhook-Signature", "").strip().lower().removeprefix("sha256=")
     if not is_proof([given], body, secret, scheme=""):
-        raise Refused(401, f"This is not signed with {INSTATUS_SECRET}.")
+        raise Refused(401, f"This is not signed with {INSTATUS_SECRET}.", why=Refusal.WRONG_SIGNATURE)
 
 
 def _checkers(services: Services) -> set[str]:

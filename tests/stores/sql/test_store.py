@@ -164,6 +164,22 @@ def test_readers_do_not_wait_for_writers_that_wait_for_the_lock(store: SqlStore,
     assert waited < BUSY_SECONDS / 2
 
 
+def test_a_full_disk_is_seen_by_the_probe_and_called_by_its_name(store: SqlStore) -> None:
+    with store.engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    store.engine.dispose()
+    event.listen(store.engine, "connect", lambda raw, _record: raw.execute(f"PRAGMA max_page_count = {pages}"))
+
+    for call in (lambda: _fill(store), store.ping, store.ping):
+        with pytest.raises(StoreError, match="disk full"):
+            call()
+
+
+def _fill(store: SqlStore) -> None:
+    for number in range(100):
+        store.set_setting(f"s{number}", "x" * 2000)
+
+
 def _writes_in_vain(store: SqlStore) -> None:
     with suppress(StoreError):
         store.ping()

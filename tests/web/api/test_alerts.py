@@ -134,12 +134,12 @@ def test_the_detail_tells_who_was_told_who_was_not_and_what_happened(ingest: Ing
 
 def test_a_change_of_status_is_an_event_of_the_tokens_owner(make_app: MakeApp, ingest: Ingest) -> None:
     ingest(event())
-    client = make_app(API_TOKENS="jane:write:first;boss:read:second").test_client()
+    client = make_app(API_TOKENS="jane:write:first-of-two-tokens;boss:read:second-of-two-tokens").test_client()
 
     answer = client.put(
         "/api/v1/alerts/8zc63m64hy36/status",
         json={"status": "resolved", "resolution_note": "问题已修复"},
-        **bearer("first"),
+        **bearer("first-of-two-tokens"),
     )
 
     assert answer.status_code == 200

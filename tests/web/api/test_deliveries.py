@@ -17,12 +17,12 @@ from tests.factories import NOW, event
 from tests.web.conftest import MakeApp, bearer, give_up
 
 Ingest = Callable[[Event], Alert]
-OPS = bearer("first")
+OPS = bearer("first-of-two-tokens")
 
 
 @pytest.fixture
 def app(make_app: MakeApp) -> Flask:
-    return make_app(API_TOKENS="ops:admin:first")
+    return make_app(API_TOKENS="ops:admin:first-of-two-tokens")
 
 
 def test_a_failed_delivery_is_listed_and_sent_again(
@@ -102,7 +102,7 @@ def test_the_former_route_answers_as_before_and_says_that_it_goes(
 
 def test_an_act_needs_its_scope(make_app: MakeApp, services: Services, ingest: Ingest) -> None:
     alert = ingest(replace(event(), fingerprint="own"))
-    client = make_app(API_TOKENS="eye:read:first").test_client()
+    client = make_app(API_TOKENS="eye:read:first-of-two-tokens").test_client()
 
     assert client.get("/api/v1/deliveries", **OPS).status_code == 200
     for method, path in (

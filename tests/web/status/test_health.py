@@ -70,11 +70,11 @@ def test_a_store_that_was_never_made_is_an_illness_and_no_crash(make_app: MakeAp
 
 def test_strangers_see_a_status_and_readers_all_of_it(make_app: MakeApp, services: Services) -> None:
     beat(services)
-    client = make_app(API_TOKENS="ops:read:first;bot:write:second").test_client()
+    client = make_app(API_TOKENS="ops:read:first-of-two-tokens;bot:write:second-of-two-tokens").test_client()
 
-    for request in ({}, FAR, bearer("second"), bearer("wrong")):
+    for request in ({}, FAR, bearer("second-of-two-tokens"), bearer("wrong")):
         assert client.get("/health", **request).json == {"status": "healthy"}
-    assert set(client.get("/health", **bearer("first"), **FAR).json) > {"checkers", "receivers"}
+    assert set(client.get("/health", **bearer("first-of-two-tokens"), **FAR).json) > {"checkers", "receivers"}
 
 
 def test_the_details_say_of_each_part_how_it_is_and_why(

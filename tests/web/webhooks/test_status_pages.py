@@ -73,8 +73,10 @@ def test_the_address_is_the_same_in_every_process_and_hangs_on_the_secret_key(ma
         return hook_token(make_app(**environ).extensions["services"], "github")
 
     assert token() == token()
-    assert token(SECRET_KEY="one") == token(SECRET_KEY="one")
-    assert len({token(), token(SECRET_KEY="one"), token(SECRET_KEY="another")}) == 3
+    assert token(SECRET_KEY="one-key-of-some-length") == token(SECRET_KEY="one-key-of-some-length")
+    assert (
+        len({token(), token(SECRET_KEY="one-key-of-some-length"), token(SECRET_KEY="another-key-of-some-length")}) == 3
+    )
 
 
 def test_a_checker_that_is_off_is_answered_and_nothing_else(client: FlaskClient, services: Services) -> None:
