@@ -8,19 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 
-from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
+from service_event_checker.config.models import CheckerConfig, DestinationConfig, Duration, Model, SourceConfig
 from service_event_checker.config.problems import explain, nearest
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.mirrors import ALERT, Mirrors
 from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
+from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Verb
 
 _Mirrored = Literal["update", "note", "ack", "unack", "close"]
@@ -54,6 +55,7 @@ class Config:
     rules: tuple[Rule, ...]
     silences: tuple[Silence, ...]
     mirrors: Mirrors = Mirrors()
+    repeat_within: timedelta = REPEAT_WITHIN
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
@@ -100,6 +102,7 @@ class File(Model):
     rules: tuple[_RuleEntry, ...] = ()
     silences: tuple[_SilenceEntry, ...] = ()
     mirrors: tuple[_MirrorEntry, ...] = ()
+    repeat_within: Annotated[Duration, Field(le=timedelta(hours=1))] = REPEAT_WITHIN
 
 
 def load(
@@ -129,7 +132,7 @@ def load(
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Join some of them in the remote systems")
     if problems:
         raise ConfigError(path.name, problems)
-    return Config(checkers, destinations, sources, rules, silences, mirrors)
+    return Config(checkers, destinations, sources, rules, silences, mirrors, file.repeat_within)
 
 
 def _read(path: Path) -> Any:

@@ -35,6 +35,7 @@ class Event:
     ("poll", "/alert", "api"); `via` the receiver it came back from, which is not told of it again.
     A label with several values holds one per line. `person`: one of us did this, not the source.
     `origin`: the address of the system that vouches for it and can be asked whether it still is, "" if none.
+    `listed`: we asked its source, whose list shows it as open.
     """
 
     source: str
@@ -59,6 +60,7 @@ class Event:
     test: bool = False
     ref: tuple[str, str] | None = None
     origin: str = ""
+    listed: bool = False
 
     @property
     def key(self) -> str:
@@ -94,7 +96,9 @@ class Alert:
     dropped from it. `withheld` maps a matched receiver to why it has not been told. `links` maps a receiver
     to the address of its object. `started_at` is when it began at the source, `opened_at` when we opened the
     episode, `starts_at` the latest start the source named in it, `seen_at` the source's time of the newest
-    change that we took. `note_ids` are those of the latest notes. `origin` is its newest event's.
+    change that we took. `ended_at` is the source's time of the end, `closed_at` when we took it (None: still open, or
+    stored by an older version); `relisted_at`: when the source's list first showed it as open after that end.
+    `note_ids` are those of the latest notes. `origin` is its newest event's.
     `status_seen_at` maps a receiver and a status to the receiver's own time of the newest such status that it told
     us; with None as the status, of its newest status at all. `mirrored_at` maps two receivers (sorted) to when a
     status was last carried between them. `revision` is raised by every commit and never restarts.
@@ -119,6 +123,8 @@ class Alert:
     starts_at: datetime | None = None
     seen_at: datetime | None = None
     ended_at: datetime | None = None
+    closed_at: datetime | None = None
+    relisted_at: datetime | None = None
     resolved_by: ResolvedBy | None = None
     source_ended: bool = False
     previous_ended_at: datetime | None = None

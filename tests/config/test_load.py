@@ -438,3 +438,9 @@ class TestMirrors:
         (found,) = mistakes(file, {"destinations": self.PAGERS, "mirrors": [mirror]})
 
         assert found.startswith(problem)
+
+
+def test_how_late_a_duplicate_may_be_is_a_duration_of_at_most_an_hour(file: Path) -> None:
+    assert load(file, {}).repeat_within == timedelta(seconds=60)
+    assert load(file, {"repeat_within": "2m"}).repeat_within == timedelta(minutes=2)
+    assert "repeat_within" in mistakes(file, {"repeat_within": "2h"})[0]
