@@ -6,10 +6,11 @@ Every write is one transaction, synced to disk before it is acknowledged.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
 from sqlalchemy.engine import make_url
@@ -20,9 +21,10 @@ from service_event_checker.core.errors import StoreConflict, StoreError
 from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
 from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Settled, Write
 from service_event_checker.stores import codec
-from service_event_checker.stores.sql import dialects, outbox
+from service_event_checker.stores.sql import database_file, dialects, outbox
 from service_event_checker.stores.sql import page as sql_page
 from service_event_checker.stores.sql import rows as sql_rows
+from service_event_checker.stores.sql.database_file import DatabaseFile
 from service_event_checker.stores.sql.holding import SqlHoldingArea
 from service_event_checker.stores.sql.schema import upgrade
 from service_event_checker.stores.sql.tables import (
@@ -35,6 +37,7 @@ from service_event_checker.stores.sql.tables import (
     slots,
     timeline,
 )
+from service_event_checker.stores.sql.turns import Turns
 
 WRITTEN_AT_ONCE = 200  # alerts of one transaction: a quarter of a second, for which other writers wait
 CHUNK = 500  # parameters in one IN list; SQLite's own limit is far higher, others' is not
@@ -45,11 +48,13 @@ _FULL = ("disk is full", "no space left", "is full")  # SQLite, PostgreSQL, MySQ
 
 
 class SqlStore:
-    """See `core.roles.Store` for the contract of every method."""
+    """See `core.roles.Store` for the contract of every method. `patience`: seconds that a writer waits for others."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience: float = dialects.BUSY_SECONDS) -> None:
         address = make_url(url)
         self._folder = dialects.folder_of(address)
+        self._file = DatabaseFile(database_file.file_of(address))
+        self._turns, self._patience = Turns(), patience
         self.engine = dialects.make_engine(address)
         self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -59,6 +64,7 @@ class SqlStore:
         self.engine.dispose()
 
     def prepare(self) -> None:
+        self._file.check()
         try:
             if self._folder:
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -67,6 +73,8 @@ class SqlStore:
             raise StoreError(f"{self._folder}: {error.strerror}; set DATABASE_URL to a place to write to") from error
         except SQLAlchemyError as error:
             raise _away(error) from error
+        name = database_file.ID
+        self._file.remember(self.setting(name) or self.set_setting(name, uuid4().hex, only_if_new=True))
 
     def get(self, keys: Iterable[str]) -> dict[str, Alert]:
         found = self._all(alerts.c.doc, alerts.c.key, keys)
@@ -300,6 +308,7 @@ class SqlStore:
     def _read(self) -> Iterator[Connection]:
         try:
             with self._reader.connect() as connection:
+                self._file.check(connection)
                 yield connection
         except SQLAlchemyError as error:
             raise _away(error) from error
@@ -307,12 +316,20 @@ class SqlStore:
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         try:
-            with self.engine.begin() as connection:
-                yield connection
+            with self._turn() as patience, self.engine.connect() as connection:
+                self._file.check(connection)
+                dialects.wait_at_most(connection, patience)
+                with connection.begin():
+                    yield connection
+                self._file.check(connection)  # what went into a deleted file is not acknowledged
         except SQLAlchemyError as error:
             if dialects.of(self.engine).is_conflict(error):
                 raise StoreConflict("another transaction was faster") from error
             raise _away(error) from error
+
+    def _turn(self) -> AbstractContextManager[float]:
+        one_writer = dialects.of(self.engine).wait_at_most is not None
+        return self._turns.turn(self._patience) if one_writer else nullcontext(self._patience)
 
 
 def _away(error: SQLAlchemyError) -> StoreError:
