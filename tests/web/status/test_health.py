@@ -51,6 +51,21 @@ def test_a_heartbeat_of_any_process_makes_us_ready_for_half_a_minute(
     assert client.get("/health").status_code == status
 
 
+def test_a_database_file_that_is_deleted_refuses_work_and_readiness_at_once(
+    services: Services, client: FlaskClient, tmp_path: Path
+) -> None:
+    services.store.prepare()
+    beat(services)
+    assert client.get("/readyz").status_code == 200
+
+    (tmp_path / "store.db").unlink()
+
+    assert (
+        client.post("/alert", json={"alerts": [{"status": "firing", "labels": {"alertname": "x"}}]}).status_code == 503
+    )
+    assert client.get("/readyz").status_code == 503
+
+
 def test_a_process_that_is_stopping_is_not_ready(app: Flask, services: Services, client: FlaskClient) -> None:
     beat(services)
     app.extensions["engine"].stop()
