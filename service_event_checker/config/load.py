@@ -5,6 +5,7 @@ A mistake stops the start; a missing credential turns one entry off and says whi
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
 from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Verb
 
+MOVED_TO = "moved_to"  # of a destination: the only key of an old name
 _Mirrored = Literal["update", "note", "ack", "unack", "close"]
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 ModelT = TypeVar("ModelT", bound=Model)
@@ -56,6 +58,7 @@ class Config:
     silences: tuple[Silence, ...]
     mirrors: Mirrors = Mirrors()
     repeat_within: timedelta = REPEAT_WITHIN
+    moved: Mapping[str, str] = dataclasses.field(default_factory=dict)  # destinations: old name -> new name
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
@@ -123,16 +126,18 @@ def load(
     if file is None:
         raise ConfigError(path.name, problems)
     checkers = _entries("checkers", file.checkers, environ, checker_config, kinds, problems)
-    destinations = _entries("destinations", file.destinations, environ, destination_config, kinds, problems)
+    moved = _moved(file.destinations, problems)
+    current = {name: raw for name, raw in file.destinations.items() if MOVED_TO not in raw}
+    destinations = _entries("destinations", current, environ, destination_config, kinds, problems)
     sources = _entries("sources", file.sources, environ, source_config, kinds, problems)
-    rules = tuple(_rule(number, rule, file.destinations, problems) for number, rule in enumerate(file.rules))
+    rules = tuple(_rule(number, rule, current, problems) for number, rule in enumerate(file.rules))
     silences = tuple(_silence(number, entry, problems) for number, entry in enumerate(file.silences))
-    mirrors = _mirrors(file.mirrors, file.destinations, problems)
+    mirrors = _mirrors(file.mirrors, current, problems)
     if len({name for rule in file.rules for name in rule.send}) > RECEIVERS_MAX:
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Join some of them in the remote systems")
     if problems:
         raise ConfigError(path.name, problems)
-    return Config(checkers, destinations, sources, rules, silences, mirrors, file.repeat_within)
+    return Config(checkers, destinations, sources, rules, silences, mirrors, file.repeat_within, moved)
 
 
 def _read(path: Path) -> Any:
@@ -242,6 +247,23 @@ def _rule(number: int, entry: _RuleEntry, destinations: Mapping[str, Any], probl
         if name not in destinations:
             problems.append(f'rules[{number}].send: "{name}" is not a destination.{nearest(name, list(destinations))}')
     return Rule(entry.name, _matchers(entry.match, f"rules[{number}].match", problems), entry.send, entry.proceed)
+
+
+def _moved(entries: Mapping[str, dict[str, Any]], problems: list[str]) -> dict[str, str]:
+    """Return the new name of each destination that was moved."""
+    current = [name for name, raw in entries.items() if MOVED_TO not in raw]
+    found: dict[str, str] = {}
+    for name, raw in entries.items():
+        if MOVED_TO not in raw:
+            continue
+        where, new = f"destinations.{name}", raw[MOVED_TO]
+        if set(raw) != {MOVED_TO}:
+            problems.append(f'{where}: has other keys beside moved_to. Leave only {{"moved_to": "<new name>"}}')
+        elif new not in current:
+            problems.append(f'{where}.moved_to: "{new}" is not a destination.{nearest(str(new), current)}')
+        else:
+            found[name] = new
+    return found
 
 
 def _silence(number: int, entry: _SilenceEntry, problems: list[str]) -> Silence:

@@ -52,6 +52,24 @@ def requested(alert: Alert, receiver: str, actor: str, book: Rulebook, now: date
     return Write(alert=wanted, transitions=(transition,), deliveries=(opening,))
 
 
+def moved(alert: Alert, old: str, new: str, now: datetime) -> Write:
+    """Return the commit that names a destination by its new name wherever the alert names it by the old one."""
+    receivers = dict.fromkeys(new if name == old else name for name in alert.receivers)
+    withheld = {new if name == old else name: why for name, why in alert.withheld.items()}
+    renamed = replace(
+        alert,
+        receivers=tuple(receivers),
+        withheld={name: why for name, why in withheld.items() if name not in receivers},
+        links={new if name == old else name: url for name, url in alert.links.items()},
+        status_seen_at={
+            (new if name == old else name, status): at for (name, status), at in alert.status_seen_at.items()
+        },
+        updated_at=now,
+    )
+    transition = replace(make_transition(renamed, Why.MOVED, now, receiver=new), note=f"{old} is {new} now")
+    return Write(alert=renamed, transitions=(transition,))
+
+
 def gave_up(delivery: Delivery, alert: Alert, reason: str, book: Rulebook, now: datetime) -> Write:
     """Return the commit that records a dead letter and tells the alert's chats of it, unless a chat is what died."""
     name = delivery.receiver

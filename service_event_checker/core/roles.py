@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
-from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Write
+from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Waiting, Write
 
 
 class Alerts(Protocol):
@@ -77,8 +77,17 @@ class Outbox(Protocol):
         """Return those of the receivers that something is due for and free to claim; one cheap look for all."""
         ...
 
-    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
-        """Lease up to `limit` due deliveries of a receiver to `owner`, most severe first."""
+    def claim(
+        self,
+        receiver: str,
+        *,
+        limit: int,
+        owner: str,
+        now: datetime,
+        until: datetime,
+        made_before: datetime | None = None,
+    ) -> list[Claimed]:
+        """Lease up to `limit` due deliveries of a receiver to `owner`, most severe first; only old ones if asked."""
         ...
 
     def intend(self, delivery: Delivery, now: datetime) -> Delivery:
@@ -99,6 +108,10 @@ class Outbox(Protocol):
 
     def waiting(self, receiver: str = "") -> int:
         """Return how many deliveries are not settled (failed ones do not count)."""
+        ...
+
+    def waiting_by_receiver(self) -> dict[str, Waiting]:
+        """Return what is not settled by receiver, of those too that are not configured (failed ones do not count)."""
         ...
 
     def keys_with_pending(self, receiver: str) -> set[str]:

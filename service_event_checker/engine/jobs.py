@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.engine import heartbeat, pending_events, quarantine, summary
+from service_event_checker.engine import heartbeat, pending_events, quarantine, summary, unowned
 from service_event_checker.engine.services import Services
 
 DELIVER = "deliver"
@@ -125,6 +125,12 @@ def beat(work: Work) -> None:
     heartbeat.beat(work.services.store, work.now)
 
 
+def settle_unowned(work: Work) -> None:
+    """Move what waits for a destination under another name, and fail what has waited too long for none."""
+    unowned.move(work.services.outbox, work.services.config.moved, work.now)
+    unowned.expire(work.services.outbox, work.now)
+
+
 def sweep(work: Work) -> None:
     work.services.store.sweep(work.now)
 
@@ -170,6 +176,7 @@ JOBS: Mapping[str, Job] = {
     "unpark": Job(unpark, _each_other_look),
     "expire-test-mode": Job(expire_test_mode, timedelta(seconds=30)),
     "sweep": Job(sweep, timedelta(seconds=15)),
+    "unowned": Job(settle_unowned, timedelta(minutes=1)),
     "archive": Job(archive, timedelta(minutes=1)),
     "prune": Job(prune, timedelta(hours=1)),
     "retain": Job(retain, timedelta(hours=6)),

@@ -112,7 +112,7 @@ class Outbox:
         else:
             if type(outcome) is Settled:  # nothing else proves that the destination works
                 self.throttles[delivery.receiver].record_success()
-        self._record(claimed, outcome)
+        self.record(claimed, outcome)
 
     def _attempt(self, claimed: Claimed) -> Outcome:
         delivery, alert = claimed.delivery, claimed.alert
@@ -264,8 +264,8 @@ class Outbox:
         seconds = min(longest, BACK_OFF_FIRST * 2.0 ** min(delivery.attempts, DOUBLINGS_MAX))
         return timedelta(seconds=seconds * (0.5 + self._jitter()))
 
-    def _record(self, claimed: Claimed, outcome: Outcome) -> None:
-        """Settle; when the alert was changed meanwhile, decide anew what the outcome means for it."""
+    def record(self, claimed: Claimed, outcome: Outcome) -> None:
+        """Settle a claim; when the alert was changed meanwhile, decide anew what the outcome means for it."""
         delivery = claimed.delivery
         for _ in range(CONFLICTS_MAX):
             write = self._consequence(claimed, outcome)
@@ -284,7 +284,8 @@ class Outbox:
         """Return what the alert itself is to be told of the outcome: a new link, a dead letter, a dry run."""
         delivery = claimed.delivery
         linked = isinstance(outcome, Settled) and outcome.link is not None and delivery.verb is Verb.OPEN
-        shadow = self.book.receivers[delivery.receiver].shadow
+        receiver = self.book.receivers.get(delivery.receiver)
+        shadow = receiver is not None and receiver.shadow
         dry = isinstance(outcome, DryRun) and (shadow or delivery.verb is Verb.OPEN)
         if not (linked or dry or isinstance(outcome, Failed)):
             return None

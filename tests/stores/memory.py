@@ -18,7 +18,18 @@ from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
-from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Settled, Write
+from service_event_checker.core.store import (
+    Claimed,
+    Conflict,
+    Done,
+    IdTaken,
+    Outcome,
+    Page,
+    Query,
+    Settled,
+    Waiting,
+    Write,
+)
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 ARCHIVED_AT_ONCE = 200
@@ -115,9 +126,23 @@ class MemoryStore:
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
         return {name for name in receivers if next(self._due(name, now), None)}
 
-    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
+    def claim(
+        self,
+        receiver: str,
+        *,
+        limit: int,
+        owner: str,
+        now: datetime,
+        until: datetime,
+        made_before: datetime | None = None,
+    ) -> list[Claimed]:
         with self.transaction() as rows:
-            most_severe_first = sorted(self._due(receiver, now), key=lambda one: (one.severity.rank, one.due_at or now))
+            due = (
+                one
+                for one in self._due(receiver, now)
+                if made_before is None or (one.created_at or BEGINNING) <= made_before
+            )
+            most_severe_first = sorted(due, key=lambda one: (one.severity.rank, one.due_at or now))
             leased = [replace(one, owner=owner, lease_until=until) for one in islice(most_severe_first, limit)]
             rows.waiting.update({delivery.id: delivery for delivery in leased})
             return [self._claimed(rows, delivery) for delivery in leased]
@@ -149,6 +174,16 @@ class MemoryStore:
     def waiting(self, receiver: str = "") -> int:
         with self._lock:
             return sum(receiver in ("", one.receiver) for one in self._rows.waiting.values())
+
+    def waiting_by_receiver(self) -> dict[str, Waiting]:
+        with self._lock:
+            waiting = list(self._rows.waiting.values())
+        found: dict[str, Waiting] = {}
+        for one in waiting:
+            made_at, known = one.created_at or BEGINNING, found.get(one.receiver)
+            oldest_at = min(made_at, known.oldest_at) if known else made_at
+            found[one.receiver] = Waiting(known.number + 1 if known else 1, oldest_at)
+        return found
 
     def keys_with_pending(self, receiver: str) -> set[str]:
         with self._lock:

@@ -19,7 +19,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.errors import StoreConflict, StoreError
 from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
-from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Settled, Write
+from service_event_checker.core.store import (
+    Claimed,
+    Conflict,
+    Done,
+    IdTaken,
+    Outcome,
+    Page,
+    Query,
+    Settled,
+    Waiting,
+    Write,
+)
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import database_file, dialects, outbox
 from service_event_checker.stores.sql import page as sql_page
@@ -130,13 +141,25 @@ class SqlStore:
         with self._read() as connection:
             return {name for name in receivers if outbox.due(connection, {"at": at, "receiver": name}, 1)}
 
-    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
+    def claim(
+        self,
+        receiver: str,
+        *,
+        limit: int,
+        owner: str,
+        now: datetime,
+        until: datetime,
+        made_before: datetime | None = None,
+    ) -> list[Claimed]:
         values = {"receiver": receiver, "at": codec.micros(now)}
+        wanted = outbox.DUE_LOCKED if made_before is None else outbox.OLD_LOCKED
         with self._read() as connection:
             if not outbox.due(connection, values, 1):
                 return []  # an idle look costs no write lock
+        if made_before is not None:
+            values["before"] = codec.micros(made_before)
         with self._write() as connection:
-            docs = outbox.due(connection, values, limit, outbox.DUE_LOCKED)
+            docs = outbox.due(connection, values, limit, wanted)
             leased = [replace(codec.load_delivery(doc), owner=owner, lease_until=until) for doc in docs]
             for delivery in leased:
                 outbox.put(connection, delivery)
@@ -174,6 +197,12 @@ class SqlStore:
         wanted = select(func.count()).select_from(deliveries).where(deliveries.c.dead.is_(False))
         with self._read() as connection:
             return connection.scalar(wanted.where(deliveries.c.receiver == receiver) if receiver else wanted) or 0
+
+    def waiting_by_receiver(self) -> dict[str, Waiting]:
+        columns = deliveries.c.receiver, func.count(), func.min(deliveries.c.created_at)
+        wanted = select(*columns).where(deliveries.c.dead.is_(False)).group_by(deliveries.c.receiver)
+        with self._read() as connection:
+            return {name: Waiting(number, codec.from_micros(at)) for name, number, at in connection.execute(wanted)}
 
     def keys_with_pending(self, receiver: str) -> set[str]:
         owed = select(deliveries.c.key).where(deliveries.c.receiver == receiver, deliveries.c.dead.is_(False))
