@@ -311,7 +311,7 @@ class HeldItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """One checker's row: when it is due, who runs it, and what came of the last run.
+    """One checker's row: when it is due, who runs it (`owner`, "" when nobody does), and what came of the last run.
 
     `first_good_at`: the first poll that could be read; what was over before it is history, not missed.
     `dismissed`: fingerprints that a person resolved while the source still lists them, with the good polls in a
