@@ -102,8 +102,12 @@ class Outbox(Protocol):
         """
         ...
 
-    def sweep(self, now: datetime) -> int:
-        """Make due the head of each lane that has none (a crash between two rows); return how many."""
+    def sweep(self, now: datetime, *, latest: datetime | None = None) -> int:
+        """Make due the head of each lane that has none (a crash between two rows); return how many.
+
+        `latest`: no delivery waits longer and no lease runs longer; one that does is from before the clock was set
+        back, and is due now, its lease ends then.
+        """
         ...
 
     def waiting(self, receiver: str = "") -> int:

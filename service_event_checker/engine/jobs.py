@@ -132,7 +132,7 @@ def settle_unowned(work: Work) -> None:
 
 
 def sweep(work: Work) -> None:
-    work.services.store.sweep(work.now)
+    work.services.store.sweep(work.now, latest=work.now + work.services.outbox.longest_wait)
 
 
 def retain(work: Work) -> None:

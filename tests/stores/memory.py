@@ -163,13 +163,17 @@ class MemoryStore:
             if write and not isinstance(_written(rows, write, now), Done):
                 raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
 
-    def sweep(self, now: datetime) -> int:
+    def sweep(self, now: datetime, *, latest: datetime | None = None) -> int:
+        def is_wrong(waiting: list[Delivery]) -> bool:
+            times = [at for one in waiting for at in (one.due_at, one.lease_until) if at]
+            return not any(one.due_at for one in waiting) or (latest is not None and max(times) > latest)
+
         with self.transaction() as rows:
             lanes = {(one.key, one.receiver): _lane(rows, one.key, one.receiver) for one in rows.waiting.values()}
-            headless = [(lane, waiting) for lane, waiting in lanes.values() if not any(one.due_at for one in waiting)]
-            for lane, waiting in headless:
-                _apply(rows, lane_rules.append(lane, waiting, (), now))
-            return len(headless)
+            wrong = [(lane, waiting) for lane, waiting in lanes.values() if is_wrong(waiting)]
+            for lane, waiting in wrong:
+                _apply(rows, lane_rules.swept(lane, waiting, latest, now))
+            return len(wrong)
 
     def waiting(self, receiver: str = "") -> int:
         with self._lock:

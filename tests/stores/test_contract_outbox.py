@@ -358,6 +358,25 @@ def test_an_alert_is_owed_to_a_receiver_until_all_is_settled_or_given_up(store: 
     assert (store.keys_with_pending("slack"), store.keys_with_pending("jira")) == (set(), set())
 
 
+def test_a_time_that_only_a_wrong_clock_can_have_set_holds_nothing_back(store: Store) -> None:
+    later = NOW + 2 * HOUR
+    for name in ("waits", "leased", "soon"):
+        opened(store, name)
+    for claimed in claim(store):
+        due_at = {"waits": later, "soon": NOW + HOUR}.get(claimed.alert.fingerprint)
+        if due_at:
+            store.settle(claimed.delivery, Again(due_at=due_at, reason="busy"), NOW)
+    held = store.claim("slack", limit=1, owner="w2", now=NOW + LEASE, until=later)
+    assert [each.alert.fingerprint for each in held] == ["leased"]
+
+    assert store.sweep(NOW) == 0
+    assert store.sweep(NOW, latest=NOW + HOUR) == 2
+    assert store.sweep(NOW, latest=NOW + HOUR) == 0
+
+    assert [each.alert.fingerprint for each in claim(store)] == ["waits"]
+    assert {each.alert.fingerprint for each in claim(store, now=NOW + HOUR, owner="w3")} == {"waits", "leased", "soon"}
+
+
 def test_what_waits_is_counted_by_receiver_with_the_oldest(store: Store) -> None:
     opened(store, "one", ("slack", "jira"))
     later = new_alert("two")

@@ -158,12 +158,13 @@ class AzureTablesStore:
         self._point_to([*links, *(write.links if write else ())])
         self._change_lane(delivery, step, write)
 
-    def sweep(self, now: datetime) -> int:
-        rows = self._scan(azure_keys.LANE, "waiting gt 0 and free_at eq @never", {"never": azure_keys.NEVER})
+    def sweep(self, now: datetime, *, latest: datetime | None = None) -> int:
+        at = azure_keys.NEVER if latest is None else azure_keys.sortable(codec.micros(latest) + 1)
+        rows = self._scan(azure_keys.LANE, "waiting gt 0 and free_at ge @at", {"at": at})
         for row in rows:
             orphan = azure_rows.load_lane(row)
             draft = Draft(orphan.lane.key, Picture(lanes={orphan.lane.receiver: orphan}), new_op())
-            draft.apply(lane_rules.append(orphan.lane, orphan.waiting, (), now), orphan.lane.dead_episode)
+            draft.apply(lane_rules.swept(orphan.lane, orphan.waiting, latest, now), orphan.lane.dead_episode)
             self._if_unchanged(draft)
         return len(rows)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -181,17 +181,19 @@ class SqlStore:
             if write and not isinstance(sql_rows.write_one(connection, write, now), Done):
                 raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
 
-    def sweep(self, now: datetime) -> int:
+    def sweep(self, now: datetime, *, latest: datetime | None = None) -> int:
         heads = select(deliveries.c.key, deliveries.c.receiver).where(deliveries.c.dead.is_(False))
-        headless = heads.group_by(deliveries.c.key, deliveries.c.receiver)
-        headless = headless.having(func.max(deliveries.c.due_at).is_(None)).limit(CHUNK)
+        lanes = heads.group_by(deliveries.c.key, deliveries.c.receiver)
+        due_at, lease_until = func.max(deliveries.c.due_at), func.max(deliveries.c.lease_until)
+        at = codec.micros(latest) if latest else codec.MICROS_MAX
+        wrong = or_(due_at.is_(None), due_at > at, lease_until > at)
         with self._read() as connection:
-            orphans = connection.execute(headless).all()
-        for key, receiver in orphans:
+            found = connection.execute(lanes.having(wrong).limit(CHUNK)).all()
+        for key, receiver in found:
             with self._write() as connection:
                 lane, waiting = sql_rows.read_lane(connection, key, receiver, lock=True)
-                sql_rows.apply(connection, lane_rules.append(lane, waiting, (), now))
-        return len(orphans)
+                sql_rows.apply(connection, lane_rules.swept(lane, waiting, latest, now))
+        return len(found)
 
     def waiting(self, receiver: str = "") -> int:
         wanted = select(func.count()).select_from(deliveries).where(deliveries.c.dead.is_(False))
