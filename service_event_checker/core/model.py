@@ -240,6 +240,7 @@ class Delivery:
     Only the head of a lane (key, receiver) has `due_at`. `intent_at` is when a create may first have left
     us. `actor`, `note`: of the transition that owes it; all else is read from the alert when it is sent.
     `cancels`: a close may remove an open that was not begun (the receiver's own rule, kept with the row).
+    `notice`: it tells of another delivery's failure; its own failure is told nowhere.
     """
 
     key: str
@@ -258,6 +259,7 @@ class Delivery:
     note: str = ""
     note_id: str = ""
     cancels: bool = False
+    notice: bool = False
     reason: str = ""
     created_at: datetime | None = None
 

@@ -304,7 +304,9 @@ class Outbox:
             return None
         now = self._clock()
         if isinstance(outcome, Failed):
-            return announcements.gave_up(delivery, head, outcome.reason, self.book, now)
+            failed = self.store.failed_deliveries(key=head.key)
+            unreached = {each.receiver for each in failed if each.verb is Verb.OPEN and each.episode == head.episode}
+            return announcements.gave_up(delivery, head, outcome.reason, self.book, now, unreached=unreached)
         if isinstance(outcome, DryRun) and shadow:
             return announcements.shadowed(head, delivery, outcome.text, now)
         if isinstance(outcome, DryRun):

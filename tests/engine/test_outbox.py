@@ -405,6 +405,32 @@ def test_the_most_severe_is_sent_first(fresh_store, clock, tickets):
     assert [thing.title for thing in tickets.things] == ["critical", "error", "warning", "info"]
 
 
+def test_a_failure_is_told_in_the_chat_else_by_mail_and_never_in_a_circle(fresh_store, clock, tickets):
+    chat, mail = Sink(clock, Family.CHAT), Unsearchable(clock)
+    refused = [DeliveryError(Reason.UNAUTHORIZED, permanent=True)]
+    tickets.failures, chat.failures, mail.failures = deque(refused), deque(refused), deque(refused)
+    receivers = {
+        "tickets": _receiver("tickets", tickets, {}),
+        "chat": _receiver("chat", chat, {}),
+        "mail": _receiver("mail", mail, {}),
+    }
+    book = Rulebook((Rule("all", (), ("tickets",)),), (), receivers)
+    world = World(fresh_store(), {"tickets": tickets, "chat": chat, "mail": mail}, book, clock)
+    world.see(event())
+
+    world.settle_down()
+
+    failed = {letter.receiver: letter.notice for letter in world.store.failed_deliveries()}
+    assert failed == {"tickets": False, "chat": True}  # and nobody was told of the notice
+    assert mail.told == []
+
+    world.see(event(fingerprint="another"))
+    chat.failures = deque()
+    tickets.failures = deque(refused)
+    world.settle_down()
+    assert chat.notes == ["tickets: open was given up, unauthorized"]
+
+
 class TestAClockThatWasSetBack:
     @pytest.fixture
     def clock(self) -> Clock:
