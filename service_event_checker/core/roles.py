@@ -66,7 +66,10 @@ class History(Protocol):
         ...
 
     def retain(self, before: datetime) -> int:
-        """Delete archived episodes that ended before this time; the newest of each key stays."""
+        """Delete archived episodes that ended before this time, and what is known of a key with its last episode.
+
+        Return how many episodes; what is left, for a next call, when there were very many.
+        """
         ...
 
 

@@ -136,7 +136,10 @@ def sweep(work: Work) -> None:
 
 
 def retain(work: Work) -> None:
-    work.services.store.retain(work.now - work.services.settings.retention)
+    """Forget what is old, as much as a minute allows."""
+    until, before = time.monotonic() + ARCHIVE_SECONDS, work.now - work.services.settings.retention
+    while work.services.store.retain(before) and time.monotonic() < until and not work.executor.draining:
+        continue
 
 
 def prune(work: Work) -> None:

@@ -246,10 +246,14 @@ class MemoryStore:
             old = {
                 place
                 for place, alert in rows.episodes.items()
-                if (alert.ended_at or alert.updated_at) < before and place[1] < rows.heads[place[0]].episode
+                if (alert.ended_at or alert.updated_at) < before and _is_past(rows, place)
             } - owed
-            for place in old:
-                del rows.episodes[place]
+            for place in sorted(old):  # the newest of a key last
+                code = internal_code(rows.episodes.pop(place).internal_id)
+                if rows.codes.get(code) == place:
+                    del rows.codes[code]
+                if rows.heads[place[0]].episode == place[1]:
+                    _forget_key(rows, place[0])
             rows.timeline = {at: row for at, row in rows.timeline.items() if (at[0], row[0]) not in old}
             rows.links = {at: link for at, link in rows.links.items() if at[:2] not in old}
             rows.dead = {id: one for id, one in rows.dead.items() if (one.key, one.episode) not in old}
@@ -349,6 +353,16 @@ class MemoryHoldingArea:
             for place in stale:
                 del rows.held[place]
             return len(stale)
+
+
+def _is_past(rows: Rows, place: tuple[str, int]) -> bool:
+    head = rows.heads[place[0]]
+    return place[1] < head.episode or rows.archived.get(head.key) == head.revision
+
+
+def _forget_key(rows: Rows, key: str) -> None:
+    del rows.heads[key], rows.archived[key]
+    rows.lanes = {at: lane for at, lane in rows.lanes.items() if at[0] != key}
 
 
 def _written(rows: Rows, write: Write, now: datetime) -> Done | Conflict | IdTaken:

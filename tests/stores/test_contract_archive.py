@@ -25,6 +25,7 @@ from tests.stores.steps import (
     pay,
     resolved,
     transition,
+    verbs_of,
     writing,
 )
 
@@ -159,27 +160,59 @@ def test_an_episode_whose_last_deliveries_waited_is_found_after_the_archive(stor
     assert store.by_internal_id(internal_code(first.internal_id)) == first
 
 
-def test_old_episodes_are_forgotten_but_the_newest_of_each_key_stays(store: Store) -> None:
+def test_old_episodes_are_forgotten_and_a_later_one_of_the_key_stays(store: Store) -> None:
     first = told_and_over(store)
     store.archive(NOW)
     second = commit(store, opening(next_episode(first), ("jira",)))
     delivery = claim_one(store, "jira")
     store.settle(delivery, Settled(link=link_of(delivery, "T-2")), NOW)
-    second = commit(store, ending(second, (), NOW + DAY))
-    lonely = told_and_over(store, "lonely")
+    second = commit(store, ending(second, (), NOW + 9 * DAY))
     store.archive(NOW)
 
     assert store.retain(NOW) == 0
     assert store.retain(NOW + 9 * DAY) == 1
 
     assert store.by_internal_id(internal_code(first.internal_id)) is None
-    assert store.get([first.key, lonely.key]) == {first.key: second, lonely.key: lonely}
+    assert store.get([first.key]) == {first.key: second}
     assert [link.external_id for link in store.links([first.key])[first.key]] == ["T-2"]
     assert store.link_by("jira", "T-one") is None
     assert store.link_by("jira", "T-2") is not None
-    assert store.link_by("jira", "T-lonely") is not None
     assert {row.episode for row in store.timeline(first.key)} == {2}
     assert store.retain(NOW + 9 * DAY) == 0
+
+
+def test_with_its_last_episode_all_that_is_known_of_a_key_is_forgotten(store: Store) -> None:
+    first = told_and_over(store)
+    store.archive(NOW)
+    second = commit(store, opening(next_episode(first), ("jira",)))
+    pay(store, Failed(reason="refused"), "jira")
+    second = resolved(store, second)
+    store.archive(NOW)
+
+    assert store.retain(NOW + DAY) == 2
+
+    assert store.get([first.key]) == {}
+    assert store.page(Query()).alerts == ()
+    assert (store.links([first.key]), store.timeline(first.key), store.failed_deliveries()) == ({}, [], [])
+    assert store.by_internal_id(internal_code(second.internal_id)) is None
+    assert store.link_by("jira", "T-one") is None
+    assert store.retain(NOW + DAY) == 0
+    again = opened(store)
+    assert (again.episode, again.revision) == (1, 1)
+    assert verbs_of(claim(store)) == [Verb.OPEN]
+
+
+def test_what_is_open_or_not_archived_is_not_forgotten(store: Store) -> None:
+    over = told_and_over(store)
+    still_open = opened(store, "open")
+
+    assert store.retain(NOW + 9 * DAY) == 0
+    assert store.get([over.key, still_open.key]) == {over.key: over, still_open.key: still_open}
+
+    store.archive(NOW)
+    noted = commit(store, writing(over, Verb.NOTE, Why.NOTED, "jira", note="look"))
+    assert store.retain(NOW + 9 * DAY) == 0
+    assert store.get([over.key]) == {over.key: noted}
 
 
 def test_an_episode_that_still_owes_something_is_not_forgotten(store: Store) -> None:
@@ -201,7 +234,7 @@ def test_the_dead_letters_of_a_forgotten_episode_are_forgotten_with_it(store: St
     store.archive(NOW)
     store.archive(NOW)
 
-    assert store.retain(NOW + 9 * DAY) == 1
+    assert store.retain(NOW + 9 * DAY) == 2
     assert store.failed_deliveries() == []
 
 
@@ -210,7 +243,7 @@ def test_an_object_that_a_later_episode_took_over_is_found_after_the_first_is_fo
     second = commit(store, opening(next_episode(first), ("jira",)))
     delivery = claim_one(store, "jira")
     store.settle(delivery, Settled(link=link_of(delivery, "T-one")), NOW)
-    resolved(store, second)
+    resolved(store, second, NOW + 2 * DAY)
     store.archive(NOW)
 
     assert store.retain(NOW + DAY) == 1

@@ -92,6 +92,22 @@ def put_episode(connection: Connection, alert: Alert) -> None:
     upsert(connection, episodes, place | {"ended_at": ended_at, "doc": codec.dump_alert(alert)})
 
 
+def forget(connection: Connection, alert: Alert) -> None:
+    """Delete an archived episode with all that belongs to it; with the newest, all that is known of its key."""
+    head = and_(alerts.c.key == alert.key, alerts.c.episode == alert.episode)
+    newest = connection.scalar(select(alerts.c.archived).where(head))
+    if newest is not None and not newest:
+        return  # it was changed meanwhile
+    code = internal_code(alert.internal_id)
+    connection.execute(delete(internal_ids).where(internal_ids.c.code == code, internal_ids.c.key == alert.key))
+    for table in (timeline, links, deliveries, episodes):
+        mine = table.c.key == alert.key if newest else and_(table.c.key == alert.key, table.c.episode == alert.episode)
+        connection.execute(delete(table).where(mine))
+    if newest:
+        connection.execute(delete(alerts).where(head))
+        connection.execute(delete(lanes).where(lanes.c.key == alert.key))
+
+
 def upsert(connection: Connection, table: Table, row: dict[str, Any]) -> None:
     """Insert a whole row, or replace the one with its primary key."""
     connection.execute(dialects.of(connection).upsert(table), row)

@@ -267,16 +267,19 @@ class SqlStore:
         return len(found)
 
     def retain(self, before: datetime) -> int:
-        newest = select(alerts.c.episode).where(alerts.c.key == episodes.c.key).scalar_subquery()
+        head = alerts.c.key == episodes.c.key
+        newest = select(alerts.c.episode).where(head).scalar_subquery()
+        archived = select(alerts.c.key).where(head, alerts.c.archived.is_(True)).exists()
         same = and_(deliveries.c.key == episodes.c.key, deliveries.c.episode == episodes.c.episode)
         owes = select(deliveries.c.id).where(same, deliveries.c.dead.is_(False)).exists()
-        old = and_(episodes.c.ended_at < codec.micros(before), episodes.c.episode < newest, ~owes)
+        past = or_(episodes.c.episode < newest, archived)
+        old = and_(episodes.c.ended_at < codec.micros(before), past, ~owes)
         with self._read() as connection:
-            found = connection.execute(select(episodes.c.key, episodes.c.episode).where(old).limit(CHUNK)).all()
-        for key, episode in found:
+            oldest_first = select(episodes.c.doc).where(old).order_by(episodes.c.key, episodes.c.episode)
+            found = list(connection.scalars(oldest_first.limit(CHUNK)))
+        for alert in map(codec.load_alert, found):
             with self._write() as connection:
-                for table in (timeline, links, deliveries, episodes):
-                    connection.execute(delete(table).where(table.c.key == key, table.c.episode == episode))
+                sql_rows.forget(connection, alert)
         return len(found)
 
     def slots(self) -> dict[str, Slot]:
