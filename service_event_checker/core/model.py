@@ -154,7 +154,10 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One row of an alert's timeline: what became of it, why, and which verbs its receivers are owed."""
+    """One row of an alert's timeline: what became of it, why, and which verbs its receivers are owed.
+
+    `left_out`: how many content changes this row stands for, where there were very many.
+    """
 
     key: str
     episode: int
@@ -168,6 +171,7 @@ class Transition:
     note_id: str = ""
     via: str = ""
     receiver: str = ""
+    left_out: int = 0
 
 
 OnResolve = Literal["close", "comment", "none"]

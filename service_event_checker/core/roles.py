@@ -65,6 +65,10 @@ class History(Protocol):
         """Move resolved alerts whose lanes are empty or dead to the resolved table; repeatable."""
         ...
 
+    def trim(self, since: datetime) -> int:
+        """Leave out what `core.timeline` says of the alerts that changed since then; return of how many. Repeatable."""
+        ...
+
     def retain(self, before: datetime) -> int:
         """Delete archived episodes that ended before this time, and what is known of a key with its last episode.
 

@@ -89,6 +89,7 @@ class Why(StrEnum):
     DRY_RUN = "dry run"
     COPY_RESOLVED = "resolved at a copy"
     RECONCILED = "repaired by reconciliation"
+    LEFT_OUT = "changes left out"
     MOVED = "its destination has another name"
 
     @property

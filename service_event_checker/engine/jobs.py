@@ -18,6 +18,7 @@ from service_event_checker.engine.services import Services
 DELIVER = "deliver"
 HEARTBEAT = "heartbeat"
 ARCHIVE_SECONDS = 30.0
+TRIM_EVERY = timedelta(hours=1)
 AREAS = (quarantine.AREA, pending_events.AREA)
 KEPT_FOR = timedelta(days=30)
 KEPT_PER_SOURCE = 1000
@@ -135,6 +136,10 @@ def sweep(work: Work) -> None:
     work.services.store.sweep(work.now, latest=work.now + work.services.outbox.longest_wait)
 
 
+def trim(work: Work) -> None:
+    work.services.store.trim(work.now - 2 * TRIM_EVERY)
+
+
 def retain(work: Work) -> None:
     """Forget what is old, as much as a minute allows."""
     until, before = time.monotonic() + ARCHIVE_SECONDS, work.now - work.services.settings.retention
@@ -182,6 +187,7 @@ JOBS: Mapping[str, Job] = {
     "unowned": Job(settle_unowned, timedelta(minutes=1)),
     "archive": Job(archive, timedelta(minutes=1)),
     "prune": Job(prune, timedelta(hours=1)),
+    "trim": Job(trim, TRIM_EVERY),
     "retain": Job(retain, timedelta(hours=6)),
     "log-sunsets": Job(log_sunsets, timedelta(days=7)),
     "log-sources": Job(log_sources),

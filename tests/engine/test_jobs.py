@@ -25,6 +25,7 @@ BY_ITSELF = {
     "sweep": timedelta(seconds=15),
     "expire-test-mode": timedelta(seconds=30),
     "unowned": timedelta(minutes=1),
+    "trim": timedelta(hours=1),
     "archive": timedelta(minutes=1),
     "prune": timedelta(hours=1),
     "retain": timedelta(hours=6),

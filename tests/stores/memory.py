@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from service_event_checker.core import lanes as lane_rules
+from service_event_checker.core import timeline as timeline_rules
 from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange
@@ -239,6 +240,23 @@ class MemoryStore:
                 rows.episodes[alert.key, alert.episode] = alert
                 rows.archived[alert.key] = alert.revision
             return len(found)
+
+    def trim(self, since: datetime) -> int:
+        trimmed = 0
+        with self.transaction() as rows:
+            for head in [each for each in rows.heads.values() if each.updated_at >= since]:
+                mine = [
+                    (at[1], row[1])
+                    for at, row in sorted(rows.timeline.items())
+                    if (at[0], row[0]) == (head.key, head.episode)
+                ]
+                changes = timeline_rules.trimmed(mine)
+                trimmed += bool(changes)
+                for revision, steps in changes.items():
+                    del rows.timeline[head.key, revision]
+                    if steps:
+                        rows.timeline[head.key, revision] = (head.episode, steps)
+        return trimmed
 
     def retain(self, before: datetime) -> int:
         with self.transaction() as rows:

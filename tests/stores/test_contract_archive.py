@@ -9,6 +9,7 @@ from service_event_checker.core.ids import internal_code
 from service_event_checker.core.model import Alert
 from service_event_checker.core.roles import Store
 from service_event_checker.core.store import Conflict, Done, Failed, Query, Settled, Write
+from service_event_checker.core.timeline import FIRST, KEPT, LAST
 from service_event_checker.core.vocabulary import Verb, Why
 from tests.factories import NOW
 from tests.stores.steps import (
@@ -265,3 +266,26 @@ def test_archiving_while_alerts_change_loses_nothing(store: Store) -> None:
     assert len(store.open_alerts()) == 4
     assert len(pay(store, Settled())) == 4
     assert [store.get([alert.key])[alert.key].episode for alert in over] == [2] * 4
+
+
+def test_of_very_many_content_changes_the_first_and_last_are_kept_and_the_rest_is_counted(store: Store) -> None:
+    alert = commit(store, Write(alert=new_alert(), transitions=(transition(new_alert(), Why.OPENED),)))
+    quiet = opened(store, "quiet")
+    for start in range(0, KEPT + 60, 30):
+        for number in range(start, start + 30):
+            changed = (transition(alert, Why.CHANGED, note=str(number)),)
+            alert = commit(store, Write(alert=alert, transitions=changed))
+        alert = commit(store, Write(alert=alert, transitions=(transition(alert, Why.NOTED, note=f"note {start}"),)))
+    before = store.timeline(quiet.key)
+
+    assert store.trim(NOW) == 1
+    assert store.trim(NOW) == 0
+
+    rows = store.timeline(alert.key, limit=1000)
+    changes = [row.note for row in rows if row.why is Why.CHANGED]
+    assert changes == [str(number) for number in (*range(FIRST), *range(KEPT + 60 - LAST, KEPT + 60))]
+    assert [row.left_out for row in rows if row.why is Why.LEFT_OUT] == [110]
+    assert [row.note for row in rows if row.why is Why.NOTED] == [f"note {start}" for start in range(0, KEPT + 60, 30)]
+    assert rows[0].why is Why.OPENED
+    assert store.timeline(quiet.key) == before
+    assert store.get([alert.key]) == {alert.key: alert}

@@ -12,6 +12,7 @@ from typing import Any
 
 from azure.data.tables import TableEntity
 
+from service_event_checker.core import timeline as timeline_rules
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.model import Link
 from service_event_checker.stores import codec
@@ -36,6 +37,29 @@ def retain(active: Table, resolved: Table, partition: str, before_micros: int) -
     pending = {lane["key"] for lane in active.scan(partition, keys.LANE, "waiting gt 0", columns=["key"])}
     idle = (row for row in old if row["key"] not in pending)
     return sum(_retain_row(active, resolved, partition, row) for row in idle)
+
+
+def trim(active: Table, partition: str, op: str) -> int:
+    """Leave out what `core.timeline` says of a partition's alerts that are not archived; return of how many."""
+    where, values = "revision gt @kept", {"kept": timeline_rules.KEPT}
+    busy = active.scan(partition, keys.ALERT, where, values, columns=["key", "episode"])
+    return sum(_trim_one(active, partition, str(row["key"]), int(row["episode"]), op) for row in busy)
+
+
+def _trim_one(active: Table, partition: str, key: str, episode: int, op: str) -> bool:
+    found = active.scan(partition, keys.TIMELINE + key, "episode eq @episode", {"episode": episode})
+    oldest_first = found[::-1]
+    steps = [(number, codec.load_transitions(rows.text_of(row))) for number, row in enumerate(oldest_first)]
+    changes = [
+        client.update(rows.timeline_with(oldest_first[number], kept, op), etag_of(oldest_first[number]))
+        if kept
+        else client.delete(oldest_first[number], etag_of(oldest_first[number]))
+        for number, kept in sorted(timeline_rules.trimmed(steps).items())
+    ]
+    for start in range(0, len(changes), keys.ENTITIES_MAX):
+        with suppress(Raced):  # another process trims it, too
+            active.write(changes[start : start + keys.ENTITIES_MAX])
+    return bool(changes)
 
 
 def _retain_row(active: Table, resolved: Table, partition: str, row: TableEntity) -> bool:

@@ -251,6 +251,10 @@ class AzureTablesStore:
         )
         return sum(done)
 
+    def trim(self, since: datetime) -> int:
+        op = new_op()
+        return sum(self.tables.each(lambda place: azure_archive.trim(self.active, place, op), PARTITIONS))
+
     def retain(self, before: datetime) -> int:
         at = codec.micros(before)
         return sum(

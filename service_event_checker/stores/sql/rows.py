@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange, over_before_sent
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
+from service_event_checker.core.timeline import Row
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import dialects
 from service_event_checker.stores.sql.tables import (
@@ -106,6 +108,22 @@ def forget(connection: Connection, alert: Alert) -> None:
     if newest:
         connection.execute(delete(alerts).where(head))
         connection.execute(delete(lanes).where(lanes.c.key == alert.key))
+
+
+def timeline_rows(connection: Connection, key: str, episode: int) -> list[Row]:
+    """Return the rows of an episode's timeline, the oldest first."""
+    mine = and_(timeline.c.key == key, timeline.c.episode == episode)
+    wanted = select(timeline.c.revision, timeline.c.doc).where(mine).order_by(timeline.c.revision)
+    return [(revision, codec.load_transitions(doc)) for revision, doc in connection.execute(wanted)]
+
+
+def rewrite_timeline(connection: Connection, key: str, changes: Mapping[int, tuple[Transition, ...]]) -> None:
+    """Write other transitions into rows of a timeline, by revision; delete those that hold none."""
+    for revision, transitions in changes.items():
+        place = and_(timeline.c.key == key, timeline.c.revision == revision)
+        doc = codec.dump_transitions(transitions)
+        changed = update(timeline).where(place).values(doc=doc) if transitions else delete(timeline).where(place)
+        connection.execute(changed)
 
 
 def upsert(connection: Connection, table: Table, row: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from service_event_checker.core import lanes as lane_rules
+from service_event_checker.core import timeline as timeline_rules
 from service_event_checker.core.errors import StoreConflict, StoreError
 from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
 from service_event_checker.core.store import (
@@ -265,6 +266,21 @@ class SqlStore:
                 same = and_(alerts.c.key == alert.key, alerts.c.revision == alert.revision)
                 connection.execute(update(alerts).where(same).values(archived=True))
         return len(found)
+
+    def trim(self, since: datetime) -> int:
+        busy = and_(alerts.c.updated_at >= codec.micros(since), alerts.c.revision > timeline_rules.KEPT)
+        long = select(alerts.c.key, alerts.c.episode).where(busy).order_by(alerts.c.updated_at.desc()).limit(CHUNK)
+        with self._read() as connection:
+            found = connection.execute(long).all()
+        trimmed = 0
+        for key, episode in found:
+            with self._read() as connection:
+                changes = timeline_rules.trimmed(sql_rows.timeline_rows(connection, key, episode))
+            if changes:
+                trimmed += 1
+                with self._write() as connection:  # commits only add rows, so that what was read still holds
+                    sql_rows.rewrite_timeline(connection, key, changes)
+        return trimmed
 
     def retain(self, before: datetime) -> int:
         head = alerts.c.key == episodes.c.key
