@@ -13,7 +13,7 @@ from time import monotonic
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, inspect, select, update
+from sqlalchemy import create_engine, event, inspect, select, update
 
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import HeldItem
