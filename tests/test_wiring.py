@@ -152,7 +152,7 @@ def test_the_old_name_of_a_key_is_warned_of_at_start(build: Build) -> None:
     services = build({"slack": {"kind": "slack", "api_url": "https://slack.example"}})
 
     with capture_logs() as lines:
-        services.tell_what_is_on()
+        services.log_components()
 
     found = [line for line in lines if line["event"] == "config_warning"]
     assert [(line["path"], line["text"]) for line in found] == [("destinations.slack", "api_url is now url")]
