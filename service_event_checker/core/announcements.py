@@ -53,9 +53,9 @@ def requested(alert: Alert, receiver: str, actor: str, book: Rulebook, now: date
 
 
 def gave_up(delivery: Delivery, alert: Alert, reason: str, book: Rulebook, now: datetime) -> Write:
-    """Return the commit that records a dead letter and tells the alert's chats of it, unless a chat is what died."""
+    """Return the commit that records a failed delivery and tells the alert's chats, unless a chat is what failed."""
     name = delivery.receiver
-    note = f"{name}: {delivery.verb} was given up, {reason}"
+    note = f"{name}: {delivery.verb} failed, {reason}"
     transition = replace(make_transition(alert, Why.GAVE_UP, now, receiver=name), note=note)
     if book.family(name) is Family.CHAT:
         return Write(alert=alert, transitions=(transition,))

@@ -202,7 +202,7 @@ def _end(alert: Alert, event: Event, now: datetime) -> Tracked:
 
 
 def _end_again(alert: Alert, event: Event, now: datetime) -> Tracked:
-    """Tell that the source, too, has ended what a person had resolved; all other ends are known."""
+    """Record that the source has also ended what a person had resolved; all other ends are known."""
     if event.person or alert.resolved_by is not ResolvedBy.PERSON or alert.source_ended:
         return Tracked(alert)
     told = replace(event, note=event.note or "ended at the source")

@@ -390,7 +390,7 @@ def test_a_chat_that_was_given_up_is_a_note_in_the_timeline_and_owes_nobody_anyt
     write = announcements.gave_up(delivery(alert()), alert(), "unauthorized", book, LATER)
 
     (row,) = write.transitions
-    assert (row.why, row.receiver, row.note) == (Why.GAVE_UP, "slack", "slack: open was given up, unauthorized")
+    assert (row.why, row.receiver, row.note) == (Why.GAVE_UP, "slack", "slack: open failed, unauthorized")
     assert write.deliveries == ()
 
 

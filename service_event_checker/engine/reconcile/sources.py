@@ -21,7 +21,7 @@ def lines(name: str, found: Comparison) -> list[str]:
     said += [f"{name}: {event.title}: listed there, taken in" for event in found.take_in]
     if found.deferred:
         said.append(
-            f"{name}: {len(found.deferred)} more are no longer listed: too many at once, left for the next pass"
+            f"{name}: {len(found.deferred)} more are no longer listed; too many at once, so they wait for the next run"
         )
     return said
 

@@ -58,7 +58,7 @@ class NoneUsable(InvalidInput):
 def take_alerts(services: Services, payload: Any, intake: str, now: datetime) -> Taken:
     """Commit the usable alerts of an Alertmanager's message and put the others aside.
 
-    Raises InvalidInput for what is no message, NoneUsable, and StoreError; then nothing is put aside here.
+    Raises InvalidInput if it is not a message, NoneUsable, and StoreError; then nothing is put aside here.
     """
     parsed = webhook.parse(payload, intake)
     if parsed.truncated and parsed.receiver:
@@ -77,7 +77,7 @@ def take_alerts(services: Services, payload: Any, intake: str, now: datetime) ->
 
 
 def unknown_severities(services: Services, now: datetime) -> list[str]:
-    """Return the words of the last days that no table has, so that a person may mend them. Raises StoreError."""
+    """Return the unknown severities of the last days, so that a person can correct them. Raises StoreError."""
     return sorted(_noted(services, now))
 
 
