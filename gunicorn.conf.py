@@ -49,7 +49,7 @@ bind = f"0.0.0.0:{_settings.port}"
 workers = _settings.processes
 
 # Requests wait for the store and for Slack, not for the processor: threads serve them. So many, because each of them
-# may wait 5 seconds for a store that hangs, while Slack gives up after 3 and a probe must not wait at all.
+# may wait 5 seconds for a store that hangs, while Slack stops waiting after 3 and a probe must not wait at all.
 threads = 32
 
 # Gunicorn waits for a request, and for the client to take the answer, as long as that likes: so many half requests as

@@ -63,7 +63,7 @@ def reading() -> None:
 
 
 def comparing() -> None:
-    """A reconciliation that finds nothing to mend, per open ticket, with few and with many of them."""
+    """A reconciliation that finds nothing to correct, per open ticket, with few and with many of them."""
     each = [comparison(number) for number in (FEW, TICKETS)]
     for number, cost in zip((FEW, TICKETS), each, strict=True):
         row(f"comparing a ticket, of {number:,}", cost, cost / each[0])

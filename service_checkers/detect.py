@@ -132,7 +132,7 @@ def _base(url: str) -> str:
 
 
 class _Asker:
-    """Asks one page until a deadline. An answer that is none of the family's is no failure; a dead host is one."""
+    """Asks one page until a deadline. An answer in another format is not a failure; an unreachable host is one."""
 
     def __init__(self, base: str, deadline: float) -> None:
         self._base = base
@@ -151,7 +151,7 @@ class _Asker:
             return None
 
     def get_json(self, url: str) -> Any:
-        """Return the JSON at an address; None where there is none. Raises SourceError."""
+        """Return the JSON at an address; None if there is none. Raises SourceError."""
         answer = self.get(url)
         try:
             return parse_json(answer.body) if answer else None

@@ -40,7 +40,7 @@ def _listed(value: Any) -> Any:
 
 
 class Config(CheckerConfig):
-    """`url`: the API's address, or that of `/incidents/active`. `instances`: the keys of ours, like NA137.
+    """`url`: the API's address, or that of `/incidents/active`. `instances`: your instances, like NA137.
 
     They stand for `only.instances` too: what is on others is listed, but not opened.
     """
@@ -207,9 +207,9 @@ class _Reader:
         return level or Severity.WARNING
 
     def _instances(self, incident: Mapping[str, Any]) -> list[str]:
-        """Return those of ours that it is on, else all it names: a label must not be cut before ours.
+        """Return your affected instances, else all that it names: a label must not be cut before yours.
 
-        Sorted: another order of the vendor's is no news.
+        Sorted: a different order is not a change.
         """
         keys = sorted(names(incident.get("instanceKeys")))
         return [key for key in keys if key.casefold() in self._ours] or keys

@@ -106,7 +106,7 @@ def _cleaned(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mut
 
 
 def _masked_value(value: Any, name: str = "", depth: int = 0) -> Any:
-    """Return the value masked all through; what is no plain value becomes text, as the renderers would make it."""
+    """Return the value masked all through; other values become text, as the renderers would write them."""
     if value is None or isinstance(value, bool):
         return value
     if _NAMES.search(name):

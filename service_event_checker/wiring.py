@@ -119,7 +119,7 @@ def _adapters(config: Config) -> tuple[dict[str, Destination], dict[str, str]]:
 def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> Receiver:
     """Return what the rules need to know of a destination.
 
-    One that is off is only withheld from new alerts: what was opened there is still owed its end.
+    A destination that is off gets no new alerts; alerts that were opened there still get their end.
     """
     kind = adapter if adapter is not None else plugins.adapter_class(entry.kind)
     plain = Receiver(name=entry.name, family=kind.family, verbs=kind.verbs, findable=isinstance(adapter, Findable))

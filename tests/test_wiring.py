@@ -148,6 +148,16 @@ def test_a_checker_is_not_mistaken_for_the_destination_of_its_name(tmp_path: Pat
     }
 
 
+def test_the_old_name_of_a_key_is_warned_of_at_start(build: Build) -> None:
+    services = build({"slack": {"kind": "slack", "api_url": "https://slack.example"}})
+
+    with capture_logs() as lines:
+        services.log_components()
+
+    found = [line for line in lines if line["event"] == "config_warning"]
+    assert [(line["path"], line["text"]) for line in found] == [("destinations.slack", "api_url is now url")]
+
+
 def test_a_fallback_is_accepted_and_said_to_be_unused(build: Build) -> None:
     services = build({"slack": {"kind": "slack", "fallback": "mail"}, "mail": {"kind": "console"}})
 

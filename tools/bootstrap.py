@@ -26,7 +26,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed.json"
 #: stands in the environment while it changes: one that still has it was interrupted, and is made anew
 UNFINISHED = VENV / "unfinished"
-#: a folder that holds anything else and no pyvenv.cfg is no environment, and is not ours to clear
+#: a folder that holds anything else and no pyvenv.cfg is not an environment and must not be cleared
 OURS = {"bin", "include", "lib", "lib64", UNFINISHED.name}
 
 RUNTIME, DEVELOPMENT = "requirements.txt", "requirements-dev.txt"

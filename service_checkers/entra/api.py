@@ -94,7 +94,7 @@ class Api:
 
 
 def values(source: str, page: Any) -> list[Any]:
-    """Return the list of one page. Raises SourceError for what is no page."""
+    """Return the list of one page. Raises SourceError if it is not a page."""
     if not isinstance(page, dict) or not isinstance(page.get("value"), list):
         raise SourceError(source, Reason.GARBAGE, 'the list "value" is missing')
     return list(page["value"])

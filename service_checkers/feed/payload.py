@@ -40,7 +40,7 @@ _UNCHANGED = "update"
 
 _DECLARED = re.compile(rb"<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
 _ENCODINGS = re.compile(rb"utf-?8|utf-?16(le|be)?|us-ascii|iso-8859-\d+|windows-125\d", re.IGNORECASE)
-_FORBIDDEN = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)  # no feed of ours needs one; bombs do
+_FORBIDDEN = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)  # feeds do not need one; XML bombs do
 
 _STRONG = re.compile(r"<strong>([^<>]{1,40})</strong>", re.IGNORECASE)
 _BANNER = re.compile(r"<strong>\s*THIS IS A SCHEDULED EVENT\b", re.IGNORECASE)
@@ -98,7 +98,7 @@ class _State:
 def parse(source: str, body: bytes, now: datetime | None, max_age: timedelta) -> FeedReading:
     """Read a feed. An open entry without news for `max_age` is stale: left out, with a warning.
 
-    `now` None: the newest time that the feed itself tells. Raises SourceError for what is no whole feed.
+    `now` None: the newest time that the feed itself tells. Raises SourceError if it is not a complete feed.
     """
     feed = _feed(source, body)
     raw = list(feed.get("entries") or [])

@@ -1,7 +1,7 @@
 """Any page that tells its incidents as JSON, by a mapping of JMESPath expressions or a preset of one.
 
-One address is asked; there is no asking by id. So where the list is not complete (`complete: false`), a tracked
-incident that it no longer names stays unknown. How a mapping is written: mapping.py; the presets are data.
+One address is queried; single incidents cannot be. So if the list is not complete (`complete: false`), a tracked
+incident that is no longer in it stays unknown. How a mapping is written: mapping.py; the presets are data.
 """
 
 from __future__ import annotations

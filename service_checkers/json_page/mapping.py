@@ -159,7 +159,7 @@ def preset_names() -> list[str]:
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """Return a preset's mapping as written; {} for a name that is none (`Preset` refuses it)."""
+    """Return a preset's mapping as written; {} for an unknown name (`Preset` refuses it)."""
     if name not in preset_names():
         return {}
     mapping: dict[str, Any] = json.loads((PRESETS / f"{name}.json").read_bytes())

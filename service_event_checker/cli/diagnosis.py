@@ -70,7 +70,7 @@ def is_configured(here: Here) -> bool:
 
 
 def disk(here: Here) -> Iterator[Finding]:
-    """Look at the folder of the SQLite file; another store has no disk of ours."""
+    """Look at the folder of the SQLite file; other stores have no local disk."""
     try:
         folder = _existing(database_file(here).parent)
     except (click.ClickException, ConfigError):

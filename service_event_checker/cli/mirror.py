@@ -46,7 +46,7 @@ def mirror(here: Here, *, check: bool, repair: bool, shadow: bool, as_json: bool
 
 
 def _compare(services: Services, *, repair: bool, as_json: bool) -> int:
-    """Print what differs between the pagers and us; return 1 when something should not, or could not be asked."""
+    """Print the differences between pagers and this app; return 1 for an unexpected one or a failed query."""
     receivers = services.book.receivers
     pagers = [name for name in services.reconciler.destinations if receivers[name].family is Family.PAGER]
     if not pagers and not as_json:
@@ -67,7 +67,7 @@ def _compare(services: Services, *, repair: bool, as_json: bool) -> int:
 
 
 def _counts(report: Report) -> tuple[int, int]:
-    """Return how many differences should not be, and how many of them come of a failed delivery."""
+    """Return how many differences are unexpected, and how many of them have a failed delivery."""
     wrong = sum(_should_not_be(each) for each in report.repairs)
     return wrong, sum(each.fix is Fix.GIVEN_UP for each in report.repairs)
 
@@ -78,10 +78,10 @@ def _sum_up(report: Report, pagers: Sequence[str], *, repair: bool) -> None:
     counts = [
         f"{wrong - failed_for_good} repaired, {failed_for_good} with a failed delivery"
         if repair
-        else f"{wrong} should not differ"
+        else f"{wrong} unexpected"
     ]
     counts += [
-        f"{len(report.repairs) - wrong} may differ",
+        f"{len(report.repairs) - wrong} allowed differences",
         *([f"{len(report.failed)} failed"] if report.failed else []),
     ]
     click.echo(f"{', '.join(counts)}; compared: {', '.join(pagers)}")

@@ -28,7 +28,7 @@ class RunningApp:
         self._declined = False  # it is not there or lets us not in: not asked again
 
     def answers(self) -> bool:
-        """Whether an app of ours serves there."""
+        """Whether this app answers there."""
         try:
             found = json_body(self._http("read", PROBE_TIMEOUT).get("/livez"))
         except HttpError:
@@ -39,7 +39,7 @@ class RunningApp:
         """Return the app's answer; None where no app does it, so that the caller writes to the store itself.
 
         `alert`: one that both must know, as a sign that the app has this store. Raises ClickException with what the
-        app refuses, and where nobody can tell whether it was done.
+        app refuses, and if it is unknown whether it was done.
         """
         if alert is None or self._declined or not self._knows(alert):
             return None

@@ -1,9 +1,10 @@
-"""Kinds of values that several models of config.json have."""
+"""Values that several models of config.json share: addresses, and fields that were renamed."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
@@ -11,6 +12,8 @@ from pydantic import AfterValidator, Field
 from service_event_checker.core.vocabulary import Severity
 
 Value = TypeVar("Value")
+
+API_URL = {"api_url": "url"}  # for a model's RENAMED
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
@@ -48,3 +51,12 @@ def is_address(text: str) -> bool:
 
 
 Address = Annotated[str, Field(min_length=1), web_address("https://api.example.com")]
+
+
+def with_new_names(raw: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return an entry with its old field names replaced (`names`: old -> new), and a warning for each of them.
+
+    An old name stays where the new one is given as well: it is then refused as an unknown key.
+    """
+    old = {name: new for name, new in names.items() if name in raw and new not in raw}
+    return {old.get(name, name): value for name, value in raw.items()}, tuple(f"{a} is now {b}" for a, b in old.items())

@@ -59,6 +59,8 @@ class Model(BaseModel):
     NEEDS: ClassVar[tuple[str, ...]] = ()
     #: needed field -> the field that, where it is set, makes up for it
     INSTEAD: ClassVar[dict[str, str]] = {}
+    #: old name of a field -> its name now; the old one is still read, with a warning at start
+    RENAMED: ClassVar[dict[str, str]] = {}
 
     def lacks(self) -> str:
         """Return what a checked entry still lacks to be on, for needs that no single field shows; "" for nothing."""

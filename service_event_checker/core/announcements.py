@@ -87,7 +87,7 @@ def gave_up(
     receivers whose own opening of this episode failed.
     """
     name = delivery.receiver
-    note = f"{name}: {delivery.verb} was given up, {reason}"
+    note = f"{name}: {delivery.verb} failed, {reason}"
     transition = replace(make_transition(alert, Why.GAVE_UP, now, receiver=name), note=note)
     plain = Write(alert=alert, transitions=(transition,))
     if delivery.notice:

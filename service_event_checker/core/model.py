@@ -1,4 +1,4 @@
-"""The words of the product as values: what a source saw, what we track, what is owed and to whom.
+"""The terms of the product as values: events of sources, tracked alerts, deliveries and receivers.
 
 Standard library only, no I/O. Everything is frozen; a change is a new value. All datetimes are aware UTC.
 """
@@ -90,10 +90,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """The one tracked thing: a vendor's outage or an alert of our own. Its source owns its content and end.
+    """The one tracked thing: a vendor's outage or an internal alert. Its source owns its content and end.
 
-    `episode` counts openings and never restarts. `receivers` were owed an open in this episode; nobody is
-    dropped from it. `withheld` maps a matched receiver to why it has not been told. `links` maps a receiver
+    `episode` counts openings and never restarts. `receivers` got or will get an `open` in this episode; none is
+    removed from it. `withheld` maps a matched receiver to why it has not been told. `links` maps a receiver
     to the address of its object. `started_at` is when it began at the source, `opened_at` when we opened the
     episode, `starts_at` the latest start the source named in it, `seen_at` the source's time of the newest
     change that we took. `ended_at` is the source's time of the end, `closed_at` when we took it (None: still open, or
@@ -154,7 +154,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One row of an alert's timeline: what became of it, why, and which verbs its receivers are owed.
+    """One row of an alert's timeline: the change, its cause, and the verbs for its receivers.
 
     `left_out`: how many content changes this row stands for, where there were very many.
     """
@@ -242,7 +242,7 @@ class Delivery:
     """A row of the outbox. Its id is made of what it is, so that writing it twice is writing it once.
 
     Only the head of a lane (key, receiver) has `due_at`. `intent_at` is when a create may first have left
-    us. `actor`, `note`: of the transition that owes it; all else is read from the alert when it is sent.
+    us. `actor`, `note`: of the transition that caused it; everything else is read from the alert when it is sent.
     `cancels`: a close may remove an open that was not begun (the receiver's own rule, kept with the row).
     `notice`: it tells of another delivery's failure; its own failure is told nowhere.
     """

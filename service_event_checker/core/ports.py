@@ -113,7 +113,7 @@ class Reconcilable(Protocol):
     def get_remote(self, external_id: str) -> Remote | None:
         """Return one object by its id, open or not, with its status of now; None when it is gone for good.
 
-        Raises DeliveryError when nobody can tell.
+        Raises DeliveryError if it cannot be checked.
         """
         ...
 
@@ -176,7 +176,7 @@ class Preflight(Protocol):
     """A destination that can tell beforehand what it will not be able to do."""
 
     def preflight(self) -> list[str]:
-        """Ask the remote system and return what a person should mend. Raises DeliveryError."""
+        """Ask the remote system and return what a person should correct. Raises DeliveryError."""
         ...
 
 

@@ -146,11 +146,11 @@ class Outbox(Protocol):
         ...
 
     def discard(self, delivery_id: str) -> bool:
-        """Delete a dead letter that nobody wants sent any more; False if there is none."""
+        """Delete a failed delivery; False if it does not exist."""
         ...
 
     def requeue(self, delivery_id: str, now: datetime) -> bool:
-        """Send a dead letter again, as the state of now; False if there is none or its episode is past."""
+        """Send a failed delivery again, with the present state; False if it does not exist or its episode is past."""
         ...
 
 

@@ -73,7 +73,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """Given up: kept as a dead letter. A dead open takes its episode's deliveries of the lane with it."""
+    """Failed for good and kept. A failed open also removes its episode's other deliveries of the lane."""
 
     reason: str
 

@@ -215,7 +215,7 @@ def _end(alert: Alert, event: Event, now: datetime, repeat_within: timedelta) ->
 
 
 def _end_again(alert: Alert, event: Event, now: datetime) -> Tracked:
-    """Tell that the source has ended what a person had resolved; all other ends are known."""
+    """Record that the source has also ended what a person had resolved; all other ends are known."""
     if alert.relisted_at is not None and not event.person:
         alert = replace(alert, relisted_at=None)  # the list that showed it as open was an old one
     if event.person or alert.resolved_by is not ResolvedBy.PERSON or alert.source_ended:

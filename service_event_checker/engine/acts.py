@@ -159,8 +159,8 @@ def ticket_receiver(services: Services) -> str:
     if on:
         return min(on, key=lambda name: kinds[name] != PREFERRED_KIND)
     if not tickets:
-        raise NotPossible("There is no ticket system: add one to the destinations in config.json.")
-    raise NotPossible("No ticket system is on: " + "; ".join(f"{one.name}: {one.why_off}" for one in tickets) + ".")
+        raise NotPossible("No ticket system is configured. Add one to the destinations in config.json.")
+    raise NotPossible("All ticket systems are off. " + "; ".join(f"{one.name}: {one.why_off}" for one in tickets) + ".")
 
 
 def ticket_systems(services: Services) -> list[Receiver]:
@@ -180,7 +180,7 @@ def retry(services: Services, delivery_id: str, now: datetime) -> None:
         return
     key = delivery_id.partition(":")[0]
     if any(failed.id == delivery_id for failed in services.store.failed_deliveries(key=key)):
-        raise NotPossible("Its episode is over: there is nothing left to send.")
+        raise NotPossible("Its episode is over, so there is nothing to send.")
     raise UnknownDelivery(delivery_id)
 
 

@@ -29,7 +29,7 @@ def ingest_destination_webhook(
     """
     destination = services.outbox.destinations.get(receiver)
     if not isinstance(destination, Inbound):
-        raise InvalidInput("receiver", f"{receiver} is off, or does not talk back")
+        raise InvalidInput("receiver", f"{receiver} is off, or does not support webhooks")
     events = _read(receiver, destination, headers, payload)
     services.pipeline.ingest(not_in_future(now, events), now)
     if events:
@@ -45,4 +45,4 @@ def _read(receiver: str, destination: Inbound, headers: Mapping[str, str], paylo
         raise
     except Exception:
         log.exception("remote_change_unreadable", receiver=receiver)
-        raise InvalidInput("body", "could not be read", "That is a defect here; the log has it") from None
+        raise InvalidInput("body", "could not be read", "This is an internal error; see the log") from None

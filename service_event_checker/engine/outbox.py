@@ -1,4 +1,4 @@
-"""Pays what is owed: claims a delivery, sends it, settles it. The only place that tries again.
+"""Delivers: claims a delivery, sends it, settles it. The only place that retries.
 
 A create is preceded by a durable intent and a search; after an answer that proves nothing, by the destination's
 settle time as well. Waiting is a `due_at` in the store, never a sleeping thread.
@@ -46,7 +46,8 @@ CALLS_AT_THEIR_SLOWEST = (
     3  # of what an adapter may ask for one verb; with the searches before it stays within the lease
 )
 GIVE_UP_AFTER = timedelta(hours=24)
-GIVEN_UP_FOR_AGE = "given up after"  # begins the reason of a dead letter that only time has killed
+FAILED_FOR_AGE = "not delivered within"  # start of the reason of a delivery that failed only because of its age
+FAILED_FOR_AGE_BEFORE = "given up after"  # the same in rows of earlier versions
 TRIES_AT_LEAST = 10  # also of what is a day old at its first: we were stopped, or it was sent again by hand
 BACK_OFF_FIRST = 1.0  # seconds
 BACK_OFF_SOON = 15.0  # the longest wait of a young delivery; later a tenth of its age
@@ -151,7 +152,7 @@ class Outbox:
             if found is None and self._was_dry_run(delivery):
                 return Settled()
             if found is None:
-                raise DeliveryError(Reason.NOT_FOUND, "there is no object to change", permanent=True)
+                raise DeliveryError(Reason.NOT_FOUND, "nothing was created there that could be changed", permanent=True)
             link = objects.link_to(found, delivery, link.previous if link else "")
         current = self._unless_stale(delivery, alert, receiver)
         if current is None:
@@ -234,10 +235,10 @@ class Outbox:
             raise
 
     def _send_unfindable(self, claimed: Claimed, link: Link | None, receiver: Receiver) -> Outcome:
-        """Send to where nobody can look: again after a doubt only for the severities that ask for it."""
+        """Send where delivery cannot be verified. After an unclear result, resend only for configured severities."""
         delivery = claimed.delivery
         if delivery.intent_at is not None and claimed.alert.severity not in receiver.repeat_ambiguous:
-            return Failed(reason="it may have arrived, nobody can tell; not repeated")
+            return Failed(reason="it may have arrived, which cannot be verified; not repeated")
         delivery = self.store.intend(delivery, self._clock())
         try:
             return Settled(link=self._deliver(delivery, claimed.alert, link))
@@ -255,7 +256,7 @@ class Outbox:
             return Failed(reason=reason)
         old = delivery.created_at is not None and now - delivery.created_at > GIVE_UP_AFTER
         if old and delivery.attempts + 1 >= TRIES_AT_LEAST:
-            return Failed(reason=f"{GIVEN_UP_FOR_AGE} {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
+            return Failed(reason=f"{FAILED_FOR_AGE} {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
         due_at = now + self._patience(delivery, error, now)
         if not isinstance(error, _Ambiguous):
             return Again(due_at=due_at, reason=reason)
@@ -291,7 +292,7 @@ class Outbox:
         log.warning("settle_contended", **_facts(claimed))
 
     def _consequence(self, claimed: Claimed, outcome: Outcome) -> Write | None:
-        """Return what the alert itself is to be told of the outcome: a new link, a dead letter, a dry run."""
+        """Return what the alert itself is to be told of the outcome: a new link, a failed delivery, a dry run."""
         delivery = claimed.delivery
         linked = isinstance(outcome, Settled) and outcome.link is not None and delivery.verb is Verb.OPEN
         receiver = self.book.receivers.get(delivery.receiver)
@@ -355,7 +356,7 @@ class DryRun(Settled):
 
 
 class _Ambiguous(DeliveryError):
-    """A failure after which the effect may exist; the settle time counts from `intent_at`, when we gave up waiting."""
+    """A failure after which the effect may exist; the settle time counts from `intent_at`, the end of our wait."""
 
     def __init__(self, error: DeliveryError, intent_at: datetime) -> None:
         super().__init__(error.reason, error.detail, permanent=error.permanent, retry_after=error.retry_after)

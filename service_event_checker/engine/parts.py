@@ -13,7 +13,7 @@ from service_event_checker.engine.heartbeat import HEARTBEAT_MAX_AGE
 from service_event_checker.engine.polling import BACK_OFF_MAX, Watch
 from service_event_checker.engine.services import Part, Services
 
-_MISSED_POLLS = 3  # so many intervals without a report, and what was seen last is no longer the state of now
+_MISSED_POLLS = 3  # after this many intervals without a report, the last result no longer counts as the present state
 
 
 class PollState(StrEnum):
@@ -21,7 +21,7 @@ class PollState(StrEnum):
 
     OK = "ok"
     UNKNOWN = "unknown"
-    WAITING = "not asked yet"
+    WAITING = "not checked yet"
     OFF = "off"
 
 
@@ -43,7 +43,7 @@ class CheckerState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiverState:
-    """A destination; `state` is "on", or why it is off or what stands in for it."""
+    """A destination. `state` is "on", the reason why it is off, or the destination that replaces it."""
 
     name: str
     kind: str
@@ -88,7 +88,7 @@ def receivers(services: Services) -> tuple[ReceiverState, ...]:
 
 
 def _failing(services: Services, receiver: str) -> str:
-    """Return what this process last failed of there, "" while all is well."""
+    """Return the last error of this process there, "" if the last call succeeded."""
     throttle = services.outbox.throttles.get(receiver)
     return f"failing: {throttle.trouble}" if throttle is not None and throttle.trouble else ""
 

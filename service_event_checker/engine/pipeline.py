@@ -49,7 +49,7 @@ def unexplained(changes: Sequence[Tracked], _context: Context, _now: datetime) -
 
 
 class Pipeline:
-    """Safe to call from several threads. `wake` is called after a commit that owes somebody something.
+    """Safe to call from several threads. `wake` is called after a commit with new deliveries.
 
     `correlate` explains changes by each other and by the context. It may add to a change, and add changes of other
     alerts, at most one per alert. It is asked at every try, so it must be pure.
@@ -195,7 +195,7 @@ class Pipeline:
         return self._commit(self._route(self._correlate(changes, context, now), now), now)
 
     def _route(self, changes: Iterable[Tracked], now: datetime) -> list[Write]:
-        """Return the changes with what they owe to whom."""
+        """Return the changes with their deliveries."""
         writes = []
         for change in changes:
             if change.alert is not None:

@@ -28,7 +28,7 @@ def affects_us(event: Event, only: Selection, except_: Selection, when_unknown: 
 
     `only`: each key that is given must be met, by any of its names. `except_`: any key that is met is enough,
     but a key of names only when it covers all that the event names: an outage of two components, one of them
-    excepted, still touches the other. Where `only` asks for a place and the event names none, nobody can
+    excepted, still touches the other. If `only` names a place and the event does not, nobody can
     tell: UNKNOWN, or NO with `when_unknown="ignore"`. With `only.affected`, a component that the page shows as
     working (the label `operational`) is not met.
     """

@@ -39,7 +39,7 @@ class Http:
     base's own scheme, host and port only. `timeout`: seconds that a call may take as a whole. `max_bytes`: of
     a body after decompression. `ca_file`: the PEM file of the authority that servers are checked with, instead of
     the public ones. `direct`: past the proxy (OUTBOUND_PROXY), to what only this machine can reach. Raises
-    HttpError(NOT_CONFIGURED) when `base_url` is no http(s) address.
+    HttpError(NOT_CONFIGURED) if `base_url` is not an http(s) address.
     """
 
     def __init__(

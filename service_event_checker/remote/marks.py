@@ -13,7 +13,7 @@ from service_event_checker.render.text import cut
 
 TAG = "platform-outage-checker"  # on all that we make, where a system has tags or labels
 KEY_TAG = "poc-"  # + a key
-SIGNATURE = "Platform Outage Checker"  # + a marker: in each comment of ours
+SIGNATURE = "Platform Outage Checker"  # + a mark: in each of our comments
 _KEY = re.compile(r"[0-9a-f]{20}")
 _SIGNED = re.compile(rf"{SIGNATURE} [0-9a-f]{{16}}")
 _TAIL = 200  # characters at the end of a comment in which it is looked for
@@ -48,7 +48,7 @@ def marker(cause: str) -> str:
 
 
 def signature(marker: str) -> str:
-    """Return what stands in a comment of ours, that it is known as ours, and as this very one."""
+    """Return the signature by which a comment is recognised as ours and as this one."""
     return f"{SIGNATURE} {marker}"
 
 
@@ -59,11 +59,11 @@ def signed(text: str, marker: str, limit: int, end: str = "\n\n{}") -> str:
 
 
 def is_signed(text: str) -> bool:
-    """Whether a signature of ours stands anywhere in a comment."""
+    """Whether a comment contains our signature."""
     return _SIGNED.search(text) is not None
 
 
 def ends_signed(text: str) -> bool:
-    """Whether a comment ends with a signature of ours; one that a person wrote below a quotation of it does not."""
+    """Whether a comment ends with our signature. A person's text below a quotation of it does not."""
     found = list(_SIGNED.finditer(text[-_TAIL:]))
     return bool(found) and not re.search(r"\w", text[-_TAIL:][found[-1].end() :])

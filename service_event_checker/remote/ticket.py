@@ -95,7 +95,7 @@ def without_copies(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteChange:
-    """What a person did to an object of ours: brought it into a status, with a reason or "", wrote notes (id, text)."""
+    """What a person did to one of our objects: set a status, with a reason or "", wrote notes (id, text)."""
 
     external_id: str
     actor: str

@@ -31,8 +31,8 @@ def take_again(services: Services, held: Held, now: datetime) -> int:
     else:
         raise InvalidInput(
             "receiver",
-            "is not named: it might have been meant for several",
-            "Have its sender send it to the address of one",
+            "is missing, and several destinations match",
+            "Resend it to /hooks/<kind>/<receiver>",
         )
     quarantine.discard(services.store.holding, held.id)
     log.info("replayed", id=held.id, route=refused.route, taken=taken)

@@ -406,7 +406,7 @@ class TestAFailedDelivery:
         letter = delivery(known, receiver=failed, **changes)
         write = announcements.gave_up(letter, known, reason, book, LATER, unreached=unreached)
         (row,) = write.transitions
-        assert (row.why, row.receiver, row.note) == (Why.GAVE_UP, failed, f"{failed}: open was given up, {reason}")
+        assert (row.why, row.receiver, row.note) == (Why.GAVE_UP, failed, f"{failed}: open failed, {reason}")
         assert all(each.notice and each.note == row.note for each in write.deliveries) or reason == mirrors.PING_PONG
         assert {each.receiver for each in write.deliveries} <= set(write.alert.receivers)
         return owed(write)

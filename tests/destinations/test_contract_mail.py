@@ -57,7 +57,7 @@ def test_the_end_is_told_in_the_same_thread(case, server, send):
 
     first, last = case.mails(server)
     assert last.subject.startswith("Resolved · GitHub: ")
-    assert "Resolved after 42 min, at 2026-11-20 03:42 UTC: the source says it is over" in last.text
+    assert "Resolved after 42 min, at 2026-11-20 03:42 UTC: reported by the source" in last.text
     assert last.headers["In-Reply-To"] == first.headers["Message-ID"] == link.external_id
     assert first.headers["References"] in last.headers["References"]
     assert first.headers["Message-ID"] != last.headers["Message-ID"]

@@ -260,7 +260,7 @@ def test_a_ticket_that_was_given_up_is_told_in_chat_with_the_reason(fresh_store,
     world.settle_down()
 
     assert [verb for verb, _ in chat.told] == [Verb.OPEN, Verb.UPDATE]
-    assert chat.notes[-1] == "tickets: open was given up, refused (no such work item type)"
+    assert chat.notes[-1] == "tickets: open failed, refused (no such work item type)"
 
 
 def test_a_chat_that_cannot_be_told_is_not_told_of_that(fresh_store, clock):
@@ -284,7 +284,7 @@ def test_what_waits_longer_than_a_day_is_given_up_with_its_reason(fresh_store, c
         world.drain_once()
 
     assert clock.seconds() > GIVE_UP_AFTER.total_seconds()
-    assert world.store.failed_deliveries()[0].reason == "given up after 24 h: unauthorized (the token is wrong)"
+    assert world.store.failed_deliveries()[0].reason == "not delivered within 24 h: unauthorized (the token is wrong)"
 
 
 def test_a_close_that_finds_nothing_to_close_is_an_error_not_done(fresh_store, clock, tickets):
@@ -428,7 +428,7 @@ def test_a_failure_is_told_in_the_chat_else_by_mail_and_never_in_a_circle(fresh_
     chat.failures = deque()
     tickets.failures = deque(refused)
     world.settle_down()
-    assert chat.notes == ["tickets: open was given up, unauthorized"]
+    assert chat.notes == ["tickets: open failed, unauthorized"]
 
 
 class TestAClockThatWasSetBack:

@@ -135,7 +135,7 @@ class Adapter:
         return None
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
-        """Return what a person did to a work item of ours: a comment, a change of its state's category."""
+        """Return what a person did to one of our work items: a comment, a change of its state's category."""
         change = read(payload)
         if change is None:
             return []

@@ -192,7 +192,7 @@ class WorkItems:
 
 
 def is_gone(error: DeliveryError) -> bool:
-    """Whether an error says that there is no such work item; other 404s speak of the project or the address."""
+    """Whether an error says that the work item does not exist; other 404s speak of the project or the address."""
     return error.reason is Reason.NOT_FOUND and "TF401232" in error.detail
 
 

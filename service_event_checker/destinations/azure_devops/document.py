@@ -35,7 +35,7 @@ def fields(alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any
 
 
 def patch(kind: str, values: Mapping[str, Any], addresses: Mapping[str, str]) -> list[Operation]:
-    """Return the JSON patch that makes a work item of a type, without what only a Bug has where it is none.
+    """Return the JSON patch that makes a work item of a type, without the fields of a Bug for other types.
 
     `addresses`: what to link to, with what it is.
     """
@@ -78,7 +78,7 @@ def tagged(key: str) -> str:
 
 
 def key_of(tags: str) -> str:
-    """Return the remote key among a work item's tags, "" if there is none.
+    """Return the remote key among a work item's tags, "" if it is missing.
 
     Of two keys the remote one is made of the other, the alert's own. One alone is that of an older work item,
     which carries no other.

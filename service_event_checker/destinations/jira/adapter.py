@@ -164,7 +164,7 @@ class Adapter:
         raise DeliveryError(Reason.REFUSED, "Jira refuses the issue in all its forms", permanent=True)
 
     def _adapt(self, refusal: Refused, kind: str, priority: str) -> None:
-        """Take note of what this Jira does not know; raise where that is no way out."""
+        """Remember what this Jira does not support; raise if that does not help."""
         if priority and "priority" in refusal.fields:
             log.warning("jira_without_priority", receiver=self.name, priority=priority, said=str(refusal))
             self._unknown_priorities |= {priority}

@@ -22,7 +22,7 @@ TEXT_MAX = 32_000  # of 32,767 (JRACLOUD-68949); for ADF we count the whole JSON
 # the rows of labels and annotations, and characters of free text, that we try until it fits
 _ROOMS = ((100, 8000), (40, 8000), (20, 4000), (10, 2000), (0, 300))
 _WORD_JOINER = "\u2060"
-# https://jira.atlassian.com/secure/WikiRendererHelpAction.jspa?section=all; what stands within a word is no markup.
+# https://jira.atlassian.com/secure/WikiRendererHelpAction.jspa?section=all; inside a word it is not markup.
 _WIKI = re.compile(r"[{}\[\]()|!\\]|&(?=#?\w+;)|(?<![^\W_])[*_+^~-]|[*_+^~-](?![^\W_])|\?(?=\?)|(?<=\?)\?")
 _LINE_START = re.compile(r"^(?=\s*(?:#|h[1-6]\.|bq\.))", re.MULTILINE)
 _UNSAFE_IN_LINK = re.compile(r"[\[\]{}!^|\\]")
@@ -103,7 +103,7 @@ def _description(told: Notice, previous: str, rows: int, room: int) -> Iterator[
         yield Paragraph("", url=told.link)
     yield from _tickets(told)
     if previous:
-        yield _named("It was here before:", previous)
+        yield _named("Previous ticket:", previous)
     for title, pairs in (("Labels", told.labels), ("Annotations", told.annotations)):
         if pairs[:rows]:
             yield Paragraph(title, bold=True)

@@ -14,7 +14,7 @@ _ALERT = f"{KEY_TAG}alert-"  # + the alert's own key
 
 
 def of_alert(alert_key: str) -> str:
-    """Return the label of all issues of an alert. Raises DeliveryError for what is no key."""
+    """Return the label of all issues of an alert. Raises DeliveryError if it is not a valid key."""
     return _ALERT + checked(alert_key)
 
 

@@ -86,7 +86,7 @@ def choices(screen: Screen, id: str) -> list[str]:
 
 
 def wanting(screen: Screen, place: str, given: Collection[str], priorities: Iterable[str]) -> Iterator[str]:
-    """Yield what a person should mend about a create screen: what we need there, and what it demands of us.
+    """Yield what a person should correct in a create screen: what we need there, and what it demands of us.
 
     `given` are the ids of the fields that an issue gets, `priorities` the names that we would use.
     """

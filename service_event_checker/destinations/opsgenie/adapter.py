@@ -1,6 +1,6 @@
 """One Opsgenie alert per episode, kept in step both ways; the same for Jira Service Management (JSM) Operations.
 
-An alert of ours is known by its alias and its tags, one that was born there by its id.
+Our alerts are identified by alias and tags, alerts created there by their ID.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class Adapter:
         self.alerts.note(id, text)  # it is that far already, or somebody was faster
 
     def _recent(self, ours: str) -> OpsAlert | None:
-        """Return the oldest alert with a tag that is open, or may be what a try of ours has made."""
+        """Return the oldest alert with a tag that is open, or may come from one of our attempts."""
         since = datetime.now(UTC) - FOUND_CLOSED
         found = [each for each in self.alerts.search(f'tag: "{ours}"') if ours in each.tags]
         recent = (each for each in found if each.is_open or (each.created_at and each.created_at > since))

@@ -21,7 +21,7 @@ from service_event_checker.remote.payload import Model, answered
 from service_event_checker.remote.values import objects
 
 PAGE = 100  # Redmine gives no more, whatever is asked
-PAGES = 50  # of one list; more open tickets of ours than that are not believed
+PAGES = 50  # of one list; more of our open tickets are not plausible
 BODY_MAX = 16 * 1024 * 1024  # bytes of an answer: a page of our longest descriptions
 _NEXT_STEP = (
     "the API key is wrong, its user may not do this in the project, or REST is not enabled in Redmine's settings"

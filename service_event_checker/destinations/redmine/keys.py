@@ -47,7 +47,7 @@ def _in_fields(issue: Issue) -> list[re.Match[str]]:
 class Keyed:
     """Our issues of one project, by key. What Redmine has of the custom field is learnt from the issues that we see.
 
-    An API key that is no administrator's cannot list custom fields; but every issue shows those of its tracker.
+    An API key without admin rights cannot list custom fields; but every issue shows those of its tracker.
     """
 
     def __init__(self, issues: Issues, receiver: str, config: Config) -> None:
@@ -60,7 +60,7 @@ class Keyed:
         self.field = int(self._wanted) if self._wanted.isascii() and self._wanted.isdigit() else 0
         #: whether an issue was seen that has keys in the field; else they must stand in the subject too
         self.proven = False
-        #: whether an issue was seen at all; before the first one nobody can tell what there is
+        #: whether an issue was seen at all; before the first one it is not known which fields exist
         self.seen = False
 
     def value(self, key: str, alert_key: str) -> list[dict[str, Any]]:

@@ -78,7 +78,7 @@ class Adapter:
         return True
 
     def comment(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
-        """Write a work note, unless it is the newest of ours already."""
+        """Write a work note, unless it is already our newest one."""
         note = self._comment(delivery, alert)
         if self._incidents.get(external_id).get("correlation_display") != note["correlation_display"]:
             self._incidents.change(external_id, note)
@@ -119,7 +119,7 @@ class Adapter:
         return None
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
-        """Return what a person did to an incident of ours: another state, a work note, a comment."""
+        """Return what a person did to one of our incidents: another state, a work note, a comment."""
         change = read(payload)
         if change is None or not change.ours or change.user.lower() == self.config.username.lower():
             return []

@@ -156,7 +156,7 @@ class Incidents:
 
 
 def is_gone(error: DeliveryError) -> bool:
-    """Whether an error says that there is no such incident, or none that our user may see."""
+    """Whether an error says that the incident does not exist, or that our user may not see it."""
     return error.reason is Reason.NOT_FOUND and _NO_RECORD in error.detail
 
 

@@ -1,7 +1,7 @@
 """What our incidents say: their texts, cut to what ServiceNow keeps, and the two fields that carry our keys.
 
 `correlation_id` is the remote key. `correlation_display` is `poc-<the alert's key> <mark>`, where the mark is that of
-the newest work note of ours: journals read back as empty texts, and this is written in the same change.
+our newest work note: journals are empty when read, and this is written in the same change.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Report:
-    """What a pass saw: `lines` for people, one per difference; `failed`: what could not be asked or mended."""
+    """What a pass saw: `lines` for people, one per difference; `failed`: what could not be queried or corrected."""
 
     lines: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Reconciler:
         self.every = every
         self._clock = clock
         self._alone = threading.Lock()
-        self._revived: dict[str, datetime] = {}  # dead letters, and when they were queued again
+        self._revived: dict[str, datetime] = {}  # failed deliveries, and when they were queued again
 
     @property
     def store(self) -> Store:
@@ -87,7 +87,7 @@ class Reconciler:
                     self._ask_source(source, report, dry_run=dry_run)
             names = [name for name in self.destinations if not wanted or name in wanted]
             found = {name: self._ask_destination(name, report, dry_run=dry_run) for name in names}
-            for name in names if not dry_run else ():  # only now: what one owes another would be in motion there
+            for name in names if not dry_run else ():  # only now: deliveries of one system to another would still wait
                 self._mend(name, found[name], report)
         return report
 
@@ -163,7 +163,7 @@ class Reconciler:
         return found
 
     def _revive(self, name: str, now: datetime) -> None:
-        """Queue again, once a day, what was given up only because its receiver did not answer for so long."""
+        """Queue again, once a day, what failed only because its receiver did not answer for too long."""
         for letter in reconcile_objects.expired_opens(name, self.store):
             if now - self._revived.get(letter.id, now - REVIVED_EVERY) >= REVIVED_EVERY:
                 self._revived[letter.id] = now

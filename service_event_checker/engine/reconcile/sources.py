@@ -25,7 +25,7 @@ def lines(name: str, found: Comparison) -> list[str]:
     ]
     if found.deferred:
         said.append(
-            f"{name}: {len(found.deferred)} more are no longer listed: too many at once, left for the next pass"
+            f"{name}: {len(found.deferred)} more are no longer listed; too many at once, so they wait for the next run"
         )
     return said
 

@@ -60,8 +60,8 @@ def take_alerts(
 ) -> Taken:
     """Commit the usable alerts of an Alertmanager's message and put the others aside.
 
-    `sent_at`: when it came, for one that was put aside: an alert that ended since does not fire again by it.
-    Raises InvalidInput for what is no message, NoneUsable, and StoreError; then nothing is put aside here.
+    `sent_at`: when a message arrived that was kept: an alert that ended since then does not fire again by it.
+    Raises InvalidInput if it is not a message, NoneUsable, and StoreError; then nothing is put aside here.
     """
     parsed = webhook.parse(payload, intake)
     if parsed.truncated and parsed.receiver:
@@ -81,7 +81,7 @@ def take_alerts(
 
 
 def unknown_severities(services: Services, now: datetime) -> list[str]:
-    """Return the words of the last days that no table has, so that a person may mend them. Raises StoreError."""
+    """Return the unknown severities of the last days, so that a person can correct them. Raises StoreError."""
     return sorted(_noted(services, now))
 
 

@@ -21,7 +21,7 @@ from service_event_checker.stores.azure.client import Raced, Table, etag_of
 
 
 def archive(active: Table, resolved: Table, partition: str, limit: int, op: str) -> int:
-    """Archive at most `limit` alerts of a partition that are over and owe nobody anything; return how many."""
+    """Archive at most `limit` alerts of a partition that are over and have no waiting deliveries; return how many."""
     for past in active.scan(partition, keys.EPISODE):
         _archive_past(active, resolved, past)  # what of it still waits finds it there
     busy = {lane["key"] for lane in active.scan(partition, keys.LANE, "waiting gt 0", columns=["key"])}
@@ -159,7 +159,7 @@ def _newest_episode(active: Table, resolved: Table, partition: str, key: str) ->
 
 
 def _forget(active: Table, partition: str, key: str, episode: int) -> None:
-    """Delete an episode's links, timeline and dead letters."""
+    """Delete an episode's links, timeline and failed deliveries."""
     links = active.scan(partition, keys.LINK + key)
     kept = {_target(rows.text_of(row)) for row in links if row["episode"] != episode}
     for row in links:

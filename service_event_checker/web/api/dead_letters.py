@@ -41,5 +41,5 @@ def requeue(letter_id: str) -> dict[str, Any]:
     try:
         acts.retry(services(), letter_id, datetime.now(UTC))
     except acts.UnknownDelivery:
-        raise Refused(404, "There is no such dead letter.") from None
+        raise Refused(404, "There is no such failed delivery.") from None
     return {"requeued": letter_id}

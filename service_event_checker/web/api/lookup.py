@@ -28,10 +28,10 @@ def find_alert(store: Alerts, name: str) -> Alert:
     """Return the alert; for an internal id, the episode that it names. Raises Refused (404, 409) and StoreError."""
     same = lookup.candidates(store, name)
     if not same:
-        raise Refused(404, "There is no such alert. Name it by its id, its key or its fingerprint.")
+        raise Refused(404, "Unknown alert. Use its ID, its key or its fingerprint.")
     if len(same) > 1:
         details = [{"id": alert.internal_id, "key": alert.key, "source": alert.source} for alert in same]
-        raise Refused(409, "Several alerts have this fingerprint. Name one of them by its id.", details=details)
+        raise Refused(409, "Several alerts have this fingerprint. Use the ID of one of them.", details=details)
     return same[0]
 
 
@@ -39,7 +39,7 @@ def read_query(arguments: MultiDict[str, str]) -> Query:
     """Return what the query string asks for; values may be repeated or separated by commas. Raises Refused (422)."""
     for name in arguments:
         if name not in _KNOWN:
-            raise invalid(name, f"is not a known parameter. Known are {', '.join(_KNOWN)}")
+            raise invalid(name, f"is not a known parameter. Known: {', '.join(_KNOWN)}")
     statuses: frozenset[Status] = frozenset()
     for value in _values(arguments, "status"):
         statuses |= _one_of(_STATUSES, "status", value)
@@ -71,7 +71,7 @@ def _one_of(known: Mapping[str, ValueT], name: str, value: str) -> ValueT:
 def _source(arguments: MultiDict[str, str]) -> str:
     given = arguments.getlist("source")
     if len(given) > 1:
-        raise invalid("source", "is given more than once. Ask for one source at a time")
+        raise invalid("source", "is given more than once. Give one source")
     source = given[0] if given else ""
     if "\0" in source or len(source) > FINGERPRINT_MAX:
         raise invalid("source", "is not the name of a source")

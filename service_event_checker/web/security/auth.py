@@ -63,7 +63,7 @@ class Token:
 class Keys:
     """What the environment configures; `webhooks` maps a variable's name to the SHA-256 of its token.
 
-    `public_host` is that of PUBLIC_URL: behind a proxy, pages of ours come from there.
+    `public_host` is that of PUBLIC_URL: behind a proxy, our own pages have this host.
     """
 
     tokens: tuple[Token, ...] = ()
@@ -95,7 +95,7 @@ def authorize(request: Request, scope: Scope, keys: Keys) -> Caller:
             403, f"This token lacks the scope {scope}.", details={"scope": scope.value}, why=Refusal.LACKS_SCOPE
         )
     if request.method not in _SAFE_METHODS and _is_ambient(request) and _is_of_another_site(request, keys):
-        raise Refused(403, "A page of another site may not do this in your name.", why=Refusal.OTHER_SITE)
+        raise Refused(403, "Requests from pages of other sites are not allowed.", why=Refusal.OTHER_SITE)
     return caller
 
 

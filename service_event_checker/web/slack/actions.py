@@ -1,6 +1,6 @@
 """What people do to an alert from Slack, by command or button: create a ticket, acknowledge, resolve.
 
-Each act is in the store when it returns, is found done when it is repeated, and says so in a sentence of mrkdwn.
+Each function commits to the store, may be repeated, and returns its result as a sentence of mrkdwn.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.engine import acts
 from service_event_checker.engine.acts import NotPossible, TicketRequest, TicketState
 from service_event_checker.engine.services import Services
+from service_event_checker.render.names import platform_name
 from service_event_checker.render.text import line, moment
 from service_event_checker.web.errors import Refused
 
@@ -23,37 +24,37 @@ INTAKE = "slack"
 
 
 def create_ticket(services: Services, alert: Alert, actor: str, now: datetime) -> str:
-    """Owe the alert a ticket, one however often it is asked. Raises StoreError, InvalidInput, Refused."""
+    """Request a ticket for the alert: one, however often it is requested. Raises StoreError, InvalidInput, Refused."""
     with _as_refusals():
         made = acts.request_ticket(services, alert, actor=actor, now=now)
-    name, receiver = named(made.alert), made.receiver
+    name, system = named(made.alert), _system(made.receiver)
     match made.state:
         case TicketState.EXISTS:
-            return f"{name} has its ticket already: <{escape_mrkdwn(made.url)}|{receiver}>."
+            return f"{name} already has a ticket: <{escape_mrkdwn(made.url)}|{system}>."
         case TicketState.DRY_RUN:
-            return f"{name} is a TEST: its ticket in {receiver} is a dry run, nothing real is opened."
+            return f"{name} is a TEST: its ticket in {system} is a dry run, no real ticket is created."
         case TicketState.RETRIED | TicketState.FAILED:
             return _failed(made)
     if made.asked_before or (made.requester and made.requester != actor):
         by = f" by {_person(made.requester)}" if made.requester else ""
-        return f"The ticket of {name} in {receiver} was asked for already{by}. Its link follows in the message."
-    return f"A ticket of {name} is being opened in {receiver}. Its link follows in the message."
+        return f"A ticket for {name} in {system} was already requested{by}. Its link will be added to the message."
+    return f"Creating a ticket for {name} in {system}. Its link will be added to the message."
 
 
 def acknowledge(services: Services, alert: Alert, actor: str, now: datetime) -> str:
-    """Take the alert. Raises StoreError, Refused."""
+    """Acknowledge the alert. Raises StoreError, Refused."""
     if not alert.open:
         return over(alert)
     after = _change(services, alert, Status.ACKNOWLEDGED, actor, now)
     if after.status is not Status.ACKNOWLEDGED:
         return over(after)
     if alert.status is Status.ACKNOWLEDGED or after.owner != actor:
-        return f"{named(after)} is acknowledged already" + (f" by {_person(after.owner)}." if after.owner else ".")
+        return f"{named(after)} is already acknowledged" + (f" by {_person(after.owner)}." if after.owner else ".")
     return f"You have acknowledged {named(after)}."
 
 
 def resolve(services: Services, alert: Alert, actor: str, now: datetime) -> str:
-    """End the alert for everybody who was told. Raises StoreError, Refused."""
+    """Resolve the alert for all receivers. Raises StoreError, Refused."""
     if not alert.open:
         return over(alert)
     after = _change(services, alert, Status.RESOLVED, actor, now)
@@ -61,10 +62,10 @@ def resolve(services: Services, alert: Alert, actor: str, now: datetime) -> str:
 
 
 def over(alert: Alert) -> str:
-    """Say that nothing is left to do."""
-    when = f" since {moment(alert.ended_at)}" if alert.ended_at else ""
+    """Say that the alert has already ended: when, and by whom."""
+    when = f" at {moment(alert.ended_at)}" if alert.ended_at else ""
     by = f", resolved by {_person(alert.owner)}" if alert.resolved_by == "person" and alert.owner else ""
-    return f"{named(alert)} is over{when}{by}."
+    return f"{named(alert)} is over. It ended{when}{by}." if when else f"{named(alert)} is over{by}."
 
 
 def named(alert: Alert) -> str:
@@ -78,7 +79,7 @@ def _change(services: Services, alert: Alert, wanted: Status, actor: str, now: d
 
 @contextmanager
 def _as_refusals() -> Iterator[None]:
-    """Raise what the state does not allow as Slack's answers know it."""
+    """Turn NotPossible into Refused."""
     try:
         yield
     except NotPossible as error:
@@ -86,12 +87,17 @@ def _as_refusals() -> Iterator[None]:
 
 
 def _failed(made: TicketRequest) -> str:
-    """Say why a ticket failed, and whether it is tried again: the cause may be gone by now."""
+    """Say why a ticket failed, and whether it is tried again: the cause may be fixed by now."""
     why = escape_mrkdwn(line(logs.masked(made.failed.reason if made.failed else ""), 300))
-    text = f"The ticket of {named(made.alert)} in {made.receiver} was given up: {why}."
+    text = f"The ticket for {named(made.alert)} in {_system(made.receiver)} failed: {why}."
     if not made.alert.open:
         return f"{text} {over(made.alert)}"
-    return f"{text} It is tried again; its link follows in the message, unless that is still wrong."
+    return f"{text} Trying again. If it succeeds, its link will be added to the message."
+
+
+def _system(receiver: str) -> str:
+    """Return the name of a ticket system for people, as mrkdwn."""
+    return escape_mrkdwn(platform_name(receiver).replace("|", " "))
 
 
 def _person(name: str) -> str:

@@ -58,7 +58,7 @@ class DeferredReply:
     work: Callable[[], Reply | DeferredReply]
 
 
-BUSY = Reply("Too much is being asked of me at once. Please try again in a moment; nothing was done.")
+BUSY = Reply("Too many requests at once. Nothing was done; please try again in a moment.")
 PATIENT = Reply("This takes longer than usual. The answer follows here.")
 Work = Callable[[], Reply | DeferredReply]
 
@@ -120,7 +120,7 @@ class BackgroundReplies:
 def post(response_url: str, reply: Reply, api_url: str) -> bool:
     """Send a reply to a response_url; a loopback address only where Slack's API is one. Returns whether it went."""
     if not is_slacks(response_url, api_url):
-        log.warning("slack_reply_dropped", reason="the response_url is none of Slack's")
+        log.warning("slack_reply_dropped", reason="the response_url is not an address of Slack")
         return False
     base = "{0.scheme}://{0.netloc}".format(urlsplit(response_url))
     for attempt in range(POSTS):
@@ -175,7 +175,7 @@ class _Job:
         self._left = False
 
     def wait(self, seconds: float) -> Reply | None:
-        """Return the reply; None when there is none in time, and nobody waits from then on."""
+        """Return the reply, or None after `seconds`; from then on nobody waits for it."""
         with self._condition:
             self._condition.wait_for(lambda: self._reply is not None, timeout=seconds)
             self._left = True
@@ -199,11 +199,11 @@ def _outcome(work: Work) -> Reply | DeferredReply:
         return work()
     except StoreError as error:
         log.error("store_unavailable", during="an answer to Slack", reason=str(error))  # noqa: TRY400  # a state, not a crash
-        return Reply("The store does not answer. Please try again; if it was done, it is not done twice.")
+        return Reply("The database does not answer. Please try again; nothing is done twice.")
     except Refused as error:
         return Reply(escape_mrkdwn(error.message))
     except InvalidInput as error:
-        return Reply(escape_mrkdwn(f"That cannot be: {error.problem}. {error.hint}".strip()))
-    except Exception:  # noqa: BLE001  # the loop's one net: who asked must hear that it went wrong
+        return Reply(escape_mrkdwn(f"Invalid input: {error.problem}. {error.hint}".strip()))
+    except Exception:  # noqa: BLE001  # last resort: the person must get an answer
         log.exception("slack_command_failed")
-        return Reply("Something went wrong here. The log says what.")
+        return Reply("An internal error occurred. See the log for details.")

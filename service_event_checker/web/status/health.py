@@ -1,6 +1,6 @@
 """The probes: /livez, /readyz, /health, /health/db. Strangers see a status and no more.
 
-A vendor's page that cannot be read is no ill health of ours: a platform that restarts us for it would help nobody.
+A status page that cannot be read does not make the app unhealthy, because a restart would not help.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """GET /metrics: the counters of this process, and what the store holds now.
 
-Labels are names from the configuration and words of ours, never what a sender wrote.
+Labels are names from the configuration and from our enums, never text of a sender.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class StateCollector(Collector):
         letters = Counter(store.failed_counts())
         names = [part.name for part in self._services.parts if part.section == "destination"]
         waiting = GaugeMetricFamily("poc_deliveries_waiting", "Deliveries not made yet", labels=["receiver"])
-        dead = GaugeMetricFamily("poc_dead_letters", "Deliveries given up", labels=["receiver"])
+        dead = GaugeMetricFamily("poc_dead_letters", "Failed deliveries", labels=["receiver"])
         for name in names:
             waiting.add_metric([name], store.waiting(name))
             dead.add_metric([name], letters[name])

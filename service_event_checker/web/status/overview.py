@@ -5,11 +5,12 @@ Reading costs the same however many alerts there are: of open alerts, at most SH
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from service_event_checker.core.model import Alert, Delivery
-from service_event_checker.core.roles import Alerts
+from service_event_checker.core.roles import Alerts, Outbox
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.engine import quarantine
@@ -25,7 +26,8 @@ from service_event_checker.engine.services import Services
 from service_event_checker.web.status import warnings as standing
 
 SHOWN_MAX = 200  # open alerts, most severe first
-LETTERS_MAX = 200
+FAILED_MAX = 200  # failed deliveries, newest first
+PENDING_MAX = 2000  # deliveries of one receiver; with more, every alert without a link counts as waiting
 REFUSED_MAX = 50  # bodies in quarantine that are read, 64 KiB each at most
 
 
@@ -33,7 +35,8 @@ REFUSED_MAX = 50  # bodies in quarantine that are read, 64 KiB each at most
 class State:
     """`more_open`: there are open alerts beyond the ones read. `heartbeat_at`: when any process last ran the engine.
 
-    `refused` are the newest bodies in quarantine, at most REFUSED_MAX. `warnings`: what a person should mend.
+    `refused` are the newest bodies in quarantine, at most REFUSED_MAX. `warnings`: what a person should fix.
+    `pending` are (receiver, alert key) of the open alerts for which a delivery waits.
     """
 
     now: datetime
@@ -46,6 +49,7 @@ class State:
     oldest_waiting_at: datetime | None
     refused: tuple[Held, ...]
     warnings: tuple[str, ...]
+    pending: frozenset[tuple[str, str]]
 
     @property
     def beats(self) -> bool:
@@ -56,19 +60,31 @@ def read(services: Services, now: datetime) -> State:
     """Read it all. Raises StoreError."""
     store = services.store
     found, more = _open_alerts(store)
-    letters = tuple(store.failed_deliveries(LETTERS_MAX))
+    destinations = receivers(services)
     return State(
         now=now,
         heartbeat_at=last_heartbeat(services.store),
         open_alerts=found,
         more_open=more,
         checkers=checkers(services, found, now),
-        receivers=receivers(services),
-        failed=letters,
+        receivers=destinations,
+        failed=tuple(store.failed_deliveries(FAILED_MAX)),
         oldest_waiting_at=store.oldest_waiting(),
         refused=tuple(quarantine.held(services.store.holding, limit=REFUSED_MAX)),
         warnings=standing.warnings(services, now),
+        pending=frozenset(_pending(store, destinations, found)),
     )
+
+
+def _pending(
+    store: Outbox, destinations: Iterable[ReceiverState], alerts: Sequence[Alert]
+) -> Iterator[tuple[str, str]]:
+    """Yield (receiver, alert key) where a delivery waits. Raises StoreError."""
+    for receiver in destinations:
+        if receiver.waiting == 0:
+            continue
+        keys = store.keys_with_pending(receiver.name) if receiver.waiting <= PENDING_MAX else None
+        yield from ((receiver.name, alert.key) for alert in alerts if keys is None or alert.key in keys)
 
 
 def _open_alerts(store: Alerts) -> tuple[tuple[Alert, ...], bool]:

@@ -1,4 +1,4 @@
-"""What a person should mend though nothing breaks of it: on the page as long as it is so, in the log at the start."""
+"""Warnings about the set-up that a person should act on: shown on the page while they last, logged at start."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def warnings(services: Services, now: datetime) -> tuple[str, ...]:
 
 
 def unauthenticated_webhooks(services: Services) -> list[str]:
-    """Return what is wrong with how our senders prove who they are."""
+    """Return one warning for each webhook that accepts requests without a token."""
     kinds = {part.name: part.kind for part in services.parts if part.section == "destination"}
     return [
-        f"{name} webhook is not protected: anyone who knows the integration ID can change alerts. "
-        f"Set WEBHOOK_TOKEN_{kinds[name].upper()} here, and have the sender send it"
+        f"{platform_name(name)} webhook is not protected: anyone who knows the integration ID can change "
+        f"alerts. Set WEBHOOK_TOKEN_{kinds[name].upper()} here and add it as a header in {platform_name(kinds[name])}"
         for name, destination in services.outbox.destinations.items()
         if is_unauthenticated(services, destination, kinds.get(name, ""))
     ]
 
 
 def tell(services: Services) -> None:
-    """Log the warnings that the configuration alone tells."""
+    """Log the warnings that follow from the configuration alone."""
     for text in unauthenticated_webhooks(services):
         log.warning("webhook_unprotected", text=text)
 
@@ -84,13 +84,13 @@ def _unowned(services: Services) -> list[str]:
 
 
 def _left_behind(services: Services) -> list[str]:
-    """Return the receivers that open alerts were told to and that config.json no longer has: renamed, or removed."""
+    """Warn of receivers that open alerts were sent to and that config.json no longer has: renamed or removed."""
     shown = services.store.page(Query(open=True, limit=LOOKED_AT)).alerts
     known = {*services.book.receivers, *services.config.moved}
     gone = Counter(name for alert in shown for name in alert.receivers if name not in known)
     return [
-        f"{name}: {number} open alerts were told there, and config.json has no such destination any more. "
-        "They are owed their end: put it back under this name until they are over"
+        f"{name}: {number} open {'alert was' if number == 1 else 'alerts were'} sent there, but config.json has no "
+        "destination of this name. Add it again until they are over, so that their tickets and pages are closed"
         for name, number in sorted(gone.items())
     ]
 
@@ -102,4 +102,4 @@ def _not_reconciled(services: Services) -> list[str]:
 
 def _unknown_severities(services: Services, now: datetime) -> list[str]:
     words = unknown_severities(services, now)
-    return [f'alertmanager: the severity "{word}" is in no table and counts as warning' for word in words]
+    return [f'Alertmanager: the severity "{word}" is not known and counts as warning' for word in words]

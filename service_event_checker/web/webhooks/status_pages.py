@@ -48,7 +48,9 @@ def admit() -> Caller:
     known = kind in KINDS and checker in _checkers(here)
     if not known or not hmac.compare_digest(given, hook_token(here, checker).encode()):
         raise Refused(
-            403, "This is not a hook's address. `flask --app app hook-urls` shows them.", why=Refusal.WRONG_ADDRESS
+            403,
+            "This is not a valid address. `flask --app app hook-urls` shows the addresses.",
+            why=Refusal.WRONG_ADDRESS,
         )
     secret = here.settings.variables.get(INSTATUS_SECRET, "").strip()
     if kind == "instatus" and secret:
@@ -83,7 +85,7 @@ def _verify(secret: str) -> None:
     body = raw_body(request, BODY_MAX)
     given = request.headers.get("X-Instatus-Webhook-Signature", "").strip().lower().removeprefix("sha256=")
     if not is_proof([given], body, secret, scheme=""):
-        raise Refused(401, f"This is not signed with {INSTATUS_SECRET}.", why=Refusal.WRONG_SIGNATURE)
+        raise Refused(401, f"The request is not signed with {INSTATUS_SECRET}.", why=Refusal.WRONG_SIGNATURE)
 
 
 def _checkers(services: Services) -> set[str]:

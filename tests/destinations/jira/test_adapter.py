@@ -442,7 +442,7 @@ def test_where_reopening_is_refused_one_new_issue_names_the_old(jira):
 
     assert [each.external_id for each in links] == ["10002", "10002"]
     assert links[0].remote_key == remote_key(outage.key, 2)
-    assert "It was here before:" in jira.issues["10002"].shown
+    assert "Previous ticket:" in jira.issues["10002"].shown
     assert f"{jira.url}/browse/OPS-1" in jira.issues["10002"].shown
     assert only_labels(jira, "10002") == {f"poc-{remote_key(outage.key, 2)}", f"poc-alert-{outage.key}"}
 

@@ -103,7 +103,7 @@ def test_a_description_names_the_facts_the_labels_and_what_was_before(write):
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_an_earlier_issue_that_has_no_address_is_named_by_its_id(write):
-    assert "It was here before: 10001" in rendered(description(alert(), write, previous="10001"))
+    assert "Previous ticket: 10001" in rendered(description(alert(), write, previous="10001"))
 
 
 @pytest.mark.parametrize("write", WRITERS)

@@ -10,7 +10,7 @@ from tests.destinations.sendgrid.double import KEY, SENDER, SendGrid
 
 
 def adapter(double: SendGrid, **changes: Any) -> Adapter:
-    values = {"token": KEY, "sender": SENDER, "to": TO, "api_url": double.url, "timeout": 2}
+    values = {"token": KEY, "sender": SENDER, "to": TO, "url": double.url, "timeout": 2}
     return Adapter("mail", Config(**{**values, **changes}))
 
 
@@ -26,5 +26,5 @@ CASE = MailCase(
     server=lambda _folder: SendGrid(),
     adapter=adapter,
     mails=_mails,
-    nobody={"api_url": "http://127.0.0.1:1"},
+    nobody={"url": "http://127.0.0.1:1"},
 )

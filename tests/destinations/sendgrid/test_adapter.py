@@ -42,7 +42,7 @@ def sendgrid() -> Iterator[SendGrid]:
 
 
 def adapter(sendgrid: Any, **changes: Any) -> Adapter:
-    values = {"token": KEY, "sender": SENDER, "to": TO, "api_url": sendgrid.url, "timeout": 0.6}
+    values = {"token": KEY, "sender": SENDER, "to": TO, "url": sendgrid.url, "timeout": 0.6}
     return Adapter("escalation", Config(**{**values, **changes}))
 
 
@@ -148,7 +148,7 @@ def test_a_wrong_address_can_be_mended(sendgrid, status):
     raised = failure(sendgrid)
 
     assert (raised.reason, raised.permanent) == (Reason.NOT_FOUND, False)
-    assert "check api_url" in str(raised)
+    assert "check url" in str(raised)
 
 
 @pytest.mark.parametrize(
@@ -229,13 +229,13 @@ def test_what_is_no_address_is_refused_at_start(given):
     ],
 )
 def test_the_address_may_name_the_api_itself(given, kept):
-    assert Config(api_url=given).api_url == kept
+    assert Config(url=given).url == kept
 
 
 @pytest.mark.parametrize("given", ["api.sendgrid.com", "ftp://x", "https://user:pw@x"])
 def test_an_address_that_is_none_is_refused_at_start(given):
     with pytest.raises(ValidationError):
-        Config(api_url=given)
+        Config(url=given)
 
 
 def test_the_environment_fills_it_and_what_lacks_is_named(tmp_path):
@@ -249,7 +249,7 @@ def test_the_environment_fills_it_and_what_lacks_is_named(tmp_path):
     assert without.why_off == "SENDGRID_API_KEY is not set"
     assert entry.why_off == ""
     assert entry.config.to == ("a@x.example", "b@x.example")
-    assert entry.config.api_url == "https://api.eu.sendgrid.com"
+    assert entry.config.url == "https://api.eu.sendgrid.com"
 
 
 def test_the_library_is_imported_by_the_first_mail_only():

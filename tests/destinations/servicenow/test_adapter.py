@@ -214,7 +214,7 @@ def test_a_later_episode_names_the_incident_of_the_one_before(context):
 
     opened(context, alert(episode=2), link)
 
-    assert "It was here before: https://sn.example/old" in only(context).fields["description"]
+    assert "Previous ticket: https://sn.example/old" in only(context).fields["description"]
 
 
 def test_after_its_notes_the_alert_is_still_known_by_its_key(context):

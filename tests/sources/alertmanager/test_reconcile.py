@@ -176,7 +176,7 @@ def test_no_pass_closes_more_than_its_share_without_saying_so(shop, manager):
 
     said = shop.passes(2)
 
-    assert said[-1] == "am0: 10 more are no longer listed: too many at once, left for the next pass"
+    assert said[-1] == "am0: 10 more are no longer listed; too many at once, so they wait for the next run"
     assert len(shop.store.open_alerts()) == 10
     shop.passes(5)
     assert shop.store.open_alerts() == []

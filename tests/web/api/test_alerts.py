@@ -127,7 +127,7 @@ def test_the_detail_tells_who_was_told_who_was_not_and_what_happened(ingest: Ing
 
     assert found["receivers"] == ["chat"]
     assert found["withheld"] == [
-        {"receiver": "azure_devops", "reason": "off: ADO_ORG_URL and ADO_PROJECT and ADO_PAT are not set"}
+        {"receiver": "azure_devops", "reason": "off: ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set"}
     ]
     assert [entry["why"] for entry in found["timeline"]] == ["opened"]
 

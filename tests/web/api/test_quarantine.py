@@ -67,7 +67,7 @@ def test_a_body_that_can_be_read_today_is_taken_by_its_old_way_in(client: FlaskC
         (BROKEN, "labels"),
         (b"{", "not JSON"),
         ({"alerts": 5}, "not a list"),
-        (b'{"a": "' + b"x" * 70_000 + b'"}', "whole"),
+        (b'{"a": "' + b"x" * 70_000 + b'"}', "completely"),
     ],
 )
 def test_what_is_still_wrong_stays_and_says_so(body: Any, error: str, client: FlaskClient, services: Services) -> None:

@@ -122,11 +122,11 @@ def test_the_details_say_of_each_part_how_it_is_and_why(
 
     office, github, retool = (found["checkers"][name] for name in ("office365", "github", "retool"))
     assert (office["state"], office["reason"]) == ("off", "O365_URL is not set")
-    assert (github["state"], github["tracked"]) == ("not asked yet", 1)
+    assert (github["state"], github["tracked"]) == ("not checked yet", 1)
     assert (retool["state"], retool["reason"]) == ("unknown", "timeout")
     assert retool["unknown_seconds"] == pytest.approx(720, abs=5)
     assert found["receivers"]["chat"] == {"on": True, "state": "on", "waiting": 1, "dead_letters": 1}
-    assert found["receivers"]["azure_devops"]["state"] == "ADO_ORG_URL and ADO_PROJECT and ADO_PAT are not set"
+    assert found["receivers"]["azure_devops"]["state"] == "ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set"
 
 
 def test_a_page_that_cannot_be_read_does_not_make_us_ill(services: Services, client: FlaskClient) -> None:

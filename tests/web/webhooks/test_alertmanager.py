@@ -270,13 +270,13 @@ def test_a_flood_of_unknown_severities_fills_neither_answer_nor_page(client: Fla
 
 
 def test_the_page_and_the_metrics_count_what_was_refused(client: FlaskClient) -> None:
-    assert "Refused" not in client.get("/").text
+    assert "Rejected webhooks" not in client.get("/").text
 
     post(client, {"alerts": 5})
     post(client, {"alerts": "<b>"})
 
     page = client.get("/").text
-    assert "Refused" in page
+    assert "Rejected webhooks" in page
     assert "alerts: is not a list" in page
     assert 'poc_quarantined{source="alertmanager"} 2.0' in client.get("/metrics").text
 
