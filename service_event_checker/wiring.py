@@ -70,7 +70,7 @@ def build(settings: Settings) -> Services:
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors)
     wakes = WakeEvents(adapters)
-    pipeline = Pipeline(store, book, wakes.set_all)
+    pipeline = Pipeline(store, book, wakes.set_all, repeat_within=config.repeat_within)
     throttles = {
         entry.name: _throttle(entry.config) for entry in config.destinations if entry.config and entry.name in adapters
     }

@@ -9,7 +9,7 @@ import click
 from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.cli.tables import print_json, table, when
 from service_event_checker.core.model import Delivery
-from service_event_checker.engine import acts
+from service_event_checker.engine import acts, unowned
 from service_event_checker.engine.acts import NotPossible, UnknownDelivery
 from service_event_checker.render.shapes import DeliveryState, DeliverySummary
 
@@ -23,15 +23,18 @@ _NONE = "no failed deliveries"
 @click.command()
 @click.option("--retry", metavar="ID|all", help="Send this one again, as the state of now; all: every one.")
 @click.option("--discard", metavar="ID", help="Delete this one: nobody wants it sent any more.")
+@click.option("--give-up", metavar="NAME", help="Fail now all that waits for this destination, which takes nothing.")
 @click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/deliveries?state=failed.")
 @pass_here
-def failed(here: Here, retry: str | None, discard: str | None, *, as_json: bool) -> None:
+def failed(here: Here, retry: str | None, discard: str | None, give_up: str | None, *, as_json: bool) -> None:
     """List failed deliveries, or retry them.
 
     The newest first, with the reason.
     """
-    if retry and discard:
-        raise click.UsageError("say --retry or --discard, not both")
+    if len([one for one in (retry, discard, give_up) if one]) > 1:
+        raise click.UsageError("say one of --retry, --discard and --give-up")
+    if give_up:
+        raise SystemExit(0 if _give_up(here, give_up) else 1)
     if retry:
         raise SystemExit(0 if _retry(here, retry) else 1)
     if discard:
@@ -75,6 +78,12 @@ def _retry_one(here: Here, id: str) -> bool:
         return False
     click.echo(f"{id}: queued again")
     return True
+
+
+def _give_up(here: Here, receiver: str) -> bool:
+    number = unowned.give_up(here.ready.outbox, receiver, datetime.now(UTC))
+    click.echo(f"{receiver}: {number} deliveries failed" if number else f"{receiver}: nothing waits there in vain")
+    return number > 0
 
 
 def _discard(here: Here, id: str) -> bool:

@@ -5,25 +5,28 @@ If something is invalid, the app does not start. If a credential is missing, one
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 
 from service_event_checker.config.fields import with_new_names
-from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
+from service_event_checker.config.models import CheckerConfig, DestinationConfig, Duration, Model, SourceConfig
 from service_event_checker.config.problems import explain, nearest
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.mirrors import ALERT, Mirrors
 from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
+from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Verb
 
+MOVED_TO = "moved_to"  # of a destination: the only key of an old name
 _Mirrored = Literal["update", "note", "ack", "unack", "close"]
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 ModelT = TypeVar("ModelT", bound=Model)
@@ -59,6 +62,8 @@ class Config:
     rules: tuple[Rule, ...]
     silences: tuple[Silence, ...]
     mirrors: Mirrors = Mirrors()
+    repeat_within: timedelta = REPEAT_WITHIN
+    moved: Mapping[str, str] = dataclasses.field(default_factory=dict)  # destinations: old name -> new name
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
@@ -105,6 +110,7 @@ class File(Model):
     rules: tuple[_RuleEntry, ...] = ()
     silences: tuple[_SilenceEntry, ...] = ()
     mirrors: tuple[_MirrorEntry, ...] = ()
+    repeat_within: Annotated[Duration, Field(le=timedelta(hours=1))] = REPEAT_WITHIN
 
 
 def load(
@@ -125,16 +131,18 @@ def load(
     if file is None:
         raise ConfigError(path.name, problems)
     checkers = _entries("checkers", file.checkers, environ, checker_config, kinds, problems)
-    destinations = _entries("destinations", file.destinations, environ, destination_config, kinds, problems)
+    moved = _moved(file.destinations, problems)
+    current = {name: raw for name, raw in file.destinations.items() if MOVED_TO not in raw}
+    destinations = _entries("destinations", current, environ, destination_config, kinds, problems)
     sources = _entries("sources", file.sources, environ, source_config, kinds, problems)
-    rules = tuple(_rule(number, rule, file.destinations, problems) for number, rule in enumerate(file.rules))
+    rules = tuple(_rule(number, rule, current, problems) for number, rule in enumerate(file.rules))
     silences = tuple(_silence(number, entry, problems) for number, entry in enumerate(file.silences))
-    mirrors = _mirrors(file.mirrors, file.destinations, problems)
+    mirrors = _mirrors(file.mirrors, current, problems)
     if len({name for rule in file.rules for name in rule.send}) > RECEIVERS_MAX:
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Combine some of them in the remote systems")
     if problems:
         raise ConfigError(path.name, problems)
-    return Config(checkers, destinations, sources, rules, silences, mirrors)
+    return Config(checkers, destinations, sources, rules, silences, mirrors, file.repeat_within, moved)
 
 
 def _read(path: Path) -> Any:
@@ -247,6 +255,23 @@ def _rule(number: int, entry: _RuleEntry, destinations: Mapping[str, Any], probl
         if name not in destinations:
             problems.append(f'rules[{number}].send: "{name}" is not a destination.{nearest(name, list(destinations))}')
     return Rule(entry.name, _matchers(entry.match, f"rules[{number}].match", problems), entry.send, entry.proceed)
+
+
+def _moved(entries: Mapping[str, dict[str, Any]], problems: list[str]) -> dict[str, str]:
+    """Return the new name of each destination that was moved."""
+    current = [name for name, raw in entries.items() if MOVED_TO not in raw]
+    found: dict[str, str] = {}
+    for name, raw in entries.items():
+        if MOVED_TO not in raw:
+            continue
+        where, new = f"destinations.{name}", raw[MOVED_TO]
+        if set(raw) != {MOVED_TO}:
+            problems.append(f'{where}: has other keys beside moved_to. Leave only {{"moved_to": "<new name>"}}')
+        elif new not in current:
+            problems.append(f'{where}.moved_to: "{new}" is not a destination.{nearest(str(new), current)}')
+        else:
+            found[name] = new
+    return found
 
 
 def _silence(number: int, entry: _SilenceEntry, problems: list[str]) -> Silence:

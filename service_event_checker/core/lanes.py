@@ -87,6 +87,17 @@ def settle(lane: Lane, waiting: Sequence[Delivery], settled: Delivery, outcome: 
     return _change(lane, waiting, queue, now)
 
 
+def swept(lane: Lane, waiting: Sequence[Delivery], latest: datetime | None, now: datetime) -> LaneChange:
+    """Make the head due where it has no time, or one after `latest`: only a clock that was set back leaves that.
+
+    A lease that runs beyond `latest` ends then: its worker may still be at work.
+    """
+    queue = in_order(waiting)
+    if latest is not None:
+        queue = [_until(delivery, latest) for delivery in queue]
+    return _change(lane, waiting, queue, now)
+
+
 def revive(lane: Lane, waiting: Sequence[Delivery], again: Sequence[Delivery], now: datetime) -> LaneChange:
     """Queue failed deliveries of the lane's newest episode again, ahead of what waits."""
     fresh = [replace(_released(delivery), attempts=0, reason="", due_at=None) for delivery in again]
@@ -164,6 +175,12 @@ def _behind(queue: Sequence[Delivery], again: Delivery) -> list[Delivery]:
     if any(other.verb in (Verb.CLOSE, Verb.UPDATE) for other in later):
         return in_order(queue)  # which say the state of now by themselves
     return in_order([replace(again, revision=later[-1].revision, seq=LAST, due_at=None), *queue])
+
+
+def _until(delivery: Delivery, latest: datetime) -> Delivery:
+    if delivery.lease_until is not None and delivery.lease_until > latest:
+        delivery = replace(delivery, lease_until=latest)
+    return replace(delivery, due_at=None) if delivery.due_at and delivery.due_at > latest else delivery
 
 
 def _is_ending(queue: Sequence[Delivery], episode: int) -> bool:

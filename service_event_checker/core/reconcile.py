@@ -37,6 +37,7 @@ class Fix(StrEnum):
     OPENED = "created there, not known here: added"
     ACK_AGAIN = "acknowledged here, not there: acknowledged again"
     UNACK_AGAIN = "acknowledgement removed here, not there: removed again"
+    RELISTED = "open at its source although its end was told: opened again at the second check"
     REOPENED_REMOTELY = "reopened there: applied"
     DUPLICATE = "created twice: the newer one is closed"
     ALLOWED = "differs as `mirrors` allows: left"
@@ -197,7 +198,9 @@ def _unknown(remote: Remote, view: LocalView, now: datetime) -> list[Repair]:
 def _over(remote: Remote, link: Link, alert: Alert, view: LocalView) -> list[Repair]:
     """Close what its alert left open, unless somebody wants it open or the mirrors say that it may be."""
     by_person = alert.resolved_by is ResolvedBy.PERSON
-    if view.receiver.on_resolve != "close" or (alert.source == view.receiver.name and not by_person):
+    if alert.source == view.receiver.name and not by_person:
+        return _relisted(remote, link, alert, view)
+    if view.receiver.on_resolve != "close":
         return []
     if link.closed:
         return [_repair(view, Fix.REOPENED_AFTER_END, remote, alert, episode=link.episode)]
@@ -206,6 +209,13 @@ def _over(remote: Remote, link: Link, alert: Alert, view: LocalView) -> list[Rep
     if (alert.key, link.episode, Verb.CLOSE) in view.dead:
         return [_repair(view, Fix.GIVEN_UP, remote, alert, episode=link.episode)]
     return [_repair(view, Fix.CLOSE, remote, alert, episode=link.episode, verb=Verb.CLOSE)]
+
+
+def _relisted(remote: Remote, link: Link, alert: Alert, view: LocalView) -> list[Repair]:
+    """Take back an end that the alert's own source told too early; the tracker waits for a second look."""
+    if remote.event is None or alert.episode != link.episode:
+        return []
+    return [_repair(view, Fix.RELISTED, remote, alert, event=replace(remote.event, listed=True))]
 
 
 def _status(remote: Remote, link: Link, alert: Alert, view: LocalView) -> list[Repair]:

@@ -47,6 +47,14 @@ class Claimed:
     links: tuple[Link, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many deliveries to one receiver are not settled, and when the oldest of them was made."""
+
+    number: int
+    oldest_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
     """The delivery is done with: the row goes, the lane's next becomes due. `link` is stored if given."""

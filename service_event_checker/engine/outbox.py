@@ -52,6 +52,7 @@ TRIES_AT_LEAST = 10  # also of what is a day old at its first: we were stopped, 
 BACK_OFF_FIRST = 1.0  # seconds
 BACK_OFF_SOON = 15.0  # the longest wait of a young delivery; later a tenth of its age
 BACK_OFF_MAX = 300.0
+RETRY_AFTER_MAX = 900.0  # seconds; a longer pause that a destination asks for is asked again
 DOUBLINGS_MAX = 16  # of a back-off; 2.0 ** 1024 is an error
 CONFLICTS_MAX = 20
 _WRITES = {Verb.ACK: Status.ACKNOWLEDGED, Verb.UNACK: Status.FIRING, Verb.CLOSE: Status.RESOLVED}
@@ -80,6 +81,14 @@ class Outbox:
         self._clock = clock
         self._jitter = jitter
         self._wake = wake
+
+    @property
+    def longest_wait(self) -> timedelta:
+        """How far ahead of now a delivery's next try, or its lease, may be; what is later tells of a wrong clock."""
+        known = self.book.receivers.values()
+        leases = (each.deadline * CALLS_PER_DELIVERY * CLAIMED_AT_ONCE for each in known)
+        waits = (max(each.settle, each.update_every) for each in known)
+        return max(timedelta(seconds=RETRY_AFTER_MAX), *leases, *waits) + timedelta(minutes=1)
 
     def drain(self, receiver: str) -> int:
         """Claim and send what is due for one receiver, as much as its throttle allows; return how many were tried."""
@@ -113,7 +122,7 @@ class Outbox:
         else:
             if type(outcome) is Settled:  # nothing else proves that the destination works
                 self.throttles[delivery.receiver].record_success()
-        self._record(claimed, outcome)
+        self.record(claimed, outcome)
 
     def _attempt(self, claimed: Claimed) -> Outcome:
         delivery, alert = claimed.delivery, claimed.alert
@@ -130,7 +139,7 @@ class Outbox:
         began = self._clock()
         if delivery.verb is Verb.UPDATE and link and link.updated_at:
             until = link.updated_at + receiver.update_every
-            if self._clock() < until:
+            if link.updated_at <= self._clock() < until:
                 return Again(due_at=until, reason="an update was sent a moment ago")
         if not receiver.findable:
             return self._send_unfindable(claimed, link, receiver)
@@ -200,9 +209,10 @@ class Outbox:
         """Make the object unless it is there; never before an earlier try can no longer surprise us."""
         now = self._clock()
         delivery = claimed.delivery
-        if delivery.intent_at is not None and now < delivery.intent_at + receiver.settle:
-            until = delivery.intent_at + receiver.settle
-            return Again(due_at=until, reason="waits for an earlier try to show", intent_at=delivery.intent_at)
+        doubt_at = min(delivery.intent_at, now) if delivery.intent_at else None  # the clock may have been set back
+        if doubt_at is not None and now < doubt_at + receiver.settle:
+            until = doubt_at + receiver.settle
+            return Again(due_at=until, reason="waits for an earlier try to show", intent_at=doubt_at)
         delivery = self.store.intend(delivery, now)
         found = _find(destination, remote_key(delivery.key, delivery.episode))
         if found is None and delivery.episode == 1 and not claimed.links and isinstance(destination, FindableByAlert):
@@ -259,14 +269,14 @@ class Outbox:
         A destination that is down altogether is spared by its throttle; this is about the one delivery.
         """
         if error.retry_after is not None:
-            return timedelta(seconds=error.retry_after + self._jitter())
+            return timedelta(seconds=min(error.retry_after, RETRY_AFTER_MAX) + self._jitter())
         age = (now - delivery.created_at).total_seconds() if delivery.created_at else 0.0
         longest = min(BACK_OFF_MAX, max(BACK_OFF_SOON, age / 10))
         seconds = min(longest, BACK_OFF_FIRST * 2.0 ** min(delivery.attempts, DOUBLINGS_MAX))
         return timedelta(seconds=seconds * (0.5 + self._jitter()))
 
-    def _record(self, claimed: Claimed, outcome: Outcome) -> None:
-        """Settle; when the alert was changed meanwhile, decide anew what the outcome means for it."""
+    def record(self, claimed: Claimed, outcome: Outcome) -> None:
+        """Settle a claim; when the alert was changed meanwhile, decide anew what the outcome means for it."""
         delivery = claimed.delivery
         for _ in range(CONFLICTS_MAX):
             write = self._consequence(claimed, outcome)
@@ -285,7 +295,8 @@ class Outbox:
         """Return what the alert itself is to be told of the outcome: a new link, a failed delivery, a dry run."""
         delivery = claimed.delivery
         linked = isinstance(outcome, Settled) and outcome.link is not None and delivery.verb is Verb.OPEN
-        shadow = self.book.receivers[delivery.receiver].shadow
+        receiver = self.book.receivers.get(delivery.receiver)
+        shadow = receiver is not None and receiver.shadow
         dry = isinstance(outcome, DryRun) and (shadow or delivery.verb is Verb.OPEN)
         if not (linked or dry or isinstance(outcome, Failed)):
             return None
@@ -294,7 +305,9 @@ class Outbox:
             return None
         now = self._clock()
         if isinstance(outcome, Failed):
-            return announcements.gave_up(delivery, head, outcome.reason, self.book, now)
+            failed = self.store.failed_deliveries(key=head.key)
+            unreached = {each.receiver for each in failed if each.verb is Verb.OPEN and each.episode == head.episode}
+            return announcements.gave_up(delivery, head, outcome.reason, self.book, now, unreached=unreached)
         if isinstance(outcome, DryRun) and shadow:
             return announcements.shadowed(head, delivery, outcome.text, now)
         if isinstance(outcome, DryRun):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -61,11 +61,13 @@ class Pipeline:
         book: Rulebook,
         wake: Callable[[], None] = lambda: None,
         correlate: Correlate = unexplained,
+        repeat_within: timedelta = tracker.REPEAT_WITHIN,
     ) -> None:
         self.store = store
         self.book = book
         self._wake = wake
         self._correlate = correlate
+        self._repeat_within = repeat_within
 
     def ingest(
         self, events: Iterable[Event], now: datetime, *, first_good_at: datetime | None = None
@@ -172,7 +174,11 @@ class Pipeline:
             if link and is_no_news(seen.event, link, known, self.book):
                 continue
             change = tracker.track(
-                known, self.book.mirrors.promote_to_alert_end(seen.event), now, first_good_at=first_good_at
+                known,
+                self.book.mirrors.promote_to_alert_end(seen.event),
+                now,
+                first_good_at=first_good_at,
+                repeat_within=self._repeat_within,
             )
             if change.alert is None or change.alert == known or self._is_unwanted(change.alert, change):
                 continue

@@ -1,12 +1,12 @@
 """Polls each source once per interval, however many processes there are: takes its slot, checks, reports.
 
-The slot is a row in the store, taken by compare-and-set; one whose poll does not report in time is free again.
+The slot is a row in the store, taken by compare-and-set; one whose poll does not report in time, or whose process was
+killed, is free again.
 """
 
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, Re
 from service_event_checker.engine import hints, places
 from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.engine.slot_owner import is_gone, new_owner
 from service_event_checker.metrics import POLLS, UNKNOWN_VALUES
 from service_event_checker.render.text import duration
 
@@ -145,7 +146,7 @@ class Poller:
         elif not _is_free(slot, now):
             return None
         pause = watch.every * (1 + JITTER * self._jitter())
-        mine = replace(slot, owner=uuid.uuid4().hex, lease_until=now + watch.lease, due_at=now + pause, last_run_at=now)
+        mine = replace(slot, owner=new_owner(), lease_until=now + watch.lease, due_at=now + pause, last_run_at=now)
         return self.store.put_slot(mine)
 
     def _succeeded(self, slot: Slot, snapshot: Snapshot) -> Slot:
@@ -194,6 +195,8 @@ def _is_free(slot: Slot, now: datetime) -> bool:
     """Whether a slot is due and nobody's; one that was last run in the future bears the marks of a wrong clock."""
     if slot.last_run_at is not None and slot.last_run_at > now + CLOCK_SKEW:
         return True
+    if is_gone(slot.owner):
+        return True  # its poll has told nothing, and a poll may be repeated
     return slot.due_at <= now and (slot.lease_until is None or slot.lease_until <= now)
 
 

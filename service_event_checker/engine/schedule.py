@@ -19,6 +19,8 @@ IDLE_SECONDS = 15.0  # a worker looks by itself this often; it is woken when som
 STOP_SECONDS = 3.5  # App Service kills five seconds after SIGTERM
 START_RETRY_SECONDS = 2.0
 SUMMARY_AFTER = timedelta(minutes=1)  # by then each page has been asked
+CLOCK_LOOK_SECONDS = 1.0
+SET_BACK_SECONDS = 2.0  # less than that delays a job no longer
 
 log = structlog.get_logger()
 
@@ -26,9 +28,10 @@ log = structlog.get_logger()
 class Engine:
     """Start and stop it once per process; both may be called again. An `Executor`."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, wall: Callable[[], float] = time.time) -> None:
         self.services = services
         self.port = services.settings.port  # what is shown at the start; the server may listen elsewhere
+        self._wall = wall
         self._started = threading.Lock()
         self._stopping = threading.Event()
         self._threads: dict[str, threading.Thread] = {}  # by name; as many as there are jobs and ids
@@ -91,6 +94,17 @@ class Engine:
         with self._turning:
             if not self._stopping.is_set():
                 self._scheduler.start()
+        self._spawn("clock", self._watch_clock)
+
+    def _watch_clock(self) -> None:
+        """Have all jobs run when the clock is set back: the scheduler would wait until it is as late as it was."""
+        ahead = self._wall() - time.monotonic()
+        while not self._stopping.wait(CLOCK_LOOK_SECONDS):
+            before, ahead = ahead, self._wall() - time.monotonic()
+            if ahead < before - SET_BACK_SECONDS:
+                log.warning("clock_set_back", seconds=round(before - ahead))
+                for job in self._scheduler.get_jobs():
+                    job.modify(next_run_time=datetime.now(UTC))
 
     def _prepare(self) -> bool:
         """Try once to prepare the store; before it is, nothing is read or written here. Log what is wrong, once."""

@@ -27,7 +27,7 @@ def take_again(services: Services, held: Held, now: datetime) -> int:
     if refused.receiver:
         taken = ingest_destination_webhook(services, refused.receiver, refused.headers, payload, now)
     elif held.source == webhook.SOURCE:
-        taken = take_alerts(services, payload, refused.route, now).accepted
+        taken = take_alerts(services, payload, refused.route, now, sent_at=held.at).accepted
     else:
         raise InvalidInput(
             "receiver",

@@ -471,3 +471,26 @@ class TestMirrors:
         (found,) = mistakes(file, {"destinations": self.PAGERS, "mirrors": [mirror]})
 
         assert found.startswith(problem)
+
+
+def test_how_late_a_duplicate_may_be_is_a_duration_of_at_most_an_hour(file: Path) -> None:
+    assert load(file, {}).repeat_within == timedelta(seconds=60)
+    assert load(file, {"repeat_within": "2m"}).repeat_within == timedelta(minutes=2)
+    assert "repeat_within" in mistakes(file, {"repeat_within": "2h"})[0]
+
+
+def test_a_destination_that_was_moved_names_its_new_name_and_nothing_else(file: Path) -> None:
+    slack = {"slack": SLACK}
+
+    assert load(file, {"destinations": slack | {"chat": {"moved_to": "slack"}}}).moved == {"chat": "slack"}
+    for entry, problem in [
+        ({"moved_to": "slakc"}, 'destinations.chat.moved_to: "slakc" is not a destination. Did you mean "slack"?'),
+        ({"moved_to": "chat"}, 'destinations.chat.moved_to: "chat" is not a destination'),
+        ({"moved_to": "slack", "kind": "slack"}, "destinations.chat: has other keys beside moved_to"),
+    ]:
+        assert mistakes(file, {"destinations": slack | {"chat": entry}})[0].startswith(problem)
+    rules = [{"name": "all", "send": ["chat"]}]
+    assert (
+        'rules[0].send: "chat" is not a destination'
+        in mistakes(file, {"destinations": slack | {"chat": {"moved_to": "slack"}}, "rules": rules})[0]
+    )

@@ -20,6 +20,11 @@ from tests.engine.polls import BOOK, EVERY, LEASE, World
 from tests.factories import NOW, event
 
 
+def of_a_dead_process(owner: str) -> str:
+    """The same process number, which another process had before."""
+    return f"{owner.rpartition(' ')[0]} 1"
+
+
 class TestSlots:
     def test_a_checker_is_due_at_once_and_then_after_its_interval(self, world: World) -> None:
         world.poll()
@@ -75,6 +80,24 @@ class TestSlots:
         world.clock.advance(LEASE - timedelta(seconds=1))
         assert world.process().take_due() == []
         world.clock.advance(timedelta(seconds=1))
+        assert len(world.process().take_due()) == 1
+
+    def test_a_poll_whose_process_was_killed_frees_its_slot_at_once(self, world: World) -> None:
+        world.process().take_due()
+        assert world.process().take_due() == []
+
+        world.store.put_slot(replace(world.slot, owner=of_a_dead_process(world.slot.owner)))
+
+        assert world.process().due() == ["github"]
+        assert len(world.process().take_due()) == 1
+        assert world.process().take_due() == []
+
+    def test_the_owner_of_an_older_version_keeps_the_slot_until_its_lease_is_over(self, world: World) -> None:
+        world.process().take_due()
+        world.store.put_slot(replace(world.slot, owner="0123456789abcdef0123456789abcdef"))
+
+        assert world.process().take_due() == []
+        world.clock.advance(LEASE)
         assert len(world.process().take_due()) == 1
 
     def test_a_poll_that_hung_does_not_overwrite_what_another_has_reported(self, world: World) -> None:

@@ -53,4 +53,4 @@ def test_a_database_of_a_newer_version_stays_closed_and_says_why(file: Path) -> 
     with pytest.raises(StoreError, match="start the newer version"):
         store.set_setting("name", "value")
     with sqlite3.connect(file) as database:
-        assert database.execute("SELECT count(*) FROM settings").fetchone() == (0,)
+        assert database.execute("SELECT count(*) FROM settings WHERE name = 'name'").fetchone() == (0,)

@@ -6,7 +6,6 @@ The report says each repair. Asking changes nothing; a dry run only asks.
 from __future__ import annotations
 
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from service_event_checker.core.roles import Store
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.reconcile import destinations as reconcile_objects
 from service_event_checker.engine.reconcile import sources
+from service_event_checker.engine.slot_owner import is_gone, new_owner
 from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import REPAIRS, label
 
@@ -103,12 +103,9 @@ class Reconciler:
         """Take the pass that is due, for this process; None when none is, or another process has it."""
         now = self._clock()
         slot = self.store.slots().get(SLOT) or Slot(name=SLOT, due_at=now)
-        running = slot.lease_until is not None and slot.lease_until > now
-        if slot.due_at > now or running:
+        if not _is_free(slot, self.every, now):
             return None
-        return self.store.put_slot(
-            replace(slot, owner=uuid.uuid4().hex, lease_until=now + LEASE, due_at=now + self.every)
-        )
+        return self.store.put_slot(replace(slot, owner=new_owner(), lease_until=now + LEASE, due_at=now + self.every))
 
     def run_taken(self, slot: Slot) -> None:
         """Make a pass that was taken, and say when it is over. Raises StoreError: then the lease ends it."""
@@ -180,3 +177,10 @@ class Reconciler:
         report.failed += reconcile_objects.apply(found, destination, self.store, self.pipeline, self._clock())
         for repair in (repair for repair in found if not repair.left):
             REPAIRS.labels(name, label(repair.fix)).inc()
+
+
+def _is_free(slot: Slot, every: timedelta, now: datetime) -> bool:
+    """Whether a pass is due and nobody makes it; what is later than any pass is planned bears a wrong clock's time."""
+    if slot.lease_until is not None and now < slot.lease_until <= now + LEASE:
+        return is_gone(slot.owner)
+    return slot.due_at <= now or slot.due_at > now + every

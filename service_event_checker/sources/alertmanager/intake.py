@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,9 +55,12 @@ class NoneUsable(InvalidInput):
         self.rejected = tuple(rejected)
 
 
-def take_alerts(services: Services, payload: Any, intake: str, now: datetime) -> Taken:
+def take_alerts(
+    services: Services, payload: Any, intake: str, now: datetime, *, sent_at: datetime | None = None
+) -> Taken:
     """Commit the usable alerts of an Alertmanager's message and put the others aside.
 
+    `sent_at`: when a message arrived that was kept: an alert that ended since then does not fire again by it.
     Raises InvalidInput if it is not a message, NoneUsable, and StoreError; then nothing is put aside here.
     """
     parsed = webhook.parse(payload, intake)
@@ -65,7 +68,8 @@ def take_alerts(services: Services, payload: Any, intake: str, now: datetime) ->
         remember(services.store, intake, parsed.receiver)
     if parsed.rejected and not parsed.events:
         raise NoneUsable(parsed.rejected)
-    found = services.pipeline.ingest(_without_echoes(not_in_future(now, parsed.events)), now)
+    events = (replace(event, at=event.at or sent_at) for event in parsed.events)
+    found = services.pipeline.ingest(_without_echoes(not_in_future(now, events)), now)
     if parsed.truncated:
         log.warning("alerts_truncated", intake=intake, receiver=parsed.receiver, left_out=parsed.truncated)
         services.request_reconciliation()

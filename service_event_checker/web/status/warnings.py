@@ -8,6 +8,7 @@ from datetime import datetime
 import structlog
 
 from service_event_checker.core.store import Query
+from service_event_checker.engine import unowned
 from service_event_checker.engine.reconcile import passes
 from service_event_checker.engine.refusals import Refusal, Tries
 from service_event_checker.engine.services import Services
@@ -33,7 +34,7 @@ log = structlog.get_logger()
 def warnings(services: Services, now: datetime) -> tuple[str, ...]:
     """Return the standing warnings. Raises StoreError."""
     found = (*unauthenticated_webhooks(services), *_unknown_severities(services, now), *_not_reconciled(services))
-    return (*found, *_left_behind(services), *_refused(services, now))
+    return (*found, *_unowned(services), *_left_behind(services), *_refused(services, now))
 
 
 def unauthenticated_webhooks(services: Services) -> list[str]:
@@ -71,10 +72,22 @@ def _refusal(sender: str, reason: Refusal, tries: list[Tries]) -> str:
     return f"{text} since {since}, {number} {'try' if number == 1 else 'tries'} from {peers}"
 
 
+def _unowned(services: Services) -> list[str]:
+    """Return what waits for destinations that take nothing."""
+    return [
+        f"{each.receiver}: {each.waiting} deliveries are waiting, the oldest since {each.oldest_at:%m-%d %H:%M} UTC, "
+        f"but {each.why}. They are not sent, and fail after 24 h. Turn it on or put it back, write "
+        f'"{each.receiver}": {{"moved_to": "<new name>"}} under destinations, or drop them: '
+        f"./outage failed --give-up {each.receiver}"
+        for each in unowned.unowned(services.outbox)
+    ]
+
+
 def _left_behind(services: Services) -> list[str]:
     """Warn of receivers that open alerts were sent to and that config.json no longer has: renamed or removed."""
     shown = services.store.page(Query(open=True, limit=LOOKED_AT)).alerts
-    gone = Counter(name for alert in shown for name in alert.receivers if name not in services.book.receivers)
+    known = {*services.book.receivers, *services.config.moved}
+    gone = Counter(name for alert in shown for name in alert.receivers if name not in known)
     return [
         f"{name}: {number} open {'alert was' if number == 1 else 'alerts were'} sent there, but config.json has no "
         "destination of this name. Add it again until they are over, so that their tickets and pages are closed"

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import pytest
 from alembic import command
@@ -52,9 +51,9 @@ def test_a_lane_without_a_due_head_is_mended_by_the_sweep(store: SqlStore) -> No
 
 
 def test_a_database_that_another_process_locks_is_away_for_writers_and_there_for_readers(
-    store: SqlStore, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    impatient(store)
+    store = sqlite_store(tmp_path / "checker.db", patience=0.2)
     alert = opened(store)
     delivery = claim_one(store)
     other = sqlite3.connect(tmp_path / "checker.db", isolation_level=None)
@@ -76,6 +75,7 @@ def test_a_database_that_another_process_locks_is_away_for_writers_and_there_for
     other.execute("ROLLBACK")
     other.close()
     store.settle(delivery, Settled(), NOW)
+    store.close()
 
 
 def test_a_database_without_tables_or_place_says_so(tmp_path: Path) -> None:
@@ -125,16 +125,6 @@ def first_schema(path: Path) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
     engine.dispose()
-
-
-def impatient(store: SqlStore) -> None:
-    """Let the store's connections wait 0.2 s for a lock instead of seconds."""
-
-    def prepare(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA busy_timeout=200")
-
-    store.engine.dispose()
-    event.listen(store.engine, "connect", prepare)
 
 
 def test_a_database_of_a_newer_version_is_refused_with_what_to_do(store: SqlStore) -> None:

@@ -99,6 +99,20 @@ def test_a_rejected_alert_keeps_its_sender_when_it_is_replayed(client: FlaskClie
     assert (body["externalURL"], body["groupKey"]) == (message()["externalURL"], message()["groupKey"])
 
 
+def test_a_firing_alert_that_was_put_aside_before_its_end_opens_nothing(
+    client: FlaskClient, services: Services
+) -> None:
+    began = (datetime.now(UTC) - timedelta(minutes=30)).isoformat()
+    ended = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
+    id = keep(services, message(alert(startsAt=began)), minutes_ago=10)
+    client.post("/alert", json=message(alert(startsAt=began)))
+    client.post("/alert", json=message(alert(startsAt=began, status="resolved", endsAt=ended)))
+
+    assert client.post(f"/api/v1/quarantine/{id}/replay", **ADMIN).status_code == 200
+
+    assert services.store.open_alerts() == []
+
+
 def test_what_nobody_wants_is_thrown_away(client: FlaskClient, services: Services) -> None:
     id = keep(services, BROKEN)
 

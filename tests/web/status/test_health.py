@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Alert, Event, Slot
 from service_event_checker.core.vocabulary import Kind, Severity
+from service_event_checker.engine.heartbeat import HEARTBEAT_SETTING
 from service_event_checker.engine.services import Services
 from service_event_checker.web.status.probes import PROBE_MAX_AGE, StoreProbe
 from tests.factories import event
@@ -49,6 +50,34 @@ def test_a_heartbeat_of_any_process_makes_us_ready_for_half_a_minute(
 
     assert client.get("/readyz").status_code == status
     assert client.get("/health").status_code == status
+
+
+def test_a_database_file_that_is_deleted_refuses_work_and_readiness_at_once(
+    services: Services, client: FlaskClient, tmp_path: Path
+) -> None:
+    services.store.prepare()
+    beat(services)
+    assert client.get("/readyz").status_code == 200
+
+    (tmp_path / "store.db").unlink()
+
+    assert (
+        client.post("/alert", json={"alerts": [{"status": "firing", "labels": {"alertname": "x"}}]}).status_code == 503
+    )
+    assert client.get("/readyz").status_code == 503
+
+
+def test_no_age_is_negative_after_the_clock_was_set_back(services: Services, client: FlaskClient) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    services.pipeline.ingest([event()], ahead)
+    services.store.set_setting(HEARTBEAT_SETTING, ahead.isoformat())
+    services.store.put_slot(Slot(name="github", due_at=ahead, last_run_at=ahead, last_success_at=ahead))
+
+    found = samples(client)
+
+    assert found["poc_undelivered_oldest_seconds{}"] == 0
+    assert found["poc_heartbeat_age_seconds{}"] == 0
+    assert found["poc_checker_last_success_seconds{github}"] == 0
 
 
 def test_a_process_that_is_stopping_is_not_ready(app: Flask, services: Services, client: FlaskClient) -> None:

@@ -6,6 +6,7 @@ from flask import Flask
 
 from service_event_checker.core.model import Slot
 from service_event_checker.engine.reconcile.passes import SLOT
+from service_event_checker.engine.unowned import give_up
 from tests.factories import NOW, event
 from tests.web.conftest import CONFIG, MakeApp
 
@@ -23,6 +24,18 @@ def test_a_destination_that_was_renamed_while_alerts_are_open_there_is_named(mak
 
     assert "chat: 1 open alert was sent there" in page
     assert "Add it again until they are over" in page
+
+
+def test_deliveries_that_wait_for_a_destination_that_is_gone_are_named_until_somebody_decides(
+    make_app: MakeApp,
+) -> None:
+    make_app().extensions["services"].pipeline.ingest([event()], NOW)
+    app = make_app({**CONFIG, "destinations": {"talk": {"kind": "console"}}, "rules": []})
+    assert "chat: 1 deliveries are waiting" in page_of(app)
+
+    give_up(app.extensions["services"].outbox, "chat", NOW)
+
+    assert "deliveries are waiting" not in page_of(app)
 
 
 def test_what_could_not_be_reconciled_is_said(make_app: MakeApp) -> None:
