@@ -20,17 +20,17 @@ check: install ## formatting, lint, types, layers, dead code, locks
 	$(BIN)/vulture
 	$(BIN)/python tools/lock_check.py
 
-format: install ## let ruff format and mend what it can
+format: install ## format, and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-demo: install ## the app against a small simulated world, offline
+demo: install ## the app with simulated vendors, chat, tickets and pagers, offline
 	$(BIN)/python -m tests.doubles.world
 
 bench: install ## measure speed on this machine, 10 minutes; needs wrk (BENCH_SECONDS=1: a quick try)
 	$(BIN)/python -m bench
 
-chaos: ## kill the product again and again, for longer than ./test does (CHAOS_SECONDS, CHAOS_SEED)
+chaos: ## kill the app repeatedly, for longer than ./test does (CHAOS_SECONDS, CHAOS_SEED)
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-180} ./test tests/chaos -rA
 
 # The lock holds hashes for Python 3.11 to 3.13 on all systems. UPGRADE=1 takes the newest versions allowed.

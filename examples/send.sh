@@ -1,12 +1,12 @@
 #!/bin/sh
-# Sends an example as Opsgenie or PagerDuty would, and shows the answer:
+# Sends an example like Opsgenie or PagerDuty, and shows the answer:
 #   ./examples/send.sh ops-webhook-create.json            to /ops-webhook
-#   ./examples/send.sh pd-webhook-note.json Q1ABCDEF      to /pd-webhook, about that incident
-# A second word takes the place of the example's alert or incident. From the environment:
-#   HOST                       where the app listens, http://127.0.0.1:8000 if unset
-#   PAGERDUTY_WEBHOOK_SECRET   signs what goes to /pd-webhook
-#   OPSGENIE_INTEGRATION_ID    stands in what goes to /ops-webhook
-#   WEBHOOK_TOKEN              is sent if set; WEBHOOK_TOKEN_OPSGENIE, WEBHOOK_TOKEN_PAGERDUTY take its place
+#   ./examples/send.sh pd-webhook-note.json Q1ABCDEF      to /pd-webhook, for that incident
+# A second argument replaces the ID of the example's alert or incident. Environment:
+#   HOST                       address of the app, default http://127.0.0.1:8000
+#   PAGERDUTY_WEBHOOK_SECRET   signs requests to /pd-webhook
+#   OPSGENIE_INTEGRATION_ID    is added to requests to /ops-webhook
+#   WEBHOOK_TOKEN              is sent if set; WEBHOOK_TOKEN_OPSGENIE, WEBHOOK_TOKEN_PAGERDUTY replace it
 set -eu
 
 fail() {
@@ -20,7 +20,7 @@ plain() { # an id goes into the body as it is
     esac
 }
 
-[ $# -ge 1 ] && [ $# -le 2 ] || fail "say which example: ./examples/send.sh ops-webhook-create.json [id]"
+[ $# -ge 1 ] && [ $# -le 2 ] || fail "name an example: ./examples/send.sh ops-webhook-create.json [id]"
 file=$1
 [ -f "$file" ] || file=$(dirname "$0")/$1
 [ -f "$file" ] || fail "there is no file $1"
@@ -40,7 +40,7 @@ trap 'rm -rf "$folder"' EXIT
 trap 'exit 130' HUP INT TERM
 sed -e "s/$example/$id/g" -e "s/INTEGRATION_ID/$integration/g" "$file" >"$folder/body"
 
-# Headers go through a file: what stands on a command line can be read by everybody on the machine.
+# Headers are passed in a file, because every user of the machine can read command lines.
 {
     echo 'header = "Content-Type: application/json"'
     [ -z "$token" ] || echo "header = \"X-Webhook-Token: $token\""

@@ -1,4 +1,4 @@
-"""Azure DevOps: the health of each service in each geography. The page has no incidents, only places that are unwell.
+"""Azure DevOps: the health of each service in each geography. The page has no incidents, only unhealthy places.
 
 So a place is the fingerprint (`Pipelines:US`), and an episode lasts from the first bad poll until the place is
 listed as well again for `resolve_after` polls. Format and meaning of the words:
@@ -30,7 +30,7 @@ SEVERITIES = {"unhealthy": Severity.CRITICAL, "degraded": Severity.ERROR, "advis
 class Config(CheckerConfig):
     """`url`: the page's address, or that of the health API with its query (`geographies=US`, `services=…`).
 
-    `advisories`: whether a place under an advisory, which is information and no outage, is an event too.
+    `advisories`: whether a place under an advisory, which is only information, also counts as an event.
     """
 
     kind: Literal["azure_devops"]
@@ -77,7 +77,7 @@ def health_address(url: str) -> str:
 
 
 class _Reader:
-    """What one answer says: places that are unwell, places that are well, and what nobody can tell."""
+    """What one answer says: unhealthy places, healthy places, and unknown ones."""
 
     def __init__(self, source: str, *, advisories: bool) -> None:
         self._source = source

@@ -19,7 +19,8 @@ from service_checkers.json_page.mapping import evaluate
 from service_checkers.reading.values import names
 from service_checkers.statuspage import checker as statuspage
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.http.client import Http, HttpError, Response, parse_json
+from service_event_checker.http.answer import HttpError, Response, parse_json
+from service_event_checker.http.client import Http
 
 MAX_BYTES = 8 * 1024 * 1024
 HEAD_MAX = 200_000  # bytes of a page in which its feeds are looked for
@@ -131,7 +132,7 @@ def _base(url: str) -> str:
 
 
 class _Asker:
-    """Asks one page until a deadline. An answer that is none of the family's is no failure; a dead host is one."""
+    """Asks one page until a deadline. An answer in another format is not a failure; an unreachable host is one."""
 
     def __init__(self, base: str, deadline: float) -> None:
         self._base = base
@@ -150,7 +151,7 @@ class _Asker:
             return None
 
     def get_json(self, url: str) -> Any:
-        """Return the JSON at an address; None where there is none. Raises SourceError."""
+        """Return the JSON at an address; None if there is none. Raises SourceError."""
         answer = self.get(url)
         try:
             return parse_json(answer.body) if answer else None

@@ -40,7 +40,7 @@ def _listed(value: Any) -> Any:
 
 
 class Config(CheckerConfig):
-    """`url`: the API's address, or that of `/incidents/active`. `instances`: the keys of ours, like NA137.
+    """`url`: the API's address, or that of `/incidents/active`. `instances`: your instances, like NA137.
 
     They stand for `only.instances` too: what is on others is listed, but not opened.
     """
@@ -173,7 +173,7 @@ class _Reader:
         starts = [at for impact in impacts if (at := moment(impact.get("startTime")))]
         starts_at = min(starts, default=None) or moment(incident.get("createdAt"))
         worst = sorted(
-            (impact for impact in impacts if over or _is_open(impact)),
+            [impact for impact in impacts if _is_open(impact)] or impacts,
             key=lambda impact: (self._severity(fingerprint, impact).rank, one_line(impact.get("type"))),
         )
         keys = self._instances(incident)
@@ -193,11 +193,11 @@ class _Reader:
         )
 
     def _is_over(self, incident: Mapping[str, Any], fingerprint: str, impacts: list[dict[str, Any]]) -> bool:
-        """Over is what says so, or what has an end for every impact (and an impact at all)."""
+        """Over is what says so, or what says nothing and has an end for every impact (and an impact at all)."""
         state = one_line(incident.get("status"), 40).casefold()
         if state not in ("", "active", "resolved"):
             self.warnings.append(f'incident {fingerprint} has an unknown status "{state}"')
-        return state == "resolved" or (bool(impacts) and not any(map(_is_open, impacts)))
+        return state == "resolved" or (not state and bool(impacts) and not any(map(_is_open, impacts)))
 
     def _severity(self, fingerprint: str, impact: Mapping[str, Any]) -> Severity:
         word = impact.get("severity")
@@ -207,9 +207,9 @@ class _Reader:
         return level or Severity.WARNING
 
     def _instances(self, incident: Mapping[str, Any]) -> list[str]:
-        """Return those of ours that it is on, else all it names: a label must not be cut before ours.
+        """Return your affected instances, else all that it names: a label must not be cut before yours.
 
-        Sorted: another order of the vendor's is no news.
+        Sorted: a different order is not a change.
         """
         keys = sorted(names(incident.get("instanceKeys")))
         return [key for key in keys if key.casefold() in self._ours] or keys

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from service_checkers.reading.fetch import WebAddress, fetch_json, read_json
+from service_checkers.reading.places import Summary, checked, is_place, page
 from service_checkers.reading.text import lines, moment, newest, one_line, plain
 from service_checkers.reading.values import identity, link, names, objects
 from service_event_checker.config.models import CheckerConfig
@@ -22,6 +23,8 @@ from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.http.client import Http
 
 API = "/api/v2.0.0"
+PAGE_URL = "https://slack-status.com"
+LEVELS = {"ok": Severity.INFO, "active": Severity.WARNING}  # of the page as a whole
 SEVERITIES = {"outage": Severity.ERROR, "incident": Severity.WARNING, "notice": Severity.INFO}
 _DONE = frozenset({"resolved", "completed", "cancelled", "canceled"})
 _PLANNED = frozenset({"scheduled", "completed"})
@@ -48,10 +51,10 @@ class Checker:
         """Return what is open and how the tracked that are not have ended. Raises SourceError."""
         reader = _Reader(self._name, self._api)
         complete = reader.current(fetch_json(self._http, self._name, "/current"))
-        absent = tracked - reader.seen
+        absent = frozenset(name for name in tracked - reader.seen if not is_place(name))
         if absent:
             self._look_up(reader, absent)
-        return reader.snapshot(complete=complete)
+        return checked(reader.snapshot(complete=complete), reader.summary, tracked)
 
     def _look_up(self, reader: _Reader, absent: frozenset[str]) -> None:
         """Ask the history for the last word on what is absent; one that it does not know stays absent."""
@@ -68,7 +71,8 @@ def read_file(config: Config, name: str, body: bytes) -> Snapshot:
     if isinstance(payload, list):
         reader.history(payload, None)
         return reader.snapshot(complete=False)
-    return reader.snapshot(complete=reader.current(payload))
+    complete = reader.current(payload)
+    return checked(reader.snapshot(complete=complete), reader.summary, frozenset())
 
 
 def api_address(url: str) -> str:
@@ -85,6 +89,7 @@ class _Reader:
     def __init__(self, source: str, api: str) -> None:
         self.unknown: frozenset[str] = frozenset()
         self.warnings: list[str] = []
+        self.summary = Summary(url=PAGE_URL)
         self._version1 = "/api/v2" not in api
         self._source = source
         self._events: dict[str, Event] = {}
@@ -102,8 +107,8 @@ class _Reader:
         incidents, state = payload["active_incidents"], one_line(payload.get("status"), 40)
         if not isinstance(incidents, list):
             raise SourceError(self._source, Reason.GARBAGE, '"active_incidents" is not a list')
-        if state not in ("ok", "active") or (state == "active" and not incidents):
-            self.warnings.append(f'the page says "{state}" and lists {len(incidents)} incidents')
+        level = None if incidents else page("Slack", state, LEVELS)
+        self.summary = Summary(url=PAGE_URL, page=level)
         read = [self._take(incident, listed_open=True) for incident in incidents]
         if read and not any(read):
             raise SourceError(self._source, Reason.GARBAGE, "no incident of the list can be read")
@@ -169,7 +174,7 @@ class _Reader:
             description=plain(notes[-1].get("body")) if notes else "",
             at=newest(*changed) or (None if state in _DONE else starts_at),
             starts_at=starts_at,
-            url=link(incident.get("url")) or "https://slack-status.com",
+            url=link(incident.get("url")) or PAGE_URL,
             labels={name: value for name, value in labels.items() if value},
         )
 

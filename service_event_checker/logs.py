@@ -1,4 +1,4 @@
-"""Logging: JSON or console lines on stderr, with secrets masked whatever module wrote them."""
+"""Logging: JSON or console lines on stderr. Whatever module wrote a line, its secrets are masked and it is one line."""
 
 from __future__ import annotations
 
@@ -10,18 +10,28 @@ from typing import Any
 
 import structlog
 
+from service_event_checker.core.model import Alert, Event
+
 _MASK = "[secret]"
+# Each alternative is a name, which is kept, and the value behind it. What is written as plain words ("bearer
+# authentication failed") is a diagnosis and no value; behind `=`, or in quotes, it is a value whatever it looks like.
+_NO_WORDS = r"(?! (?-i: [A-Za-z]? [a-z]+ (?: [-_.] [a-z]+ )* ) (?: [\s\"',;:.)\]}] | $ ) )"
+_NAMED = r"token | passw(?:or)?d | secret | api_?key | accountkey"
 _SHAPES = re.compile(
-    r"""(?ix)
-      bearer [\s:]+ [a-z0-9+/=_.~-]{8,} | basic [\s:]+ [a-z0-9+/=_-]{16,}
-    | (?: token | passw(?:or)?d | secret | api_?key | accountkey | [?&](?:key|sig|sign) )
-      ["']? \s* [=:] \s* ["']? [^\s"'&;,]{6,}
-    | token \s+ [a-z0-9_.-]{16,}
-    | (?: xox[a-z] | xapp ) - [\w-]+
-    | hooks\.slack\.com/ [^\s"']+ | /hook/ [\w-]{8,} | bot\d+ : [\w-]{20,}
-    | (?<=://) [^/\s@"']+ (?=@)
+    rf"""(?ix)
+      ( bearer [\s:]+ ) {_NO_WORDS} [a-z0-9+/=_.~-]{{8,}}
+    | ( basic [\s:]+ ) {_NO_WORDS} [a-z0-9+/=_-]{{16,}}
+    | ( (?: {_NAMED} | [?&](?:key|sig|sign) ) ["']? \s* (?: = \s* ["']? | : \s* ["'] ) ) [^\s"'&;,]{{6,}}
+    | ( (?: {_NAMED} ) ["']? \s* : \s* ) {_NO_WORDS} [^\s"'&;,]{{6,}}
+    | ( token \s+ ) {_NO_WORDS} [a-z0-9_.-]{{16,}}
+    | () (?: xox[a-z] | xapp ) - [\w-]+
+    | ( hooks\.slack\.com/ ) [^\s"']+ | ( /hook/ ) [\w-]{{8,}} | ( bot ) \d+ : [\w-]{{20,}}
+    | (?<=://) () [^/\s@"']+ (?=@)
     """
 )
+_WORD = re.compile(r"[A-Za-z]{1,15}")  # a secret that is a word occurs in sentences that hold no secret
+# Terminals obey control characters, and readers of text are misled by marks that turn its direction around.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _NAMES = re.compile(r"(?i)(token|passw(or)?d|secret|api_?key|authorization|(^|_)pat)$")
 _DEPTH = 6  # what lies deeper is written as text
 _known: set[str] = set()
@@ -34,7 +44,7 @@ def set_up(*, level: str = "INFO", form: str = "console") -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _mask,
+        _cleaned,
     ]
     last = structlog.processors.JSONRenderer() if form == "json" else _console()
     structlog.configure(
@@ -44,7 +54,11 @@ def set_up(*, level: str = "INFO", form: str = "console") -> None:
         cache_logger_on_first_use=False,
     )
     stream = logging.StreamHandler(sys.stderr)
-    stream.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[_drop_meta, last], foreign_pre_chain=shared))
+    stream.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[_drop_meta, last], foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared]
+        )
+    )
     logging.basicConfig(level=max(_number(level), logging.WARNING), handlers=[stream], force=True)
 
 
@@ -56,32 +70,56 @@ def hide(secrets: Iterable[str]) -> None:
 def masked(text: str) -> str:
     """Return the text without known secrets and without what looks like one."""
     for secret in sorted(_known, key=len, reverse=True):  # one may be a part of another
-        text = text.replace(secret, _MASK)
-    return _SHAPES.sub(_MASK, text)
+        if not _WORD.fullmatch(secret):
+            text = text.replace(secret, _MASK)
+        elif secret in text:
+            text = re.sub(rf"(?:^|(?<=[=:@/\"'])){re.escape(secret)}(?![\w-]| \w)", _MASK, text)
+    return _SHAPES.sub(_keep_name, text)
 
 
-def _mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def plain(text: str) -> str:
+    """Return the text with control characters written out, like `\\x1b`; tabs and ends of lines stay."""
+    return _CONTROL.sub(_written_out, text)
+
+
+def alert_facts(alert: Alert | Event) -> dict[str, str]:
+    """Return what every line about an alert, or a delivery of it, names it by."""
+    id = {"id": alert.internal_id} if isinstance(alert, Alert) else {}
+    return {"title": alert.title, **id, "fingerprint": alert.fingerprint, "source": alert.source}
+
+
+def _keep_name(found: re.Match[str]) -> str:
+    return next((name for name in found.groups() if name is not None), "") + _MASK
+
+
+def _written_out(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def _cleaned(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
         if not name.startswith("_"):  # the standard library's own record, dropped before anything is written
             event[name] = _masked_value(value, name)
+    event["event"] = str(event.get("event", "")).replace("\n", "\\n")  # values are quoted, this one is not
     return event
 
 
 def _masked_value(value: Any, name: str = "", depth: int = 0) -> Any:
-    """Return the value masked all through; what is no plain value becomes text, as the renderers would make it."""
+    """Return the value masked all through; other values become text, as the renderers would write them."""
     if value is None or isinstance(value, bool):
         return value
     if _NAMES.search(name):
         return _MASK
     if isinstance(value, str):
-        return masked(value)
+        return plain(masked(value))
     if isinstance(value, int | float):
         return value
     if isinstance(value, Mapping) and depth < _DEPTH:
-        return {masked(str(key)): _masked_value(part, str(key), depth + 1) for key, part in value.items()}
+        return {plain(masked(str(key))): _masked_value(part, str(key), depth + 1) for key, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset) and depth < _DEPTH:
         return [_masked_value(part, "", depth + 1) for part in value]
-    return masked(repr(value))
+    return plain(masked(repr(value)))
 
 
 def _drop_meta(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -90,7 +128,9 @@ def _drop_meta(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
 
 def _console() -> structlog.dev.ConsoleRenderer:
     """Return the renderer for a terminal; tracebacks are plain, for richer ones show local variables."""
-    return structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    return structlog.dev.ConsoleRenderer(
+        colors=False, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+    )
 
 
 def _number(level: str) -> int:

@@ -16,6 +16,7 @@ PING_PONGS = Counter(
 )
 REPAIRS = Counter("poc_repairs_total", "Differences found by reconciliation", ["with", "fix"], registry=REGISTRY)
 POLLS = Counter("poc_polls_total", "Polls of status pages", ["checker", "outcome"], registry=REGISTRY)
+REFUSALS = Counter("poc_requests_refused_total", "Requests not let in", ["route", "reason"], registry=REGISTRY)
 UNKNOWN_VALUES = Counter(
     "poc_unknown_values_total", "Values of a source that are not in its documentation", ["checker"], registry=REGISTRY
 )

@@ -35,6 +35,7 @@ from service_event_checker.http.address import password_forms, password_in
 from service_event_checker.http.outbound import Outbound
 from service_event_checker.render import names
 from service_event_checker.stores.choose import make_store
+from service_event_checker.stores.prepared import gated
 
 RECONCILE_EVERY = timedelta(minutes=5)
 LOOK_EVERY = timedelta(seconds=1)  # how soon what becomes due by itself is seen
@@ -61,14 +62,15 @@ def build(settings: Settings) -> Services:
     """Build everything. Raises ConfigError."""
     config = load_config(settings)
     logs.hide(_secrets(config, settings))
-    outbound.use(Outbound(ca_file=settings.ca_file, contact=settings.public_url, proxy=settings.outbound_proxy))
+    past_proxy = (*outbound.LOCAL, *settings.outbound_no_proxy)
+    outbound.use(Outbound(settings.ca_file, settings.public_url, settings.outbound_proxy, past_proxy))
     names.use(plugins.display_names(config))
-    store = make_store(settings)
+    store = gated(make_store(settings))
     adapters, notes = _adapters(config)
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors)
     wakes = WakeEvents(adapters)
-    pipeline = Pipeline(store, book, wakes.set_all)
+    pipeline = Pipeline(store, book, wakes.set_all, repeat_within=config.repeat_within)
     throttles = {
         entry.name: _throttle(entry.config) for entry in config.destinations if entry.config and entry.name in adapters
     }
@@ -117,7 +119,7 @@ def _adapters(config: Config) -> tuple[dict[str, Destination], dict[str, str]]:
 def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> Receiver:
     """Return what the rules need to know of a destination.
 
-    One that is off is only withheld from new alerts: what was opened there is still owed its end.
+    A destination that is off gets no new alerts; alerts that were opened there still get their end.
     """
     kind = adapter if adapter is not None else plugins.adapter_class(entry.kind)
     plain = Receiver(name=entry.name, family=kind.family, verbs=kind.verbs, findable=isinstance(adapter, Findable))

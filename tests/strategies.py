@@ -21,6 +21,12 @@ REPEATABLE = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=20,
+)
+
 SOURCE = "github"
 FINGERPRINTS = ("one", "two")
 INTAKES = ("poll", "/alert", "/webhook")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import redirect_stderr
 
@@ -157,7 +158,7 @@ def test_what_is_called_a_secret_is_masked_whatever_it_looks_like(written: io.St
 
 def test_ordinary_facts_stay_readable(written: io.StringIO, form: str) -> None:
     structlog.get_logger().info(
-        "alert_changed",
+        "alert_opened",
         key="3518c69b3ca23c9bcc46",
         id="GITHUB-7F3KQ",
         episode=2,
@@ -225,6 +226,54 @@ def test_the_level_is_the_one_asked_for_or_info(level: str, shown: list[str]) ->
         getattr(structlog.get_logger(), name)(name[0])
 
     assert [json.loads(line)["event"] for line in written.getvalue().splitlines()] == shown
+
+
+HOSTILE = "ring\x07 \x1b[2J\x9b31m \x7f \u202egnp.exe\rINFO forged"
+VALUES = [HOSTILE, HOSTILE.replace(" ", ""), [HOSTILE], {HOSTILE: HOSTILE}, ValueError(HOSTILE)]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=["text", "word", "list", "mapping", "error"])
+def test_no_terminal_obeys_what_a_value_holds(written: io.StringIO, form: str, value: object) -> None:
+    structlog.get_logger().info("told", value=value)
+    structlog.get_logger().info(HOSTILE)
+    logging.getLogger("gunicorn.error").error(f"%s\n{HOSTILE}", HOSTILE)
+
+    text = written.getvalue()
+    raw = [json.dumps(json.loads(line), ensure_ascii=False) for line in text.splitlines()] if form == "json" else [text]
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", "".join(raw))
+    assert len(text.splitlines()) == 3
+    assert "x1b[2J" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "internal server error",
+        "Bearer authentication failed",
+        "bearer token is missing",
+        "secret: unknown to the vault",
+        "password: incorrect",
+        "token expired-yesterday-evening",
+        "the server's token: invalid_or_expired",
+    ],
+)
+def test_what_is_wrong_stays_readable(written: io.StringIO, text: str) -> None:
+    logs.hide(["server", "internal"])  # somebody chose words as secrets
+
+    structlog.get_logger().info("told", value=text)
+
+    assert "[secret]" not in written.getvalue()
+
+
+def test_the_name_before_a_secret_stays(written: io.StringIO) -> None:
+    logs.hide(["server"])
+    structlog.get_logger().info(
+        "told", value="token=abcdefgh12345678 was refused", other="server", url="x://u:server@h"
+    )
+
+    text = written.getvalue()
+    assert "token=[secret] was refused" in text
+    assert "server" not in text
 
 
 @REPEATABLE

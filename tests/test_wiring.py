@@ -82,6 +82,31 @@ def test_a_database_that_this_version_does_not_know_is_refused_with_what_to_do(b
         build({}, DATABASE_URL="oracle://db")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALERTMANAGER_URL", "alertmanager:9093"),
+        ("ALERTMANAGER_URL", "http://[::1"),
+        ("ALERTMANAGER_URL", "http://am:99999"),
+        ("PUBLIC_URL", "outages.example.com"),
+        ("PUBLIC_URL", "http://[::1"),
+        ("AZURE_STORAGE_CONNECTION_STRING", "AccountKey=canary-of-a-key"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8 nonsense"),
+        ("PORT", "65536"),
+        ("PORT", "9" * 5000),
+        ("WEB_CONCURRENCY", "65"),
+        ("RETENTION_DAYS", "0"),
+    ],
+)
+def test_what_cannot_be_used_in_the_environment_is_said_in_a_line(build: Build, variable: str, value: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build({}, **{variable: value})
+
+    (problem,) = caught.value.problems
+    assert variable in problem or "url" in problem
+    assert "canary" not in problem
+
+
 def test_building_makes_no_file_and_opens_no_store(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text("{}")
@@ -123,10 +148,20 @@ def test_a_checker_is_not_mistaken_for_the_destination_of_its_name(tmp_path: Pat
     }
 
 
+def test_the_old_name_of_a_key_is_warned_of_at_start(build: Build) -> None:
+    services = build({"slack": {"kind": "slack", "api_url": "https://slack.example"}})
+
+    with capture_logs() as lines:
+        services.log_components()
+
+    found = [line for line in lines if line["event"] == "config_warning"]
+    assert [(line["path"], line["text"]) for line in found] == [("destinations.slack", "api_url is now url")]
+
+
 def test_a_fallback_is_accepted_and_said_to_be_unused(build: Build) -> None:
     services = build({"slack": {"kind": "slack", "fallback": "mail"}, "mail": {"kind": "console"}})
 
     with capture_logs() as lines:
-        services.tell_what_is_on()
+        services.log_components()
 
-    assert [line["path"] for line in lines if line["event"] == "not_used_yet"] == ["destinations.slack.fallback"]
+    assert [line["path"] for line in lines if line["event"] == "config_key_ignored"] == ["destinations.slack.fallback"]

@@ -1,7 +1,7 @@
 """Makes the virtual environment and starts what was asked for; standard library only, it runs before all else.
 
-`run` starts the app, `test` the tests, `install` brings what `make check` needs and starts nothing. A stamp in the
-environment says what is installed, so that a second start does not ask pip.
+`run` starts the app, `test` the tests, `outage` the command for people; `install` brings what `make check` needs and
+starts nothing. A stamp in the environment says what is installed, so that a second start does not ask pip.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,13 +26,19 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed.json"
 #: stands in the environment while it changes: one that still has it was interrupted, and is made anew
 UNFINISHED = VENV / "unfinished"
-#: a folder that holds anything else and no pyvenv.cfg is no environment, and is not ours to clear
+#: a folder that holds anything else and no pyvenv.cfg is not an environment and must not be cleared
 OURS = {"bin", "include", "lib", "lib64", UNFINISHED.name}
 
 RUNTIME, DEVELOPMENT = "requirements.txt", "requirements-dev.txt"
-NEEDS = {"run": (RUNTIME,), "test": (RUNTIME, DEVELOPMENT), "install": (RUNTIME, DEVELOPMENT)}
+NEEDS = {"run": (RUNTIME,), "outage": (RUNTIME,), "test": (RUNTIME, DEVELOPMENT), "install": (RUNTIME, DEVELOPMENT)}
 #: what the command becomes, run by the environment's Python
-BECOMES = {"run": ("gunicorn", "-c", "gunicorn.conf.py", "app:app"), "test": ("tools.suite",)}
+BECOMES = {
+    "run": ("gunicorn", "-c", "gunicorn.conf.py", "app:app"),
+    "test": ("tools.suite",),
+    "outage": ("service_event_checker.cli.main",),
+}
+#: tells the command where its caller stood, for the files that he names
+CALLED_FROM = "OUTAGE_CALLED_FROM"
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 #: the interpreter under a virtual environment: it is still there after the environment was cleared
@@ -43,7 +50,13 @@ This Python can neither make an environment with pip nor has a pip of its own (2
 
 def main(command: str, arguments: list[str]) -> None:
     """Bring the environment up to date, then become the command."""
+    if command == "outage":
+        os.environ[CALLED_FROM] = os.getcwd()
+        sys.stdout = sys.stderr  # what it prints itself may be JSON for another program
     os.chdir(ROOT)
+    if command == "run" and not re.fullmatch(r"|0*[1-9][0-9]?", os.environ.get("WEB_CONCURRENCY", "")):
+        # Gunicorn reads it before our settings do, and answers with a traceback.
+        sys.exit("WEB_CONCURRENCY: is not a whole number from 1 to 64. Set it like WEB_CONCURRENCY=1")
     # Some images set it to stay small; here it would make every start compile all modules, 3 to 5 times slower.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with _alone():

@@ -1,24 +1,24 @@
-// The app on Azure App Service (Linux, Python), with its tables in a storage account. How to use it, and what it costs
-// to leave a part out: docs/deploy-azure.md.
+// The app on Azure App Service (Linux, Python), with its tables in a storage account. How to use it, and the reasons for
+// the settings: docs/deploy-azure.md.
 targetScope = 'resourceGroup'
 
-@description('Name of the web app; its address is made of it, so nobody else may have it.')
+@description('Name of the web app, globally unique, because it is part of the address.')
 @minLength(2)
 @maxLength(60)
 param name string
 
-@description('Where everything stands.')
+@description('Region of all resources.')
 param location string = resourceGroup().location
 
 @description('Size of the plan. Always On needs Basic or more.')
 @allowed(['B1', 'B2', 'B3', 'P0v3', 'P1v3'])
 param sku string = 'B1'
 
-@description('More settings by name: SLACK_BOT_TOKEN, API_TOKENS and what else .env.example lists.')
+@description('More settings by name: SLACK_BOT_TOKEN, API_TOKENS and others of .env.example.')
 @secure()
 param settings object = {}
 
-@description('Let the app read the Service Health of this subscription. Needs the right to assign roles.')
+@description('Let the app read the Service Health of this subscription. Needs the permission to assign roles.')
 param readServiceHealth bool = true
 
 resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' = {
@@ -44,7 +44,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
     capacity: 1
   }
   properties: {
-    reserved: true // this is what makes it Linux
+    reserved: true // means Linux
   }
 }
 
@@ -62,7 +62,7 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
     siteConfig: {
       linuxFxVersion: 'PYTHON|3.12'
       appCommandLine: 'gunicorn -c gunicorn.conf.py app:app'
-      alwaysOn: true // without it the app sleeps, and polls nothing
+      alwaysOn: true // without it, the app is stopped and checks nothing
       healthCheckPath: '/health'
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'

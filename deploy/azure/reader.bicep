@@ -1,7 +1,7 @@
-// Lets an identity read this subscription: what the checker `azure` needs, and all that it needs.
+// Allows an identity to read this subscription, which the checker `azure` needs.
 targetScope = 'subscription'
 
-@description('Object id of the identity.')
+@description('Object ID of the identity.')
 param principalId string
 
 var readerRole = 'acdd72a7-3385-48ef-bd42-f606fba81ae7' // Reader, the same in every tenant

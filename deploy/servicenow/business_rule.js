@@ -1,12 +1,12 @@
 /*
- * Tells the Platform Outage Checker what people do to the incidents that it made: another state, a work note, a comment.
+ * Sends changes of our incidents to the Platform Outage Checker: state, work notes, comments.
  *
  * A business rule of the table Incident, as docs/servicenow.md sets it up: When `after` (an async rule cannot see what
- * the record was before), Update ticked, Advanced ticked. ES5, as older releases run no other.
+ * the record was before), Update ticked, Advanced ticked. ES5, because older releases need it.
  *
  * System properties: outage_checker.url    https://outages.example.com/hooks/servicenow
  *                    outage_checker.token  the value of WEBHOOK_TOKEN_SERVICENOW (or WEBHOOK_TOKEN)
- *                    outage_checker.user   the user name that the checker itself signs in with
+ *                    outage_checker.user   the user name that the checker uses
  */
 (function executeRule(current, previous) {
   var url = gs.getProperty('outage_checker.url', '');
@@ -45,7 +45,7 @@
     request.setRequestHeader('X-Webhook-Token', gs.getProperty('outage_checker.token', ''));
     request.setHttpTimeout(10000);
     request.setRequestBody(JSON.stringify(body));
-    request.executeAsync(); // nobody waits for us to save an incident
+    request.executeAsync(); // saving an incident does not wait for us
   } catch (problem) {
     gs.error('Platform Outage Checker was not told of ' + body.number + ': ' + problem);
   }

@@ -76,7 +76,7 @@ def read(source: str, entries: Iterable[Any], ours: OwnPlaces, tracked: frozense
 
 
 def _merged(entries: Iterable[Any]) -> tuple[dict[str, tuple[Mapping[str, Any], list[Any]]], int]:
-    """Return (newest properties, impacts of all) by name, and how many entries are no events."""
+    """Return (newest properties, impacts of all) by name, and how many entries are not events."""
     merged: dict[str, tuple[Mapping[str, Any], list[Any]]] = {}
     unreadable = 0
     for entry in entries:
@@ -123,7 +123,7 @@ def _take(
 def _kind(
     reading: HealthReading, name: str, properties: Mapping[str, Any], ours: OwnPlaces, *, followed: bool
 ) -> Kind | None:
-    """Return the kind; None for what is no outage and no planned work (advice, bills, reviews)."""
+    """Return the kind; None for anything but an outage or planned work (advice, bills, reviews)."""
     word = text(properties.get("eventType")).lower()
     if word in _KINDS:
         return _KINDS[word]
@@ -140,7 +140,7 @@ def _impacts(impacts: list[Any], subscription: str) -> list[_Impact] | None:
         for impact, region in listed
         if _is_ours(region.get("impactedSubscriptions"), subscription)
     ]
-    found.sort(key=lambda place: (place.service, place.region))  # another order is no news
+    found.sort(key=lambda place: (place.service, place.region))  # a different order is not a change
     return None if listed and not found else found
 
 

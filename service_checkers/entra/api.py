@@ -12,7 +12,8 @@ from service_checkers.entra.token import EntraConfig, Tokens, identity_warning
 from service_checkers.reading.fetch import source_error
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.http.address import origin
-from service_event_checker.http.client import Http, HttpError, json_body, parse_json
+from service_event_checker.http.answer import HttpError, json_body, parse_json
+from service_event_checker.http.client import Http
 
 MAX_BYTES = 16 * 1024 * 1024  # of one page
 PAGES_MAX = 25
@@ -93,7 +94,7 @@ class Api:
 
 
 def values(source: str, page: Any) -> list[Any]:
-    """Return the list of one page. Raises SourceError for what is no page."""
+    """Return the list of one page. Raises SourceError if it is not a page."""
     if not isinstance(page, dict) or not isinstance(page.get("value"), list):
         raise SourceError(source, Reason.GARBAGE, 'the list "value" is missing')
     return list(page["value"])

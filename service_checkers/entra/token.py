@@ -23,7 +23,8 @@ from pydantic import AfterValidator, SecretStr
 from service_checkers.reading.fetch import source_error
 from service_event_checker.config.models import CheckerConfig, secret
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 
 REFRESH_BEFORE = timedelta(minutes=5)  # what is asked for with a token must arrive before it ends
 TOKEN_MAX = 1024 * 1024  # bytes of an answer

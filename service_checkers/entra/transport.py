@@ -11,7 +11,8 @@ from urllib.parse import urlencode, urlsplit
 from azure.core.pipeline.transport import HttpResponse, HttpTransport
 
 from service_event_checker.core.errors import Reason
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 
 _METADATA = "/v2.0/.well-known/openid-configuration"
 

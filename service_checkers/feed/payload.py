@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from time import struct_time
@@ -20,7 +20,10 @@ from xml.sax import SAXException
 
 import feedparser
 
+from service_checkers.feed import wording
+from service_checkers.feed.shape import check_shape
 from service_checkers.reading.text import lines, newest, one_line, plain, text
+from service_checkers.reading.values import link
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import FINGERPRINT_MAX, Event
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
@@ -37,7 +40,7 @@ _UNCHANGED = "update"
 
 _DECLARED = re.compile(rb"<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
 _ENCODINGS = re.compile(rb"utf-?8|utf-?16(le|be)?|us-ascii|iso-8859-\d+|windows-125\d", re.IGNORECASE)
-_FORBIDDEN = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)  # no feed of ours needs one; bombs do
+_FORBIDDEN = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)  # feeds do not need one; XML bombs do
 
 _STRONG = re.compile(r"<strong>([^<>]{1,40})</strong>", re.IGNORECASE)
 _BANNER = re.compile(r"<strong>\s*THIS IS A SCHEDULED EVENT\b", re.IGNORECASE)
@@ -50,33 +53,18 @@ _UPDATE_ID = re.compile(r"#(([a-z0-9]+)-([a-z]+(?:-[a-z]+)+-\d+|[a-z]+))_(\d{9,1
 _HEADLINE = re.compile(r"^Service (?:is operating normally|impact|disruption|degradation)\s*:\s*", re.IGNORECASE)
 _MARK = re.compile(r"^\[?RESOLVED\]?[:\s]\s*", re.IGNORECASE)
 
-_PLANNED_WORK = re.compile(r"\b(?:scheduled|planned|upcoming)\s+(?:maintenance|work|upgrade)", re.IGNORECASE)
-_NOT_DONE = re.compile(
-    r"\b(?:not|n't|yet to be|partially|partly|being|until|once|when|to be|will be|should be|before)\s+"
-    r"(?:\w+\s+){0,3}?(?:resolved|restored|mitigated|completed|fixed|recovered|operating normally)"
-    r"|\bun(?:resolved|mitigated)\b|\bstill\s+(?:seeing|investigating|working|experiencing|impacted|affected|degraded)",
-    re.IGNORECASE,
-)
-_DONE_TITLE = re.compile(
-    r"\b(?:resolved|restored|mitigated|completed|fixed|recovered)\b|operating normally|back to normal", re.IGNORECASE
-)
-_DONE_TEXT = re.compile(
-    r"\b(?:has|have)\s+(?:now\s+)?(?:been\s+)?(?:fully\s+)?(?:resolved|restored|mitigated|completed|fixed|recovered)\b"
-    r"|\b(?:is|are|was|were)\s+(?:now\s+)?(?:fully\s+)?(?:resolved|restored|mitigated|fixed|recovered)\b"
-    r"|operating normally|back to normal|\A\s*\[?(?:resolved|completed)\b",
-    re.IGNORECASE,
-)
-_OPEN_TEXT = re.compile(
-    r"\b(?:investigat\w+|identified|monitoring|outage|disruption|degrad\w+|impact\w*|unavailable|interruption"
-    r"|elevated|increased\s+(?:error|latenc)\w*|errors?|delay\w*|incident|experiencing|failures?|down)\b",
-    re.IGNORECASE,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class FeedReading:
+    """What a feed says. `unread`: entries whose state cannot be told or is not believed.
+
+    `flawed`: there is more than was read.
+    """
+
     events: tuple[Event, ...]
     warnings: tuple[str, ...]
+    unread: frozenset[str] = frozenset()
+    flawed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +98,7 @@ class _State:
 def parse(source: str, body: bytes, now: datetime | None, max_age: timedelta) -> FeedReading:
     """Read a feed. An open entry without news for `max_age` is stale: left out, with a warning.
 
-    `now` None: the newest time that the feed itself tells. Raises SourceError for what is no whole feed.
+    `now` None: the newest time that the feed itself tells. Raises SourceError if it is not a complete feed.
     """
     feed = _feed(source, body)
     raw = list(feed.get("entries") or [])
@@ -121,12 +109,40 @@ def parse(source: str, body: bytes, now: datetime | None, max_age: timedelta) ->
     known = [entry for entry in entries if entry]
     as_of = now or newest(*(_told_at(entry) for entry in known))
     events: dict[str, Event] = {}
+    unread: set[str] = set()
     for entry in _latest(known):
         event, warning = _event(source, entry, as_of, max_age)
         told.extend([warning] if warning else [])
-        if event and _newer(event, events.get(event.fingerprint)):
+        if event is None:
+            unread.add(entry.fingerprint)
+        elif _newer(event, events.get(event.fingerprint)):
             events[event.fingerprint] = event
-    return FeedReading(tuple(events.values()), tuple(dict.fromkeys(told)))
+    recovered = _recovered(events.values())
+    return FeedReading(
+        events=tuple(_outdone(event, recovered) for event in events.values()),
+        warnings=tuple(dict.fromkeys(told)),
+        unread=frozenset(unread - events.keys()),
+        flawed=len(raw) > ENTRIES_MAX or None in entries,
+    )
+
+
+def _recovered(events: Iterable[Event]) -> dict[str, datetime | None]:
+    """Return the subjects of the entries that say by words that it is over, with the newest time of each."""
+    found: dict[str, datetime | None] = {}
+    for event in events:
+        if event.status is EventStatus.RESOLVED and event.annotations and (subject := wording.subject(event.title)):
+            found[subject] = newest(found.get(subject), event.at)
+    return found
+
+
+def _outdone(event: Event, recovered: Mapping[str, datetime | None]) -> Event:
+    """End an entry that is open by its words where a newer one says that the same subject works again."""
+    if event.status is not EventStatus.FIRING or not event.annotations:
+        return event
+    since = recovered.get(wording.subject(event.title))
+    if since is None or event.at is None or since < event.at:
+        return event
+    return replace(event, status=EventStatus.RESOLVED, at=since)
 
 
 def _feed(source: str, body: bytes) -> Mapping[str, Any]:
@@ -135,9 +151,11 @@ def _feed(source: str, body: bytes) -> Mapping[str, Any]:
     declared = _DECLARED.search(flat[:300])
     if _FORBIDDEN.search(flat) or (declared and not _ENCODINGS.fullmatch(declared.group(1))):
         raise SourceError(source, Reason.GARBAGE, "HTML, a document type or an odd encoding instead of a feed")
+    if body.strip():
+        check_shape(source, body)
     try:
-        # bytes would be taken for a file's name
-        feed: Mapping[str, Any] = feedparser.parse(io.BytesIO(body))
+        # bytes would be taken for a file's name; what is HTML is made plain by us, at a bounded cost
+        feed: Mapping[str, Any] = feedparser.parse(io.BytesIO(body), sanitize_html=False, resolve_relative_uris=False)
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError) as error:
         raise SourceError(source, Reason.GARBAGE, "not a feed") from error
     if not feed.get("version") or not (feed.get("feed") or feed.get("entries")):
@@ -150,10 +168,10 @@ def _feed(source: str, body: bytes) -> Mapping[str, Any]:
 def _entry(raw: dict[str, Any]) -> _Entry | None:
     contents = [part for part in raw.get("content") or [] if isinstance(part, dict)]
     content = text(contents[0].get("value") if contents else raw.get("summary"))
-    link, guid = _web(raw.get("link")), one_line(raw.get("id"), 2000)
-    code = re.search(r"/incidents/([\w-]+)/?$", urlsplit(link).path if link else "")
+    address, guid = _web(raw.get("link")), " ".join(text(raw.get("id")).split())
+    code = re.search(r"/incidents/([\w-]+)/?$", urlsplit(address).path if address else "")
     chain = _UPDATE_ID.search(guid)
-    fingerprint = chain.group(1) if chain else code.group(1) if code else guid or link
+    fingerprint = chain.group(1) if chain else code.group(1) if code else guid or address
     if not fingerprint:
         return None
     if len(fingerprint) > FINGERPRINT_MAX:
@@ -162,7 +180,7 @@ def _entry(raw: dict[str, Any]) -> _Entry | None:
         fingerprint=fingerprint,
         title=one_line(plain(raw.get("title"))) or f"Incident {fingerprint}"[:200],
         content=content[:_CONTENT_MAX],
-        link=link,
+        link=address,
         published=_time(raw, "published_parsed"),
         updated=_time(raw, "updated_parsed"),
         chain=f"{chain.group(2)}\n{chain.group(3)}" if chain else "",
@@ -300,21 +318,15 @@ def _by_status_line(entry: _Entry) -> _State | None:
 
 
 def _by_text(entry: _Entry) -> _State | None:
-    """Guess from words, title before text; a denial ("not yet resolved") outweighs any word of being over."""
+    """Guess from words; see wording.py."""
     shown = plain(entry.content)
-    planned = bool(_PLANNED_WORK.search(entry.title))
-    denied = bool(_NOT_DONE.search(entry.title) or _NOT_DONE.search(shown))
-    over = bool(_DONE_TITLE.search(entry.title) or _DONE_TEXT.search(shown))
-    level = Severity.ERROR if re.match(r"Service disruption\b", entry.title, re.IGNORECASE) else None
-    if entry.chain and re.match(r"Service is operating normally\b", entry.title, re.IGNORECASE):
-        denied = False  # AWS says so in its headline; the text tells the whole story, with all its turns
-    elif entry.chain:
-        over = False
-    if over and not denied:
-        return _State(EventStatus.RESOLVED, planned, "resolved", shown, guessed=True)
-    if denied or planned or entry.chain or _OPEN_TEXT.search(f"{entry.title}\n{shown}"):
-        return _State(EventStatus.FIRING, planned, "", shown, guessed=True, severity=level)
-    return None
+    status = wording.status_of(entry.title, shown, chain=bool(entry.chain))
+    if status is None:
+        return None
+    over = status is EventStatus.RESOLVED
+    severity = None if over else wording.severity_of(entry.title)
+    planned = wording.is_planned(entry.title)
+    return _State(status, planned, "resolved" if over else "", shown, guessed=True, severity=severity)
 
 
 def _newer(event: Event, known: Event | None) -> bool:
@@ -326,12 +338,12 @@ def _ahead(state: _State, now: datetime) -> bool:
 
 
 def _web(value: Any) -> str:
-    link = one_line(value, 2000)
-    return link if re.match(r"https?://[^\s/]+", link) and _parses(link) else ""
+    address = link(value)
+    return address if re.match(r"https?://[^\s/]+", address) and _parses(address) else ""
 
 
-def _parses(link: str) -> bool:
+def _parses(address: str) -> bool:
     try:
-        return bool(urlsplit(link).hostname)
+        return bool(urlsplit(address).hostname)
     except ValueError:
         return False

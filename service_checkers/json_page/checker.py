@@ -1,7 +1,7 @@
 """Any page that tells its incidents as JSON, by a mapping of JMESPath expressions or a preset of one.
 
-One address is asked; there is no asking by id. So where the list is not complete (`complete: false`), a tracked
-incident that it no longer names stays unknown. How a mapping is written: mapping.py; the presets are data.
+One address is queried; single incidents cannot be. So if the list is not complete (`complete: false`), a tracked
+incident that is no longer in it stays unknown. How a mapping is written: mapping.py; the presets are data.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 from pydantic import model_validator
 
 from service_checkers.json_page.mapping import Mapping, Preset, evaluate, read_preset, word
+from service_checkers.json_page.summary import summary_of
 from service_checkers.reading.fetch import WebAddress, fetch, read_json
+from service_checkers.reading.places import checked, is_place
 from service_checkers.reading.text import lines, newest, one_line, plain
 from service_checkers.reading.values import any_moment, identity, link, names
 from service_event_checker.config.models import CheckerConfig
@@ -52,6 +54,10 @@ class Config(CheckerConfig):
     def _is_enough(self) -> Self:
         if not self.mapping.incidents or not self.mapping.id:
             raise ValueError('lacks a mapping. Name a "preset", or give "mapping" with "incidents" and "id" at least')
+        if bool(self.mapping.places) != bool(self.mapping.place):
+            raise ValueError(
+                'mapping: "places" and "place" need each other: the list of components, and what is in each'
+            )
         if self.mapping.status and not self.mapping.open:
             raise ValueError('mapping: has a "status" but no words for it. Give "open" and "resolved"')
         return self
@@ -97,14 +103,16 @@ def _read(config: Config, name: str, body: bytes, tracked: frozenset[str]) -> Sn
     whole = max(len(incidents), len(planned)) <= ENTRIES_MAX
     if not whole:
         reader.warnings.append(f"only the first {ENTRIES_MAX} entries were read")
-    unseen = frozenset() if mapping.complete else tracked - reader.events.keys()
-    return Snapshot(
+    absent = (fingerprint for fingerprint in tracked - reader.events.keys() if not is_place(fingerprint))
+    unseen = frozenset() if mapping.complete else frozenset(absent)
+    snapshot = Snapshot(
         source=name,
         events=tuple(reader.events.values()),
         complete=mapping.complete and whole and all(read),
         unknown=frozenset(reader.unknown - reader.events.keys()) | unseen,
         warnings=tuple(dict.fromkeys(reader.warnings)),
     )
+    return checked(snapshot, summary_of(mapping, _page(config), payload), tracked)
 
 
 def _list(source: str, key: str, expression: str, payload: Any) -> list[Any]:

@@ -117,8 +117,11 @@ class Mapping(Model):
     """Where things stand in a page's JSON, and what its words mean.
 
     On the page: `incidents` (a list, required), `maintenances` (a list of planned work, read by the same
-    expressions) and `requires`, which must find something, else the answer is not what the mapping is for. On an
-    entry, which sees the whole page as `_page`: all other expressions. `status` left out: what is listed is open.
+    expressions), `requires`, which must find something, else the answer is not what the mapping is for, `level`, the
+    page's own word on its state, and `places`, a list of its components, of each of which `place` finds an object of
+    `id`, `name`, `state` and `group`. On an entry, which sees the whole page as `_page`: all other expressions.
+    `status` left out: what is listed is open. A level or a component that `severities` puts above info, and that no
+    open incident explains, is an outage of its own, and the list is then not complete.
     Tables: `open`, `planned` (open, and planned work), `resolved` for statuses, `severities` for levels.
     `complete`: the list holds all that is open, so absence means something. `page`: the address for people;
     `path`: what to ask for where the configured address is only a host.
@@ -127,6 +130,9 @@ class Mapping(Model):
     incidents: Expression = ""
     maintenances: Expression = ""
     requires: Expression = ""
+    level: Expression = ""
+    places: Expression = ""
+    place: Expression = ""
     id: Expression = ""
     title: Expression = ""
     status: Expression = ""
@@ -153,7 +159,7 @@ def preset_names() -> list[str]:
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """Return a preset's mapping as written; {} for a name that is none (`Preset` refuses it)."""
+    """Return a preset's mapping as written; {} for an unknown name (`Preset` refuses it)."""
     if name not in preset_names():
         return {}
     mapping: dict[str, Any] = json.loads((PRESETS / f"{name}.json").read_bytes())

@@ -94,7 +94,7 @@ def _take(reading: IssueReading, source: str, name: str, issue: Mapping[str, Any
 
 
 def _status(issue: Mapping[str, Any]) -> EventStatus | None:
-    """Return the state: `isResolved` decides; None where it is missing and the status is no word we know."""
+    """Return the state: `isResolved` decides; None if it is missing and the status is unknown."""
     resolved, word = issue.get("isResolved"), text(issue.get("status")).lower()
     if not isinstance(resolved, bool):
         if word not in _OVER and word not in SEVERITIES:

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from service_event_checker.config.fields import web_address
 from service_event_checker.core.errors import SourceError
-from service_event_checker.http.client import Http, HttpError, Response, json_body, parse_json
+from service_event_checker.http.answer import HttpError, Response, json_body, parse_json
+from service_event_checker.http.client import Http
 
 _SHUFFLE = random.SystemRandom()
 

@@ -8,6 +8,7 @@ from typing import Any
 from service_checkers.reading.text import moment, one_line, text
 from service_event_checker.core.model import FINGERPRINT_MAX
 
+LINK_MAX = 2000  # characters: cut, it would lead elsewhere
 _MILLISECONDS_FROM = 1e11  # as seconds that is the year 5138
 _JS_DATE = "%a %b %d %Y %H:%M:%S GMT%z"  # what `String(new Date())` gives, up to the bracket
 
@@ -32,8 +33,10 @@ def names(value: Any) -> list[str]:
 
 
 def link(value: Any) -> str:
-    """Return a web address; "" for anything else."""
-    address = one_line(value, 2000)
+    """Return a web address, whole; "" for anything else and for one of more than LINK_MAX characters."""
+    address = " ".join(text(value).split())
+    if len(address) > LINK_MAX:
+        return ""
     return address if address.startswith(("https://", "http://")) and " " not in address else ""
 
 

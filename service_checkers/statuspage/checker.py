@@ -15,7 +15,9 @@ from typing import Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from service_checkers.reading.fetch import WebAddress, fetch_json, read_json, shuffled
+from service_checkers.reading.places import Summary, checked, is_place
 from service_checkers.statuspage.payload import PageReading, Places, parse, raised
+from service_checkers.statuspage.summary import summary_of
 from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event, Snapshot
@@ -60,10 +62,10 @@ class Checker:
         history = run.require(HISTORY) if self._named == HISTORY else run.optional(HISTORY)
         if open_now is None and history is None:
             raise run.trouble or SourceError(self._name, Reason.NOT_FOUND, "no list of incidents at this address")
-        run.look_up(tracked)
-        run.apply_page_severity()
+        run.look_up(frozenset(name for name in tracked if not is_place(name)))
+        snapshot = run.snapshot(tracked, complete=open_now is not None and not open_now.flawed)
         self._page_severity = run.raised
-        return run.snapshot(complete=open_now is not None and not open_now.flawed)
+        return snapshot
 
     def _open_now(self, run: _CheckRun) -> PageReading | None:
         """Read what is open now; an endpoint that the configuration names must be good.
@@ -93,7 +95,9 @@ class _CheckRun:
         self.trouble: SourceError | None = None
         self.places = places
         self.raised = raised_before
-        self._summary: PageReading | None = None
+        self._level: Severity | None = None
+        self._summary: Summary | None = None
+        self._named: dict[str, frozenset[str]] = {}
         self._source = source
         self._base = base
         self._http = http
@@ -116,7 +120,8 @@ class _CheckRun:
         needs = _NEEDS.get(path, "incident")
         reading = parse(self._source, self._base, payload, self.places, needs=needs, listed_open=listed_open)
         if path == SUMMARY:
-            self._summary = reading
+            self._level, self._summary = reading.level, summary_of(self._base, payload, self.places)
+        self._named.update(reading.named)
         self._take(reading.events)
         self._warnings.extend(reading.warnings)
         return reading
@@ -153,28 +158,35 @@ class _CheckRun:
             if reading and fingerprint not in self._events:
                 self._unknown.add(fingerprint)  # there, but in a state that we do not know
 
-    def apply_page_severity(self) -> None:
-        """Raise what the page's level means, whichever list told the newer word; without a summary, as before."""
-        if self._summary is None:
-            for name, severity in self.raised.items():
-                event = self._events.get(name)
-                if event and event.status is EventStatus.FIRING and severity.rank < event.severity.rank:
-                    self._events[name] = replace(event, severity=severity)
-            return
-        events = tuple(self._events.values())
-        now = {event.fingerprint: event for event in raised(events, self._summary.level)}
-        changed = {name for name, event in now.items() if event.severity != self._events[name].severity}
-        self.raised = {name: now[name].severity for name in changed}
-        self._events = now
-
-    def snapshot(self, *, complete: bool) -> Snapshot:
-        return Snapshot(
+    def snapshot(self, tracked: frozenset[str], *, complete: bool) -> Snapshot:
+        """Return what the answers add up to, held against the page's summary."""
+        read = Snapshot(
             source=self._source,
             events=tuple(self._events.values()),
             complete=complete,
             unknown=frozenset(self._unknown - self._events.keys()),
-            warnings=tuple(dict.fromkeys(self._warnings)),
+            warnings=tuple(self._warnings),
         )
+        seen = checked(read, self._summary, tracked, self._named)
+        events, warnings = self._with_page_severity(seen.events), tuple(dict.fromkeys(seen.warnings))
+        return replace(seen, events=events, warnings=warnings)
+
+    def _with_page_severity(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
+        """Raise what the page's level means, whichever list told the newer word; without a summary, as before."""
+        if self._summary is None:
+            return tuple(self._as_before(event) for event in events)
+        lifted = raised(events, self._level)
+        self.raised = {
+            now.fingerprint: now.severity
+            for now, event in zip(lifted, events, strict=True)
+            if now.severity != event.severity
+        }
+        return lifted
+
+    def _as_before(self, event: Event) -> Event:
+        severity = self.raised.get(event.fingerprint, event.severity)
+        worse = event.status is EventStatus.FIRING and severity.rank < event.severity.rank
+        return replace(event, severity=severity) if worse else event
 
     def _take(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -185,15 +197,13 @@ class _CheckRun:
 
 def read_file(config: Config, name: str, body: bytes) -> Snapshot:
     """Read one payload file of any endpoint. Only a summary says for sure that it is complete. Raises SourceError."""
-    payload = read_json(name, body)
-    reading = parse(name, split_endpoint(config.url)[0], payload)
-    summary = isinstance(payload, dict) and "status" in payload and "incidents" in payload
-    return Snapshot(
-        source=name,
-        events=raised(reading.events, reading.level),
-        complete=summary and not reading.flawed,
-        warnings=reading.warnings,
-    )
+    payload, base = read_json(name, body), split_endpoint(config.url)[0]
+    reading = parse(name, base, payload)
+    if not isinstance(payload, dict) or "status" not in payload or "incidents" not in payload:
+        return Snapshot(source=name, events=raised(reading.events, reading.level), warnings=reading.warnings)
+    read = Snapshot(source=name, events=reading.events, complete=not reading.flawed, warnings=reading.warnings)
+    seen = checked(read, summary_of(base, payload, Places.of(payload)), frozenset(), reading.named)
+    return replace(seen, events=raised(seen.events, reading.level))
 
 
 def split_endpoint(url: str) -> tuple[str, str]:

@@ -7,13 +7,15 @@ type: what cannot be read is left out with a warning, and a payload without its 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from service_checkers.reading.places import PREFIX
 from service_checkers.reading.text import lines, moment, newest, one_line, plain, text
+from service_checkers.reading.values import identity, link
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import FINGERPRINT_MAX, Event
+from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 
 LISTS = ("incidents", "scheduled_maintenances")
@@ -32,9 +34,14 @@ _DONE = frozenset({"resolved", "postmortem", "completed"})
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The page's components by id: (name, group's name). Incidents name components by id and lack the groups."""
+    """The page's components by id: (name, group's name). Incidents name components by id and lack the groups.
+
+    `states` by id; `children`: the ids of a group's components by the group's.
+    """
 
     by_id: Mapping[str, tuple[str, str]]
+    states: Mapping[str, str] = field(default_factory=dict)
+    children: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @staticmethod
     def of(payload: Mapping[str, Any]) -> Places:
@@ -46,7 +53,19 @@ class Places:
             group = text(entry.get("id"))
             parents.update((child, group) for child in _texts(entry.get("components")))
         parents.update((text(entry["id"]), text(entry["group_id"])) for entry in components if _has_parent(entry))
-        return Places({code: (name, names.get(parents.get(code, ""), "")) for code, name in names.items()})
+        children: dict[str, frozenset[str]] = {}
+        for child, group in parents.items():
+            children[group] = children.get(group, frozenset()) | {child}
+        return Places(
+            by_id={code: (name, names.get(parents.get(code, ""), "")) for code, name in names.items()},
+            states={text(entry.get("id")): one_line(entry.get("status"), 40) for entry in components},
+            children=children,
+        )
+
+    def state(self, component: Mapping[str, Any]) -> str:
+        """Return the state of a component that an incident lists: the page's word, else the incident's."""
+        known = self.states.get(text(component.get("id") or component.get("code")), "")
+        return known or one_line(component.get("status"), 40)
 
     def named(self, component: Mapping[str, Any]) -> tuple[str, str]:
         """Return (name, group) of a component as an incident or one of its updates lists it."""
@@ -61,13 +80,14 @@ class Places:
 class PageReading:
     """What one payload says. `flawed`: it lists something that cannot be read, so absence means nothing.
 
-    `level`: how bad the page as a whole says it is; see `raised`.
+    `level`: how bad the page as a whole says it is; see `raised`. `named`: the places of each open outage.
     """
 
     events: tuple[Event, ...] = ()
     level: Severity | None = None
     warnings: tuple[str, ...] = ()
     flawed: bool = False
+    named: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def parse(
@@ -95,9 +115,9 @@ def parse(
     events = tuple(event for event in read if event)
     if entries and not events and not reader.unknown_states:
         raise SourceError(source, Reason.GARBAGE, "no incident of the list can be read")
-    level, warnings = _level(_indicator(source, payload), events)
-    told = (*dict.fromkeys(reader.warnings), *warnings)
-    return PageReading(events, level, told, flawed=len(events) < len(entries))
+    level = _level(_indicator(source, payload))
+    told = tuple(dict.fromkeys(reader.warnings))
+    return PageReading(events, level, told, flawed=len(events) < len(entries), named=reader.named)
 
 
 def raised(events: tuple[Event, ...], level: Severity | None) -> tuple[Event, ...]:
@@ -147,16 +167,10 @@ def _indicator(source: str, payload: Mapping[str, Any]) -> Any:
     return status.get("indicator") if status else None
 
 
-def _level(indicator: Any, events: tuple[Event, ...]) -> tuple[Severity | None, list[str]]:
-    """Return the page's own level, None where that says nothing, and what people should know of it."""
-    if not isinstance(indicator, str):
-        return None, []
-    level = SEVERITIES.get(indicator)
-    if level is None:
-        return None, [f'the page has an unknown level "{one_line(indicator, 40)}"']
-    if level is Severity.INFO:
-        return None, []
-    return level, [] if any(map(_is_open_outage, events)) else [f'the page says "{indicator}" but lists no incident']
+def _level(indicator: Any) -> Severity | None:
+    """Return the page's own level, None where that says nothing."""
+    level = SEVERITIES.get(indicator) if isinstance(indicator, str) else None
+    return None if level is Severity.INFO else level
 
 
 def _is_open_outage(event: Event) -> bool:
@@ -168,6 +182,7 @@ class _Reader:
 
     def __init__(self, source: str, base: str, places: Places, listed_open: bool) -> None:
         self.warnings: list[str] = []
+        self.named: dict[str, frozenset[str]] = {}
         self.unknown_states = 0
         self._source = source
         self._base = base.rstrip("/")
@@ -176,7 +191,7 @@ class _Reader:
 
     def event(self, incident: Any, *, planned: bool) -> Event | None:
         """Return the event of one incident; None, with a warning, where it has no id or no state to go by."""
-        if not isinstance(incident, dict) or not (fingerprint := _id(incident)):
+        if not isinstance(incident, dict) or not (fingerprint := identity(incident.get("id"))):
             self.warnings.append("an incident without an id is left out")
             return None
         state = one_line(incident.get("status"), 40)
@@ -185,18 +200,21 @@ class _Reader:
             return None
         updates = _updates(incident)
         planned = planned or bool(incident.get("scheduled_for")) or state in _PLANNED | {"completed"}
+        kind = Kind.MAINTENANCE if planned or incident.get("impact") == "maintenance" else Kind.OUTAGE
+        if kind is Kind.OUTAGE and status is EventStatus.FIRING:
+            self.named[fingerprint] = self._places_of(_components(incident, updates))
         return Event(
             source=self._source,
             fingerprint=fingerprint,
-            kind=Kind.MAINTENANCE if planned or incident.get("impact") == "maintenance" else Kind.OUTAGE,
+            kind=kind,
             status=status,
             title=one_line(incident.get("name")) or f"Incident {fingerprint}",
             severity=self._severity(fingerprint, incident.get("impact")),
             description=plain(updates[0].get("body")) if updates else "",
             at=_changed_at(incident, updates),
             starts_at=_starts_at(incident, updates),
-            url=_web(incident.get("shortlink")) or f"{self._base}/incidents/{fingerprint}",
-            labels=self._labels(incident, updates, state),
+            url=link(incident.get("shortlink")) or f"{self._base}/incidents/{fingerprint}",
+            labels=self._labels(_components(incident, updates), state, status),
         )
 
     def _status(self, fingerprint: str, state: str) -> EventStatus | None:
@@ -219,17 +237,36 @@ class _Reader:
             self.warnings.append(f'incident {fingerprint} has an unknown impact "{one_line(impact, 40)}"')
         return level or Severity.WARNING
 
-    def _labels(self, incident: Mapping[str, Any], updates: list[dict[str, Any]], state: str) -> dict[str, str]:
-        named = _objects(incident.get("components"))
-        for update in [] if named else updates:
-            named = named + _objects(update.get("affected_components"))
+    def _labels(self, named: list[dict[str, Any]], state: str, status: EventStatus) -> dict[str, str]:
         places = [self._places.named(component) for component in named]
         labels = {
             "component": lines([name for name, _ in places]),
             "group": lines([group for _, group in places]),
+            "operational": lines(self._operational(named)) if status is EventStatus.FIRING else "",
             "state": state,
         }
         return {name: value for name, value in labels.items() if value}
+
+    def _operational(self, named: list[dict[str, Any]]) -> list[str]:
+        """Return which of the components work, where others of the incident do not.
+
+        An incident is often linked to all components. Where the page shows all of them as operational, it says nothing.
+        """
+        working = [component for component in named if self._places.state(component) == "operational"]
+        return [self._places.named(component)[0] for component in working] if len(working) < len(named) else []
+
+    def _places_of(self, named: list[dict[str, Any]]) -> frozenset[str]:
+        codes = {text(component.get("id") or component.get("code")) for component in named} - {""}
+        children = (self._places.children.get(code, frozenset()) for code in codes)
+        return frozenset(PREFIX + code for code in codes.union(*children))
+
+
+def _components(incident: Mapping[str, Any], updates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the components that an incident lists, else those of its updates."""
+    named = _objects(incident.get("components"))
+    for update in [] if named else updates:
+        named = named + _objects(update.get("affected_components"))
+    return named
 
 
 def _updates(incident: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -253,19 +290,6 @@ def _starts_at(incident: Mapping[str, Any], updates: list[dict[str, Any]]) -> da
     named = (moment(incident.get(name)) for name in ("scheduled_for", "started_at", "created_at"))
     oldest = moment(updates[-1].get("created_at")) if updates else None
     return next((at for at in named if at), oldest)
-
-
-def _id(incident: Mapping[str, Any]) -> str:
-    value = incident.get("id")
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < 10**30 else ""
-    value = text(value)
-    return value if len(value) <= FINGERPRINT_MAX and value == value.strip() else ""
-
-
-def _web(value: Any) -> str:
-    link = one_line(value, 2000)
-    return link if link.startswith(("https://", "http://")) and " " not in link else ""
 
 
 def _list(value: Any) -> list[Any]:

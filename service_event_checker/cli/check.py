@@ -1,97 +1,143 @@
-"""The command `flask --app app check …`: what a checker sees now. It prints; all work is done elsewhere."""
+"""`outage check`: what a checker sees now. It changes nothing and tells nobody."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
-from flask import Flask
+from click.shell_completion import CompletionItem
 
-from service_checkers.detect import detect
 from service_event_checker import plugins
-from service_event_checker.cli.tables import table
-from service_event_checker.core.errors import SourceError
+from service_event_checker.cli.context import Here, UserPath, pass_here
+from service_event_checker.cli.tables import print_json, table, when
+from service_event_checker.core.errors import OutageCheckerError, SourceError
 from service_event_checker.core.model import Event, Snapshot
 from service_event_checker.core.vocabulary import Affects
 from service_event_checker.engine.services import Services
-from service_event_checker.render.text import duration
+from service_event_checker.render.text import line
 
-DETECT_SECONDS = 15.0
-TITLE_WIDTH = 60
-
-
-def register(app: Flask, services: Services) -> None:
-    """Add the command to the app."""
-
-    @app.cli.command("check")
-    @click.argument("checker", required=False)
-    @click.option("--all", "every", is_flag=True, help="All checkers that are on.")
-    @click.option("--detect", "address", metavar="URL", help="Find out what kind of page this is.")
-    @click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-    def check(checker: str | None, every: bool, address: str | None, file: Path | None) -> None:
-        """Show what a checker sees now, or in a payload file. Changes nothing and tells nobody."""
-        if address:
-            raise SystemExit(0 if _detect(address) else 1)
-        names = sorted(services.poller.watches) if every else [checker] if checker else []
-        if not names:
-            raise click.UsageError(f"name a checker ({_known(services)}) or say --all")
-        failed = False
-        for name in names:
-            failed |= not _check(services, name, file)
-        if failed:
-            raise SystemExit(1)
+TITLE_MAX = 200
 
 
-def _check(services: Services, name: str, file: Path | None) -> bool:
-    """Print one checker's view; return whether it could be read."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came of one check: a snapshot, or why there is not one. `off`: it was not asked."""
+
+    name: str
+    snapshot: Snapshot | None = None
+    why: str = ""
+    off: bool = False
+
+
+def complete_checkers(ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Offer the names of the checkers to the shell."""
+    here = ctx.find_object(Here)
+    try:
+        names = [entry.name for entry in here.services.config.checkers] if here else []
+    except OutageCheckerError:
+        return []  # the command itself will say it
+    return [CompletionItem(name) for name in names if name.startswith(begun)]
+
+
+@click.command()
+@click.argument("checker", required=False, shell_complete=complete_checkers)
+@click.option("--all", "every", is_flag=True, help="All checkers that are on.")
+@click.option("--file", "file", type=UserPath(exists=True), help="Read this saved answer instead of asking.")
+@click.option("--json", "as_json", is_flag=True)
+@pass_here
+def check(here: Here, checker: str | None, file: Path | None, *, every: bool, as_json: bool) -> None:
+    """Show what a checker sees now.
+
+    Or in a saved answer (--file). Changes nothing and tells nobody.
+    """
+    services = here.services
+    names = sorted(services.poller.watches) if every else [checker] if checker else []
+    if not names:
+        raise click.UsageError(f"name a checker ({_known(services)}) or say --all")
+    found = [_check(services, name, file) for name in names]
+    if as_json:
+        print_json({"checks": [_as_json(services, seen) for seen in found]})
+    else:
+        for seen in found:
+            click.echo(_shown(services, seen))
+    if any(seen.snapshot is None and not seen.off for seen in found):
+        raise SystemExit(1)
+
+
+def _check(services: Services, name: str, file: Path | None) -> Seen:
     entry = next((entry for entry in services.config.checkers if entry.name == name), None)
     if entry is None:
         raise click.UsageError(f'there is no checker "{name}" in the configuration; there are {_known(services)}')
     try:
         if file is not None and entry.config is not None:
-            snapshot = plugins.checker_module(entry.kind).read_file(entry.config, name, file.read_bytes())
-        elif name in services.poller.watches:
-            snapshot = services.poller.watches[name].checker.check(frozenset())
-        else:
-            click.echo(f"{name}: off, {entry.why_off}")
-            return True
+            return Seen(name, plugins.checker_module(entry.kind).read_file(entry.config, name, file.read_bytes()))
+        if name in services.poller.watches:
+            return Seen(name, services.poller.watches[name].checker.check(frozenset()))
     except SourceError as error:
-        click.echo(f"{name}: UNKNOWN, {error.reason}" + (f" ({error.detail})" if error.detail else ""))
-        return False
-    click.echo(_shown(services, name, snapshot))
-    return True
+        return Seen(name, why=f"{error.reason}" + (f" ({error.detail})" if error.detail else ""))
+    return Seen(name, why=entry.why_off, off=True)
 
 
-def _detect(address: str) -> bool:
-    """Print an entry for config.json that reads a page, and what can be selected there; return whether there is one."""
-    try:
-        found = detect(address, DETECT_SECONDS)
-    except SourceError as error:
-        click.echo(f"{address}: not understood, {error.reason}" + (f" ({error.detail})" if error.detail else ""))
-        return False
-    entry = {"kind": found.kind, **({"preset": found.preset} if found.preset else {}), "url": found.url}
-    click.echo(json.dumps(entry))
-    for component in found.components:
-        click.echo(f"  component: {component}")
-    return True
-
-
-def _shown(services: Services, name: str, snapshot: Snapshot) -> str:
-    watch = services.poller.watches.get(name)
-    lines = [f"{name}: {len(snapshot.events)} events" + ("" if snapshot.complete else " (a list with a window)")]
-    if snapshot.events:
-        rows = [_row(event, watch.affects(event) if watch else event.affects_us) for event in snapshot.events]
-        lines.append(table(("KIND", "STATUS", "SEVERITY", "AFFECTS US", "SINCE", "TITLE"), rows))
-    lines += [f"warning: {warning}" for warning in snapshot.warnings]
+def _shown(services: Services, seen: Seen) -> str:
+    if seen.snapshot is None:
+        return f"{seen.name}: {'off,' if seen.off else 'UNKNOWN,'} {seen.why}"
+    events, now = seen.snapshot.events, datetime.now(UTC)
+    count = "1 event" if len(events) == 1 else f"{len(events)} events"
+    lines = [f"{seen.name}: {count}{_limits(seen.snapshot)}"]
+    if events:
+        rows = [_row(event, _affects(services, seen.name, event), now) for event in events]
+        lines.append(table(("KIND", "STATUS", "SEVERITY", "AFFECTS US", "BEGAN", "TITLE"), rows))
+    lines += [f"warning: {line(warning, 300)}" for warning in seen.snapshot.warnings]
     return "\n".join(lines)
 
 
-def _row(event: Event, affects: Affects) -> tuple[str, ...]:
-    since = duration(datetime.now(UTC) - event.starts_at) if event.starts_at else "?"
-    title = event.title if len(event.title) <= TITLE_WIDTH else event.title[: TITLE_WIDTH - 1] + "…"
-    return (event.kind.value, event.status.value, event.severity.value, affects.value, since, title)
+def _limits(snapshot: Snapshot) -> str:
+    """Return what the list is not, "" for one that holds all that is open."""
+    if snapshot.complete:
+        return ""
+    if snapshot.own:
+        return " (the page shows trouble that its list of incidents does not explain)"
+    return " (this page lists only recent incidents)"
+
+
+def _as_json(services: Services, seen: Seen) -> dict[str, Any]:
+    state = "off" if seen.off else "unknown" if seen.snapshot is None else "ok"
+    events = seen.snapshot.events if seen.snapshot else ()
+    return {
+        "checker": seen.name,
+        "state": state,
+        "why": seen.why,
+        "complete": bool(seen.snapshot and seen.snapshot.complete),
+        "warnings": list(seen.snapshot.warnings) if seen.snapshot else [],
+        "events": [
+            {
+                "fingerprint": event.fingerprint,
+                "kind": event.kind,
+                "status": event.status,
+                "severity": event.severity,
+                "affects_us": _affects(services, seen.name, event),
+                "starts_at": event.starts_at.isoformat() if event.starts_at else None,
+                "title": event.title,
+                "url": event.url,
+                "labels": dict(event.labels),
+            }
+            for event in events
+        ],
+    }
+
+
+def _affects(services: Services, name: str, event: Event) -> Affects:
+    watch = services.poller.watches.get(name)
+    return watch.affects(event) if watch else event.affects_us
+
+
+def _row(event: Event, affects: Affects, now: datetime) -> tuple[str, ...]:
+    began = when(event.starts_at, now)
+    title = line(event.title, TITLE_MAX)
+    return (event.kind.value, event.status.value, event.severity.value, affects.value, began, title)
 
 
 def _known(services: Services) -> str:

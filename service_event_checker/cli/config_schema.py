@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-import click
-from flask import Flask
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
 from service_event_checker import plugins
+from service_event_checker.config.load import MOVED_TO
 from service_event_checker.config.load import File as ConfigFile
 from service_event_checker.config.models import Model
 from service_event_checker.plugins import Package
@@ -29,6 +28,12 @@ _ENV = {
 }
 _DURATION = {"anyOf": [{"type": "string", "pattern": r"^(\s*[0-9.]+\s*(ms|s|m|h|d))+\s*$"}, {"type": "number"}]}
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_MOVED = {
+    "type": "object",
+    "required": [MOVED_TO],
+    "properties": {MOVED_TO: {"type": "string", "description": "The name that this destination has now."}},
+    "additionalProperties": False,
+}
 _NAMES = {"pattern": "^[a-z0-9][a-z0-9_-]{0,39}$"}
 
 
@@ -42,15 +47,6 @@ class _Generator(GenerateJsonSchema):
         if isinstance(dft, timedelta):
             return _duration(dft)
         return super().encode_default(dft)
-
-
-def register(app: Flask) -> None:
-    """Add the command `flask --app app config-schema`, which prints the schema."""
-
-    @app.cli.command("config-schema")
-    def config_schema() -> None:
-        """Print the JSON Schema of config.json, for docs/config.schema.json."""
-        click.echo(as_text(), nl=False)
 
 
 def as_text() -> str:
@@ -73,6 +69,7 @@ def build() -> dict[str, Any]:
         for kind, model in kinds.items():
             defs[names[model]] = _adapter(kind, model, defs[names[model]])
         defs[section] = _section({kind: names[model] for kind, model in kinds.items()})
+    defs["destinations"]["additionalProperties"] = {"anyOf": [_MOVED, defs["destinations"]["additionalProperties"]]}
     file = defs.pop(names[ConfigFile])
     file["properties"] |= {section: {"$ref": f"#/$defs/{section}"} for section in sections}
     return {"$schema": DIALECT, "title": "config.json of the Platform Outage Checker", **file, "$defs": defs}

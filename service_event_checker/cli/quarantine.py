@@ -1,47 +1,57 @@
-"""A command for people: `flask --app app quarantine`. It prints; all work is done elsewhere."""
+"""`outage quarantine`: webhooks that were refused. It prints; all work is done elsewhere."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import click
-from flask import Flask
 
-from service_event_checker.cli.tables import table
+from service_event_checker.cli.context import Here, pass_here
+from service_event_checker.cli.tables import print_json, table, when
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import quarantine
 from service_event_checker.engine.quarantine import Held
 from service_event_checker.engine.services import Services
-from service_event_checker.render.text import clean, duration, line
+from service_event_checker.render.text import clean, line
 from service_event_checker.sources.replay import take_again
 
 LISTED_MAX = 200
 REPLAYED_AT_ONCE = 10_000
-ERROR_WIDTH = 100
-_NOT_THERE = "nothing of this id in quarantine"
+ERROR_MAX = 300  # characters
+_NOT_THERE = "nothing in quarantine has this id; ./outage quarantine lists it"
 
 
-def register(app: Flask, services: Services) -> None:
-    """Add the command to the app."""
+@click.command("quarantine")
+@click.option("--replay", metavar="ID|all", help="Take this one as if it came now; all: every one.")
+@click.option("--discard", metavar="ID", help="Delete this one.")
+@click.option("--show", metavar="ID", help="Print the body of this one, as far as it was kept.")
+@click.option("--json", "as_json", is_flag=True)
+@pass_here
+def show_quarantine(here: Here, replay: str | None, discard: str | None, show: str | None, *, as_json: bool) -> None:
+    """List refused webhooks, or replay them.
 
-    @app.cli.command("quarantine")
-    @click.option("--replay", metavar="ID", help="Take this one as if it came now; 'all' for every one.")
-    @click.option("--discard", metavar="ID", help="Delete this one.")
-    @click.option("--show", metavar="ID", help="Print the body of this one, as far as it was kept.")
-    def show_quarantine(replay: str | None, discard: str | None, show: str | None) -> None:
-        """List bodies that were refused, the newest first, with the reason."""
-        services.store.prepare()
-        if replay:
-            raise SystemExit(0 if _replay(services, replay) else 1)
-        if discard:
-            gone = quarantine.discard(services.store.holding, discard)
-            click.echo(f"{discard}: {'deleted' if gone else _NOT_THERE}")
-            raise SystemExit(0 if gone else 1)
-        if show:
-            raise SystemExit(0 if _show(services, show) else 1)
-        held = quarantine.held(services.store.holding, limit=LISTED_MAX)
-        rows = [(one.id, one.refusal.route, _age(one), line(one.refusal.error, ERROR_WIDTH)) for one in held]
-        click.echo(table(("ID", "ROUTE", "AGE", "ERROR"), rows) if rows else "nothing in quarantine")
+    The newest first, with the reason.
+    """
+    if sum(chosen is not None for chosen in (replay, discard, show)) > 1:
+        raise click.UsageError("say one of --replay, --discard and --show")
+    services = here.ready
+    store = services.store
+    if replay:
+        raise SystemExit(0 if _replay(services, replay) else 1)
+    if discard:
+        gone = quarantine.discard(store.holding, discard)
+        click.echo(f"{discard}: {'deleted' if gone else _NOT_THERE}")
+        raise SystemExit(0 if gone else 1)
+    if show:
+        raise SystemExit(0 if _show(services, show) else 1)
+    held = quarantine.held(store.holding, limit=LISTED_MAX)
+    if as_json:
+        print_json({"quarantine": [_as_json(one) for one in held]})
+        return
+    now = datetime.now(UTC)
+    rows = [(one.id, one.refusal.route, when(one.at, now), line(one.refusal.error, ERROR_MAX)) for one in held]
+    click.echo(table(("ID", "ROUTE", "RECEIVED", "ERROR"), rows) if rows else "nothing in quarantine")
 
 
 def _replay(services: Services, wanted: str) -> bool:
@@ -69,5 +79,12 @@ def _show(services: Services, id: str) -> bool:
     return held is not None
 
 
-def _age(held: Held) -> str:
-    return duration(datetime.now(UTC) - held.at)
+def _as_json(one: Held) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "source": one.source,
+        "route": one.refusal.route,
+        "received_at": one.at.isoformat(),
+        "error": one.refusal.error,
+        "cut": one.refusal.cut,
+    }

@@ -1,73 +1,55 @@
-"""Commands for people: `flask --app app reconcile` and `mirror`. They print; all work is done elsewhere.
+"""`outage reconcile`. It prints; all work is done elsewhere.
 
-What they mend is owed from then on, and sent by the app that runs beside them.
+What it repairs is pending from then on, and sent by the app that runs beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from itertools import chain
 
 import click
-from flask import Flask
+from click.shell_completion import CompletionItem
 
-from service_event_checker.core.errors import StoreError
-from service_event_checker.core.model import Alert, Transition
-from service_event_checker.core.reconcile import Fix, Repair
-from service_event_checker.core.store import Query
-from service_event_checker.core.vocabulary import Family, Why
+from service_event_checker.cli.context import Here, pass_here
+from service_event_checker.cli.tables import print_json
+from service_event_checker.core.errors import OutageCheckerError
 from service_event_checker.engine.reconcile.passes import Report
 from service_event_checker.engine.services import Services
-from service_event_checker.render.text import duration, line
 
-TITLE_WIDTH = 60
-SHADOWED_ALERTS = 500  # whose timelines are read: those that changed last, open or over
 _DRY_RUN = "A dry run: nothing was changed. The end of each line is what a pass does about it."
-_NOTHING_CHANGED = "Nothing was changed; what stands behind → is done by: flask --app app mirror --repair"
-_GIVEN_UP = "What was given up, and why: flask --app app dead-letters; --requeue sends it again"
-_SENT_SOON = "The app sends what is owed for it within seconds, if it runs; what it gives up is in `dead-letters`."
+SENT_SOON = "The app sends what is pending for it within seconds, if it runs; ./outage failed lists what fails."
 
 
-def register(app: Flask, services: Services) -> None:
-    """Add the commands to the app."""
-
-    @app.cli.command("reconcile")
-    @click.option("--dry-run", is_flag=True, help="Say what would be mended and change nothing.")
-    @click.argument("names", nargs=-1)
-    def reconcile(names: tuple[str, ...], *, dry_run: bool) -> None:
-        """Compare our alerts with their sources, tickets and pagers, and mend what differs; NAMES: only these."""
-        _refuse_unknown(services, names)
-        with _store_away_is_said():
-            services.store.prepare()
-            report = services.reconciler.run(dry_run=dry_run, only=names)
-        _tell(services, report, names, dry_run=dry_run)
-        if report.failed:
-            raise SystemExit(1)
-
-    @app.cli.command("mirror")
-    @click.option("--check", is_flag=True, help="List what differs between the pagers and this app. Changes nothing.")
-    @click.option("--repair", is_flag=True, help="Mend what --check lists.")
-    @click.option("--shadow", is_flag=True, help="List what receivers with `shadow` would have been sent.")
-    def mirror(*, check: bool, repair: bool, shadow: bool) -> None:
-        """Show how far the pagers and this app agree: what differs, for how long, and what mends it."""
-        if check + repair + shadow != 1:
-            raise click.UsageError("say --check, --repair or --shadow")
-        with _store_away_is_said():
-            services.store.prepare()
-            if shadow:
-                _tell_shadow(services)
-            else:
-                raise SystemExit(_compare(services, repair=repair))
-
-
-@contextmanager
-def _store_away_is_said() -> Iterator[None]:
+def _complete_names(ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Offer the shell what can be reconciled."""
+    here = ctx.find_object(Here)
     try:
-        yield
-    except StoreError as error:
-        raise click.ClickException(f"the store cannot be used, so nothing was done: {error}") from None
+        names = _known(here.services) if here else []
+    except OutageCheckerError:
+        return []  # the command itself will say it
+    return [CompletionItem(name) for name in names if name.startswith(begun)]
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be repaired and change nothing.")
+@click.option("--json", "as_json", is_flag=True)
+@click.argument("names", nargs=-1, shell_complete=_complete_names)
+@pass_here
+def reconcile(here: Here, names: tuple[str, ...], *, dry_run: bool, as_json: bool) -> None:
+    """Compare with other systems, and repair.
+
+    Our alerts with their sources, tickets and pagers. NAMES: only these.
+    """
+    _refuse_unknown(here.services, names)
+    services = here.ready
+    report = services.reconciler.run(dry_run=dry_run, only=names)
+    if as_json:
+        print_json({"dry_run": dry_run, "lines": list(report.lines), "failed": [str(each) for each in report.failed]})
+    else:
+        _tell(services, report, names, dry_run=dry_run)
+    if report.failed:
+        raise SystemExit(1)
 
 
 def _refuse_unknown(services: Services, names: Sequence[str]) -> None:
@@ -91,90 +73,14 @@ def _tell(services: Services, report: Report, names: Sequence[str], *, dry_run: 
         return
     for each in report.lines:
         click.echo(each)
-    _tell_failed(report)
+    tell_failed(report)
     if not report.lines and not report.failed:
         click.echo(f"all agree: {', '.join(asked)}")
     elif report.lines:
-        click.echo(_DRY_RUN if dry_run else _SENT_SOON)
+        click.echo(_DRY_RUN if dry_run else SENT_SOON)
 
 
-def _compare(services: Services, *, repair: bool) -> int:
-    """Print what differs between the pagers and us; return 1 when something should not, or could not be asked."""
-    receivers = services.book.receivers
-    pagers = [name for name in services.reconciler.destinations if receivers[name].family is Family.PAGER]
-    if not pagers:
-        click.echo("no pager is on: nothing to compare")
-        return 0
-    report = services.reconciler.run(dry_run=not repair, only=pagers)
-    alerts = services.store.get({each.key for each in report.repairs if each.key})
-    for each in report.repairs:
-        click.echo(_difference(each, alerts.get(each.key)))
-    _tell_failed(report)
-    return _sum_up(report, pagers, repair=repair)
-
-
-def _sum_up(report: Report, pagers: Sequence[str], *, repair: bool) -> int:
-    """Print how many differ and what a person may do next; return the exit code."""
-    given_up = sum(each.fix is Fix.GIVEN_UP for each in report.repairs)
-    wrong = sum(_should_not_be(each) for each in report.repairs)
-    counts = [f"{wrong - given_up} mended, {given_up} given up" if repair else f"{wrong} should not differ"]
-    counts += [
-        f"{len(report.repairs) - wrong} may differ",
-        *([f"{len(report.failed)} failed"] if report.failed else []),
-    ]
-    click.echo(f"{', '.join(counts)}; compared: {', '.join(pagers)}")
-    if wrong > given_up:
-        click.echo(_SENT_SOON if repair else _NOTHING_CHANGED)
-    if given_up:
-        click.echo(_GIVEN_UP)
-    return 1 if report.failed or given_up or (wrong and not repair) else 0
-
-
-def _should_not_be(repair: Repair) -> bool:
-    """Whether a person should know of it; what we gave up is left, and is no agreement."""
-    return not repair.left or repair.fix is Fix.GIVEN_UP
-
-
-def _tell_failed(report: Report) -> None:
+def tell_failed(report: Report) -> None:
+    """Print what could not be asked or repaired."""
     for each in report.failed:
         click.echo(f"failed: {each}", err=True)
-
-
-def _difference(repair: Repair, alert: Alert | None) -> str:
-    """Return a difference in two or three lines: whose it is, where and what → what mends it, the address there."""
-    name = repair.internal_id or "no alert of ours"
-    title = f" “{line(alert.title, TITLE_WIDTH)}”" if alert else ""
-    what, _, remedy = repair.fix.value.partition(": ")
-    other = f" (stays: {repair.original.external_id})" if repair.original else ""
-    since = f", since {repair.since:%Y-%m-%d %H:%M} UTC ({_age(repair.since)})" if repair.since else ""
-    said = [
-        f"{'!' if _should_not_be(repair) else ' '} {name}{title}",
-        f"    {repair.receiver} {repair.remote.external_id}: {what} → {remedy}{other}{since}",
-    ]
-    return "\n".join([*said, f"    {repair.remote.url}"] if repair.remote.url else said)
-
-
-def _age(since: datetime) -> str:
-    return duration(datetime.now(UTC) - since)
-
-
-def _tell_shadow(services: Services) -> None:
-    """Print what was rendered and not sent, the oldest first, from the timelines of the alerts that changed last."""
-    shadows = {name for name, receiver in services.book.receivers.items() if receiver.shadow}
-    if not shadows:
-        click.echo('no receiver has "shadow": true in config.json')
-        return
-    latest = services.store.page(Query(limit=SHADOWED_ALERTS)).alerts
-    found = sorted(chain.from_iterable(_unsent(services, alert, shadows) for alert in latest), key=_moment)
-    for step, alert in found:
-        click.echo(f"{step.at:%Y-%m-%d %H:%M:%S} UTC {alert.internal_id} {step.receiver}: {step.note}")
-    click.echo(f"{len(found)} not sent to {', '.join(sorted(shadows))}")
-
-
-def _unsent(services: Services, alert: Alert, shadows: set[str]) -> list[tuple[Transition, Alert]]:
-    steps = services.store.timeline(alert.key)
-    return [(step, alert) for step in steps if step.why is Why.DRY_RUN and step.receiver in shadows]
-
-
-def _moment(unsent: tuple[Transition, Alert]) -> datetime:
-    return unsent[0].at

@@ -1,28 +1,32 @@
-"""Reads config.json: resolves `env:NAME`, fills what is left out, checks every entry, and names each mistake.
+"""Reads config.json: resolves `env:NAME`, fills missing keys, checks every entry, and lists every problem.
 
-A mistake stops the start; a missing credential turns one entry off and says which variable to set.
+If something is invalid, the app does not start. If a credential is missing, one entry is off and says what to set.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 
-from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
+from service_event_checker.config.fields import with_new_names
+from service_event_checker.config.models import CheckerConfig, DestinationConfig, Duration, Model, SourceConfig
 from service_event_checker.config.problems import explain, nearest
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.mirrors import ALERT, Mirrors
 from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
+from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Verb
 
+MOVED_TO = "moved_to"  # of a destination: the only key of an old name
 _Mirrored = Literal["update", "note", "ack", "unack", "close"]
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 ModelT = TypeVar("ModelT", bound=Model)
@@ -38,12 +42,16 @@ class ConfigError(OutageCheckerError):
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[ModelT]):
-    """A configured checker or destination; `config` is None only when it is off for want of a needed value."""
+    """A configured checker, destination or source. `config` is None only if it is off because a value is not set.
+
+    `warnings`: old names that it uses, like "api_url is now url".
+    """
 
     name: str
     kind: str
     config: ModelT | None
     why_off: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,8 @@ class Config:
     rules: tuple[Rule, ...]
     silences: tuple[Silence, ...]
     mirrors: Mirrors = Mirrors()
+    repeat_within: timedelta = REPEAT_WITHIN
+    moved: Mapping[str, str] = dataclasses.field(default_factory=dict)  # destinations: old name -> new name
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
@@ -100,6 +110,7 @@ class File(Model):
     rules: tuple[_RuleEntry, ...] = ()
     silences: tuple[_SilenceEntry, ...] = ()
     mirrors: tuple[_MirrorEntry, ...] = ()
+    repeat_within: Annotated[Duration, Field(le=timedelta(hours=1))] = REPEAT_WITHIN
 
 
 def load(
@@ -113,23 +124,25 @@ def load(
 ) -> Config:
     """Read and check the file. `kinds("checkers")`, "destinations" and "sources" list what there is, for hints.
 
-    Raises ConfigError with every mistake found.
+    Raises ConfigError with every problem found.
     """
     problems: list[str] = []
     file = _validated(File, _read(path), "", problems)
     if file is None:
         raise ConfigError(path.name, problems)
     checkers = _entries("checkers", file.checkers, environ, checker_config, kinds, problems)
-    destinations = _entries("destinations", file.destinations, environ, destination_config, kinds, problems)
+    moved = _moved(file.destinations, problems)
+    current = {name: raw for name, raw in file.destinations.items() if MOVED_TO not in raw}
+    destinations = _entries("destinations", current, environ, destination_config, kinds, problems)
     sources = _entries("sources", file.sources, environ, source_config, kinds, problems)
-    rules = tuple(_rule(number, rule, file.destinations, problems) for number, rule in enumerate(file.rules))
+    rules = tuple(_rule(number, rule, current, problems) for number, rule in enumerate(file.rules))
     silences = tuple(_silence(number, entry, problems) for number, entry in enumerate(file.silences))
-    mirrors = _mirrors(file.mirrors, file.destinations, problems)
+    mirrors = _mirrors(file.mirrors, current, problems)
     if len({name for rule in file.rules for name in rule.send}) > RECEIVERS_MAX:
-        problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Join some of them in the remote systems")
+        problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Combine some of them in the remote systems")
     if problems:
         raise ConfigError(path.name, problems)
-    return Config(checkers, destinations, sources, rules, silences, mirrors)
+    return Config(checkers, destinations, sources, rules, silences, mirrors, file.repeat_within, moved)
 
 
 def _read(path: Path) -> Any:
@@ -177,6 +190,7 @@ def _entry(
     where: str,
     problems: list[str],
 ) -> Entry[ModelT] | None:
+    raw, warnings = with_new_names(raw, model.RENAMED)
     values, unset = _resolve(raw, environ)
     bare = [field for field, value in raw.items() if _is_bare_secret(model, field, value)]
     problems += [f'{where}.{field}: is a secret. Write "env:NAME" here and set that variable' for field in bare]
@@ -188,11 +202,11 @@ def _entry(
     why_off = _not_set(missing)
     try:
         checked = model.model_validate(values)
-        return Entry(name, kind, checked, why_off or checked.lacks())
+        return Entry(name, kind, checked, why_off or checked.lacks(), warnings)
     except ValidationError as error:
         absent = {str(part["loc"][0]) for part in error.errors() if part["type"] == "missing" and part["loc"]}
         if len(absent) == error.error_count() and absent <= unset.keys():
-            return Entry(name, kind, None, _not_set([unset[field] for field in sorted(absent)]))
+            return Entry(name, kind, None, _not_set([unset[field] for field in sorted(absent)]), warnings)
         problems += explain(error, where, model)
         return None
 
@@ -223,12 +237,14 @@ def _wanting(field: str, where: str, model: type[Model], unset: Mapping[str, str
 
 
 def _not_set(variables: Sequence[str]) -> str:
-    verb = "is" if len(variables) == 1 else "are"
-    return f"{' and '.join(variables)} {verb} not set" if variables else ""
+    if not variables:
+        return ""
+    *others, last = variables
+    return f"{', '.join(others)} and {last} are not set" if others else f"{last} is not set"
 
 
 def _is_bare_secret(model: type[Model], field: str, value: Any) -> bool:
-    """Whether a secret stands in the file itself, where backups and pull requests would carry it on."""
+    """Whether the file itself contains a secret, which backups and pull requests would copy."""
     known = model.model_fields.get(field)
     kinds = (known.annotation, *get_args(known.annotation)) if known else ()
     return SecretStr in kinds and isinstance(value, str) and not value.startswith("env:")
@@ -241,6 +257,23 @@ def _rule(number: int, entry: _RuleEntry, destinations: Mapping[str, Any], probl
     return Rule(entry.name, _matchers(entry.match, f"rules[{number}].match", problems), entry.send, entry.proceed)
 
 
+def _moved(entries: Mapping[str, dict[str, Any]], problems: list[str]) -> dict[str, str]:
+    """Return the new name of each destination that was moved."""
+    current = [name for name, raw in entries.items() if MOVED_TO not in raw]
+    found: dict[str, str] = {}
+    for name, raw in entries.items():
+        if MOVED_TO not in raw:
+            continue
+        where, new = f"destinations.{name}", raw[MOVED_TO]
+        if set(raw) != {MOVED_TO}:
+            problems.append(f'{where}: has other keys beside moved_to. Leave only {{"moved_to": "<new name>"}}')
+        elif new not in current:
+            problems.append(f'{where}.moved_to: "{new}" is not a destination.{nearest(str(new), current)}')
+        else:
+            found[name] = new
+    return found
+
+
 def _silence(number: int, entry: _SilenceEntry, problems: list[str]) -> Silence:
     where = f"silences[{number}]"
     ends_at: datetime = entry.ends_at
@@ -249,7 +282,7 @@ def _silence(number: int, entry: _SilenceEntry, problems: list[str]) -> Silence:
     found = len(problems)
     parts = _matchers(entry.match, f"{where}.match", problems)
     if not parts and len(problems) == found:
-        problems.append(f'{where}.match: would silence everything. Say what, like source="github"')
+        problems.append(f'{where}.match: would silence everything. Give a matcher, like source="github"')
     return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason)
 
 
@@ -261,10 +294,12 @@ def _mirrors(entries: Sequence[_MirrorEntry], destinations: Mapping[str, Any], p
             if name not in destinations and (field, name) != ("to", ALERT):
                 problems.append(f'{where}.{field}: "{name}" is not a destination.{nearest(name, list(destinations))}')
         if pair in tables or entry.from_ == entry.to:
-            problems.append(f"{where}: names {entry.from_} -> {entry.to} again. Write each pair once")
-        tables[pair] = {Verb(verb): tuple(map(Verb, owed)) for verb, owed in entry.verbs.items()}
+            problems.append(
+                f"{where}: {entry.from_} -> {entry.to} is given twice, or is the same receiver. Give each pair once"
+            )
+        tables[pair] = {Verb(verb): tuple(map(Verb, mirrored)) for verb, mirrored in entry.verbs.items()}
         if entry.to == ALERT and tables[pair] not in ({Verb.CLOSE: (Verb.CLOSE,)}, {Verb.CLOSE: ()}):
-            problems.append(f'{where}.verbs: the alert itself can only end. Write {{"close": ["close"]}}')
+            problems.append(f'{where}.verbs: an alert can only be closed. Write {{"close": ["close"]}}')
     return Mirrors(tables)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.model import OnResolve
@@ -59,6 +59,8 @@ class Model(BaseModel):
     NEEDS: ClassVar[tuple[str, ...]] = ()
     #: needed field -> the field that, where it is set, makes up for it
     INSTEAD: ClassVar[dict[str, str]] = {}
+    #: old name of a field -> its name now; the old one is still read, with a warning at start
+    RENAMED: ClassVar[dict[str, str]] = {}
 
     def lacks(self) -> str:
         """Return what a checked entry still lacks to be on, for needs that no single field shows; "" for nothing."""
@@ -78,7 +80,10 @@ def _regexp(text: str) -> str:
 
 
 class Selection(Model):
-    """What `only` and `except` select by. Names are compared without regard to case; `title` is a regexp."""
+    """What `only` and `except` select by. Names are compared without regard to case; `title` is a regexp.
+
+    `affected` (of `only`): a component that the page shows as working is not met by an incident that lists it.
+    """
 
     components: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -87,6 +92,7 @@ class Selection(Model):
     instances: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = ()
     title: Annotated[str, AfterValidator(_regexp)] = ""
+    affected: bool = False
 
 
 class CheckerConfig(Model):
@@ -104,6 +110,14 @@ class CheckerConfig(Model):
     when_unknown: Literal["open", "ignore"] = "open"
     resolve_after: Annotated[int, Field(ge=1, le=100)] = 2
     name: str = ""
+
+    @model_validator(mode="after")
+    def _affected_has_a_place(self) -> Self:
+        if self.except_.affected:
+            raise ValueError('except: "affected" belongs into "only"')
+        if self.only.affected and not self.only.components:
+            raise ValueError('only: "affected" is about "components". Name them')
+        return self
 
 
 class SourceConfig(Model):

@@ -1,4 +1,4 @@
-"""Says what is wrong with a value of config.json, for people: `path: problem. hint`. Never shows the value."""
+"""Texts for invalid values of config.json: `path: problem. hint`. They never contain the value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-# What pydantic calls it (https://docs.pydantic.dev/latest/errors/validation_errors/), the problem, and how to mend it.
+# Error type of pydantic (https://docs.pydantic.dev/latest/errors/validation_errors/): the problem, and how to fix it.
 _PLAIN = {
     "missing": ("is missing", "Add it"),
     "string_type": ("is not text", 'Write it in "quotes"'),
@@ -18,8 +18,8 @@ _PLAIN = {
     "int_from_float": ("is not a whole number", "Write it like 2"),
     "float_type": ("is not a number", "Write it like 0.5"),
     "float_parsing": ("is not a number", "Write it like 0.5"),
-    "bool_type": ("is neither true nor false", "Write true or false, without quotes"),
-    "bool_parsing": ("is neither true nor false", "Write true or false, without quotes"),
+    "bool_type": ("is not true or false", "Write true or false, without quotes"),
+    "bool_parsing": ("is not true or false", "Write true or false, without quotes"),
     "time_delta_type": ("is not a duration", 'Write it like "60s", "5m" or "1h30m"'),
     "tuple_type": ("is not a list", "Write it in [square brackets]"),
     "dict_type": ("is not an object", "Write it in {braces}"),
@@ -37,14 +37,14 @@ _BOUNDS = {
     "greater_than": ("is too small", "Give more than {gt}"),
     "less_than_equal": ("is too large", "Give at most {le}"),
     "less_than": ("is too large", "Give less than {lt}"),
-    "literal_error": ("is not one of those known", "Give {expected}"),
-    "enum": ("is not one of those known", "Give {expected}"),
+    "literal_error": ("is not one of the known values", "Give {expected}"),
+    "enum": ("is not one of the known values", "Give {expected}"),
 }
 _DURATION = re.compile(r"datetime\.timedelta\((?:seconds=)?(\d+)\)")
 
 
 def explain(error: ValidationError, where: str, model: type[BaseModel]) -> list[str]:
-    """Turn pydantic's findings on `model` into lines; `where` is the model's own place in the file."""
+    """Turn pydantic's errors of `model` into lines; `where` is the model's path in the file."""
     lines = []
     for part in error.errors(include_url=False, include_input=False):
         steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in part["loc"]]
@@ -71,13 +71,13 @@ def _said(kind: str, message: str, context: dict[str, Any], place: Sequence[int 
 
 
 def _written(bound: object) -> str:
-    """Return a bound as the file would say it; pydantic gives that of a duration as Python code."""
+    """Return a bound as it is written in the file; pydantic gives that of a duration as Python code."""
     duration = _DURATION.fullmatch(str(bound))
     return f"{duration[1]}s" if duration else str(bound)
 
 
 def _keys_at(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
-    """Return the keys that the model inside `model` at `place` has; none where there is no model."""
+    """Return the keys that the model inside `model` at `place` has; [] if there is no model."""
     for step in place:
         if isinstance(step, int):
             continue

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from service_event_checker.config.fields import is_address
 from service_event_checker.config.load import ConfigError
 
 DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"
 DEFAULT_RETENTION_DAYS = 400
+DEFAULT_PORT = 8000
+SECRET_MIN = 16  # characters of a secret that we choose ourselves; shorter ones can be guessed
 WEBHOOK_TOKEN = "WEBHOOK_TOKEN"  # noqa: S105  # the name of a variable
 #: where people name the authorities that they trust; the first that is set wins, as with requests and curl
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-_PROXY = "OUTBOUND_PROXY"
+_PROXY, _NO_PROXY = "OUTBOUND_PROXY", "OUTBOUND_NO_PROXY"
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +31,10 @@ class Settings:
 
     `storage_account`: Azure Storage's connection string; where it is set, it wins over `database_url`. `webhook_tokens`
     maps WEBHOOK_TOKEN and its variants to their values. `ca_file`: certificates to trust, "" for the usual ones.
-    `outbound_proxy`: http://[user:pass@]host:port, through which all HTTP goes out; "" for none.
+    `outbound_proxy`: http://[user:pass@]host:port, through which HTTP goes out; "" for none.
+    `outbound_no_proxy`: hosts, with all below them, and networks that are asked past it.
+    `port` and `processes`: where and with how many workers Gunicorn serves. `trusted_proxies`: whose
+    X-Forwarded-For names the caller.
     `variables` is all of the environment: config.json names variables freely, and one vendor's routes have their own.
     """
 
@@ -40,7 +50,16 @@ class Settings:
     webhook_tokens: Mapping[str, str] = field(repr=False)
     ca_file: str
     outbound_proxy: str = field(repr=False)
+    outbound_no_proxy: tuple[str, ...]
+    port: int
+    processes: int
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     variables: Mapping[str, str] = field(repr=False)
+
+    @property
+    def store_kind(self) -> str:
+        """What the data lie in, like "sqlite"."""
+        return "azure tables" if self.storage_account else self.database_url.partition(":")[0].partition("+")[0]
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -49,33 +68,72 @@ class Settings:
         def text(*names: str, default: str = "") -> str:
             return next((value for name in names if (value := environ.get(name, "").strip())), default)
 
+        webhook_tokens = {
+            name: value.strip()
+            for name, value in environ.items()
+            if (name == WEBHOOK_TOKEN or name.startswith(WEBHOOK_TOKEN + "_")) and value.strip()
+        }
+        for name, secret in {**webhook_tokens, "SECRET_KEY": text("SECRET_KEY")}.items():
+            demand_length(name, secret)
         return cls(
             config_file=Path(text("CONFIG_FILE", default="config.json")),
             database_url=text("DATABASE_URL", default=DEFAULT_DATABASE),
             storage_account=text("AZURE_STORAGE_CONNECTION_STRING"),
             active_table=text("AZURE_TABLE_NAME", "EVENT_TABLE_NAME", default="EventTickets"),
             resolved_table=text("RESOLVED_EVENTS_TABLE", default="ResolvedEvents"),
-            retention=timedelta(days=_days(text("RETENTION_DAYS"))),
-            public_url=text("PUBLIC_URL").rstrip("/"),
+            retention=timedelta(
+                days=_number("RETENTION_DAYS", text("RETENTION_DAYS"), DEFAULT_RETENTION_DAYS, 1, 36_500)
+            ),
+            public_url=_public(text("PUBLIC_URL")),
             secret_key=text("SECRET_KEY"),
             api_tokens=text("API_TOKENS"),
-            webhook_tokens={
-                name: value.strip()
-                for name, value in environ.items()
-                if (name == WEBHOOK_TOKEN or name.startswith(WEBHOOK_TOKEN + "_")) and value.strip()
-            },
+            webhook_tokens=webhook_tokens,
             ca_file=text(*_CA_VARIABLES),
             outbound_proxy=_proxy(text(_PROXY)),
+            outbound_no_proxy=_no_proxy(text(_NO_PROXY)),
+            port=_number("PORT", text("PORT"), DEFAULT_PORT, 0, 65_535),
+            processes=_number("WEB_CONCURRENCY", text("WEB_CONCURRENCY"), 1, 1, 64),
+            trusted_proxies=_networks(text("TRUSTED_PROXIES")),
             variables=environ,
         )
 
 
-def _days(text: str) -> int:
-    if text and not text.isdecimal():
+def demand_length(variable: str, secret: str) -> None:
+    """Raise ConfigError for a secret of our own choice that is set and short; the message does not hold it."""
+    if secret and len(secret) < SECRET_MIN:
         raise ConfigError(
-            "environment", [f"RETENTION_DAYS: is not a whole number. Give days, like {DEFAULT_RETENTION_DAYS}"]
+            "environment",
+            [f"{variable}: has {len(secret)} characters, at least {SECRET_MIN} are needed. Try: openssl rand -hex 24"],
         )
-    return int(text or DEFAULT_RETENTION_DAYS)
+
+
+def _number(name: str, text: str, default: int, least: int, most: int) -> int:
+    """Return a whole number of the environment. Raises ConfigError."""
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
+        raise ConfigError(
+            "environment", [f"{name}: is not a whole number from {least} to {most}. Set it like {name}={default}"]
+        )
+    return int(text)
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks of a list with commas, semicolons or spaces between. Raises ConfigError."""
+    try:
+        return tuple(ip_network(word, strict=False) for word in text.replace(",", " ").replace(";", " ").split())
+    except ValueError as error:
+        hint = "Give addresses or networks, like 10.0.0.0/8, 192.0.2.7"
+        raise ConfigError("environment", [f"TRUSTED_PROXIES: {error}. {hint}"]) from None
+
+
+def _public(url: str) -> str:
+    """Return the address of the page, "" for none. Raises ConfigError."""
+    if url and not is_address(url):
+        raise ConfigError(
+            "environment", ["PUBLIC_URL: is not a web address. Write it like https://outages.example.com"]
+        )
+    return url.rstrip("/")
 
 
 def _proxy(url: str) -> str:
@@ -94,3 +152,21 @@ def _proxy(url: str) -> str:
             ],
         )
     return url.rstrip("/")
+
+
+def _no_proxy(text: str) -> tuple[str, ...]:
+    entries = tuple(each.strip().lower().removeprefix("*").strip(".") for each in text.split(",") if each.strip())
+    wrong = [each for each in entries if not _is_host_or_network(each)]
+    if wrong:
+        hint = "Write hosts, domains or networks, like intranet.example.com,10.0.0.0/8, without ports"
+        raise ConfigError("environment", [f"{_NO_PROXY}: {wrong[0]!r} is not a host or a network. {hint}"])
+    return entries
+
+
+def _is_host_or_network(entry: str) -> bool:
+    if "/" not in entry and ":" not in entry:
+        return _HOST.fullmatch(entry) is not None
+    try:
+        return bool(ipaddress.ip_network(entry, strict=False))
+    except ValueError:
+        return False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
+from service_event_checker.core.mirrors import PING_PONG
 from service_event_checker.core.model import Alert, Delivery, Transition
 from service_event_checker.core.routing import make_delivery, make_transition
 from service_event_checker.core.rules import Rulebook
@@ -52,14 +54,76 @@ def requested(alert: Alert, receiver: str, actor: str, book: Rulebook, now: date
     return Write(alert=wanted, transitions=(transition,), deliveries=(opening,))
 
 
-def gave_up(delivery: Delivery, alert: Alert, reason: str, book: Rulebook, now: datetime) -> Write:
-    """Return the commit that records a dead letter and tells the alert's chats of it, unless a chat is what died."""
+def moved(alert: Alert, old: str, new: str, now: datetime) -> Write:
+    """Return the commit that names a destination by its new name wherever the alert names it by the old one."""
+    receivers = dict.fromkeys(new if name == old else name for name in alert.receivers)
+    withheld = {new if name == old else name: why for name, why in alert.withheld.items()}
+    renamed = replace(
+        alert,
+        receivers=tuple(receivers),
+        withheld={name: why for name, why in withheld.items() if name not in receivers},
+        links={new if name == old else name: url for name, url in alert.links.items()},
+        status_seen_at={
+            (new if name == old else name, status): at for (name, status), at in alert.status_seen_at.items()
+        },
+        updated_at=now,
+    )
+    transition = replace(make_transition(renamed, Why.MOVED, now, receiver=new), note=f"{old} is {new} now")
+    return Write(alert=renamed, transitions=(transition,))
+
+
+def gave_up(
+    delivery: Delivery,
+    alert: Alert,
+    reason: str,
+    book: Rulebook,
+    now: datetime,
+    *,
+    unreached: Collection[str] = (),
+) -> Write:
+    """Return the commit that records a failed delivery and tells of it through another channel: chat, else mail.
+
+    Where neither is left, the page and the metrics show it. The failure of such a notice is told nowhere. `unreached`:
+    receivers whose own opening of this episode failed.
+    """
     name = delivery.receiver
-    note = f"{name}: {delivery.verb} was given up, {reason}"
+    note = f"{name}: {delivery.verb} failed, {reason}"
     transition = replace(make_transition(alert, Why.GAVE_UP, now, receiver=name), note=note)
-    if book.family(name) is Family.CHAT:
-        return Write(alert=alert, transitions=(transition,))
-    return _shown_in_chats(alert, transition, book, now)
+    plain = Write(alert=alert, transitions=(transition,))
+    if delivery.notice:
+        return plain
+    if reason == PING_PONG:  # it was not sent on purpose
+        return plain if book.family(name) is Family.CHAT else _shown_in_chats(alert, transition, book, now)
+    for family in (Family.CHAT,) if alert.test else (Family.CHAT, Family.MAIL):
+        channels = _channels(alert, family, {name, *unreached}, book)
+        if channels:
+            notices = (make_delivery(alert, each, _verb(alert, each, book), transition, book, now) for each in channels)
+            receivers = tuple(dict.fromkeys((*alert.receivers, *channels)))
+            return replace(
+                plain,
+                alert=replace(alert, receivers=receivers),
+                deliveries=tuple(replace(each, notice=True) for each in notices),
+            )
+    return plain
+
+
+def _channels(alert: Alert, family: Family, failed: Collection[str], book: Rulebook) -> tuple[str, ...]:
+    """Return who of a family is to be told of a failure: all that know the alert, else the first that is configured."""
+    usable = [
+        name
+        for name, each in book.receivers.items()
+        if each.family is family and name not in failed and not each.why_off and not each.shadow
+        if Verb.OPEN in each.verbs and name not in alert.withheld
+    ]
+    told = tuple(name for name in usable if name in alert.receivers)
+    return told or tuple(usable[:1])
+
+
+def _verb(alert: Alert, name: str, book: Rulebook) -> Verb:
+    """Return the least that tells a receiver something: what cannot edit or comment gets one more message."""
+    if name not in alert.receivers:
+        return Verb.OPEN
+    return next((verb for verb in (Verb.UPDATE, Verb.NOTE) if verb in book.verbs(name)), Verb.OPEN)
 
 
 def _shown_in_chats(alert: Alert, transition: Transition, book: Rulebook, now: datetime) -> Write:

@@ -30,7 +30,7 @@ def clean(event: Event) -> Event:
         fingerprint=_identity("fingerprint", event.fingerprint, FINGERPRINT_MAX),
         title=_text(" ".join(_storable(event.title).split()), TITLE_MAX),
         description=_text(event.description, TEXT_MAX),
-        url=_text(event.url, LABEL_MAX) if event.url.lower().startswith(("http://", "https://")) else "",
+        url=_address(event.url) if _is_address(event.url) else "",
         labels=_mapping(event.labels),
         annotations=_mapping(event.annotations),
         intake=_text(event.intake, NAME_MAX),
@@ -56,6 +56,16 @@ def _text(text: str, limit: int) -> str:
     return storable if len(storable) <= limit else storable[: limit - 1] + "…"
 
 
+def _is_address(text: str) -> bool:
+    return text.lower().startswith(("http://", "https://"))
+
+
+def _address(text: str) -> str:
+    """Return an address whole, or nothing: cut, it would lead elsewhere."""
+    storable = _storable(text)
+    return storable if len(storable) <= LABEL_MAX else ""
+
+
 def _storable(text: str) -> str:
     if text.isascii() and "\0" not in text:
         return text
@@ -64,7 +74,11 @@ def _storable(text: str) -> str:
 
 def _mapping(labels: Mapping[str, str]) -> dict[str, str]:
     chosen = sorted(labels.items())[:LABELS_MAX]
-    return {_text(name, NAME_MAX): _text(value, LABEL_MAX) for name, value in chosen}
+    return {_text(name, NAME_MAX): value for name, found in chosen if (value := _value(found)) or not found}
+
+
+def _value(text: str) -> str:
+    return _address(text) if _is_address(text) and not text.split()[1:] else _text(text, LABEL_MAX)
 
 
 def _time(at: datetime | None) -> datetime | None:

@@ -6,7 +6,7 @@ OutageCheckerError
 ├── StoreError       the store is away or too slow
 │   ├── LeaseLost        the delivery belongs to another worker now; record nothing
 │   └── StoreConflict    somebody else changed the alert or the lane first; read and decide anew
-└── InvalidInput     what was sent to us cannot be used; says what, where and how to mend it
+└── InvalidInput     invalid input from outside; says what, where and how to fix it
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class SourceError(OutageCheckerError):
 
 
 class DeliveryError(OutageCheckerError):
-    """A destination did not do it, or nobody can tell. `permanent`: trying again is of no use."""
+    """A delivery failed, or its result is unknown. `permanent`: a retry is useless."""
 
     def __init__(
         self, reason: Reason, detail: str = "", *, permanent: bool = False, retry_after: float | None = None
@@ -83,7 +83,7 @@ class StoreConflict(StoreError):
 
 
 class InvalidInput(OutageCheckerError):
-    """Input that can never succeed. `where` is a path like `alerts[2].labels`, `hint` says how to mend it."""
+    """Input that can never succeed. `where` is a path like `alerts[2].labels`, `hint` says how to fix it."""
 
     def __init__(self, where: str, problem: str, hint: str = "") -> None:
         super().__init__(f"{where}: {problem}" + (f". {hint}" if hint else ""))

@@ -37,7 +37,7 @@ def internal_id(source: str, key: str, episode: int, *, length: int = 5) -> str:
 
 
 def internal_code(text: str) -> str:
-    """The part of an internal id that identifies: upper case, without the source's name; "" if it is none."""
+    """The identifying part of an internal ID: upper case, without the source's name; "" if it is not an internal ID."""
     code = text.strip().upper().rpartition("-")[2]
     return code if 5 <= len(code) <= 12 and all(char in _BASE32 for char in code) else ""
 

@@ -19,7 +19,7 @@ LAST = 1000  # the place of an update that lets others pass, within one revision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """A lane's own row, kept over all episodes. `dead_episode`: the episode whose open was given up."""
+    """A lane's own row, kept over all episodes. `dead_episode`: the episode whose open failed."""
 
     key: str
     receiver: str
@@ -32,7 +32,7 @@ class Lane:
 class LaneChange:
     """What to write: the lane's row, deliveries to insert or replace, ids to delete.
 
-    `dead` is kept as a dead letter. `cancelled` counts opens that were over before they were sent.
+    `dead` is kept as a failed delivery. `cancelled` counts opens that were over before they were sent.
     """
 
     lane: Lane
@@ -53,7 +53,7 @@ def append(lane: Lane, waiting: Sequence[Delivery], new: Iterable[Delivery], now
     cancelled = 0
     for delivery in new:
         if delivery.episode == lane.dead_episode:
-            continue  # its open was given up: there is nothing to tell of
+            continue  # its open failed: there is nothing to update
         if delivery.verb is Verb.CLOSE and delivery.cancels and _not_begun(queue, delivery):
             queue = [other for other in queue if other.episode != delivery.episode]
             cancelled += 1
@@ -88,14 +88,25 @@ def settle(lane: Lane, waiting: Sequence[Delivery], settled: Delivery, outcome: 
     return _change(lane, waiting, queue, now)
 
 
+def swept(lane: Lane, waiting: Sequence[Delivery], latest: datetime | None, now: datetime) -> LaneChange:
+    """Make the head due where it has no time, or one after `latest`: only a clock that was set back leaves that.
+
+    A lease that runs beyond `latest` ends then: its worker may still be at work.
+    """
+    queue = in_order(waiting)
+    if latest is not None:
+        queue = [_until(delivery, latest) for delivery in queue]
+    return _change(lane, waiting, queue, now)
+
+
 def revive(lane: Lane, waiting: Sequence[Delivery], again: Sequence[Delivery], now: datetime) -> LaneChange:
-    """Queue dead letters of the lane's newest episode again, ahead of what waits."""
+    """Queue failed deliveries of the lane's newest episode again, ahead of what waits."""
     fresh = [replace(_released(delivery), attempts=0, reason="", due_at=None) for delivery in again]
     return _change(replace(lane, dead_episode=0), waiting, in_order([*fresh, *waiting]), now)
 
 
 def requeued(letter: Delivery, alert: Alert) -> tuple[Delivery, ...]:
-    """Return what sending a dead letter again means by now; () when its episode is past or it is too late.
+    """Return what sending a failed delivery again means now; () when its episode is past or it is too late.
 
     An open of an alert that is over by now is followed by a close, or is nothing where a close cancels it.
     """
@@ -165,6 +176,12 @@ def _behind(queue: Sequence[Delivery], again: Delivery) -> list[Delivery]:
     if any(other.verb in (Verb.CLOSE, Verb.UPDATE) for other in later):
         return in_order(queue)  # which say the state of now by themselves
     return in_order([replace(again, revision=later[-1].revision, seq=LAST, due_at=None), *queue])
+
+
+def _until(delivery: Delivery, latest: datetime) -> Delivery:
+    if delivery.lease_until is not None and delivery.lease_until > latest:
+        delivery = replace(delivery, lease_until=latest)
+    return replace(delivery, due_at=None) if delivery.due_at and delivery.due_at > latest else delivery
 
 
 def _is_ending(queue: Sequence[Delivery], episode: int) -> bool:

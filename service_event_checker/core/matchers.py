@@ -67,7 +67,7 @@ def _matcher(name: str, operator: str, value: str, *, where: str) -> Matcher:
         return Matcher(name, operator, value, re.compile(_scoped(value), re.DOTALL))
     except (re.error, OverflowError, RecursionError) as error:
         problem = f'"{value}" is not a regular expression ({error})'
-        raise InvalidInput(where, problem, "Mend it, or compare with = instead of =~") from error
+        raise InvalidInput(where, problem, "Correct it, or use = instead of =~") from error
 
 
 def _scoped(pattern: str) -> str:

@@ -14,7 +14,7 @@ from service_event_checker.core.model import Alert, Delivery, Event, Transition
 from service_event_checker.core.vocabulary import EventStatus, Status, Verb, Why
 
 ALERT = "alert"  # as the `to` of a mirror: the alert itself
-PING_PONG = "ping_pong"  # the reason of the dead letters that the breaker makes
+PING_PONG = "ping_pong"  # the reason of failed deliveries by the circuit breaker
 STATUSES_MAX = 10  # mirrored status changes per alert and pair of receivers ...
 STATUSES_WITHIN = timedelta(minutes=10)  # ... in this time; notes do not count
 _SAID = {Verb.ACK: "acknowledged", Verb.UNACK: "acknowledgement taken back", Verb.CLOSE: "resolved"}
@@ -26,12 +26,12 @@ Table = Mapping[Verb, tuple[Verb, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Mirrors:
-    """`tables` maps (from, to) to what a verb on the one side owes to the other; a verb left out is as by default."""
+    """`tables` maps (from, to) to the verbs that follow on the other side; a missing verb has the default."""
 
     tables: Mapping[tuple[str, str], Table] = field(default_factory=dict)
 
     def verbs(self, transition: Transition, to: str, verb: Verb) -> tuple[Verb, ...]:
-        """Return what a receiver is owed for a transition that came via another one, or from nobody in particular."""
+        """Return the verbs for a receiver after a transition that came via another receiver, or via none."""
         default = (Verb.NOTE,) if transition.why is Why.COPY_RESOLVED else (verb,)
         if not transition.via:
             return default

@@ -1,4 +1,4 @@
-"""The words of the product as values: what a source saw, what we track, what is owed and to whom.
+"""The terms of the product as values: events of sources, tracked alerts, deliveries and receivers.
 
 Standard library only, no I/O. Everything is frozen; a change is a new value. All datetimes are aware UTC.
 """
@@ -35,6 +35,7 @@ class Event:
     ("poll", "/alert", "api"); `via` the receiver it came back from, which is not told of it again.
     A label with several values holds one per line. `person`: one of us did this, not the source.
     `origin`: the address of the system that vouches for it and can be asked whether it still is, "" if none.
+    `listed`: we asked its source, whose list shows it as open.
     """
 
     source: str
@@ -59,6 +60,7 @@ class Event:
     test: bool = False
     ref: tuple[str, str] | None = None
     origin: str = ""
+    listed: bool = False
 
     @property
     def key(self) -> str:
@@ -71,6 +73,9 @@ class Snapshot:
 
     `complete`: the list holds all that is open, so absence means something. `unknown`: fingerprints that
     were asked for by id and could not be read; they are neither open nor over. `warnings` are for people.
+    `own`: fingerprints of events that no incident of the source's explains: its own word on one of its places.
+    `explains`: by event, the fingerprints of the places that it is about; it takes over the outage that is open there.
+    `max_age`: what has had no news for so long, and is not shown, is no longer believed; None: it is, for ever.
     """
 
     source: str
@@ -78,17 +83,22 @@ class Snapshot:
     complete: bool = False
     unknown: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+    own: frozenset[str] = frozenset()
+    explains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    max_age: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """The one tracked thing: a vendor's outage or an alert of our own. Its source owns its content and end.
+    """The one tracked thing: a vendor's outage or an internal alert. Its source owns its content and end.
 
-    `episode` counts openings and never restarts. `receivers` were owed an open in this episode; nobody is
-    dropped from it. `withheld` maps a matched receiver to why it has not been told. `links` maps a receiver
+    `episode` counts openings and never restarts. `receivers` got or will get an `open` in this episode; none is
+    removed from it. `withheld` maps a matched receiver to why it has not been told. `links` maps a receiver
     to the address of its object. `started_at` is when it began at the source, `opened_at` when we opened the
     episode, `starts_at` the latest start the source named in it, `seen_at` the source's time of the newest
-    change that we took. `note_ids` are those of the latest notes. `origin` is its newest event's.
+    change that we took. `ended_at` is the source's time of the end, `closed_at` when we took it (None: still open, or
+    stored by an older version); `relisted_at`: when the source's list first showed it as open after that end.
+    `note_ids` are those of the latest notes. `origin` is its newest event's.
     `status_seen_at` maps a receiver and a status to the receiver's own time of the newest such status that it told
     us; with None as the status, of its newest status at all. `mirrored_at` maps two receivers (sorted) to when a
     status was last carried between them. `revision` is raised by every commit and never restarts.
@@ -113,6 +123,8 @@ class Alert:
     starts_at: datetime | None = None
     seen_at: datetime | None = None
     ended_at: datetime | None = None
+    closed_at: datetime | None = None
+    relisted_at: datetime | None = None
     resolved_by: ResolvedBy | None = None
     source_ended: bool = False
     previous_ended_at: datetime | None = None
@@ -142,7 +154,10 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One row of an alert's timeline: what became of it, why, and which verbs its receivers are owed."""
+    """One row of an alert's timeline: the change, its cause, and the verbs for its receivers.
+
+    `left_out`: how many content changes this row stands for, where there were very many.
+    """
 
     key: str
     episode: int
@@ -156,6 +171,7 @@ class Transition:
     note_id: str = ""
     via: str = ""
     receiver: str = ""
+    left_out: int = 0
 
 
 OnResolve = Literal["close", "comment", "none"]
@@ -226,8 +242,9 @@ class Delivery:
     """A row of the outbox. Its id is made of what it is, so that writing it twice is writing it once.
 
     Only the head of a lane (key, receiver) has `due_at`. `intent_at` is when a create may first have left
-    us. `actor`, `note`: of the transition that owes it; all else is read from the alert when it is sent.
+    us. `actor`, `note`: of the transition that caused it; everything else is read from the alert when it is sent.
     `cancels`: a close may remove an open that was not begun (the receiver's own rule, kept with the row).
+    `notice`: it tells of another delivery's failure; its own failure is told nowhere.
     """
 
     key: str
@@ -246,6 +263,7 @@ class Delivery:
     note: str = ""
     note_id: str = ""
     cancels: bool = False
+    notice: bool = False
     reason: str = ""
     created_at: datetime | None = None
 
@@ -299,11 +317,11 @@ class HeldItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """One checker's row: when it is due, who runs it, and what came of the last run.
+    """One checker's row: when it is due, who runs it (`owner`, "" when nobody does), and what came of the last run.
 
     `first_good_at`: the first poll that could be read; what was over before it is history, not missed.
     `dismissed`: fingerprints that a person resolved while the source still lists them, with the good polls in a
-    row that no longer did.
+    row that no longer did. `merged`: by incident, the fingerprint of the alert that it goes on as.
     """
 
     name: str
@@ -319,3 +337,4 @@ class Slot:
     failures: int = 0
     warnings: tuple[str, ...] = ()
     dismissed: Mapping[str, int] = field(default_factory=dict)
+    merged: Mapping[str, str] = field(default_factory=dict)

@@ -113,7 +113,7 @@ class Reconcilable(Protocol):
     def get_remote(self, external_id: str) -> Remote | None:
         """Return one object by its id, open or not, with its status of now; None when it is gone for good.
 
-        Raises DeliveryError when nobody can tell.
+        Raises DeliveryError if it cannot be checked.
         """
         ...
 
@@ -126,7 +126,8 @@ class Reconcilable(Protocol):
 class Comparison:
     """What a source lists against what we hold open: alerts to count as missing, to end, to leave for the next pass.
 
-    `take_in`: what it lists and never told us. `settings`: what to store for the next comparison. `why_not`: why
+    `take_in`: what it lists and never told us. `relisted`: what it lists although it told the end; opened again at the
+    second look. `settings`: what to store for the next comparison. `why_not`: why
     nothing is ended this time. `resolve_after`: how often an alert is missing before it is over.
     """
 
@@ -136,6 +137,7 @@ class Comparison:
     over: tuple[Alert, ...] = ()
     deferred: tuple[Alert, ...] = ()
     take_in: tuple[Event, ...] = ()
+    relisted: tuple[Event, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     why_not: str = ""
 
@@ -174,7 +176,7 @@ class Preflight(Protocol):
     """A destination that can tell beforehand what it will not be able to do."""
 
     def preflight(self) -> list[str]:
-        """Ask the remote system and return what a person should mend. Raises DeliveryError."""
+        """Ask the remote system and return what a person should correct. Raises DeliveryError."""
         ...
 
 

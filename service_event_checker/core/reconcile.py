@@ -1,4 +1,4 @@
-"""What a reconciliation has to mend: compares what a destination holds with what we know of it. Pure.
+"""What a reconciliation has to correct: compares a destination's objects with our state. Pure.
 
 A webhook that was lost, a close that never arrived, an object made twice: each becomes a repair. What differs and
 may differ, by the `mirrors` or because a person wants it so, is listed and left.
@@ -29,20 +29,21 @@ class Fix(StrEnum):
     """What is wrong, in words for the report; the last ones are listed and left."""
 
     CLOSE = "open though its alert is over: closed"
-    ENDED = "closed there by a person: told"
-    GONE = "deleted there: told as closed"
-    ACKED = "put into work there: told"
-    UNACKED = "put back there: told"
-    NOTED = "a comment that nobody was told: told"
-    OPENED = "born there and never heard of: taken in"
+    ENDED = "closed there by a person: applied"
+    GONE = "deleted there: treated as closed"
+    ACKED = "work started there: applied"
+    UNACKED = "moved back there: applied"
+    NOTED = "new comment there: applied"
+    OPENED = "created there, not known here: added"
     ACK_AGAIN = "acknowledged here, not there: acknowledged again"
-    UNACK_AGAIN = "taken back here, not there: taken back again"
-    REOPENED_REMOTELY = "opened again there: told"
-    DUPLICATE = "made twice: the younger is closed"
-    ALLOWED = "differs, as `mirrors` allows: left"
-    FOREIGN = "carries our mark, and no alert here knows it: left"
-    REOPENED_AFTER_END = "opened again there after its alert's end: left"
-    GIVEN_UP = "given up, see the dead letters: left"
+    UNACK_AGAIN = "acknowledgement removed here, not there: removed again"
+    RELISTED = "open at its source although its end was told: opened again at the second check"
+    REOPENED_REMOTELY = "reopened there: applied"
+    DUPLICATE = "created twice: the newer one is closed"
+    ALLOWED = "differs as `mirrors` allows: left"
+    FOREIGN = "carries our mark, but its alert is not known here: left"
+    REOPENED_AFTER_END = "reopened there after its alert's end: left"
+    GIVEN_UP = "failed before, see the failed deliveries: left"
 
 
 LEFT = frozenset({Fix.ALLOWED, Fix.FOREIGN, Fix.REOPENED_AFTER_END, Fix.GIVEN_UP})
@@ -50,7 +51,7 @@ LEFT = frozenset({Fix.ALLOWED, Fix.FOREIGN, Fix.REOPENED_AFTER_END, Fix.GIVEN_UP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """One difference. `event`: what to ingest; `verb`: what is owed there once more; `original`: the elder of two."""
+    """One difference. `event`: what to ingest; `verb`: what to deliver there again; `original`: the older of two."""
 
     receiver: str
     fix: Fix
@@ -73,7 +74,7 @@ class LocalView:
     """What we know of one receiver's objects.
 
     `links` by external id; `alerts` (newest episodes) by key; `pending`: keys with unsettled deliveries to it, which
-    are in motion and not judged; `dead`: (key, episode, verb) of what was given up and is not asked for again;
+    are in motion and not judged; `dead`: (key, episode, verb) of failed deliveries that are not repeated;
     `acked_at`, `unacked_at`: by key, when that last happened to the alert; `status_from`: by key, which receiver told
     its status. `since`: when it was first looked at; what was born there before is history, and not ours to tell.
     """
@@ -197,7 +198,9 @@ def _unknown(remote: Remote, view: LocalView, now: datetime) -> list[Repair]:
 def _over(remote: Remote, link: Link, alert: Alert, view: LocalView) -> list[Repair]:
     """Close what its alert left open, unless somebody wants it open or the mirrors say that it may be."""
     by_person = alert.resolved_by is ResolvedBy.PERSON
-    if view.receiver.on_resolve != "close" or (alert.source == view.receiver.name and not by_person):
+    if alert.source == view.receiver.name and not by_person:
+        return _relisted(remote, link, alert, view)
+    if view.receiver.on_resolve != "close":
         return []
     if link.closed:
         return [_repair(view, Fix.REOPENED_AFTER_END, remote, alert, episode=link.episode)]
@@ -208,8 +211,15 @@ def _over(remote: Remote, link: Link, alert: Alert, view: LocalView) -> list[Rep
     return [_repair(view, Fix.CLOSE, remote, alert, episode=link.episode, verb=Verb.CLOSE)]
 
 
+def _relisted(remote: Remote, link: Link, alert: Alert, view: LocalView) -> list[Repair]:
+    """Take back an end that the alert's own source told too early; the tracker waits for a second look."""
+    if remote.event is None or alert.episode != link.episode:
+        return []
+    return [_repair(view, Fix.RELISTED, remote, alert, event=replace(remote.event, listed=True))]
+
+
 def _status(remote: Remote, link: Link, alert: Alert, view: LocalView) -> list[Repair]:
-    """Judge an open object's status: is it news, what became of ours there, or as it may be."""
+    """Compare the status of an open object with that of its alert."""
     reopened = link.closed and _is_later(remote, alert, view, link.sent.get(Status.RESOLVED))
     if remote.status is alert.status and not reopened:
         return []
@@ -225,7 +235,7 @@ def _status(remote: Remote, link: Link, alert: Alert, view: LocalView) -> list[R
 
 
 def _is_taken_anew(remote: Remote, link: Link, alert: Alert, view: LocalView) -> bool:
-    """Whether somebody took it there after the alert was open to all again; what we wrote ourselves is none."""
+    """Whether somebody took it there after the alert was open to all again; our own changes do not count."""
     ours = link.sent.get(Status.ACKNOWLEDGED)
     if remote.at is None:
         return ours is None

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
-from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Write
+from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Waiting, Write
 
 
 class Alerts(Protocol):
@@ -65,8 +65,15 @@ class History(Protocol):
         """Move resolved alerts whose lanes are empty or dead to the resolved table; repeatable."""
         ...
 
+    def trim(self, since: datetime) -> int:
+        """Leave out what `core.timeline` says of the alerts that changed since then; return of how many. Repeatable."""
+        ...
+
     def retain(self, before: datetime) -> int:
-        """Delete archived episodes that ended before this time; the newest of each key stays."""
+        """Delete archived episodes that ended before this time, and what is known of a key with its last episode.
+
+        Return how many episodes; what is left, for a next call, when there were very many.
+        """
         ...
 
 
@@ -77,8 +84,17 @@ class Outbox(Protocol):
         """Return those of the receivers that something is due for and free to claim; one cheap look for all."""
         ...
 
-    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
-        """Lease up to `limit` due deliveries of a receiver to `owner`, most severe first."""
+    def claim(
+        self,
+        receiver: str,
+        *,
+        limit: int,
+        owner: str,
+        now: datetime,
+        until: datetime,
+        made_before: datetime | None = None,
+    ) -> list[Claimed]:
+        """Lease up to `limit` due deliveries of a receiver to `owner`, most severe first; only old ones if asked."""
         ...
 
     def intend(self, delivery: Delivery, now: datetime) -> Delivery:
@@ -93,12 +109,20 @@ class Outbox(Protocol):
         """
         ...
 
-    def sweep(self, now: datetime) -> int:
-        """Make due the head of each lane that has none (a crash between two rows); return how many."""
+    def sweep(self, now: datetime, *, latest: datetime | None = None) -> int:
+        """Make due the head of each lane that has none (a crash between two rows); return how many.
+
+        `latest`: no delivery waits longer and no lease runs longer; one that does is from before the clock was set
+        back, and is due now, its lease ends then.
+        """
         ...
 
     def waiting(self, receiver: str = "") -> int:
         """Return how many deliveries are not settled (failed ones do not count)."""
+        ...
+
+    def waiting_by_receiver(self) -> dict[str, Waiting]:
+        """Return what is not settled by receiver, of those too that are not configured (failed ones do not count)."""
         ...
 
     def keys_with_pending(self, receiver: str) -> set[str]:
@@ -107,6 +131,10 @@ class Outbox(Protocol):
 
     def oldest_waiting(self) -> datetime | None:
         """Return when the oldest unsettled delivery was made; None when none is pending."""
+        ...
+
+    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
+        """Return the unsettled deliveries, the oldest first (failed ones do not count)."""
         ...
 
     def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
@@ -118,11 +146,11 @@ class Outbox(Protocol):
         ...
 
     def discard(self, delivery_id: str) -> bool:
-        """Delete a dead letter that nobody wants sent any more; False if there is none."""
+        """Delete a failed delivery; False if it does not exist."""
         ...
 
     def requeue(self, delivery_id: str, now: datetime) -> bool:
-        """Send a dead letter again, as the state of now; False if there is none or its episode is past."""
+        """Send a failed delivery again, with the present state; False if it does not exist or its episode is past."""
         ...
 
 
@@ -170,7 +198,11 @@ class HoldingArea(Protocol):
         ...
 
 
-class AlertsAndSlots(Alerts, Slots, Protocol):
+class SlotsAndSettings(Slots, Settings, Protocol):
+    """What a hint that a page has changed needs."""
+
+
+class PollingStore(Alerts, SlotsAndSettings, Protocol):
     """What polling needs."""
 
 

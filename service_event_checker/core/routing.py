@@ -1,7 +1,7 @@
-"""Who is owed what: turns transitions into deliveries, as the rules say. Pure.
+"""Turns transitions into deliveries, by the rules. Pure.
 
-Rules add and never remove: a receiver matched for the first time in an episode is owed `open`, one that was
-opened is owed the transition's verbs. A silence, or a receiver that is off, withholds only first openings.
+Rules add and never remove: a receiver matched for the first time in an episode gets `open`, one that was
+opened gets the transition's verbs. A silence, or a receiver that is off, withholds only first openings.
 """
 
 from __future__ import annotations

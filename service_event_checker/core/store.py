@@ -47,6 +47,14 @@ class Claimed:
     links: tuple[Link, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many deliveries to one receiver are not settled, and when the oldest of them was made."""
+
+    number: int
+    oldest_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
     """The delivery is done with: the row goes, the lane's next becomes due. `link` is stored if given."""
@@ -65,7 +73,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """Given up: kept as a dead letter. A dead open takes its episode's deliveries of the lane with it."""
+    """Failed for good and kept. A failed open also removes its episode's other deliveries of the lane."""
 
     reason: str
 

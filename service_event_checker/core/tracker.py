@@ -15,6 +15,7 @@ from service_event_checker.core.model import Alert, Event, Link, Snapshot, Trans
 from service_event_checker.core.vocabulary import Affects, EventStatus, ResolvedBy, Status, Verb, Why
 
 REPEATS_COUNTED_EVERY = timedelta(hours=1)  # a re-sent alert costs at most one write an hour
+REPEAT_WITHIN = timedelta(seconds=60)  # after an end, a firing with the same start is a late duplicate for this long
 SAME_START = timedelta(milliseconds=1)  # Alertmanager tells nanoseconds by webhook, milliseconds by its API
 NOTES_REMEMBERED = 50  # of each receiver: a busy one must not make the others' notes new again
 POLL = "poll"
@@ -38,32 +39,42 @@ class Tracked:
         return any(transition.why.opens for transition in self.transitions)
 
 
-def track(alert: Alert | None, event: Event, now: datetime, *, first_good_at: datetime | None = None) -> Tracked:
+def track(
+    alert: Alert | None,
+    event: Event,
+    now: datetime,
+    *,
+    first_good_at: datetime | None = None,
+    repeat_within: timedelta = REPEAT_WITHIN,
+) -> Tracked:
     """Fold `event` into `alert` (None: its key was never seen).
 
     `first_good_at`: when the source could first be read; what was over before is history and is not stored.
+    `repeat_within`: how long after a change the repetition of an earlier message is a late duplicate.
     """
     if alert is None:
         return _first_seen(event, now, first_good_at)
     if not event.via or event.person or event.status not in _STATUSES:
-        return _fold(alert, event, now)
+        return _fold(alert, event, now, repeat_within)
     if event.at is None:
-        return _fold(alert, event, now)
+        return _fold(alert, event, now, repeat_within)
     newest, this = (event.via, None), (event.via, event.status)
     seen_at = alert.status_seen_at
     if event.at < seen_at.get(newest, event.at) or event.at == seen_at.get(this):
         return Tracked(alert)  # overtaken: that receiver has told of a later status; or told once more
-    change = _fold(alert, event, now)
+    change = _fold(alert, event, now, repeat_within)
     seen_at = {**seen_at, newest: event.at, this: event.at}
     return replace(change, alert=replace(change.alert or alert, status_seen_at=seen_at))
 
 
-def _fold(alert: Alert, event: Event, now: datetime) -> Tracked:
+def _fold(alert: Alert, event: Event, now: datetime, repeat_within: timedelta) -> Tracked:
     match event.status:
+        case EventStatus.FIRING if alert.open:
+            return _observe(alert, event, now)
         case EventStatus.FIRING:
-            return _observe(alert, event, now) if alert.open else _after_the_end(alert, event, now)
+            return _after_the_end(alert, event, now, repeat_within)
         case EventStatus.RESOLVED:
-            return _end(alert, event, now)
+            return _end(alert, event, now, repeat_within)
         case EventStatus.ACKNOWLEDGED if alert.status is Status.FIRING:
             return _step(alert, Why.ACKNOWLEDGED, event, now, Verb.ACK, status=Status.ACKNOWLEDGED, owner=event.actor)
         case EventStatus.UNACKNOWLEDGED if alert.status is Status.ACKNOWLEDGED:
@@ -186,7 +197,7 @@ def _told(alert: Alert) -> tuple[object, ...]:
     return (*content, alert.affects_us)
 
 
-def _end(alert: Alert, event: Event, now: datetime) -> Tracked:
+def _end(alert: Alert, event: Event, now: datetime, repeat_within: timedelta) -> Tracked:
     if event.via and not event.person and event.via != alert.source:  # a copy does not end what its source owns
         text = event.note or f"resolved at {event.via}" + (f" by {event.actor}" if event.actor else "")
         return _step(alert, Why.COPY_RESOLVED, event, now, Verb.CLOSE, note=text) if alert.open else Tracked(alert)
@@ -196,48 +207,91 @@ def _end(alert: Alert, event: Event, now: datetime) -> Tracked:
         return _step(alert, Why.RESOLVED_BY_PERSON, event, now, Verb.CLOSE, **_ended(event, now, ResolvedBy.PERSON))
     if event.intake != POLL and event.at and alert.starts_at and event.at < alert.starts_at - SAME_START:
         return Tracked(alert)  # the late end of an earlier firing
+    if event.intake != POLL and _is_previous_end(alert, event) and now - alert.opened_at <= repeat_within:
+        return Tracked(alert)  # the same, told once more after the firing that took it back
     starts_at = _later(alert.starts_at, event.starts_at)  # a firing that its own end has overtaken is known by it
     final = replace(_content(alert, event), severity=alert.severity, starts_at=starts_at)
     return _step(final, Why.RESOLVED_BY_SOURCE, event, now, Verb.CLOSE, **_ended(event, now, ResolvedBy.SOURCE))
 
 
 def _end_again(alert: Alert, event: Event, now: datetime) -> Tracked:
-    """Tell that the source, too, has ended what a person had resolved; all other ends are known."""
+    """Record that the source has also ended what a person had resolved; all other ends are known."""
+    if alert.relisted_at is not None and not event.person:
+        alert = replace(alert, relisted_at=None)  # the list that showed it as open was an old one
     if event.person or alert.resolved_by is not ResolvedBy.PERSON or alert.source_ended:
         return Tracked(alert)
     told = replace(event, note=event.note or "ended at the source")
     seen_at = _later(alert.seen_at, event.at)
-    return _step(alert, Why.SOURCE_ENDED, told, now, Verb.NOTE, source_ended=True, seen_at=seen_at)
+    return _step(alert, Why.SOURCE_ENDED, told, now, Verb.NOTE, source_ended=True, seen_at=seen_at, closed_at=now)
+
+
+def _is_previous_end(alert: Alert, event: Event) -> bool:
+    """Whether an end is that of the episode before, by the source's own time."""
+    if event.at is None or alert.previous_ended_at is None:
+        return False
+    return abs(event.at - alert.previous_ended_at) <= SAME_START
 
 
 def _ended(event: Event, now: datetime, by: ResolvedBy) -> dict[str, object]:
     ended_at = event.at or now if by is ResolvedBy.SOURCE else now
     fields: dict[str, object] = {"status": Status.RESOLVED, "resolved_by": by, "ended_at": ended_at, "withheld": {}}
+    fields["closed_at"] = now
     return fields | ({"owner": event.actor} if by is ResolvedBy.PERSON else {})
 
 
-def _after_the_end(alert: Alert, event: Event, now: datetime) -> Tracked:
-    if _opens_again(alert, event) and event.affects_us is not Affects.NO:
-        return _open(event, now, previous=alert)
+def _after_the_end(alert: Alert, event: Event, now: datetime, repeat_within: timedelta) -> Tracked:
+    if event.affects_us is not Affects.NO:
+        if _opens_again(alert, event, now, repeat_within):
+            return _open(event, now, previous=alert)
+        if alert.relisted_at is None and _takes_back(alert, event, now, repeat_within):
+            return Tracked(replace(alert, relisted_at=now))
     if alert.repeated_at is not None and now - alert.repeated_at < REPEATS_COUNTED_EVERY:
         return Tracked(alert)
     return Tracked(replace(alert, repeats=alert.repeats + 1, repeated_at=now))
 
 
-def _opens_again(alert: Alert, event: Event) -> bool:
+def _opens_again(alert: Alert, event: Event, now: datetime, repeat_within: timedelta) -> bool:
     """Whether a firing event after the end is a new episode; the first rule that fits (design, promise 8)."""
     if alert.resolved_by is ResolvedBy.ABSENCE:
         return True
     known_start = alert.starts_at or alert.started_at
     later_start = event.starts_at is not None and event.starts_at > known_start + SAME_START
-    if alert.resolved_by is ResolvedBy.PERSON and not alert.source_ended:
+    if _is_persons(alert):
         return later_start or event.severity.rank < alert.severity.rank
     if later_start or event.starts_at is None:
         return True
     ended_at = alert.ended_at or alert.updated_at
     if alert.source_ended:  # it went on for a while after the person's end
         ended_at = max(ended_at, alert.seen_at or ended_at)
-    return event.intake == POLL and event.at is not None and event.at > ended_at
+    if event.intake == POLL and event.at is not None and event.at > ended_at:
+        return True
+    if not _takes_back(alert, event, now, repeat_within):
+        return False
+    return not _is_listed(event) or (alert.relisted_at is not None and alert.relisted_at < now)
+
+
+def _takes_back(alert: Alert, event: Event, now: datetime, repeat_within: timedelta) -> bool:
+    """Whether a firing with a known start says that its source told the end too early.
+
+    Prometheus keeps the start while a rule fires. A message within `repeat_within` of the end is a late duplicate, and
+    a page that was read within it may be an old copy. One look at a list proves nothing: it takes two.
+    """
+    if _is_persons(alert):
+        return False
+    late = now - (alert.closed_at or alert.updated_at) > repeat_within
+    if _is_listed(event):
+        return event.listed or late
+    if event.via:
+        return False  # what is born at a destination is told once; a repetition is old
+    return (event.at or now) - (alert.closed_at or alert.updated_at) > repeat_within
+
+
+def _is_listed(event: Event) -> bool:
+    return event.listed or event.intake == POLL
+
+
+def _is_persons(alert: Alert) -> bool:
+    return alert.resolved_by is ResolvedBy.PERSON and not alert.source_ended
 
 
 def _note(alert: Alert, event: Event, now: datetime) -> Tracked:
@@ -260,7 +314,13 @@ def _miss(alert: Alert, resolve_after: int, now: datetime) -> Tracked:
     if missing.missing_polls < resolve_after:
         return Tracked(missing)
     over = replace(
-        missing, status=Status.RESOLVED, resolved_by=ResolvedBy.ABSENCE, ended_at=now, withheld={}, updated_at=now
+        missing,
+        status=Status.RESOLVED,
+        resolved_by=ResolvedBy.ABSENCE,
+        ended_at=now,
+        closed_at=now,
+        withheld={},
+        updated_at=now,
     )
     transition = Transition(
         key=alert.key,

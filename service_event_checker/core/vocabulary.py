@@ -89,6 +89,8 @@ class Why(StrEnum):
     DRY_RUN = "dry run"
     COPY_RESOLVED = "resolved at a copy"
     RECONCILED = "repaired by reconciliation"
+    LEFT_OUT = "changes left out"
+    MOVED = "its destination has another name"
 
     @property
     def opens(self) -> bool:

@@ -20,10 +20,11 @@ from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Family, Verb
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
 from service_event_checker.remote.errors import body_of, delivery_error, words
-from service_event_checker.remote.marks import KEY_TAG, checked
+from service_event_checker.remote.marks import tag
 from service_event_checker.render.notice import Notice, notice_of
 from service_event_checker.render.text import cut, line
 
@@ -73,7 +74,7 @@ class Adapter:
             return link
         self._send(self._event(delivery, alert, key))
         known = link or Link(key=delivery.key, episode=delivery.episode, receiver=delivery.receiver, remote_key=key)
-        return replace(known, external_id=KEY_TAG + checked(key), closed=delivery.verb is Verb.CLOSE)
+        return replace(known, external_id=tag(key), closed=delivery.verb is Verb.CLOSE)
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the event that `deliver` would send."""
@@ -85,7 +86,7 @@ class Adapter:
         event = {
             "routing_key": secret(self.config.routing_key),
             "event_action": _ACTIONS.get(delivery.verb, "trigger"),
-            "dedup_key": KEY_TAG + checked(key),
+            "dedup_key": tag(key),
         }
         if delivery.verb is not Verb.OPEN:
             return event

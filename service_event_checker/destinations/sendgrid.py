@@ -1,4 +1,4 @@
-"""Tells of an alert by mail through SendGrid: one mail to all when it opens, one when it is over.
+"""Sends mails through SendGrid: one mail to all when it opens, one when it is over.
 
 render/mail.py writes the mail. SendGrid cannot be searched for what it took, so that a doubtful one
 is repeated for critical and error only. https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send
@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from service_event_checker.config.fields import API_URL
 from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Family, Verb
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.errors import WORDS_MAX, body_of, delivery_error, pause, words
 from service_event_checker.render import mail as text_mail
 from service_event_checker.render.mail import Mail
@@ -27,8 +29,8 @@ _QUOTA = "credits exceeded"  # https://www.twilio.com/docs/api/errors/60603: HTT
 _NEXT_STEPS = {
     401: "check SENDGRID_API_KEY",
     403: "give the key the right to send mail, and verify the sender",
-    404: "check api_url",
-    405: "check api_url",
+    404: "check url",
+    405: "check url",
 }
 
 
@@ -43,21 +45,22 @@ def _host(url: str) -> str:
 class Config(DestinationConfig):
     """`to` is a list, or text with comma, semicolon or space between; `updates`: a mail for each change as well."""
 
-    SETTLE: ClassVar[timedelta] = timedelta(0)  # nothing to wait for: nobody can look
+    SETTLE: ClassVar[timedelta] = timedelta(0)  # no wait: delivery cannot be verified
     RATE: ClassVar[tuple[float, int]] = (5.0, 10)
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
         "token": ("SENDGRID_API_KEY",),
         "sender": ("SENDGRID_SENDER_EMAIL",),
         "to": ("ESCALATE_EMAILS",),
-        "api_url": ("SENDGRID_API_URL",),
+        "url": ("SENDGRID_API_URL",),
     }
     NEEDS: ClassVar[tuple[str, ...]] = ("token", "sender", "to")
+    RENAMED: ClassVar[dict[str, str]] = API_URL
 
     kind: Literal["sendgrid"] = "sendgrid"
     token: SecretStr | None = None
     sender: Annotated[str, AfterValidator(text_mail.sender)] = ""
     to: Annotated[tuple[str, ...], BeforeValidator(text_mail.addresses), Field(max_length=RECIPIENTS_MAX)] = ()
-    api_url: Annotated[str, AfterValidator(_host)] = "https://api.sendgrid.com"
+    url: Annotated[str, AfterValidator(_host)] = "https://api.sendgrid.com"
     updates: bool = False
 
 
@@ -72,7 +75,7 @@ class Adapter:
         self.config = config
         self.verbs = text_mail.verbs(updates=config.updates)
         token = {"Authorization": f"Bearer {secret(config.token)}"}
-        self._http = Http(config.api_url, headers=token, timeout=config.timeout.total_seconds())
+        self._http = Http(config.url, headers=token, timeout=config.timeout.total_seconds())
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Hand one mail over; SendGrid's 202 says that it was accepted, not that it arrived."""
@@ -108,7 +111,7 @@ class Adapter:
         except HttpError as error:
             raise _failure(error, secret(self.config.token)) from None
         if status != 202:
-            raise DeliveryError(Reason.GARBAGE, f"HTTP {status} where 202 was due, check api_url")
+            raise DeliveryError(Reason.GARBAGE, f"HTTP {status} where 202 was due, check url")
 
 
 def _failure(error: HttpError, token: str) -> DeliveryError:

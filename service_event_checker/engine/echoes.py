@@ -30,7 +30,7 @@ def is_no_news(event: Event, link: Link, alert: Alert | None, book: Rulebook) ->
     if event.status is EventStatus.RESOLVED and link.closed and not _is_second_end(event, link, alert):
         return True
     if event.intake == reconcile.INTAKE:
-        return False  # what was read there is no echo
+        return False  # what was read there is not an echo
     return _is_echo(event, link) or _is_overwritten(event, link, book)
 
 

@@ -5,9 +5,8 @@ The same for a request and for a replay from quarantine. When a function here re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -15,9 +14,8 @@ import structlog
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event
 from service_event_checker.core.ports import Inbound
+from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.services import Services
-
-AHEAD_MAX = timedelta(minutes=5)  # clocks differ
 
 log = structlog.get_logger()
 
@@ -31,11 +29,11 @@ def ingest_destination_webhook(
     """
     destination = services.outbox.destinations.get(receiver)
     if not isinstance(destination, Inbound):
-        raise InvalidInput("receiver", f"{receiver} is off, or does not talk back")
+        raise InvalidInput("receiver", f"{receiver} is off, or does not support webhooks")
     events = _read(receiver, destination, headers, payload)
     services.pipeline.ingest(not_in_future(now, events), now)
     if events:
-        log.info("talk_taken", receiver=receiver, events=len(events))
+        log.info("remote_change", receiver=receiver, events=len(events))
     return len(events)
 
 
@@ -46,13 +44,5 @@ def _read(receiver: str, destination: Inbound, headers: Mapping[str, str], paylo
     except InvalidInput:
         raise
     except Exception:
-        log.exception("talk_not_read", receiver=receiver)
-        raise InvalidInput("body", "could not be read", "That is a defect here; the log has it") from None
-
-
-def not_in_future(now: datetime, events: Iterable[Event]) -> Iterator[Event]:
-    """Take what is still to come for now, and such a start for unknown: it would outrank all that is told later."""
-    latest = now + AHEAD_MAX
-    for event in events:
-        starts_at = None if event.starts_at and event.starts_at > latest else event.starts_at
-        yield replace(event, starts_at=starts_at, at=now if event.at and event.at > latest else event.at)
+        log.exception("remote_change_unreadable", receiver=receiver)
+        raise InvalidInput("body", "could not be read", "This is an internal error; see the log") from None

@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.engine import heartbeat, pending_events, quarantine
+from service_event_checker.engine import heartbeat, pending_events, quarantine, summary, unowned
 from service_event_checker.engine.services import Services
 
 DELIVER = "deliver"
 HEARTBEAT = "heartbeat"
 ARCHIVE_SECONDS = 30.0
+TRIM_EVERY = timedelta(hours=1)
 AREAS = (quarantine.AREA, pending_events.AREA)
 KEPT_FOR = timedelta(days=30)
 KEPT_PER_SOURCE = 1000
@@ -125,12 +126,25 @@ def beat(work: Work) -> None:
     heartbeat.beat(work.services.store, work.now)
 
 
+def settle_unowned(work: Work) -> None:
+    """Move what waits for a destination under another name, and fail what has waited too long for none."""
+    unowned.move(work.services.outbox, work.services.config.moved, work.now)
+    unowned.expire(work.services.outbox, work.now)
+
+
 def sweep(work: Work) -> None:
-    work.services.store.sweep(work.now)
+    work.services.store.sweep(work.now, latest=work.now + work.services.outbox.longest_wait)
+
+
+def trim(work: Work) -> None:
+    work.services.store.trim(work.now - 2 * TRIM_EVERY)
 
 
 def retain(work: Work) -> None:
-    work.services.store.retain(work.now - work.services.settings.retention)
+    """Forget what is old, as much as a minute allows."""
+    until, before = time.monotonic() + ARCHIVE_SECONDS, work.now - work.services.settings.retention
+    while work.services.store.retain(before) and time.monotonic() < until and not work.executor.draining:
+        continue
 
 
 def prune(work: Work) -> None:
@@ -141,6 +155,10 @@ def prune(work: Work) -> None:
 
 def log_sunsets(work: Work) -> None:
     work.services.log_sunsets()
+
+
+def log_sources(work: Work) -> None:
+    summary.log_sources(work.services)
 
 
 def ask_destinations(work: Work) -> None:
@@ -166,9 +184,12 @@ JOBS: Mapping[str, Job] = {
     "unpark": Job(unpark, _each_other_look),
     "expire-test-mode": Job(expire_test_mode, timedelta(seconds=30)),
     "sweep": Job(sweep, timedelta(seconds=15)),
+    "unowned": Job(settle_unowned, timedelta(minutes=1)),
     "archive": Job(archive, timedelta(minutes=1)),
     "prune": Job(prune, timedelta(hours=1)),
+    "trim": Job(trim, TRIM_EVERY),
     "retain": Job(retain, timedelta(hours=6)),
     "log-sunsets": Job(log_sunsets, timedelta(days=7)),
+    "log-sources": Job(log_sources),
     "ask-destinations": Job(ask_destinations),
 }

@@ -74,7 +74,7 @@ def _created(destination: ObjectDestination, delivery: Delivery, alert: Alert, p
 
 
 def _known(link: Link | None, homes: Iterable[str]) -> Link:
-    """Return the link if it leads to an object. Raises DeliveryError, permanent, where there is none to write to."""
+    """Return the link if it leads to an object. Raises a permanent DeliveryError if there is no object to write to."""
     if link is None or not link.external_id:
         raise DeliveryError(Reason.NOT_FOUND, "no object of this episode is known", permanent=True)
     _must_be_at(link, homes)

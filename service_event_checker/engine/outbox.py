@@ -1,4 +1,4 @@
-"""Pays what is owed: claims a delivery, sends it, settles it. The only place that tries again.
+"""Delivers: claims a delivery, sends it, settles it. The only place that retries.
 
 A create is preceded by a durable intent and a search; after an answer that proves nothing, by the destination's
 settle time as well. Waiting is a `due_at` in the store, never a sleeping thread.
@@ -37,6 +37,7 @@ from service_event_checker.engine import objects
 from service_event_checker.engine.pipeline import tell
 from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
+from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import DELIVERIES, FAILURES, PING_PONGS
 
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
@@ -45,11 +46,13 @@ CALLS_AT_THEIR_SLOWEST = (
     3  # of what an adapter may ask for one verb; with the searches before it stays within the lease
 )
 GIVE_UP_AFTER = timedelta(hours=24)
-GIVEN_UP_FOR_AGE = "given up after"  # begins the reason of a dead letter that only time has killed
+FAILED_FOR_AGE = "not delivered within"  # start of the reason of a delivery that failed only because of its age
+FAILED_FOR_AGE_BEFORE = "given up after"  # the same in rows of earlier versions
 TRIES_AT_LEAST = 10  # also of what is a day old at its first: we were stopped, or it was sent again by hand
 BACK_OFF_FIRST = 1.0  # seconds
 BACK_OFF_SOON = 15.0  # the longest wait of a young delivery; later a tenth of its age
 BACK_OFF_MAX = 300.0
+RETRY_AFTER_MAX = 900.0  # seconds; a longer pause that a destination asks for is asked again
 DOUBLINGS_MAX = 16  # of a back-off; 2.0 ** 1024 is an error
 CONFLICTS_MAX = 20
 _WRITES = {Verb.ACK: Status.ACKNOWLEDGED, Verb.UNACK: Status.FIRING, Verb.CLOSE: Status.RESOLVED}
@@ -79,6 +82,14 @@ class Outbox:
         self._jitter = jitter
         self._wake = wake
 
+    @property
+    def longest_wait(self) -> timedelta:
+        """How far ahead of now a delivery's next try, or its lease, may be; what is later tells of a wrong clock."""
+        known = self.book.receivers.values()
+        leases = (each.deadline * CALLS_PER_DELIVERY * CLAIMED_AT_ONCE for each in known)
+        waits = (max(each.settle, each.update_every) for each in known)
+        return max(timedelta(seconds=RETRY_AFTER_MAX), *leases, *waits) + timedelta(minutes=1)
+
     def drain(self, receiver: str) -> int:
         """Claim and send what is due for one receiver, as much as its throttle allows; return how many were tried."""
         throttle = self.throttles[receiver]
@@ -98,20 +109,20 @@ class Outbox:
         try:
             outcome = self._attempt(claimed)
         except LeaseLost:
-            log.warning("lease_lost", delivery=delivery.id)
+            log.warning("lease_lost", **_facts(claimed))
             return
         except DeliveryError as error:
             outcome = self._after_failure(claimed, error)
         except StoreError:
             raise
         except Exception:  # noqa: BLE001  # an adapter's bug must not stop the others' deliveries
-            log.exception("delivery_crashed", delivery=delivery.id)
+            log.exception("delivery_crashed", **_facts(claimed))
             crash = _Ambiguous(DeliveryError(Reason.CRASHED), self._clock())  # it may have come after the effect
             outcome = self._after_failure(claimed, crash)
         else:
             if type(outcome) is Settled:  # nothing else proves that the destination works
                 self.throttles[delivery.receiver].record_success()
-        self._record(claimed, outcome)
+        self.record(claimed, outcome)
 
     def _attempt(self, claimed: Claimed) -> Outcome:
         delivery, alert = claimed.delivery, claimed.alert
@@ -128,7 +139,7 @@ class Outbox:
         began = self._clock()
         if delivery.verb is Verb.UPDATE and link and link.updated_at:
             until = link.updated_at + receiver.update_every
-            if self._clock() < until:
+            if link.updated_at <= self._clock() < until:
                 return Again(due_at=until, reason="an update was sent a moment ago")
         if not receiver.findable:
             return self._send_unfindable(claimed, link, receiver)
@@ -141,7 +152,7 @@ class Outbox:
             if found is None and self._was_dry_run(delivery):
                 return Settled()
             if found is None:
-                raise DeliveryError(Reason.NOT_FOUND, "there is no object to change", permanent=True)
+                raise DeliveryError(Reason.NOT_FOUND, "nothing was created there that could be changed", permanent=True)
             link = objects.link_to(found, delivery, link.previous if link else "")
         current = self._unless_stale(delivery, alert, receiver)
         if current is None:
@@ -198,9 +209,10 @@ class Outbox:
         """Make the object unless it is there; never before an earlier try can no longer surprise us."""
         now = self._clock()
         delivery = claimed.delivery
-        if delivery.intent_at is not None and now < delivery.intent_at + receiver.settle:
-            until = delivery.intent_at + receiver.settle
-            return Again(due_at=until, reason="waits for an earlier try to show", intent_at=delivery.intent_at)
+        doubt_at = min(delivery.intent_at, now) if delivery.intent_at else None  # the clock may have been set back
+        if doubt_at is not None and now < doubt_at + receiver.settle:
+            until = doubt_at + receiver.settle
+            return Again(due_at=until, reason="waits for an earlier try to show", intent_at=doubt_at)
         delivery = self.store.intend(delivery, now)
         found = _find(destination, remote_key(delivery.key, delivery.episode))
         if found is None and delivery.episode == 1 and not claimed.links and isinstance(destination, FindableByAlert):
@@ -223,10 +235,10 @@ class Outbox:
             raise
 
     def _send_unfindable(self, claimed: Claimed, link: Link | None, receiver: Receiver) -> Outcome:
-        """Send to where nobody can look: again after a doubt only for the severities that ask for it."""
+        """Send where delivery cannot be verified. After an unclear result, resend only for configured severities."""
         delivery = claimed.delivery
         if delivery.intent_at is not None and claimed.alert.severity not in receiver.repeat_ambiguous:
-            return Failed(reason="it may have arrived, nobody can tell; not repeated")
+            return Failed(reason="it may have arrived, which cannot be verified; not repeated")
         delivery = self.store.intend(delivery, self._clock())
         try:
             return Settled(link=self._deliver(delivery, claimed.alert, link))
@@ -244,7 +256,7 @@ class Outbox:
             return Failed(reason=reason)
         old = delivery.created_at is not None and now - delivery.created_at > GIVE_UP_AFTER
         if old and delivery.attempts + 1 >= TRIES_AT_LEAST:
-            return Failed(reason=f"{GIVEN_UP_FOR_AGE} {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
+            return Failed(reason=f"{FAILED_FOR_AGE} {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
         due_at = now + self._patience(delivery, error, now)
         if not isinstance(error, _Ambiguous):
             return Again(due_at=due_at, reason=reason)
@@ -257,14 +269,14 @@ class Outbox:
         A destination that is down altogether is spared by its throttle; this is about the one delivery.
         """
         if error.retry_after is not None:
-            return timedelta(seconds=error.retry_after + self._jitter())
+            return timedelta(seconds=min(error.retry_after, RETRY_AFTER_MAX) + self._jitter())
         age = (now - delivery.created_at).total_seconds() if delivery.created_at else 0.0
         longest = min(BACK_OFF_MAX, max(BACK_OFF_SOON, age / 10))
         seconds = min(longest, BACK_OFF_FIRST * 2.0 ** min(delivery.attempts, DOUBLINGS_MAX))
         return timedelta(seconds=seconds * (0.5 + self._jitter()))
 
-    def _record(self, claimed: Claimed, outcome: Outcome) -> None:
-        """Settle; when the alert was changed meanwhile, decide anew what the outcome means for it."""
+    def record(self, claimed: Claimed, outcome: Outcome) -> None:
+        """Settle a claim; when the alert was changed meanwhile, decide anew what the outcome means for it."""
         delivery = claimed.delivery
         for _ in range(CONFLICTS_MAX):
             write = self._consequence(claimed, outcome)
@@ -273,17 +285,18 @@ class Outbox:
             except StoreConflict:
                 continue
             except LeaseLost:
-                log.warning("lease_lost", delivery=delivery.id)
+                log.warning("lease_lost", **_facts(claimed))
                 return
-            self._tell(delivery, outcome, write)
+            self._tell(claimed, outcome, write)
             return
-        log.warning("settle_contended", delivery=delivery.id)
+        log.warning("settle_contended", **_facts(claimed))
 
     def _consequence(self, claimed: Claimed, outcome: Outcome) -> Write | None:
-        """Return what the alert itself is to be told of the outcome: a new link, a dead letter, a dry run."""
+        """Return what the alert itself is to be told of the outcome: a new link, a failed delivery, a dry run."""
         delivery = claimed.delivery
         linked = isinstance(outcome, Settled) and outcome.link is not None and delivery.verb is Verb.OPEN
-        shadow = self.book.receivers[delivery.receiver].shadow
+        receiver = self.book.receivers.get(delivery.receiver)
+        shadow = receiver is not None and receiver.shadow
         dry = isinstance(outcome, DryRun) and (shadow or delivery.verb is Verb.OPEN)
         if not (linked or dry or isinstance(outcome, Failed)):
             return None
@@ -292,7 +305,9 @@ class Outbox:
             return None
         now = self._clock()
         if isinstance(outcome, Failed):
-            return announcements.gave_up(delivery, head, outcome.reason, self.book, now)
+            failed = self.store.failed_deliveries(key=head.key)
+            unreached = {each.receiver for each in failed if each.verb is Verb.OPEN and each.episode == head.episode}
+            return announcements.gave_up(delivery, head, outcome.reason, self.book, now, unreached=unreached)
         if isinstance(outcome, DryRun) and shadow:
             return announcements.shadowed(head, delivery, outcome.text, now)
         if isinstance(outcome, DryRun):
@@ -301,17 +316,36 @@ class Outbox:
             return announcements.linked(head, delivery.receiver, outcome.link.url, self.book, now)
         return None
 
-    def _tell(self, delivery: Delivery, outcome: Outcome, write: Write | None) -> None:
-        name = "dry_run" if isinstance(outcome, DryRun) else type(outcome).__name__.lower()  # settled, again, dead
+    def _tell(self, claimed: Claimed, outcome: Outcome, write: Write | None) -> None:
+        delivery = claimed.delivery
+        name = "dry_run" if isinstance(outcome, DryRun) else type(outcome).__name__.lower()  # settled, again, failed
         DELIVERIES.labels(delivery.receiver, delivery.verb.value, name).inc()
         reason = "" if isinstance(outcome, Settled) else outcome.reason
         if reason == mirrors.PING_PONG:
             PING_PONGS.labels(delivery.receiver).inc()
-        level = {"again": log.warning, "dead": log.error}.get(name, log.info)
-        level("delivery_" + name, id=delivery.id, receiver=delivery.receiver, verb=delivery.verb.value, reason=reason)
+        _log(claimed, outcome, reason)
         if write:
             tell(write)
         self._wake()
+
+
+def _log(claimed: Claimed, outcome: Outcome, reason: str) -> None:
+    facts = _facts(claimed)
+    match outcome:
+        case DryRun():
+            log.info("delivery_dry_run", **facts)
+        case Settled(link=link):
+            log.info("delivered", **facts, **({"url": link.url} if link and link.url else {}))
+        case Again(due_at=due_at):
+            at = due_at.isoformat(timespec="seconds")
+            log.warning("delivery_retried", **facts, reason=reason, tries=claimed.delivery.attempts + 1, next_at=at)
+        case _:
+            log.error("delivery_failed", **facts, reason=reason, tries=claimed.delivery.attempts + 1)
+
+
+def _facts(claimed: Claimed) -> dict[str, str]:
+    delivery = claimed.delivery
+    return {**alert_facts(claimed.alert), "receiver": delivery.receiver, "verb": delivery.verb.value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,7 +356,7 @@ class DryRun(Settled):
 
 
 class _Ambiguous(DeliveryError):
-    """A failure after which the effect may exist; the settle time counts from `intent_at`, when we gave up waiting."""
+    """A failure after which the effect may exist; the settle time counts from `intent_at`, the end of our wait."""
 
     def __init__(self, error: DeliveryError, intent_at: datetime) -> None:
         super().__init__(error.reason, error.detail, permanent=error.permanent, retry_after=error.retry_after)

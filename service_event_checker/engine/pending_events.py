@@ -21,7 +21,7 @@ from service_event_checker.core.rules import Rulebook
 AREA = "parked"
 ASKED_AT_ONCE = 1000  # also the most that lie here per receiver
 PATIENCE = timedelta(minutes=2)  # on top of the settle time: the create itself, and what waits before it
-PATIENCE_MAX = timedelta(hours=1)  # while the receiver still owes something
+PATIENCE_MAX = timedelta(hours=1)  # while deliveries to the receiver wait
 
 _EVENT = TypeAdapter(Event)
 
@@ -41,11 +41,11 @@ def waiting(holding: HoldingArea, outbox: Outbox, book: Rulebook, now: datetime)
     if len(found) >= ASKED_AT_ONCE:
         holding.prune(AREA, before=now - PATIENCE_MAX, per_source=ASKED_AT_ONCE)
     hopeful: list[tuple[HeldItem, Event]] = []
-    busy: dict[str, bool] = {}  # whether a receiver is still owed something
+    busy: dict[str, bool] = {}  # whether deliveries to a receiver wait
     for item in found:
         event = _EVENT.validate_json(item.doc)
         if _is_foreign(outbox, book, item, now, busy):
-            log.info("event_of_a_foreign_object", receiver=item.source, status=event.status.value)
+            log.info("remote_change_of_unknown_object", receiver=item.source, status=event.status.value)
             holding.remove(AREA, item.id)
         else:
             hopeful.append((item, event))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -20,13 +20,16 @@ from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.core.tracker import Tracked
-from service_event_checker.core.vocabulary import Kind
+from service_event_checker.core.vocabulary import Kind, Why
 from service_event_checker.engine import pending_events
 from service_event_checker.engine.echoes import is_no_news, marked
 from service_event_checker.engine.recognise import Seen, recognise, rounds
+from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import TRANSITIONS, label
 
 CONFLICTS_MAX = 20  # tries; at each at least one writer of a contended alert wins
+
+_TOLD_ELSEWHERE = frozenset({Why.LINKED, Why.GAVE_UP, Why.DRY_RUN, Why.REPEATED})  # by the delivery's line, or before
 
 log = structlog.get_logger()
 
@@ -47,7 +50,7 @@ def unexplained(changes: Sequence[Tracked], _context: Context, _now: datetime) -
 
 
 class Pipeline:
-    """Safe to call from several threads. `wake` is called after a commit that owes somebody something.
+    """Safe to call from several threads. `wake` is called after a commit with new deliveries.
 
     `correlate` explains changes by each other and by the context. It may add to a change, and add changes of other
     alerts, at most one per alert. It is asked at every try, so it must be pure.
@@ -59,11 +62,13 @@ class Pipeline:
         book: Rulebook,
         wake: Callable[[], None] = lambda: None,
         correlate: Correlate = unexplained,
+        repeat_within: timedelta = tracker.REPEAT_WITHIN,
     ) -> None:
         self.store = store
         self.book = book
         self._wake = wake
         self._correlate = correlate
+        self._repeat_within = repeat_within
 
     def ingest(
         self, events: Iterable[Event], now: datetime, *, first_good_at: datetime | None = None
@@ -170,7 +175,11 @@ class Pipeline:
             if link and is_no_news(seen.event, link, known, self.book):
                 continue
             change = tracker.track(
-                known, self.book.mirrors.promote_to_alert_end(seen.event), now, first_good_at=first_good_at
+                known,
+                self.book.mirrors.promote_to_alert_end(seen.event),
+                now,
+                first_good_at=first_good_at,
+                repeat_within=self._repeat_within,
             )
             if change.alert is None or change.alert == known or self._is_unwanted(change.alert, change):
                 continue
@@ -187,7 +196,7 @@ class Pipeline:
         return self._commit(self._route(self._correlate(changes, context, now), now), now)
 
     def _route(self, changes: Iterable[Tracked], now: datetime) -> list[Write]:
-        """Return the changes with what they owe to whom."""
+        """Return the changes with their deliveries."""
         writes = []
         for change in changes:
             if change.alert is not None:
@@ -208,20 +217,19 @@ class Pipeline:
 
 
 def tell(write: Write) -> None:
-    """Log and count a committed write: one line per change of state."""
+    """Log and count a committed write: one line per change of state. What a delivery brought about is told there."""
     alert = write.alert
     for transition in write.transitions:
-        log.info(
-            "alert_changed",
-            why=transition.why.value,
-            id=alert.internal_id,
-            key=alert.key,
-            episode=alert.episode,
+        level = log.debug if transition.why in _TOLD_ELSEWHERE else log.info
+        facts = {"receiver": transition.receiver, "actor": transition.actor, "note": transition.note}
+        level(
+            f"alert_{transition.why.name.lower()}",
+            **alert_facts(alert),
             status=transition.after.value,
             severity=alert.severity.value,
-            source=alert.source,
-            receiver=transition.receiver,
-            owed=[f"{delivery.verb}:{delivery.receiver}" for delivery in write.deliveries],
+            episode=alert.episode,
+            deliveries=[f"{delivery.verb}:{delivery.receiver}" for delivery in write.deliveries],
+            **{name: text for name, text in facts.items() if text},
         )
         if not alert.test:
             TRANSITIONS.labels(alert.kind.value, label(transition.why)).inc()

@@ -1,13 +1,13 @@
 """Polls each source once per interval, however many processes there are: takes its slot, checks, reports.
 
-The slot is a row in the store, taken by compare-and-set; one whose poll does not report in time is free again.
+The slot is a row in the store, taken by compare-and-set; one whose poll does not report in time, or whose process was
+killed, is free again.
 """
 
 from __future__ import annotations
 
 import random
-import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -17,10 +17,14 @@ from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, Reason, SourceError, StoreError
 from service_event_checker.core.model import Alert, Event, Slot, Snapshot
 from service_event_checker.core.ports import Checker
-from service_event_checker.core.roles import AlertsAndSlots
+from service_event_checker.core.roles import PollingStore
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy
+from service_event_checker.engine import hints, places
+from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.engine.slot_owner import is_gone, new_owner
 from service_event_checker.metrics import POLLS, UNKNOWN_VALUES
+from service_event_checker.render.text import duration
 
 JITTER = 0.1  # of the interval; keeps checkers from calling in step
 BACK_OFF_MAX = timedelta(minutes=5)  # a page that comes back is seen within this
@@ -55,7 +59,7 @@ class Watch:
 class Poller:
     def __init__(
         self,
-        store: AlertsAndSlots,
+        store: PollingStore,
         pipeline: Pipeline,
         watches: Mapping[str, Watch],
         *,
@@ -100,7 +104,7 @@ class Poller:
         """
         watch = self.watches[slot.name]
         try:
-            snapshot, dismissed = self._check(watch, slot)
+            snapshot, after = self._check(watch, slot)
         except SourceError as error:
             self._report(self._failed(watch, slot, error))
             return error
@@ -110,22 +114,23 @@ class Poller:
             log.exception("check_crashed", checker=slot.name)
             self._report(self._failed(watch, slot, SourceError(slot.name, Reason.CRASHED)))
             raise
-        self._report(replace(self._succeeded(slot, snapshot), dismissed=dismissed))
+        self._report(self._succeeded(after, snapshot))
         return snapshot
 
-    def _check(self, watch: Watch, slot: Slot) -> tuple[Snapshot, dict[str, int]]:
-        """Ask the source and commit what changed; return what it showed, and what is dismissed by now.
+    def _check(self, watch: Watch, slot: Slot) -> tuple[Snapshot, Slot]:
+        """Ask the source and commit what changed; return what it showed, and the slot with what is to be remembered.
 
         Raises SourceError (nothing is changed then) and StoreError.
         """
         tracked = [alert for alert in self.store.open_alerts(watch.name) if not alert.test]
-        asked = frozenset(slot.dismissed).union(alert.fingerprint for alert in tracked)
+        asked = places.asked(tracked, slot.merged).union(slot.dismissed)
         seen = watch.checker.check(asked)
         now = self._clock()
         # Judged as the source gave it: cleaning cuts long labels.
-        judged = (replace(_no_later(event, now), affects_us=watch.affects(event)) for event in seen.events)
-        snapshot = _usable(replace(seen, events=tuple(judged)))
-        events = list(snapshot.events)
+        timely = _as_begun(not_in_future(now, seen.events, timedelta(0)), tracked)
+        judged = (replace(event, affects_us=watch.affects(event)) for event in timely)
+        snapshot, merged = places.join(_usable(replace(seen, events=tuple(judged))), tracked, slot.merged)
+        events = [*snapshot.events, *_outdated(snapshot, tracked, now)]
         gone = _gone(slot.dismissed, snapshot, tracked)
         ended = [name for name, times in gone.items() if times >= watch.resolve_after]
         events += [_end_of(watch.name, fingerprint) for fingerprint in ended]
@@ -133,7 +138,7 @@ class Poller:
         self.pipeline.absent(tracked, snapshot, watch.resolve_after, now)
         listed = {alert.fingerprint: 0 for alert in known.values() if _is_dismissed(alert)}
         still = {name: times for name, times in gone.items() if name not in ended} | listed
-        return snapshot, dict(list(still.items())[-DISMISSED_MAX:])
+        return snapshot, replace(slot, dismissed=dict(list(still.items())[-DISMISSED_MAX:]), merged=merged)
 
     def _take(self, watch: Watch, slot: Slot | None, now: datetime) -> Slot | None:
         if slot is None:
@@ -141,13 +146,13 @@ class Poller:
         elif not _is_free(slot, now):
             return None
         pause = watch.every * (1 + JITTER * self._jitter())
-        mine = replace(slot, owner=uuid.uuid4().hex, lease_until=now + watch.lease, due_at=now + pause, last_run_at=now)
+        mine = replace(slot, owner=new_owner(), lease_until=now + watch.lease, due_at=now + pause, last_run_at=now)
         return self.store.put_slot(mine)
 
     def _succeeded(self, slot: Slot, snapshot: Snapshot) -> Slot:
         now = self._clock()
         if slot.unknown_since:
-            log.info("source_readable", checker=slot.name, unknown_for=str(now - slot.unknown_since))
+            log.info("source_recovered", checker=slot.name, unknown_for=str(now - slot.unknown_since))
         for warning in set(snapshot.warnings) - set(slot.warnings):
             UNKNOWN_VALUES.labels(slot.name).inc()
             log.warning("source_warning", checker=slot.name, warning=warning)
@@ -179,14 +184,19 @@ class Poller:
         return replace(slot, unknown_since=since, unknown_reason=reason, failures=slot.failures + 1, due_at=due_at)
 
     def _report(self, slot: Slot) -> None:
-        if self.store.put_slot(replace(slot, owner="", lease_until=None)) is None:
-            log.warning("slot_lost", checker=slot.name)  # our poll took too long; another one runs or has reported
+        reported = self.store.put_slot(replace(slot, owner="", lease_until=None))
+        if reported is None:
+            log.warning("poll_lease_lost", checker=slot.name)  # our poll took too long; another one runs or has run
+        else:
+            hints.follow(self.store, reported)
 
 
 def _is_free(slot: Slot, now: datetime) -> bool:
     """Whether a slot is due and nobody's; one that was last run in the future bears the marks of a wrong clock."""
     if slot.last_run_at is not None and slot.last_run_at > now + CLOCK_SKEW:
         return True
+    if is_gone(slot.owner):
+        return True  # its poll has told nothing, and a poll may be repeated
     return slot.due_at <= now and (slot.lease_until is None or slot.lease_until <= now)
 
 
@@ -206,9 +216,28 @@ def _is_dismissed(alert: Alert) -> bool:
     return alert.resolved_by is ResolvedBy.PERSON and not alert.source_ended
 
 
-def _no_later(event: Event, now: datetime) -> Event:
-    """Take a time of the future for now: as it stands it would make all later news look stale."""
-    return replace(event, at=now) if event.at is not None and event.at > now + CLOCK_SKEW else event
+def _as_begun(events: Iterable[Event], tracked: Iterable[Alert]) -> Iterator[Event]:
+    """Drop a start that lies after we saw the outage: it was one of the future, of a page whose clock is ahead."""
+    opened = {alert.fingerprint: alert.opened_at for alert in tracked if alert.kind is not Kind.MAINTENANCE}
+    for event in events:
+        since = opened.get(event.fingerprint)
+        late = since is not None and event.starts_at is not None and event.starts_at > since
+        yield replace(event, starts_at=None) if late else event
+
+
+def _outdated(snapshot: Snapshot, tracked: Iterable[Alert], now: datetime) -> list[Event]:
+    """Return the ends of those alerts that a source does not show and had no news of for longer than it is believed."""
+    if snapshot.max_age is None:
+        return []
+    shown = {event.fingerprint for event in snapshot.events}
+    unseen = [alert for alert in tracked if alert.fingerprint not in shown]
+    old = [alert for alert in unseen if now - _last_news(alert) > snapshot.max_age]
+    text = f"No news of it for {duration(snapshot.max_age)}: it is no longer believed."
+    return [replace(_end_of(snapshot.source, alert.fingerprint), note=text) for alert in old]
+
+
+def _last_news(alert: Alert) -> datetime:
+    return max(filter(None, (alert.opened_at, alert.seen_at)))
 
 
 def _usable(snapshot: Snapshot) -> Snapshot:

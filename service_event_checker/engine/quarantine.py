@@ -133,7 +133,7 @@ def prune(holding: HoldingArea, now: datetime) -> int:
 def payload(refused: Refusal) -> Any:
     """Return the JSON of a refused body, to be tried again. Raises InvalidInput."""
     if refused.cut:
-        raise InvalidInput("body", "was too long to be kept whole", "Have its sender send it again")
+        raise InvalidInput("body", "was too long to be kept completely", "Ask the sender to send it again")
     return strict_json.read(base64.b64decode(refused.body) if refused.binary else refused.body.encode())
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from service_event_checker.core.errors import StoreConflict, StoreError
-from service_event_checker.engine import jobs
+from service_event_checker.engine import jobs, summary
 from service_event_checker.engine.services import Services
 
 WORKERS_PER_RECEIVER = 2
 IDLE_SECONDS = 15.0  # a worker looks by itself this often; it is woken when something is due
 STOP_SECONDS = 3.5  # App Service kills five seconds after SIGTERM
 START_RETRY_SECONDS = 2.0
+SUMMARY_AFTER = timedelta(minutes=1)  # by then each page has been asked
+CLOCK_LOOK_SECONDS = 1.0
+SET_BACK_SECONDS = 2.0  # less than that delays a job no longer
 
 log = structlog.get_logger()
 
@@ -25,8 +28,10 @@ log = structlog.get_logger()
 class Engine:
     """Start and stop it once per process; both may be called again. An `Executor`."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, wall: Callable[[], float] = time.time) -> None:
         self.services = services
+        self.port = services.settings.port  # what is shown at the start; the server may listen elsewhere
+        self._wall = wall
         self._started = threading.Lock()
         self._stopping = threading.Event()
         self._threads: dict[str, threading.Thread] = {}  # by name; as many as there are jobs and ids
@@ -45,9 +50,15 @@ class Engine:
         return self._stopping.is_set()
 
     def start(self) -> None:
-        """Begin in the background; a store that is away is waited for. Returns at once."""
-        if self._started.acquire(blocking=False):
-            self._spawn("engine-start", self._begin)
+        """Prepare the store, say what runs here, and begin in the background.
+
+        Where the store is away, this returns after one try, and goes on trying in the background.
+        """
+        if not self._started.acquire(blocking=False):
+            return
+        prepared = self._prepare()
+        summary.log_start(self.services, self.port)
+        self._spawn("engine-start", self._begin, prepared)
 
     def stop(self) -> None:
         """Take nothing new, let what runs finish for a few seconds. What is cut off is repeated after its lease."""
@@ -70,18 +81,12 @@ class Engine:
         else:
             self._spawn(f"{name}-{id}" if id else name, self._run, name, id)
 
-    def _begin(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self.services.store.prepare()
-            except StoreError as error:
-                log.error("store_away", reason=str(error))  # noqa: TRY400  # a state, not a crash
-                self._stopping.wait(START_RETRY_SECONDS)
-                continue
-            break
-        else:
+    def _begin(self, prepared: bool) -> None:
+        while not prepared and not self._stopping.wait(START_RETRY_SECONDS):
+            prepared = self._prepare()
+        if not prepared:
             return
-        self.services.tell_what_is_on()
+        self.services.log_components()
         self.submit("ask-destinations")
         for receiver in self.services.outbox.destinations:
             for number in range(WORKERS_PER_RECEIVER):
@@ -89,6 +94,28 @@ class Engine:
         with self._turning:
             if not self._stopping.is_set():
                 self._scheduler.start()
+        self._spawn("clock", self._watch_clock)
+
+    def _watch_clock(self) -> None:
+        """Have all jobs run when the clock is set back: the scheduler would wait until it is as late as it was."""
+        ahead = self._wall() - time.monotonic()
+        while not self._stopping.wait(CLOCK_LOOK_SECONDS):
+            before, ahead = ahead, self._wall() - time.monotonic()
+            if ahead < before - SET_BACK_SECONDS:
+                log.warning("clock_set_back", seconds=round(before - ahead))
+                for job in self._scheduler.get_jobs():
+                    job.modify(next_run_time=datetime.now(UTC))
+
+    def _prepare(self) -> bool:
+        """Try once to prepare the store; before it is, nothing is read or written here. Log what is wrong, once."""
+        try:
+            self.services.store.prepare()
+        except StoreError as error:
+            if self._away.acquire(blocking=False):
+                hint = "requests are answered with 503 until it can be used; it is tried again every 2 s"
+                log.error("store_unavailable", reason=str(error), hint=hint)  # noqa: TRY400  # a state, not a crash
+            return False
+        return True
 
     def _schedule(self) -> BackgroundScheduler:
         """One tick per job. A late one is folded into the next: the store still knows what is due."""
@@ -98,6 +125,8 @@ class Engine:
         for name, every in jobs.periodic(self.services).items():
             begins = datetime.now(UTC)
             scheduler.add_job(self.submit, "interval", [name], seconds=every.total_seconds(), next_run_time=begins)
+        soon = datetime.now(UTC) + SUMMARY_AFTER
+        scheduler.add_job(self.submit, "date", ["log-sources"], run_date=soon)
         return scheduler
 
     def _deliver(self, receiver: str) -> None:
@@ -121,14 +150,14 @@ class Engine:
         else:
             if name == jobs.HEARTBEAT and self._away.locked():  # a beat is a write: then it really is back
                 self._away.release()
-                log.info("store_back")
+                log.info("store_available")
 
     def _tell_away(self, name: str, id: str, error: StoreError) -> None:
         """Log that the store is away: for a job without an id once, until it is back."""
         if id:
-            log.warning("store_away", during=f"{name} {id}", reason=str(error))
+            log.warning("store_unavailable", during=f"{name} {id}", reason=str(error))
         elif self._away.acquire(blocking=False):
-            log.error("store_away", reason=str(error))
+            log.error("store_unavailable", reason=str(error))
 
     def _spawn(self, name: str, run: Callable[..., None], *args: object) -> None:
         with self._spawning:

@@ -13,8 +13,9 @@ from service_event_checker.config.models import Selection
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import Affects
 
+COMPONENT = "component"
 _LABELS = {
-    "components": "component",
+    "components": COMPONENT,
     "groups": "group",
     "regions": "region",
     "services": "service",
@@ -27,8 +28,9 @@ def affects_us(event: Event, only: Selection, except_: Selection, when_unknown: 
 
     `only`: each key that is given must be met, by any of its names. `except_`: any key that is met is enough,
     but a key of names only when it covers all that the event names: an outage of two components, one of them
-    excepted, still touches the other. Where `only` asks for a place and the event names none, nobody can
-    tell: UNKNOWN, or NO with `when_unknown="ignore"`.
+    excepted, still touches the other. If `only` names a place and the event does not, nobody can
+    tell: UNKNOWN, or NO with `when_unknown="ignore"`. With `only.affected`, a component that the page shows as
+    working (the label `operational`) is not met.
     """
     if _excepted(event, except_):
         return Affects.NO
@@ -36,7 +38,7 @@ def affects_us(event: Event, only: Selection, except_: Selection, when_unknown: 
         return Affects.NO
     if only.title and not re.search(only.title, event.title):
         return Affects.NO
-    answers = [_touches(event, label, wanted) for label, wanted in _named(only)]
+    answers = [_touches(event, label, wanted, only) for label, wanted in _named(only)]
     if Affects.NO in answers:
         return Affects.NO
     if Affects.UNKNOWN in answers:
@@ -58,10 +60,12 @@ def _named(selection: Selection) -> list[tuple[str, frozenset[str]]]:
     return [(label, _folded(names)) for label, names in pairs if names]
 
 
-def _touches(event: Event, label: str, wanted: frozenset[str]) -> Affects:
+def _touches(event: Event, label: str, wanted: frozenset[str], only: Selection) -> Affects:
     values = _values(event, label)
-    if not values:
-        return Affects.UNKNOWN
+    if not values:  # one that names no component is surely ours where ours is in trouble
+        return Affects.YES if label == COMPONENT and _values(event, "impaired") & wanted else Affects.UNKNOWN
+    if label == COMPONENT and only.affected:
+        values -= _values(event, "operational")
     return Affects.YES if values & wanted else Affects.NO
 
 

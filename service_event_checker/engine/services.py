@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -20,6 +20,7 @@ from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller
 from service_event_checker.engine.reconcile.passes import Reconciler
+from service_event_checker.engine.refusals import Refusals
 from service_event_checker.engine.test_mode import TestMode
 
 log = structlog.get_logger()
@@ -66,15 +67,19 @@ class Services:
     parts: tuple[Part, ...]
     settings: Settings
     look_every: timedelta
+    refusals: Refusals = field(default_factory=Refusals)
     sunsets: tuple[Sunset, ...] = ()  # of what is in use beside config.json
 
-    def tell_what_is_on(self) -> None:
-        """Log one line per configured part, and what stands in the configuration and is not used yet."""
+    def log_components(self) -> None:
+        """Log each configured component at DEBUG, and warn of what stands in the configuration and is not used yet."""
         for part in self.parts:
-            log.info("part", section=part.section, name=part.name, kind=part.kind, state=part.state)
+            log.debug("component", section=part.section, name=part.name, kind=part.kind, state=part.state)
+        for section, any_entry in self.config.entries():
+            for text in any_entry.warnings:
+                log.warning("config_warning", path=f"{section}s.{any_entry.name}", text=text)
         for entry in self.config.destinations:
             if entry.config and entry.config.fallback:
-                log.warning("not_used_yet", path=f"destinations.{entry.name}.fallback")
+                log.warning("config_key_ignored", path=f"destinations.{entry.name}.fallback")
 
     def request_reconciliation(self) -> None:
         """Have sources and destinations compared with what we know at the next tick. Raises StoreError."""
@@ -84,7 +89,7 @@ class Services:
         """Log what is in use here and is retired, or soon will be, with the date and the remedy."""
         today = datetime.now(UTC).date()
         for sunset in due(today, (*self.config.sunsets(), *self.sunsets)):
-            log.warning("sunset", name=sunset.name, text=sunset.text(today))
+            log.warning("deprecated", name=sunset.name, text=sunset.text(today))
 
     def ask_destinations(self) -> None:
         """Log what the destinations themselves warn of; asks them, so it may take a while."""

@@ -22,7 +22,7 @@ def join(base: str, url: str) -> str:
 
 
 def split_credentials(base_url: str) -> tuple[str, dict[str, str]]:
-    """Return a base address without `user:password@`, and these as a header. Raises ValueError for what is none."""
+    """Return an address without `user:password@`, and these as a header. Raises ValueError if it is not an address."""
     if not base_url:
         return "", {}
     try:

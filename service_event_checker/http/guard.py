@@ -85,7 +85,7 @@ class Guard:
     def _addresses(self, host: str, port: int, deadline: Deadline) -> list[str]:
         found = _in_time(lambda: self.resolve(host, port), deadline.left)
         if not found:
-            raise self._unreachable(host, port, "no such host, or no answer from the name service")
+            raise self._unreachable(host, port, "DNS lookup failed")
         place = (_plain(host), port)
         if place not in self.trusted and place != self.proxy:
             self._check_all(found)

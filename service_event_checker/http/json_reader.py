@@ -1,4 +1,4 @@
-"""Reads JSON for the two who read it: client.py takes vendors as they are, strict_json.py refuses what is ambiguous."""
+"""Reads JSON for the two who read it: answer.py takes vendors as they are, strict_json.py refuses what is ambiguous."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.util.ssl_ import create_urllib3_context
@@ -31,6 +33,11 @@ class Session(requests.Session):
         for_proxy = {f"Proxy-{name}": value for name, value in credentials.items()}
         for scheme in ("http://", "https://"):
             self.mount(scheme, GuardedAdapter(self.guard, for_proxy, _forgiving_tls() if ca_file else None))
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        if outbound.shared().is_direct(urlsplit(str(request.url)).hostname or ""):
+            options["proxies"] = {}
+        return super().send(request, **options)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Know of no redirect: requests would read its whole body first."""

@@ -1,4 +1,4 @@
-"""Reads JSON that nobody can trust. Its size is the caller's affair; its depth and what JSON leaves open are ours."""
+"""Reads untrusted JSON with limits for depth, numbers and repeated names. The caller limits the size."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read(body: bytes) -> Any:
 
 
 def is_json(body: bytes) -> bool:
-    """Whether a lenient reader would take it as JSON: then its sender is one of ours, and wrong in something else."""
+    """Whether a lenient reader would take it as JSON: then the sender is known, and something else is wrong."""
     try:
         json.loads(body)
     except RecursionError:

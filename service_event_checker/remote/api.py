@@ -8,7 +8,8 @@ from typing import Any
 
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.http import budget
-from service_event_checker.http.client import Http, HttpError, Response, json_body
+from service_event_checker.http.answer import HttpError, Response, json_body
+from service_event_checker.http.client import Http
 from service_event_checker.remote.pauses import Pauses
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.http.client import RETRY_AFTER_MAX, HttpError, parse_json
+from service_event_checker.http.answer import RETRY_AFTER_MAX, HttpError, parse_json
 
 WORDS_MAX = 300  # characters
 _FINAL = frozenset({Reason.NOT_FOUND, Reason.REFUSED})

@@ -24,15 +24,29 @@ EVENTS = {
 }
 
 
-def comment_notice(delivery: Delivery, alert: Alert) -> Notice:
-    """Return what a comment tells; an object that is opened again always has something to tell."""
-    notice = notice_of(delivery, alert)
-    return notice if notice.change or delivery.verb is not Verb.OPEN else replace(notice, change="Opened again")
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What a comment tells. `full`: the alert's state and text also, not only what has just changed.
+
+    `mark`: the marker by which this very comment is known again.
+    """
+
+    told: Notice
+    mark: str
+    full: bool
 
 
-def tells_state(delivery: Delivery) -> bool:
-    """Whether a comment tells the alert's state and text too, not only what has just changed."""
-    return delivery.verb in (Verb.UPDATE, Verb.OPEN)
+def comment_of(delivery: Delivery, alert: Alert) -> Comment:
+    """Return what a delivery tells of an object that is there; one that is opened again always has something."""
+    told = notice_of(delivery, alert)
+    if delivery.verb is Verb.OPEN and not told.change:
+        told = replace(told, change="Opened again")
+    return Comment(told, marker(delivery.id), full=delivery.verb in (Verb.UPDATE, Verb.OPEN))
+
+
+def moved(before: Status | None, after: Status | None) -> EventStatus | None:
+    """Return what it is to us that a person brought an object from one status into another; None: nothing."""
+    return EVENTS[after] if after and after is not before else None
 
 
 def not_found(error: DeliveryError) -> bool:
@@ -81,7 +95,7 @@ def without_copies(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteChange:
-    """What a person did to an object of ours: brought it into a status, with a reason or "", wrote notes (id, text)."""
+    """What a person did to one of our objects: set a status, with a reason or "", wrote notes (id, text)."""
 
     external_id: str
     actor: str

@@ -8,6 +8,7 @@ from typing import Any
 
 from service_event_checker.core.errors import DeliveryError, Reason
 
+NEVER = datetime.min.replace(tzinfo=UTC)  # comes before all times
 _MOMENT_MAX = 40  # characters
 
 
@@ -17,7 +18,7 @@ def text(value: object) -> str:
 
 
 def objects(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """Return the objects of a list in an answer. Raises DeliveryError(GARBAGE) where there is no such list."""
+    """Return the objects of a list in an answer. Raises DeliveryError(GARBAGE) if the list is missing."""
     listed = answer.get(name)
     if not isinstance(listed, list):
         raise DeliveryError(Reason.GARBAGE, f"the answer lists no {name}")
@@ -25,7 +26,7 @@ def objects(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def moment(value: object) -> datetime | None:
-    """Return a time in ISO 8601 as aware UTC, None for what is none; without an offset it is UTC already."""
+    """Return a time in ISO 8601 as aware UTC, None if it is not a time; without an offset it is UTC."""
     try:
         at = datetime.fromisoformat(text(value)[:_MOMENT_MAX])
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)

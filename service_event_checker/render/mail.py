@@ -1,6 +1,6 @@
 """The mail of an alert: subject, HTML and plain text, and the ids by which mail clients make one thread of an episode.
 
-Pure; how a mail leaves is the destinations' affair. It also reads the addresses that people write in the environment.
+Pure; the destinations send it. It also reads the addresses that people write in the environment.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class Mail:
 
 
 def compose(delivery: Delivery, alert: Alert, sender: str, now: datetime) -> Mail:
-    """Write the mail that tells what `delivery` owes, of the alert as it is now; `sender` is the address it comes from.
+    """Write the mail of a delivery, with the alert as it is now; `sender` is the address it comes from.
 
     Sent twice it has the same Message-ID, so that most clients and servers show it once.
     """
     verb = delivery.verb
     if verb in _QUIET and not alert.open:
-        verb = Verb.CLOSE  # first told, or told anew, when it is over
+        verb = Verb.CLOSE  # the first or a repeated mail, when the alert is over
     told = notice(alert, verb, now, actor=delivery.actor, note=delivery.note)
     subject = _subject(told, alert)
     seen: dict[str, Any] = {"said": told.change or clean(alert.note, 2000), "labels": _rows(alert, told)}

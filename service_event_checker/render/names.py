@@ -1,4 +1,4 @@
-"""How people call a source: GitHub for `github`. Wiring says it once; what is not said is shown as it is."""
+"""Display names: GitHub for `github`. Wiring sets them once; unknown names are shown unchanged."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _names: dict[str, str] = {}
 
 
 def use(names: Mapping[str, str]) -> None:
-    """Call these sources so from now on."""
+    """Set display names."""
     _names.update(names)
 
 
 def platform_name(source: str) -> str:
-    """Return how people call a source: `azure_devops` is Azure DevOps, `rest:shop` is shop."""
+    """Return the display name of a source or receiver: `azure_devops` is Azure DevOps, `rest:shop` is shop."""
     name = source.rpartition(":")[2] or source
     return _names.get(name) or line(name, 60)

@@ -1,7 +1,7 @@
 """One neutral rendering of an alert for people (`Notice`); every channel starts from here.
 
-Pure but for the clock in `notice_of`. It cuts and cleans what vendors wrote; the escaping that a channel needs is done
-when its text is put together: by Jinja for HTML, by the adapter for its own markup.
+Pure but for the clock in `notice_of`. It cuts and cleans the vendors' texts. Escaping is done
+when the text of a channel is built: by Jinja for HTML, by the adapter for its own markup.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ _PLACES = {
     "geography": "Region",
 }
 _ENDINGS = {
-    ResolvedBy.SOURCE: "the source says it is over",
-    ResolvedBy.ABSENCE: "the source no longer lists it",
+    ResolvedBy.SOURCE: "reported by the source",
+    ResolvedBy.ABSENCE: "no longer listed by the source",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What people are told of an alert, in plain text that is cleaned and cut but escaped for no channel.
+    """The text of an alert for people: plain, cleaned and cut, not escaped for a channel.
 
     `subject` is one line that need not change while the alert lasts: a vendor's outage is named after its platform, an
-    alert of our own by its title alone. `headline` says before it how severe it is, with the word TEST where it is one;
-    `state` says where it stands; `change` what has just happened ("" for nothing but the opening). `fields`, `labels`
-    and `annotations` are (name, value) pairs, `tickets` (receiver, address) of what was opened elsewhere.
+    internal alert by its title alone. `headline` adds severity, and the word TEST for a test;
+    `state` is the status, `change` the latest change ("" for the opening). `fields`, `labels`
+    and `annotations` are (name, value) pairs, `tickets` (system, address) of what was opened elsewhere.
     """
 
     test: bool
@@ -69,10 +69,10 @@ class Notice:
 
 
 def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: str = "") -> Notice:
-    """Say what there is to tell of `alert`; `actor` and `note` are those of the change that is told.
+    """Return the notice of `alert`; `actor` and `note` are those of the change.
 
-    What is told of an open alert does not depend on `now` but for the verb `close`, so that telling it again
-    tells the same.
+    For an open alert, the text does not depend on `now` (except for the verb `close`), so that a repetition is
+    identical.
     """
     platform = platform_name(alert.source)
     subject = _subject(alert, platform)
@@ -89,16 +89,16 @@ def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: st
         fields=tuple(_fields(alert, platform)),
         labels=_pairs(alert.labels),
         annotations=_pairs(alert.annotations),
-        tickets=tuple((name, web_address(url)) for name, url in sorted(alert.links.items()) if web_address(url)),
+        tickets=tuple(_tickets(alert)),
         body=clean(alert.description, BODY_MAX),
         link=web_address(alert.url),
-        link_text=f"{platform}: what the source says",
+        link_text=f"Open {platform} status page" if alert.kind is not Kind.ALERT else "Open alert source",
         footer=f"{alert.internal_id} · from {line(alert.source, 60)} · as of {moment(alert.updated_at)}",
     )
 
 
 def notice_of(delivery: Delivery, alert: Alert) -> Notice:
-    """Say what a delivery that leaves at this moment owes its receiver."""
+    """Return the notice of a delivery that is sent now."""
     return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
 
 
@@ -171,13 +171,18 @@ def _fields(alert: Alert, platform: str) -> Iterator[tuple[str, str]]:
     if alert.affects_us is not Affects.YES:
         yield "Affects us", str(alert.affects_us)
     if alert.owner and alert.status is Status.ACKNOWLEDGED:
-        yield "Taken by", line(alert.owner, 100)
+        yield "Acknowledged by", line(alert.owner, 100)
     if alert.explained_by:
         yield "Explained by", line(alert.explained_by, 100)
     yield "Internal ID", alert.internal_id
     for name, value in sorted(alert.annotations.items()):
         if alert.test and name.startswith(DRY_RUN):
             yield name.capitalize(), line(value, VALUE_MAX)
+
+
+def _tickets(alert: Alert) -> Iterator[tuple[str, str]]:
+    links = ((name, web_address(url)) for name, url in sorted(alert.links.items()))
+    return ((platform_name(name), url) for name, url in links if url)
 
 
 def _pairs(texts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,7 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202
 
 
 def duration(span: timedelta) -> str:
-    """Say how long for people: "45 s", "42 min", "3 h 5 min", "2 d 4 h"."""
+    """Return a duration for people: "45 s", "42 min", "3 h 5 min", "2 d 4 h"."""
     seconds = max(0, int(span.total_seconds()))
     if seconds < 60:
         return f"{seconds} s"
@@ -22,12 +22,12 @@ def duration(span: timedelta) -> str:
 
 
 def moment(at: datetime) -> str:
-    """Say when, in UTC, to the minute."""
+    """Return a time in UTC, to the minute."""
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def clean(text: str, limit: int) -> str:
-    """Drop what cannot be seen, at most one empty line in a row, and cut with an ellipsis."""
+    """Remove invisible characters, allow at most one empty line in a row, and cut with an ellipsis."""
     seen = _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return cut(re.sub(r"\n{3,}", "\n\n", seen).strip(), limit)
 

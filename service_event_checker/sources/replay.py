@@ -27,12 +27,12 @@ def take_again(services: Services, held: Held, now: datetime) -> int:
     if refused.receiver:
         taken = ingest_destination_webhook(services, refused.receiver, refused.headers, payload, now)
     elif held.source == webhook.SOURCE:
-        taken = take_alerts(services, payload, refused.route, now).accepted
+        taken = take_alerts(services, payload, refused.route, now, sent_at=held.at).accepted
     else:
         raise InvalidInput(
             "receiver",
-            "is not named: it might have been meant for several",
-            "Have its sender send it to the address of one",
+            "is missing, and several destinations match",
+            "Resend it to /hooks/<kind>/<receiver>",
         )
     quarantine.discard(services.store.holding, held.id)
     log.info("replayed", id=held.id, route=refused.route, taken=taken)

@@ -17,9 +17,14 @@ def make_store(settings: Settings) -> Store:
     if settings.storage_account:
         from service_event_checker.stores.azure.store import AzureTablesStore
 
-        return AzureTablesStore(
-            settings.storage_account, active_table=settings.active_table, resolved_table=settings.resolved_table
-        )
+        try:
+            return AzureTablesStore(
+                settings.storage_account, active_table=settings.active_table, resolved_table=settings.resolved_table
+            )
+        except ValueError:  # its text may hold the key
+            hint = "Copy it from the storage account: Security + networking, Access keys"
+            problem = f"AZURE_STORAGE_CONNECTION_STRING: is not a connection string. {hint}"
+            raise ConfigError("environment", [problem]) from None
     from service_event_checker.stores.sql.address import database_address
     from service_event_checker.stores.sql.store import SqlStore
 

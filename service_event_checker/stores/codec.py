@@ -12,6 +12,7 @@ from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transi
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.vocabulary import EventStatus
 
+MICROS_MAX = 2**62  # later than any time
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALERT = TypeAdapter(Alert)
 _TYPED_KEYS = {"status_seen_at", "mirrored_at"}  # as _TextKeys in the document

@@ -9,12 +9,12 @@ from flask import Flask, current_app, request
 from jinja2 import StrictUndefined
 
 from service_event_checker import wiring
-from service_event_checker.cli import check, config_schema, dead_letters, quarantine, reconcile
+from service_event_checker.cli import former
 from service_event_checker.config.settings import Settings
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.web import access, errors
-from service_event_checker.web.api import alerts
-from service_event_checker.web.api import dead_letters as failed_deliveries
+from service_event_checker.web.api import alerts, deliveries
+from service_event_checker.web.api import dead_letters as former_deliveries
 from service_event_checker.web.api import quarantine as quarantined
 from service_event_checker.web.page import dashboard
 from service_event_checker.web.security import auth, headers
@@ -38,7 +38,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     app.extensions["services"] = services
     app.extensions["engine"] = Engine(services)
-    app.extensions["store_probe"] = StoreProbe(services.store.ping)
+    app.extensions["store_probe"] = StoreProbe(lambda: services.store.ping())
     app.before_request(_start_under_gunicorn)
     routes.install(app, services)
     access.install(app, keys)
@@ -48,7 +48,8 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         health,
         metrics,
         alerts,
-        failed_deliveries,
+        deliveries,
+        former_deliveries,
         quarantined,
         dashboard,
         routes,
@@ -58,13 +59,9 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     )
     for resource in resources:
         app.register_blueprint(resource.blueprint)
-    check.register(app, services)
-    dead_letters.register(app, services)
-    quarantine.register(app, services)
-    reconcile.register(app, services)
+    former.register(app, services)
     warnings.tell(services)
     status_pages.register(app)
-    config_schema.register(app)
     return app
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from flask import Flask, current_app, g, request
 
+from service_event_checker.engine.refusals import GUESSES
+from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.security import auth
 from service_event_checker.web.security.auth import Caller, Keys, Scope
+from service_event_checker.web.security.peer import peer_of
 from service_event_checker.web.slack import routes
 from service_event_checker.web.webhooks import destinations, status_pages
 
@@ -45,6 +49,11 @@ RULES: Mapping[str, Need] = {
     "alerts.many": Scope.READ,
     "alerts.one": Scope.READ,
     "alerts.change_status": Scope.WRITE,
+    "alerts.add_note": Scope.WRITE,
+    "alerts.request_ticket": Scope.WRITE,
+    "deliveries.many": Scope.READ,
+    "deliveries.retry": Scope.ACT,
+    "deliveries.discard": Scope.ACT,
     "dead_letters.many": Scope.READ,
     "dead_letters.requeue": Scope.ACT,
     "dashboard.page": Scope.READ,
@@ -74,15 +83,45 @@ def _let_in() -> None:
     if request.routing_exception is not None:
         return  # there is no such route: 404, 405
     need = RULES.get(request.endpoint or "")
+    if isinstance(need, Open):
+        return
+    peer = peer_of(request, services().settings.trusted_proxies)
+    sender = _sender(need)
+    refusals = services().refusals
+    try:
+        g.caller = _caller(need)
+    except Refused as refused:
+        if refused.status in (401, 403):
+            refusals.note(request.endpoint or "", sender, refused.why, peer, datetime.now(UTC))
+        if isinstance(need, Scope) and refused.why in GUESSES and refusals.too_many(peer):
+            raise _throttled() from None  # never where alerts come in: their sender is to try on and be seen
+        raise
+    refusals.accepted(sender, peer)
+
+
+def _throttled() -> Refused:
+    hint = "Too many wrong tokens came from your address. Wait a minute."
+    return Refused(429, hint, headers=(("Retry-After", "60"),))
+
+
+def _caller(need: Need | None) -> Caller:
     keys: Keys = current_app.extensions["keys"]
     match need:
-        case Open():
-            return
         case Scope():
-            g.caller = auth.authorize(request, need, keys)
+            return auth.authorize(request, need, keys)
         case Webhook(sender=sender):
-            g.caller = auth.authorize_webhook(request, sender, keys)
+            return auth.authorize_webhook(request, sender, keys)
         case Signed(admit=admit):
-            g.caller = admit()
+            return admit()
         case _:
             raise Refused(403, "This route has no access rule.")
+
+
+def _sender(need: Need | None) -> str:
+    """Return who should be calling, as the page names it; "" for the page and the API."""
+    if isinstance(need, Webhook):
+        return need.sender.lower()
+    blueprint, _, function = (request.endpoint or "").partition(".")
+    if isinstance(need, Signed):
+        return function if blueprint == destinations.blueprint.name else blueprint
+    return ""

@@ -10,11 +10,14 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 
+from service_event_checker import logs
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError, StoreError
+from service_event_checker.engine.acts import NotPossible
+from service_event_checker.engine.refusals import Refusal
 
 PROBLEM = "application/problem+json"  # https://www.rfc-editor.org/rfc/rfc9457
 STORE_RETRY_SECONDS = 5
@@ -28,6 +31,7 @@ _CODES = {
     413: "too_large",
     415: "unsupported_media_type",
     422: "invalid",
+    429: "too_many_tries",
     500: "internal_error",
     503: "unavailable",
 }
@@ -42,16 +46,26 @@ log = structlog.get_logger()
 
 
 class Refused(OutageCheckerError):
-    """A request that is answered with an error; `details` is what a program may want to read of it."""
+    """A request that is answered with an error; `details` is what a program may want to read of it.
+
+    `why`: for one whose sender is not let in.
+    """
 
     def __init__(
-        self, status: int, message: str, *, details: Any = None, headers: tuple[tuple[str, str], ...] = ()
+        self,
+        status: int,
+        message: str,
+        *,
+        details: Any = None,
+        headers: tuple[tuple[str, str], ...] = (),
+        why: Refusal = Refusal.OTHER,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.details = details
         self.headers = headers
+        self.why = why
 
 
 def invalid(field: str, problem: str) -> Refused:
@@ -62,6 +76,7 @@ def invalid(field: str, problem: str) -> Refused:
 def install(app: Flask) -> None:
     """Answer every error of the app in our shape."""
     app.register_error_handler(Refused, _refused)
+    app.register_error_handler(NotPossible, _not_possible)
     app.register_error_handler(ValidationError, _invalid_body)
     app.register_error_handler(InvalidInput, _invalid_input)
     app.register_error_handler(StoreError, _store_away)
@@ -70,6 +85,10 @@ def install(app: Flask) -> None:
 
 def _refused(error: Refused) -> Response:
     return _answer(error.status, error.message, error.details, error.headers)
+
+
+def _not_possible(error: NotPossible) -> Response:
+    return _answer(409, error.message, {"id": error.id, "status": error.status} if error.id else None)
 
 
 def _invalid_body(error: ValidationError) -> Response:
@@ -84,9 +103,10 @@ def _invalid_input(error: InvalidInput) -> Response:
 
 
 def _store_away(error: StoreError) -> Response:
-    log.error("store_away", during=f"{request.method} {request.endpoint}", reason=str(error))
+    log.error("store_unavailable", during=f"{request.method} {request.endpoint}", reason=str(error))
     retry = (("Retry-After", str(STORE_RETRY_SECONDS)),)
-    return _answer(503, "The store does not answer. Nothing was changed; try again.", None, retry)
+    reason = {"reason": logs.masked(str(error))} if "caller" in g else None  # for strangers the log has it
+    return _answer(503, "The store cannot be used. Nothing was changed; try again.", reason, retry)
 
 
 def _http_error(error: HTTPException) -> Response | HTTPException:

@@ -30,22 +30,24 @@ def demand_json(request: Request) -> None:
     if request.mimetype != "application/json":
         raise Refused(415, "Send JSON, with Content-Type: application/json.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Refused(415, "Send the body as it is, without Content-Encoding.")
+        raise Refused(415, "Send the body uncompressed, without Content-Encoding.")
 
 
 def raw_body(request: Request, limit: int) -> bytes:
     """Return the bytes as they came, the same each time it is asked.
 
-    Raises RequestEntityTooLarge (413), and Refused (400) where the body breaks off or its chunks are none. Reads one
-    byte more than is taken: a chunked body is cut at Werkzeug's limit without a word.
+    Raises RequestEntityTooLarge (413), and Refused (400) if the body is incomplete or its chunks are invalid.
+    Reads one byte more than is taken: a chunked body is cut at Werkzeug's limit without a word.
     """
     request.max_content_length = limit + 1
     try:
         body = request.get_data()
     except (OSError, ParseException):  # Gunicorn's, which reads chunks as late as this
-        raise Refused(400, "The body is not what its headers announce.") from None
+        raise Refused(400, "The body does not match its headers.") from None
     if len(body) > limit:
         raise RequestEntityTooLarge
+    if len(body) < (request.content_length or 0):  # Gunicorn ends where the sender does
+        raise Refused(400, "The body is shorter than its Content-Length.")
     return body
 
 

@@ -46,7 +46,7 @@ def test_without_credentials_it_starts_says_what_is_off_and_prints_what_it_would
 
     log = product.log.read_text()
     assert "SLACK_BOT_TOKEN is not set; goes to the console instead" in log
-    assert "ADO_ORG_URL and ADO_PROJECT and ADO_PAT are not set" in log
+    assert "ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set" in log
 
 
 def test_a_wrong_config_stops_the_start_with_the_path_of_the_mistake_and_a_hint(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_stop_does_not_wait_for_a_vendor_and_slack_that_hang(tmp_path: Path) -
     with StatusPages() as pages, Slack() as slack:
         pages.page("github")
         pages.open_incident("github", "abc", "Actions are slow")
-        product = Product(tmp_path, config_for(pages, api_url=slack.api_url), SLACK_BOT_TOKEN=TOKEN)
+        product = Product(tmp_path, config_for(pages, url=slack.api_url), SLACK_BOT_TOKEN=TOKEN)
         slack.script.extend([Fault.HANG] * 50)
         product.start()
         wait_for(lambda: slack.requests)
@@ -91,7 +91,7 @@ def test_a_stop_does_not_wait_for_a_vendor_and_slack_that_hang(tmp_path: Path) -
 def test_two_instances_on_one_store_poll_each_page_once_and_tell_once(tmp_path: Path) -> None:
     with StatusPages() as pages, Slack() as slack:
         pages.page("github")
-        config = config_for(pages, api_url=slack.api_url, rate=50)
+        config = config_for(pages, url=slack.api_url, rate=50)
         config["checkers"]["github"]["every"] = "2s"  # type: ignore[index]
         store = f"sqlite:///{tmp_path}/shared.db"
         products = [Product(tmp_path / name, config, SLACK_BOT_TOKEN=TOKEN, DATABASE_URL=store) for name in ("a", "b")]
@@ -118,7 +118,7 @@ def test_the_demo_shows_an_outage_an_alert_and_a_page_from_beginning_to_end() ->
     # Slack and Azure DevOps are told side by side: neither has to be the first
     assert in_order(outage, "message 1", "✅ Resolved", "1 message in Slack, 1 work item.")
     assert in_order(outage, "— New", "— Closed", "1 message in Slack, 1 work item.")
-    assert in_order(alert, "fires", "happens — New", "again", "is over", "happens — Closed", "1 work item")
+    assert in_order(alert, "fires", "happens — New", "repeats", "is resolved", "happens — Closed", "1 work item")
     assert in_order(
         page,
         *("Opsgenie, alert 1:", "— open", "PagerDuty, incident 1:", "— triggered"),

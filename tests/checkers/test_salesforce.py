@@ -171,6 +171,7 @@ def test_a_page_that_it_cannot_read_is_unknown_not_quiet(world: Vendors, how: An
         ({"IncidentImpacts": []}, EventStatus.FIRING),
         ({"status": "Resolved"}, EventStatus.RESOLVED),
         ({"status": "Active"}, EventStatus.FIRING),
+        ({"status": "Active", "IncidentImpacts": [impact(endTime="2026-11-20T03:00:00Z")]}, EventStatus.FIRING),
     ],
 )
 def test_it_is_over_when_it_says_so_or_every_impact_has_an_end(changes: Any, status: EventStatus) -> None:

@@ -1,18 +1,19 @@
-"""What the commands print, with the real app on a real store and a real status page."""
+"""`check`, `detect`, `failed`, `config` and the former commands, with a real store and a real status page."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
-from flask import Flask
 
 from service_event_checker.core.errors import Reason
 from service_event_checker.core.store import Failed
 from service_event_checker.web import create_app
+from tests.cli.runner import Terminal
 from tests.doubles.statuspages import StatusPages
 from tests.factories import NOW, event
 
@@ -25,7 +26,7 @@ def pages() -> Iterator[StatusPages]:
 
 
 @pytest.fixture
-def app(pages: StatusPages, tmp_path: Path) -> Flask:
+def terminal(pages: StatusPages, tmp_path: Path) -> Terminal:
     url = f"{pages.url}/page/github"
     config = {
         "checkers": {
@@ -35,20 +36,26 @@ def app(pages: StatusPages, tmp_path: Path) -> Flask:
         "destinations": {"slack": {"kind": "slack"}},
         "rules": [{"name": "all", "send": ["slack"]}],
     }
-    file = tmp_path / "config.json"
-    file.write_text(json.dumps(config))
-    return create_app({"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{tmp_path}/store.db"})
+    return Terminal(tmp_path, config)
 
 
-def run(app: Flask, *words: str) -> Result:
-    return app.test_cli_runner().invoke(args=list(words))
+def former(terminal: Terminal, *words: str) -> Result:
+    return create_app(terminal.environ).test_cli_runner().invoke(args=list(words))
 
 
-def test_check_shows_what_the_page_shows_and_whether_it_affects_us(app: Flask, pages: StatusPages) -> None:
+def fail_one(terminal: Terminal, reason: str = "refused") -> str:
+    services = terminal.services
+    services.pipeline.ingest([event()], NOW)
+    (claimed,) = services.store.claim("slack", limit=1, owner="me", now=NOW, until=NOW)
+    services.store.settle(claimed.delivery, Failed(reason=reason), NOW)
+    return claimed.delivery.id
+
+
+def test_check_shows_what_the_page_shows_and_whether_it_affects_us(terminal: Terminal, pages: StatusPages) -> None:
     pages.open_incident("github", "a", "Actions are slow", impact="critical", components=("Actions",))
     pages.open_incident("github", "b", "Pages are slow", components=("Pages",))
 
-    answer = run(app, "check", "github")
+    answer = terminal.run("check", "github")
 
     lines = [line.split() for line in answer.output.splitlines()]
     assert lines[0] == ["github:", "2", "events"]
@@ -60,71 +67,187 @@ def test_check_shows_what_the_page_shows_and_whether_it_affects_us(app: Flask, p
     assert answer.exit_code == 0
 
 
-def test_check_says_unknown_and_why_and_fails(app: Flask, pages: StatusPages) -> None:
+def test_check_as_json_says_the_same(terminal: Terminal, pages: StatusPages) -> None:
+    pages.open_incident("github", "a", "Actions are slow", impact="critical", components=("Actions",))
+
+    (seen,) = json.loads(terminal.run("check", "--all", "--json").stdout)["checks"]
+
+    (found,) = seen["events"]
+    assert (seen["checker"], seen["state"], seen["complete"]) == ("github", "ok", True)
+    assert (found["title"], found["severity"], found["affects_us"]) == ("Actions are slow", "critical", "yes")
+
+
+def test_check_says_unknown_and_why_and_fails(terminal: Terminal, pages: StatusPages) -> None:
     pages.broken["github"] = "html"
 
-    answer = run(app, "check", "github")
+    answer = terminal.run("check", "github")
 
     assert answer.output == "github: UNKNOWN, unreadable answer (HTML instead of JSON)\n"
     assert answer.exit_code == 1
+    assert json.loads(terminal.run("check", "github", "--json").stdout)["checks"][0]["state"] == "unknown"
 
 
-def test_check_all_goes_through_those_that_are_on(app: Flask) -> None:
-    assert run(app, "check", "--all").output == "github: 0 events\n"
-    assert run(app, "check", "private").output == "private: off, PRIVATE_PAGE is not set\n"
+def test_check_all_goes_through_those_that_are_on(terminal: Terminal) -> None:
+    assert terminal.run("check", "--all").output == "github: 0 events\n"
+    answer = terminal.run("check", "private")
+    assert (answer.output, answer.exit_code) == ("private: off, PRIVATE_PAGE is not set\n", 0)
 
 
-def test_check_reads_a_saved_answer(app: Flask, tmp_path: Path) -> None:
+def test_check_counts_in_words_and_says_of_a_list_that_is_not_all_why(terminal: Terminal, pages: StatusPages) -> None:
+    pages.add_component("github", "Actions")["status"] = "partial_outage"
+
+    unexplained = terminal.run("check", "github").output
+    pages.missing = {"summary", "incidents/unresolved"}
+    pages.open_incident("github", "a", "Actions are slow")
+    recent = terminal.run("check", "github").output
+
+    head = "github: 1 event (the page shows trouble that its list of incidents does not explain)\n"
+    assert unexplained.startswith(head)
+    assert "warning: the page lists no incident that explains: Actions: partial outage" in unexplained
+    assert recent.startswith("github: 1 event (this page lists only recent incidents)\n")
+
+
+def test_check_reads_a_saved_answer_from_the_folder_in_which_the_person_stands(
+    terminal: Terminal, tmp_path: Path
+) -> None:
     page = {"page": {"id": "x"}, "incidents": [{"id": "i", "name": "Actions fail", "status": "investigating"}]}
-    saved = tmp_path / "saved.json"
-    saved.write_text(json.dumps(page))
+    (tmp_path / "saved.json").write_text(json.dumps(page))
+    terminal.environ["OUTAGE_CALLED_FROM"] = str(tmp_path)
 
-    assert "Actions fail" in run(app, "check", "github", "--file", str(saved)).output
-
-
-def test_check_names_the_checkers_there_are(app: Flask) -> None:
-    assert "there are github, private" in run(app, "check", "gitub").output
-    assert "name a checker (github, private)" in run(app, "check").output
+    assert "Actions fail" in terminal.run("check", "github", "--file", "saved.json").output
+    assert terminal.run("check", "github", "--file", "none.json").exit_code == 2
 
 
-def test_dead_letters_are_listed_with_their_reason_and_sent_again(app: Flask) -> None:
-    services = app.extensions["services"]
-    services.store.prepare()
-    assert run(app, "dead-letters").output == "no dead letters\n"
-    services.pipeline.ingest([event()], NOW)
-    (claimed,) = services.store.claim("slack", limit=1, owner="me", now=NOW, until=NOW)
-    services.store.settle(claimed.delivery, Failed(reason=str(Reason.REFUSED)), NOW)
-    id = claimed.delivery.id
-
-    listed = run(app, "dead-letters").output.splitlines()[1].split()
-    assert (listed[0], listed[-1]) == (id, "refused")
-    assert run(app, "dead-letters", "--requeue", "nonsense").output.startswith("nonsense: not queued")
-    assert run(app, "dead-letters", "--requeue", "nonsense").exit_code == 1
-    assert run(app, "dead-letters", "--requeue", id).output == f"{id}: queued again\n"
-    assert run(app, "dead-letters").output == "no dead letters\n"
-    assert services.store.waiting("slack") == 1
+def test_check_names_the_checkers_there_are(terminal: Terminal) -> None:
+    assert "there are github, private" in terminal.run("check", "gitub").output
+    assert "name a checker (github, private)" in terminal.run("check").output
 
 
-def test_a_dead_letter_that_nobody_wants_is_deleted(app: Flask) -> None:
-    services = app.extensions["services"]
-    services.store.prepare()
-    services.pipeline.ingest([event()], NOW)
-    (claimed,) = services.store.claim("slack", limit=1, owner="me", now=NOW, until=NOW)
-    services.store.settle(claimed.delivery, Failed(reason="refused"), NOW)
+def test_failed_deliveries_are_listed_with_their_reason_and_sent_again(terminal: Terminal) -> None:
+    assert terminal.run("failed").output == "no failed deliveries\n"
+    id = fail_one(terminal, str(Reason.REFUSED))
 
-    assert run(app, "dead-letters", "--discard", claimed.delivery.id).output.endswith(": deleted\n")
-    assert run(app, "dead-letters").output == "no dead letters\n"
-    assert run(app, "dead-letters", "--discard", claimed.delivery.id).exit_code == 1
-    assert run(app, "dead-letters", "--requeue", "all").output == "no dead letters\n"
+    listed = terminal.run("failed").output.splitlines()[1].split()
+    assert (listed[0], listed[1].startswith("GITHUB-"), listed[-1]) == (id, True, "refused")
+    (as_json,) = json.loads(terminal.run("failed", "--json").stdout)["deliveries"]
+    assert (as_json["id"], as_json["state"], as_json["reason"]) == (id, "failed", "refused")
+    wrong = terminal.run("failed", "--retry", "nonsense")
+    assert wrong.stderr.startswith("nonsense: not queued. There is no such failed delivery")
+    assert wrong.exit_code == 1
+    assert terminal.run("failed", "--retry", id).output == f"{id}: queued again\n"
+    assert terminal.run("failed").output == "no failed deliveries\n"
+    assert terminal.services.store.waiting("slack") == 1
 
 
-def test_detect_prints_an_entry_for_the_configuration(app: Flask, pages: StatusPages) -> None:
+def test_all_failed_deliveries_are_sent_again(terminal: Terminal) -> None:
+    id = fail_one(terminal)
+
+    assert terminal.run("failed", "--retry", "all").output == f"{id}: queued again\n"
+    assert terminal.run("failed", "--retry", "all").output == "no failed deliveries\n"
+
+
+def test_a_failed_delivery_that_nobody_wants_is_deleted(terminal: Terminal) -> None:
+    id = fail_one(terminal)
+
+    assert terminal.run("failed", "--discard", id).output.endswith(": deleted\n")
+    assert terminal.run("failed").output == "no failed deliveries\n"
+    assert terminal.run("failed", "--discard", id).exit_code == 1
+    assert terminal.run("failed", "--discard", id, "--retry", id).exit_code == 2
+
+
+def test_detect_prints_an_entry_for_the_configuration(terminal: Terminal, pages: StatusPages) -> None:
     pages.add_component("github", "Actions")
+    url = f"{pages.url}/page/github"
 
-    answer = run(app, "check", "--detect", f"{pages.url}/page/github")
-
-    entry, component = answer.output.splitlines()
+    entry, component = terminal.run("detect", url).output.splitlines()
     assert json.loads(entry)["kind"] == "statuspage"
     assert component.endswith("Actions")
+    assert json.loads(terminal.run("detect", url, "--json").stdout)["components"] == ["Actions"]
     pages.broken["github"] = "empty"
-    assert run(app, "check", "--detect", f"{pages.url}/page/github").exit_code == 1
+    answer = terminal.run("detect", url)
+    assert answer.exit_code == 1
+    assert "Next: docs/adding-a-vendor.md" in answer.stderr
+
+
+def test_detect_adds_the_entry_and_the_checker_works(terminal: Terminal, pages: StatusPages) -> None:
+    pages.page("mine")
+    before: dict[str, Any] = json.loads(terminal.file.read_text())
+    terminal.file.write_text(json.dumps(before, indent=4))
+    terminal.file.chmod(0o640)
+
+    answer = terminal.run("detect", f"{pages.url}/page/mine", "--add", "mine")
+
+    assert answer.exit_code == 0, answer.output
+    after = json.loads(terminal.file.read_text())
+    assert list(after["checkers"]) == ["github", "private", "mine"]
+    assert (after["destinations"], terminal.file.stat().st_mode & 0o777) == (before["destinations"], 0o640)
+    assert terminal.run("check", "mine").output == "mine: 0 events\n"
+    again = terminal.run("detect", f"{pages.url}/page/mine", "--add", "mine")
+    assert (again.exit_code, 'has a "mine" already' in again.stderr) == (1, True)
+    assert terminal.run("detect", f"{pages.url}/page/mine", "--add", "My Page").exit_code == 2
+
+
+def test_detect_changes_no_file_that_is_wrong(terminal: Terminal, pages: StatusPages) -> None:
+    wrong = terminal.file.read_text().replace('"timeout": "1s"', '"timeout": "soon"')
+    terminal.file.write_text(wrong)
+
+    answer = terminal.run("detect", f"{pages.url}/page/github", "--add", "more")
+
+    assert answer.exit_code == 1
+    assert "checkers.github.timeout" in answer.stderr
+    assert terminal.file.read_text() == wrong
+    assert [path.name for path in terminal.file.parent.glob(".config*")] == []
+
+
+def test_config_check_lists_what_is_on_and_says_what_is_wrong(terminal: Terminal) -> None:
+    good = terminal.run("config", "check")
+    assert good.output.splitlines()[-1].startswith("config.json can be used: 2 checkers, 1 destinations")
+    parts = json.loads(terminal.run("config", "check", "--json").stdout)["parts"]
+    assert {part["name"]: part["why_off"] for part in parts}["private"] == "PRIVATE_PAGE is not set"
+
+    terminal.file.write_text('{"checkers": {"github": {"kind": "statuspag"}}}')
+    for words in (("config", "check"), ("status",), ("alerts",), ("check", "github")):
+        wrong = terminal.run(*words)
+        assert wrong.exit_code == 1
+        assert wrong.stderr.startswith("Error: config.json cannot be used:\n  checkers.github.kind: ")
+        assert wrong.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "now"),
+    [
+        (["check", "github"], "check"),
+        (["check", "--detect", "{pages}/page/github"], "detect"),
+        (["check", "--detect={pages}/page/github"], "detect"),
+        (["dead-letters"], "failed"),
+        (["quarantine"], "quarantine"),
+        (["reconcile", "--dry-run"], "reconcile"),
+        (["mirror", "--check"], "mirror"),
+        (["config-schema"], "config schema"),
+    ],
+)
+def test_a_former_command_names_the_new_one_and_runs_it(
+    terminal: Terminal, pages: StatusPages, words: list[str], now: str
+) -> None:
+    asked = [word.replace("{pages}", pages.url) for word in words]
+
+    answer = former(terminal, *asked)
+
+    assert answer.exit_code == 0, answer.output
+    assert answer.stderr == f"flask --app app {words[0]} is ./outage {now} now; the former name goes with 1.0\n"
+    assert answer.stdout
+
+
+def test_a_former_command_takes_its_former_options_and_fails_as_before(terminal: Terminal) -> None:
+    id = fail_one(terminal)
+
+    assert former(terminal, "dead-letters", "--requeue", "nonsense").exit_code == 1
+    assert former(terminal, "dead-letters", f"--requeue={id}").stdout == f"{id}: queued again\n"
+    assert former(terminal, "check", "--nonsense").exit_code == 2
+
+
+def test_a_wrong_command_names_the_one_that_was_meant(terminal: Terminal) -> None:
+    answer = terminal.run("alrts")
+
+    assert answer.exit_code == 2
+    assert 'there is no command "alrts". Did you mean alerts' in answer.stderr

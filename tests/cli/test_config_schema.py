@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from service_event_checker.cli import config_schema
-from service_event_checker.web import create_app
+from service_event_checker.cli.main import outage
 from tests.root import ROOT
 
 COMMITTED = ROOT / "docs" / "config.schema.json"
-MEND = "make it anew: flask --app app config-schema > docs/config.schema.json"
+MEND = "make it anew: ./outage config schema > docs/config.schema.json"
 
 
 def errors(config: object) -> list[str]:
@@ -30,10 +30,8 @@ def test_the_committed_schema_is_the_one_that_the_models_make() -> None:
     assert COMMITTED.read_text() == config_schema.as_text(), MEND
 
 
-def test_the_command_prints_it(tmp_path: Path) -> None:
-    app = create_app({"CONFIG_FILE": str(ROOT / "config.json"), "DATABASE_URL": f"sqlite:///{tmp_path}/store.db"})
-
-    assert app.test_cli_runner().invoke(args=["config-schema"]).output == config_schema.as_text()
+def test_the_command_prints_it() -> None:
+    assert CliRunner().invoke(outage, ["config", "schema"]).stdout == config_schema.as_text()
 
 
 def test_the_schema_is_a_schema() -> None:

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 from flask import Flask
 
+from service_event_checker.cli.context import Here
+from service_event_checker.cli.main import outage
 from service_event_checker.core.store import Failed
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.web import create_app
@@ -33,10 +35,10 @@ from tests.root import ROOT
 
 QUICK = {"timeout": "2s", "settle": "0s", "rate": 1000, "burst": 1000}
 LONG_AGO = 600.0  # seconds
-AGREE = "0 should not differ, 0 may differ; compared: pagerduty, opsgenie\n"
-MEND = "Nothing was changed; what stands behind → is done by: flask --app app mirror --repair"
+AGREE = "0 unexpected, 0 allowed differences; compared: pagerduty, opsgenie\n"
+MEND = "Nothing was changed; what stands after → is done by: ./outage mirror --repair"
 DRY_RUN = "A dry run: nothing was changed. The end of each line is what a pass does about it."
-ON_ITS_WAY = "The app sends what is owed for it within seconds, if it runs; what it gives up is in `dead-letters`."
+ON_ITS_WAY = "The app sends what is pending for it within seconds, if it runs; ./outage failed lists what fails."
 
 
 class House:
@@ -71,11 +73,14 @@ class House:
                 "PAGERDUTY_SERVICE_ID": SERVICE,
                 "PAGERDUTY_EMAIL": "bot@example.com",
                 "OPSGENIE_API_KEY": opsgenie.KEY,
+                "PORT": "1",  # no app answers there
             }
         )
 
     def run(self, *words: str) -> Result:
-        return self.app.test_cli_runner().invoke(args=list(words))
+        services = self.app.extensions["services"]
+        here = Here(services.settings.variables, services)
+        return CliRunner().invoke(outage, list(words), obj=here, prog_name="outage")
 
     def send_all(self) -> None:
         """Deliver what is owed, as the app does; webhooks of what comes of it are lost."""
@@ -131,10 +136,10 @@ def test_a_lost_acknowledgement_is_shown_with_its_alert_place_age_and_address(ho
     first, second, third, *rest = answer.output.splitlines()
     (alert,) = house.services.store.open_alerts()
     assert first == f"! {alert.internal_id} “Card terminals are offline”"
-    assert second.startswith(f"    pagerduty {incident.id}: put into work there → told, since ")
+    assert second.startswith(f"    pagerduty {incident.id}: work started there → applied, since ")
     assert second.endswith(" s)")
     assert third == f"    https://example.pagerduty.com/incidents/{incident.id}"
-    assert rest == ["1 should not differ, 0 may differ; compared: pagerduty, opsgenie", MEND]
+    assert rest == ["1 unexpected, 0 allowed differences; compared: pagerduty, opsgenie", MEND]
     assert answer.exit_code == 1
 
 
@@ -148,6 +153,24 @@ def test_a_check_changes_nothing(house: House) -> None:
     assert (house.services.store.waiting(), alert.acknowledged) == (0, False)
 
 
+def test_what_differs_is_told_to_programs_as_well(house: House) -> None:
+    _, incident = house.born()
+    house.pager.person_acknowledges(incident.id, ALICE)
+
+    answer = house.run("mirror", "--check", "--json")
+    shadow = house.run("mirror", "--shadow", "--json")
+    passed = house.run("reconcile", "--dry-run", "--json")
+
+    found = json.loads(answer.stdout)
+    (difference,) = found["differences"]
+    assert (found["pagers"], found["failed"], answer.exit_code) == (["pagerduty", "opsgenie"], [], 1)
+    assert (difference["receiver"], difference["external_id"]) == ("pagerduty", incident.id)
+    assert (difference["expected"], difference["since"] is not None) == (False, True)
+    assert difference["id"].startswith("OPSGENIE-")
+    assert json.loads(shadow.stdout) == {"not_sent": []}
+    assert len(json.loads(passed.stdout)["lines"]) == 1
+
+
 def test_a_repair_mends_it_and_the_next_check_is_content(house: House) -> None:
     alert, incident = house.born()
     house.pager.person_acknowledges(incident.id, ALICE)
@@ -157,7 +180,7 @@ def test_a_repair_mends_it_and_the_next_check_is_content(house: House) -> None:
     after = house.run("mirror", "--check")
 
     assert mended.output.splitlines()[-2:] == [
-        "1 mended, 0 given up, 0 may differ; compared: pagerduty, opsgenie",
+        "1 repaired, 0 with a failed delivery, 0 allowed differences; compared: pagerduty, opsgenie",
         ON_ITS_WAY,
     ]
     assert (mended.exit_code, after.exit_code, after.output) == (0, 0, AGREE)
@@ -189,8 +212,8 @@ def test_what_may_differ_by_the_mirrors_is_listed_and_no_alarm(house: House) -> 
 
     first, second, _, last = answer.output.splitlines()
     assert first.startswith("  OPSGENIE-")
-    assert f"pagerduty {incident.id}: differs, as `mirrors` allows → left" in second
-    assert last == "0 should not differ, 1 may differ; compared: pagerduty, opsgenie"
+    assert f"pagerduty {incident.id}: differs as `mirrors` allows → left" in second
+    assert last == "0 unexpected, 1 allowed differences; compared: pagerduty, opsgenie"
     assert (answer.exit_code, incident.status) == (0, "triggered")
 
 
@@ -204,17 +227,17 @@ def test_what_was_given_up_is_an_alarm_until_a_person_sends_it_again(house: Hous
     store.settle(claimed.delivery, Failed(reason="refused"), now)
 
     answers = [house.run("mirror", words) for words in ("--check", "--repair")]
-    requeued = house.run("dead-letters", "--requeue", claimed.delivery.id)
+    requeued = house.run("failed", "--retry", claimed.delivery.id)
     house.send_all()
     after = house.run("mirror", "--check")
 
     assert [answer.exit_code for answer in (*answers, requeued, after)] == [1, 1, 0, 0]
     assert [answer.output.splitlines()[-2] for answer in answers] == [
-        "1 should not differ, 0 may differ; compared: pagerduty, opsgenie",
-        "0 mended, 1 given up, 0 may differ; compared: pagerduty, opsgenie",
+        "1 unexpected, 0 allowed differences; compared: pagerduty, opsgenie",
+        "0 repaired, 1 with a failed delivery, 0 allowed differences; compared: pagerduty, opsgenie",
     ]
     assert answers[0].output.startswith("! OPSGENIE-")
-    assert answers[0].output.splitlines()[-1].startswith("What was given up, and why: flask --app app dead-letters")
+    assert answers[0].output.splitlines()[-1].startswith("Which deliveries failed, and why: ./outage failed")
     assert incident.status == "acknowledged"
 
 
@@ -226,7 +249,7 @@ def test_a_pager_that_does_not_answer_is_named_and_fails_the_check(house: House)
     answer = house.run("mirror", "--check")
 
     assert "failed: opsgenie: could not be asked: unauthorized" in answer.output
-    assert "1 should not differ, 0 may differ, 1 failed; compared: " in answer.output
+    assert "1 unexpected, 0 allowed differences, 1 failed; compared: " in answer.output
     assert answer.exit_code == 1
 
 
@@ -311,8 +334,8 @@ def test_a_dry_run_says_what_a_pass_would_do_and_changes_nothing(house: House) -
     left = house.run("reconcile", "--dry-run", "pagerduty")
 
     assert [each.output.splitlines()[-1] for each in (dry, left)] == [DRY_RUN, DRY_RUN]
-    assert f"{incident.id}: put into work there: told, since" in dry.output
-    assert f"{incident.id}: differs, as `mirrors` allows: left, since" in left.output
+    assert f"{incident.id}: work started there: applied, since" in dry.output
+    assert f"{incident.id}: differs as `mirrors` allows: left, since" in left.output
 
 
 def test_reconcile_mends_and_says_that_the_app_sends_it(house: House) -> None:
@@ -351,7 +374,7 @@ def test_what_cannot_be_asked_fails_the_reconciliation_and_the_rest_is_looked_at
 
     answer = house.run("reconcile", "--dry-run")
 
-    assert f"{incident.id}: put into work there: told" in answer.output
+    assert f"{incident.id}: work started there: applied" in answer.output
     assert "failed: azure_devops: could not be asked: server error" in answer.output
     assert answer.exit_code == 1
 

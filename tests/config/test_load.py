@@ -75,7 +75,10 @@ class TestMistakes:
                 'checkers.github.only.component: is not a known key. Did you mean "components"?',
             ),
             (checker(only={"components": "Actions"}), "checkers.github.only.components: is not a list"),
-            (checker(only={"severities": ["bad"]}), "checkers.github.only.severities[0]: is not one of those known"),
+            (
+                checker(only={"severities": ["bad"]}),
+                "checkers.github.only.severities[0]: is not one of the known values",
+            ),
             (checker(only={"title": "("}), "checkers.github.only.title: is not a regular expression"),
             (
                 checker(kind="statuspag"),
@@ -103,9 +106,12 @@ class TestMistakes:
             (checker(timeout=0), "checkers.github.timeout: is too small. Give more than 0s"),
             (checker(timeout="1h"), "checkers.github.timeout: is too large. Give at most 120s"),
             (checker(resolve_after="two"), "checkers.github.resolve_after: is not a whole number. Write it like 2"),
-            (checker(when_unknown="panic"), "checkers.github.when_unknown: is not one of those known. Give 'open' or"),
+            (
+                checker(when_unknown="panic"),
+                "checkers.github.when_unknown: is not one of the known values. Give 'open' or",
+            ),
             (destination(rate="fast"), "destinations.slack.rate: is not a number. Write it like 0.5"),
-            (destination(buttons="perhaps"), "destinations.slack.buttons: is neither true nor false. Write true or"),
+            (destination(buttons="perhaps"), "destinations.slack.buttons: is not true or false. Write true or"),
             (destination(settle=-1), "destinations.slack.settle: is not a duration."),
             ({"rules": [{"name": "x"}]}, "rules[0].send: is missing. Add it"),
             ({"rules": [{"name": "", "send": []}]}, "rules[0].name: is empty. Fill it in"),
@@ -147,8 +153,11 @@ class TestMistakes:
             ),
             ({"silences": [SILENCE | {"starts_at": "soon"}]}, "silences[0].starts_at: is not a time. Write it like"),
             ({"silences": [SILENCE | {"match": []}]}, "silences[0].match: is empty. Name at least one"),
-            ({"silences": [SILENCE | {"match": [""]}]}, "silences[0].match: would silence everything. Say what"),
-            ({"silences": [SILENCE | {"match": ["{}"]}]}, "silences[0].match: would silence everything. Say what"),
+            ({"silences": [SILENCE | {"match": [""]}]}, "silences[0].match: would silence everything. Give a matcher"),
+            (
+                {"silences": [SILENCE | {"match": ["{}"]}]},
+                "silences[0].match: would silence everything. Give a matcher",
+            ),
             ({"silences": [SILENCE | {"match": ["{"]}]}, 'silences[0].match[0]: cannot read the matcher "{"'),
         ],
     )
@@ -231,7 +240,7 @@ class TestSecrets:
             destination(token="env:IT", settle="env:IT"),
             destination(token="env:IT", rate="env:IT"),
             destination(token="env:IT", buttons="env:IT"),
-            destination(api_url="env:IT", on_resolve="env:IT"),
+            destination(url="env:IT", on_resolve="env:IT"),
         ],
     )
     def test_a_value_from_the_environment_is_never_in_a_message(self, file: Path, entry: dict[str, Any]) -> None:
@@ -241,6 +250,30 @@ class TestSecrets:
         config = load(file, destination(token="env:IT"), IT=CANARY)
 
         assert CANARY not in repr(config)
+
+
+class TestRenamedKeys:
+    def test_the_old_name_of_a_key_is_read_and_the_entry_says_the_new_one(self, file: Path) -> None:
+        (entry,) = load(
+            file, destination(token="env:MY_TOKEN", api_url="env:OLD"), MY_TOKEN="t", OLD="https://old.example"
+        ).destinations
+
+        assert entry.config is not None
+        assert entry.config.url == "https://old.example"  # type: ignore[attr-defined]
+        assert entry.warnings == ("api_url is now url",)
+
+    def test_it_wins_over_the_usual_variable_as_any_key_does(self, file: Path) -> None:
+        content = destination(api_url="https://old.example")
+
+        (entry,) = load(file, content, SLACK_API_URL="https://variable.example").destinations
+
+        assert entry.config is not None
+        assert entry.config.url == "https://old.example"  # type: ignore[attr-defined]
+
+    def test_both_names_at_once_are_a_mistake(self, file: Path) -> None:
+        content = destination(url="https://new.example", api_url="https://old.example")
+
+        assert mistakes(file, content) == ['destinations.slack.api_url: is not a known key. Did you mean "url"?']
 
 
 class TestTheEnvironment:
@@ -285,7 +318,7 @@ class TestTheEnvironment:
             file, {"destinations": {"ado": {"kind": "azure_devops", "url": "env:ADO_ORG_URL"}}}
         ).destinations
 
-        assert entry.why_off.startswith("ADO_ORG_URL and ADO_PROJECT")
+        assert entry.why_off.startswith("ADO_ORG_URL, ADO_PROJECT")
         assert entry.why_off.endswith(" are not set")
 
     def test_a_required_key_whose_variable_is_not_set_turns_the_entry_off(self, file: Path) -> None:
@@ -426,10 +459,10 @@ class TestMirrors:
         [
             ({"from": "c", "to": "b", "verbs": {}}, 'mirrors[0].from: "c" is not a destination'),
             ({"from": "alert", "to": "b", "verbs": {}}, 'mirrors[0].from: "alert" is not a destination'),
-            ({"from": "a", "to": "a", "verbs": {}}, "mirrors[0]: names a -> a again"),
+            ({"from": "a", "to": "a", "verbs": {}}, "mirrors[0]: a -> a is given twice"),
             (
                 {"from": "a", "to": "alert", "verbs": {"ack": ["ack"]}},
-                "mirrors[0].verbs: the alert itself can only end",
+                "mirrors[0].verbs: an alert can only be closed",
             ),
             ({"from": "a", "to": "b", "verbs": {"page": ["ack"]}}, "mirrors[0].verbs"),
         ],
@@ -438,3 +471,26 @@ class TestMirrors:
         (found,) = mistakes(file, {"destinations": self.PAGERS, "mirrors": [mirror]})
 
         assert found.startswith(problem)
+
+
+def test_how_late_a_duplicate_may_be_is_a_duration_of_at_most_an_hour(file: Path) -> None:
+    assert load(file, {}).repeat_within == timedelta(seconds=60)
+    assert load(file, {"repeat_within": "2m"}).repeat_within == timedelta(minutes=2)
+    assert "repeat_within" in mistakes(file, {"repeat_within": "2h"})[0]
+
+
+def test_a_destination_that_was_moved_names_its_new_name_and_nothing_else(file: Path) -> None:
+    slack = {"slack": SLACK}
+
+    assert load(file, {"destinations": slack | {"chat": {"moved_to": "slack"}}}).moved == {"chat": "slack"}
+    for entry, problem in [
+        ({"moved_to": "slakc"}, 'destinations.chat.moved_to: "slakc" is not a destination. Did you mean "slack"?'),
+        ({"moved_to": "chat"}, 'destinations.chat.moved_to: "chat" is not a destination'),
+        ({"moved_to": "slack", "kind": "slack"}, "destinations.chat: has other keys beside moved_to"),
+    ]:
+        assert mistakes(file, {"destinations": slack | {"chat": entry}})[0].startswith(problem)
+    rules = [{"name": "all", "send": ["chat"]}]
+    assert (
+        'rules[0].send: "chat" is not a destination'
+        in mistakes(file, {"destinations": slack | {"chat": {"moved_to": "slack"}}, "rules": rules})[0]
+    )

@@ -133,3 +133,14 @@ def test_the_result_can_always_be_stored_and_sent_and_cleaning_it_again_changes_
     json.dumps(plain, ensure_ascii=False).encode("utf-8")
     assert "\\u0000" not in json.dumps(plain)
     assert clean(cleaned) == cleaned
+
+
+def test_an_address_is_whole_or_absent() -> None:
+    fits, long = ("https://x/" + "y" * (length - 10) for length in (LABEL_MAX, LABEL_MAX + 1))
+
+    cleaned = clean(event(url=long, labels={"dashboard": fits, "runbook": long, "text": "see " + long}))
+
+    assert cleaned.url == ""
+    assert (cleaned.labels["dashboard"], "runbook" in cleaned.labels) == (fits, False)
+    assert len(cleaned.labels["text"]) == LABEL_MAX
+    assert clean(event(url=fits)).url == fits

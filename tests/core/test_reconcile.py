@@ -14,7 +14,7 @@ from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link, Remote
 from service_event_checker.core.reconcile import LEFT, Fix, LocalView, ended, repairs
 from service_event_checker.core.vocabulary import Family, ResolvedBy, Status, Verb
-from tests.factories import NOW, alert, receiver
+from tests.factories import NOW, alert, event, receiver
 
 LATER = NOW + timedelta(hours=1)
 FIRING = alert(source="alertmanager", receivers=("pager",))
@@ -46,6 +46,8 @@ def test_what_was_born_there_is_its_own_to_end() -> None:
     born = replace(OVER, source="pager")
 
     assert found(born) == []
+    assert found(born, replace(SHOWN, event=event())) == [Fix.RELISTED]
+    assert found(replace(born, episode=2), replace(SHOWN, event=event())) == []
     assert found(replace(born, resolved_by=ResolvedBy.PERSON)) == [Fix.CLOSE]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from service_event_checker.core import announcements, matchers, routing, rules, tracker
+from service_event_checker.core import announcements, matchers, mirrors, routing, rules, tracker
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Event, Link, Receiver
 from service_event_checker.core.rules import Rule, Rulebook, Silence
@@ -384,14 +385,73 @@ class TestLinked:
         assert owed(write) == [("slack", Verb.UPDATE)]
 
 
-def test_a_chat_that_was_given_up_is_a_note_in_the_timeline_and_owes_nobody_anything() -> None:
-    book = Rulebook((), (), {"slack": receiver("slack")})
+class TestAFailedDelivery:
+    """Promise 12: told through another channel, chat, else mail, else the page and a metric; never in a circle."""
 
-    write = announcements.gave_up(delivery(alert()), alert(), "unauthorized", book, LATER)
+    BOOK = Rulebook(
+        (),
+        (),
+        {
+            "tickets": TICKETS,
+            "off": receiver("off", why_off="a variable is not set"),
+            "slack": receiver("slack"),
+            "teams": receiver("teams"),
+            "mail": receiver("mail", Family.MAIL, verbs=frozenset({Verb.OPEN, Verb.CLOSE})),
+        },
+    )
 
-    (row,) = write.transitions
-    assert (row.why, row.receiver, row.note) == (Why.GAVE_UP, "slack", "slack: open was given up, unauthorized")
-    assert write.deliveries == ()
+    def told(self, failed: str, known: Alert, book: Rulebook = BOOK, **changes: Any) -> list[tuple[str, Verb]]:
+        unreached = changes.pop("unreached", ())
+        reason = changes.pop("reason", "unauthorized")
+        letter = delivery(known, receiver=failed, **changes)
+        write = announcements.gave_up(letter, known, reason, book, LATER, unreached=unreached)
+        (row,) = write.transitions
+        assert (row.why, row.receiver, row.note) == (Why.GAVE_UP, failed, f"{failed}: open failed, {reason}")
+        assert all(each.notice and each.note == row.note for each in write.deliveries) or reason == mirrors.PING_PONG
+        assert {each.receiver for each in write.deliveries} <= set(write.alert.receivers)
+        return owed(write)
+
+    def test_is_shown_in_the_chats_that_know_the_alert(self) -> None:
+        known = alert(receivers=("tickets", "slack", "teams"))
+
+        assert self.told("tickets", known) == [("slack", Verb.UPDATE), ("teams", Verb.UPDATE)]
+        assert self.told("slack", known) == [("teams", Verb.UPDATE)]
+
+    def test_of_an_alert_that_no_chat_knows_is_told_in_the_first_that_is_on(self) -> None:
+        assert self.told("tickets", alert(receivers=("tickets",))) == [("slack", Verb.OPEN)]
+        assert self.told("slack", alert(receivers=("slack",))) == [("teams", Verb.OPEN)]
+
+    def test_is_told_by_mail_where_no_chat_is_left(self) -> None:
+        one = Rulebook((), (), {name: self.BOOK.receivers[name] for name in ("slack", "mail")})
+
+        assert self.told("slack", alert(receivers=("slack",)), one) == [("mail", Verb.OPEN)]
+        assert self.told("slack", alert(receivers=("slack", "mail")), one) == [("mail", Verb.OPEN)]
+        both = alert(receivers=("tickets", "slack"))
+        assert self.told("tickets", both, one, unreached={"slack"}) == [("mail", Verb.OPEN)]
+
+    def test_of_a_test_alert_is_told_in_chats_only(self) -> None:
+        assert self.told("slack", alert(receivers=("slack",), test=True)) == [("teams", Verb.OPEN)]
+        assert self.told("teams", alert(receivers=("teams",), test=True), unreached={"slack"}) == []
+
+    def test_is_left_to_the_page_where_no_channel_is_left(self) -> None:
+        alone = Rulebook((), (), {"slack": receiver("slack"), "quiet": receiver("quiet", shadow=True)})
+
+        assert self.told("slack", alert(receivers=("slack",)), alone) == []
+        assert self.told("slack", alert(receivers=("slack",), withheld={"teams": "silenced", "mail": "silenced"})) == []
+
+    def test_of_a_notice_is_told_nowhere(self) -> None:
+        assert self.told("slack", alert(receivers=("tickets", "slack")), notice=True) == []
+
+    def test_that_was_not_sent_on_purpose_is_shown_where_the_alert_is_known(self) -> None:
+        known = alert(receivers=("tickets", "slack"))
+
+        assert self.told("tickets", known, reason=mirrors.PING_PONG) == [("slack", Verb.UPDATE)]
+        assert self.told("slack", known, reason=mirrors.PING_PONG) == []
+
+    def test_what_can_only_comment_gets_a_comment(self) -> None:
+        robot = Rulebook((), (), {"robot": receiver("robot", verbs=frozenset({Verb.OPEN, Verb.NOTE}))})
+
+        assert self.told("tickets", alert(receivers=("tickets", "robot")), robot) == [("robot", Verb.NOTE)]
 
 
 class TestTheLinkOfADelivery:

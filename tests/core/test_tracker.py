@@ -421,9 +421,6 @@ class TestFiringAfterTheEnd:
     def test_a_page_that_shows_the_old_state_has_not(self, at: datetime | None) -> None:
         assert not self.opens(over(), event(at=at))
 
-    def test_a_webhook_is_not_a_page(self) -> None:
-        assert not self.opens(over(), event(at=LATER + HOUR, intake="/alert"))
-
     def test_what_no_longer_affects_us_is_not_opened_again(self) -> None:
         assert not self.opens(over(), event(starts_at=LATER + HOUR, affects_us=Affects.NO))
 
@@ -434,10 +431,89 @@ class TestFiringAfterTheEnd:
         assert after(change).updated_at == LATER
 
     def test_late_repeats_are_counted_at_most_once_an_hour(self) -> None:
-        once = after(track(over(), event(), LATER))
+        once = after(track(over(ResolvedBy.PERSON), event(), LATER))
 
         assert track(once, event(), LATER + timedelta(minutes=59)) == Tracked(once)
         assert after(track(once, event(), LATER + HOUR)).repeats == 2
+
+
+class TestAnEndThatWasToldTooEarly:
+    """Promise 8: Prometheus keeps `startsAt` while a rule fires, so the next firing has the same start."""
+
+    SOON, LATE = LATER + timedelta(seconds=60), LATER + timedelta(seconds=61)
+
+    @pytest.mark.parametrize("starts_at", [NOW, NOW - HOUR], ids=["the same start", "an earlier start"])
+    def test_a_firing_that_is_told_later_than_a_duplicate_is_opens_again(self, starts_at: datetime) -> None:
+        firing = event(starts_at=starts_at, at=None, intake="/alert")
+
+        assert track(over(), firing, self.SOON).transitions == ()
+        assert whys(track(over(), firing, self.LATE)) == [Why.OPENED_AGAIN]
+
+    def test_how_late_a_duplicate_may_be_is_a_setting(self) -> None:
+        firing = event(at=None, intake="/alert")
+
+        change = track(over(), firing, LATER + timedelta(seconds=2), repeat_within=timedelta(seconds=1))
+
+        assert whys(change) == [Why.OPENED_AGAIN]
+
+    def test_the_time_runs_from_when_we_took_the_end_whatever_happened_since(self) -> None:
+        ended = after(track(alert(), event(status=RESOLVED, at=NOW, intake="/alert"), LATER))
+        firing = event(at=None, intake="/alert")
+
+        assert track(replace(ended, updated_at=LATER + HOUR), firing, self.SOON).transitions == ()
+        assert whys(track(replace(ended, updated_at=LATER + HOUR), firing, self.LATE)) == [Why.OPENED_AGAIN]
+
+    def test_a_message_that_was_sent_before_the_end_opens_nothing_however_late_it_is_read(self) -> None:
+        assert track(over(), event(at=LATER - HOUR, intake="/alert"), LATER + HOUR).transitions == ()
+
+    def test_what_is_born_at_a_destination_is_told_once_so_a_repetition_is_old(self) -> None:
+        assert track(over(), event(at=None, intake="/hook", via="opsgenie"), LATER + HOUR).transitions == ()
+
+    @pytest.mark.parametrize("intake", ["/alert", "/hook"])
+    def test_a_source_that_lists_it_as_open_at_two_looks_is_believed(self, intake: str) -> None:
+        shown = event(at=None, intake=intake, listed=True, via="opsgenie" if intake == "/hook" else "")
+
+        first = track(over(), shown, LATER + timedelta(seconds=5))
+        assert first.transitions == ()
+        assert track(after(first), shown, LATER + timedelta(seconds=5)).transitions == ()
+        assert whys(track(after(first), shown, LATER + timedelta(seconds=10))) == [Why.OPENED_AGAIN]
+
+    def test_a_page_that_shows_it_as_open_at_two_polls_is_believed_when_no_old_copy_can_show_it(self) -> None:
+        soon = after(track(over(), event(), self.SOON))
+        assert soon.relisted_at is None
+
+        first = track(soon, event(), self.LATE)
+        assert first.transitions == ()
+        assert whys(track(after(first), event(), LATER + HOUR)) == [Why.OPENED_AGAIN]
+
+    def test_a_page_that_shows_it_as_over_between_two_polls_had_shown_an_old_copy(self) -> None:
+        first = after(track(over(), event(), LATER + HOUR))
+        between = after(track(first, event(status=RESOLVED), LATER + HOUR + timedelta(minutes=1)))
+
+        assert between == replace(first, relisted_at=None)
+        assert track(between, event(), LATER + 2 * HOUR).transitions == ()
+
+    def test_a_persons_end_is_taken_back_by_no_repetition(self) -> None:
+        for repeat in (event(at=None, intake="/alert"), event(at=None, intake="/alert", listed=True), event()):
+            once = after(track(over(ResolvedBy.PERSON), repeat, LATER + HOUR))
+
+            assert track(once, repeat, LATER + 2 * HOUR).transitions == ()
+
+    def test_unless_the_source_had_ended_it_since(self) -> None:
+        told = event(status=RESOLVED, at=LATER + HOUR, intake="/alert")
+        ended = after(track(over(ResolvedBy.PERSON), told, LATER + HOUR))
+        firing = event(at=None, intake="/alert")
+
+        assert track(ended, firing, LATER + HOUR + timedelta(seconds=60)).transitions == ()
+        assert whys(track(ended, firing, LATER + HOUR + timedelta(seconds=61))) == [Why.OPENED_AGAIN]
+
+    def test_a_duplicate_of_the_end_that_was_taken_back_ends_nothing(self) -> None:
+        again = after(track(over(), event(at=None, intake="/alert"), LATER + HOUR))
+        told = event(status=RESOLVED, at=LATER, intake="/alert")
+
+        assert track(again, told, LATER + HOUR + timedelta(seconds=60)) == Tracked(again)
+        assert whys(track(again, replace(told, at=LATER + HOUR), LATER + HOUR)) == [Why.RESOLVED_BY_SOURCE]
+        assert whys(track(again, told, LATER + 2 * HOUR)) == [Why.RESOLVED_BY_SOURCE]
 
 
 class TestAfterAPersonResolvedIt:

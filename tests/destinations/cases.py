@@ -18,7 +18,8 @@ class Case:
     """`objects`, `ended`, `end_notes`, `shown` read the double: how many objects it holds for us, how many of them are
     over, how many times the end was told, and all that a reader is shown. `gone`: an id that names nothing there.
 
-    `objects_kept`: it keeps an object for each episode; a chat does not.
+    `objects_kept`: it keeps an object for each episode; a chat does not. `take`, `end`: a person takes, or ends, the
+    object with this id there. `says_end_of_ended`: what a person has ended is told the end nevertheless.
 
     `real`: the fixture of a real server, which `double` is then given. `deadline`: seconds of the adapter's calls.
     """
@@ -34,6 +35,9 @@ class Case:
     shown: Callable[[Any], str]
     real: str = ""
     objects_kept: bool = True
+    take: Callable[[Any, str], object] = lambda _double, _id: None
+    end: Callable[[Any, str], object] = lambda _double, _id: None
+    says_end_of_ended: bool = False
     deadline: float = DEADLINE
 
 

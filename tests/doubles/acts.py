@@ -31,74 +31,75 @@ def play(world: World, number: int) -> None:
 
 def a_vendors_outage(world: World, number: int) -> None:
     pages, slack, outage, items = world.pages, world.slack, f"demo{number}", len(world.devops.items)
-    world.say("\n— 1 — Is it them? An outage of a vendor")
-    world.say(f"\nGitHub's status page: a major incident is posted: “{OUTAGE}”")
+    messages = len(slack.roots())
+    world.say("\n— 1 — Is it them? A vendor outage")
+    world.say(f"\nGitHub posts a major incident on its status page: “{OUTAGE}”")
     pages.open_incident("github", outage, OUTAGE, impact="major", components=("Actions",))
-    world.until("it is told in Slack", lambda: len(slack.roots()) >= number)
-    world.until("it is ticketed", lambda: len(world.devops.items) > items)
+    world.until("a message in Slack", lambda: len(slack.roots()) > messages)
+    world.until("a work item", lambda: len(world.devops.items) > items)
     ticket = max(world.devops.items)
     world.until("Slack links the ticket", lambda: f"edit/{ticket}" in slack.roots()[-1].shown)
     world.pause()
-    world.say("\nGitHub's status page: an update is posted")
+    world.say("\nGitHub posts an update")
     pages.update_incident("github", outage, "identified", "A bad deployment is being rolled back.")
     world.until("the message shows it", lambda: "rolled back" in slack.roots()[-1].shown)
     world.pause()
-    world.say("\nGitHub's status page: the incident is resolved")
+    world.say("\nGitHub resolves the incident")
     pages.resolve_incident("github", outage)
-    world.until("the thread tells the end", lambda: slack.replies(slack.roots()[-1].ts))
+    world.until("the reply in the thread", lambda: slack.replies(slack.roots()[-1].ts))
     world.until("the ticket is closed", lambda: world.devops.items[ticket].state == "Closed")
     made = len(world.devops.items) - items
-    world.say(f"\nThat was one outage: {len(slack.roots()) - number + 1} message in Slack, {made} work item.")
+    world.say(f"\nResult: one outage, {len(slack.roots()) - messages} message in Slack, {made} work item.")
     world.pause()
 
 
 def an_alert_of_our_own(world: World, number: int) -> None:
     devops, items = world.devops, len(world.devops.items)
     firing = {**world.alertmanager.fire(OWN, instance=f"web-{number}"), "startsAt": _now()}
-    world.say("\n— 2 — Or is it us? An alert of our own Prometheus")
+    world.say("\n— 2 — Or is it us? An alert of our Prometheus")
     world.say(f"\nAlertmanager sends to /alert: {OWN} fires on web-{number}")
     world.post("/alert", world.alertmanager.message(firing))
     world.until("it is a work item", lambda: len(devops.items) > items)
     ticket = max(devops.items)
     world.pause()
-    world.say("\nAlertmanager sends it again, as it does every few hours: it is known, nothing new is made")
+    world.say("\nAlertmanager repeats the alert, as it does every few hours: it is known, so nothing new is created")
     world.post("/alert", world.alertmanager.message(firing))
     world.pause()
-    world.say(f"\nAlertmanager sends: {OWN} is over")
+    world.say(f"\nAlertmanager sends to /alert: {OWN} is resolved")
     over = {**firing, "status": "resolved", "endsAt": _now()}
     world.post("/alert", world.alertmanager.message(over, status="resolved"))
     with world.alertmanager.lock:
         world.alertmanager.listed.clear()
     world.until("the work item is closed", lambda: devops.items[ticket].state == "Closed")
-    world.say(f"\nThat was one alert, sent three times: {len(devops.items) - items} work item, opened and closed.")
+    world.say(f"\nResult: one alert, sent three times, {len(devops.items) - items} work item, opened and closed.")
     world.pause()
 
 
 def an_alert_born_in_opsgenie(world: World, number: int) -> None:
     ops, pager = world.opsgenie, world.pagerduty
     world.say("\n— 3 — Two pagers, one alert")
-    world.say(f"\nOpsgenie: another tool opens an alert: “{BORN_THERE}”")
+    world.say(f"\nAnother tool opens an alert in Opsgenie: “{BORN_THERE}”")
     alert = ops.create(BORN_THERE, priority="P1", username=WATCHER)
     world.until("it is an incident in PagerDuty", lambda: len(pager.incidents) >= number)
     incident = list(pager.incidents.values())[-1]
     world.pause()
-    world.say("\nPagerDuty: Alice Archer, who was paged, acknowledges the incident")
+    world.say("\nAlice Archer was paged and acknowledges the incident in PagerDuty")
     pager.person_acknowledges(incident.id, ALICE)
     world.until("Opsgenie shows it", lambda: alert.acknowledged and _told(alert, "Alice Archer"))
     world.pause()
-    world.say("\nPagerDuty: Alice Archer writes a note")
+    world.say("\nAlice Archer writes a note in PagerDuty")
     pager.person_notes(incident.id, "The provider confirms it: back in ten minutes.", ALICE)
     world.until("it is on the alert", lambda: _told(alert, "ten minutes"))
     world.pause()
-    world.say(f"\nOpsgenie: {WATCHER} closes the alert; `mirrors` in config.json say: PagerDuty gets a note of that")
+    world.say(f"\n{WATCHER} closes the alert in Opsgenie; as set by `mirrors` in config.json, PagerDuty gets a note")
     ops.person_closes(alert.id, WATCHER)
     world.until("the incident has the note", lambda: WATCHER in incident.contents[-1])
-    world.say("\nPagerDuty: Alice Archer reads it and resolves the incident")
+    world.say("\nAlice Archer reads it and resolves the incident in PagerDuty")
     pager.person_resolves(incident.id, ALICE)
     world.until("all webhooks were taken", lambda: not pager.webhooks and not ops.webhooks)
     world.say(
-        f"\nThat was one alert: {len(pager.incidents) - number + 1} incident, {len(incident.notes)} notes there, "
-        f"{len(alert.notes)} in Opsgenie, nothing sent to and fro."
+        f"\nResult: one alert, {len(pager.incidents) - number + 1} incident, {len(incident.notes)} notes there, "
+        f"{len(alert.notes)} in Opsgenie, nothing sent back and forth."
     )
     world.pause()
 

@@ -1,8 +1,8 @@
-"""`make demo`: the shipped config.json against a small simulated world on loopback, told as it happens.
+"""`make demo`: the app with the shipped config.json and simulated vendors, chat, tickets and pagers on loopback.
 
-A vendor's outage, an alert of our own and one that is born in a pager come, change and go within a minute and a half,
-then again until Ctrl-C. The app is the real one; only addresses and credentials are replaced, and one rule is added
-that tickets outages. What happens stands in `acts`.
+A vendor outage, an own alert and an alert that begins in a pager open, change and end within a minute and a half; then
+it starts again, until Ctrl-C. The app is the real one: only addresses and credentials are replaced, and one rule is
+added that opens tickets for outages. What happens is in `acts`.
 """
 
 from __future__ import annotations
@@ -92,8 +92,10 @@ class World:
 
     def introduce(self) -> None:
         self.until("the app answers", lambda: self._app_runs() and self.pages.requests)
-        self.say("A simulated world on this machine: two status pages, an Alertmanager, a Slack, an Azure DevOps, an")
-        self.say("Opsgenie and a PagerDuty. Nothing real is touched. The lines further in are what is seen there.")
+        self.say(
+            "Simulated on this machine: two status pages, Alertmanager, Slack, Azure DevOps, Opsgenie and PagerDuty."
+        )
+        self.say("Nothing real is changed. Indented lines show what each system contains.")
         self.say(f"The page:  http://demo:{self.token}@127.0.0.1:{self.port}/   (Ctrl-C ends the demo)")
 
     def say(self, text: str) -> None:
@@ -113,7 +115,9 @@ class World:
         while not so():
             if time.monotonic() > until or not self._app_runs():
                 log = (self._path / "app.log").read_text(errors="replace")
-                raise SystemExit(f"{log[-3000:]}\nthe demo waited in vain: {what}; the end of the app's log is above")
+                raise SystemExit(
+                    f"{log[-3000:]}\nThe demo failed, it waited for: {what}. The end of the app's log is above."
+                )
             self._live_on()
         self._live_on()
 

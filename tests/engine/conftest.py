@@ -14,6 +14,7 @@ from service_event_checker.core.roles import Store
 from service_event_checker.engine.services import Services
 from service_event_checker.stores.sql.address import database_address
 from service_event_checker.stores.sql.store import SqlStore
+from tests.engine.polls import World
 from tests.engine.small import Chat, Page, services_in
 from tests.stores.memory import MemoryStore
 
@@ -88,3 +89,11 @@ def page() -> Page:
 @pytest.fixture
 def services(tmp_path: Path, page: Page, chat: Chat) -> Services:
     return services_in(tmp_path, page, chat)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    store = SqlStore(f"sqlite:///{tmp_path}/polls.db")
+    store.prepare()
+    yield World(store)
+    store.close()

@@ -260,7 +260,7 @@ def test_a_ticket_that_was_given_up_is_told_in_chat_with_the_reason(fresh_store,
     world.settle_down()
 
     assert [verb for verb, _ in chat.told] == [Verb.OPEN, Verb.UPDATE]
-    assert chat.notes[-1] == "tickets: open was given up, refused (no such work item type)"
+    assert chat.notes[-1] == "tickets: open failed, refused (no such work item type)"
 
 
 def test_a_chat_that_cannot_be_told_is_not_told_of_that(fresh_store, clock):
@@ -284,7 +284,7 @@ def test_what_waits_longer_than_a_day_is_given_up_with_its_reason(fresh_store, c
         world.drain_once()
 
     assert clock.seconds() > GIVE_UP_AFTER.total_seconds()
-    assert world.store.failed_deliveries()[0].reason == "given up after 24 h: unauthorized (the token is wrong)"
+    assert world.store.failed_deliveries()[0].reason == "not delivered within 24 h: unauthorized (the token is wrong)"
 
 
 def test_a_close_that_finds_nothing_to_close_is_an_error_not_done(fresh_store, clock, tickets):
@@ -403,3 +403,74 @@ def test_the_most_severe_is_sent_first(fresh_store, clock, tickets):
     world.settle_down()
 
     assert [thing.title for thing in tickets.things] == ["critical", "error", "warning", "info"]
+
+
+def test_a_failure_is_told_in_the_chat_else_by_mail_and_never_in_a_circle(fresh_store, clock, tickets):
+    chat, mail = Sink(clock, Family.CHAT), Unsearchable(clock)
+    refused = [DeliveryError(Reason.UNAUTHORIZED, permanent=True)]
+    tickets.failures, chat.failures, mail.failures = deque(refused), deque(refused), deque(refused)
+    receivers = {
+        "tickets": _receiver("tickets", tickets, {}),
+        "chat": _receiver("chat", chat, {}),
+        "mail": _receiver("mail", mail, {}),
+    }
+    book = Rulebook((Rule("all", (), ("tickets",)),), (), receivers)
+    world = World(fresh_store(), {"tickets": tickets, "chat": chat, "mail": mail}, book, clock)
+    world.see(event())
+
+    world.settle_down()
+
+    failed = {letter.receiver: letter.notice for letter in world.store.failed_deliveries()}
+    assert failed == {"tickets": False, "chat": True}  # and nobody was told of the notice
+    assert mail.told == []
+
+    world.see(event(fingerprint="another"))
+    chat.failures = deque()
+    tickets.failures = deque(refused)
+    world.settle_down()
+    assert chat.notes == ["tickets: open failed, unauthorized"]
+
+
+class TestAClockThatWasSetBack:
+    @pytest.fixture
+    def clock(self) -> Clock:
+        made = Clock()
+        made.advance(7200)  # throttles count from 0
+        return made
+
+    def test_a_doubt_of_the_future_is_one_of_now(self, fresh_store, clock, tickets):
+        world = world_of(fresh_store, clock, {"tickets": tickets})
+        tickets.failures = deque([DeliveryError(Reason.TIMEOUT)])
+        world.see(event())
+        world.drain_once()
+
+        clock.advance(-3600)
+        world.start()  # throttles go by monotonic time
+        world.store.sweep(clock(), latest=clock() + world.outbox.longest_wait)
+        began = clock.seconds()
+        world.settle_down()
+
+        assert len(tickets.things) == 1
+        assert clock.seconds() - began < 2 * SETTLE.total_seconds()
+
+    def test_an_update_of_the_future_does_not_hold_back_the_next(self, fresh_store, clock, tickets):
+        world = world_of(fresh_store, clock, {"tickets": tickets}, update_every=timedelta(minutes=5))
+        world.see(event())
+        world.settle_down()
+        world.see(event(title="worse", at=clock()))
+        world.settle_down()
+
+        clock.advance(-3600)
+        world.start()  # throttles go by monotonic time
+        world.see(event(title="worst", at=None))
+        world.drain_once()
+
+        assert tickets.things[0].title == "worst"
+
+    def test_no_wait_is_longer_than_what_tells_of_a_wrong_clock(self, fresh_store, clock, tickets):
+        world = world_of(fresh_store, clock, {"tickets": tickets})
+        tickets.failures = deque([DeliveryError(Reason.RATE_LIMITED, retry_after=7200)])
+        world.see(event())
+        world.drain_once()
+
+        assert world.store.sweep(clock(), latest=clock() + world.outbox.longest_wait) == 0

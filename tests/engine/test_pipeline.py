@@ -24,6 +24,7 @@ from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.metrics import REGISTRY
 from service_event_checker.stores.sql.store import SqlStore
 from service_event_checker.stores.sql.tables import metadata
+from service_event_checker.stores.sql.tables import settings as settings_table
 from tests.factories import NOW, event, receiver
 from tests.strategies import (
     FINGERPRINTS,
@@ -90,7 +91,8 @@ class Ledger:
     def empty(self) -> None:
         with self.store.engine.begin() as connection:
             for table in metadata.tables.values():
-                connection.execute(delete(table))
+                if table is not settings_table:  # which holds the database's own id
+                    connection.execute(delete(table))
         self.written.clear()
 
 

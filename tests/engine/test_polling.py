@@ -2,108 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from service_event_checker.core import matchers
 from service_event_checker.core.errors import Reason, SourceError, StoreConflict, StoreError
-from service_event_checker.core.model import Alert, Event, Slot, Snapshot
-from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.model import Alert, Slot, Snapshot
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
-from service_event_checker.core.vocabulary import Affects, EventStatus, ResolvedBy, Severity, Status, Why
+from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Severity, Status, Why
 from service_event_checker.engine.pipeline import Pipeline
-from service_event_checker.engine.polling import BACK_OFF_MAX, DISMISSED_MAX, JITTER, Poller, Watch
+from service_event_checker.engine.polling import BACK_OFF_MAX, DISMISSED_MAX, JITTER, Poller
 from service_event_checker.metrics import REGISTRY
 from service_event_checker.stores.sql.store import SqlStore
-from tests.factories import NOW, event, receiver
-
-EVERY = timedelta(seconds=60)
-LEASE = timedelta(seconds=90)
-BOOK = Rulebook((Rule("all", matchers.parse(""), ("slack",)),), (), {"slack": receiver()})
+from tests.engine.polls import BOOK, EVERY, LEASE, World
+from tests.factories import NOW, event
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, by: timedelta) -> None:
-        self.now += by
-
-
-class Page:
-    """A checker of a page that shows `snapshot`, or fails with `error`; `meanwhile` happens while it is read."""
-
-    def __init__(self) -> None:
-        self.snapshot = Snapshot(source="github", complete=True)
-        self.error: Exception | None = None
-        self.meanwhile: Callable[[], object] = lambda: None
-        self.asked: list[frozenset[str]] = []
-
-    def shows(self, *events: Event, complete: bool = True, **changes: object) -> None:
-        self.error = None
-        self.snapshot = replace(Snapshot(source="github", events=events, complete=complete), **changes)
-
-    def check(self, tracked: frozenset[str]) -> Snapshot:
-        self.asked.append(tracked)
-        self.meanwhile()
-        if self.error:
-            raise self.error
-        return self.snapshot
-
-
-class World:
-    """One page, one store, one clock, and as many processes as a test starts."""
-
-    def __init__(self, store: SqlStore) -> None:
-        self.store = store
-        self.clock = Clock()
-        self.page = Page()
-        self.affects: Callable[[Event], Affects] = lambda _event: Affects.YES
-
-    def process(self) -> Poller:
-        watch = Watch(
-            name="github",
-            checker=self.page,
-            every=EVERY,
-            lease=LEASE,
-            resolve_after=2,
-            affects=lambda seen: self.affects(seen),
-        )
-        pipeline = Pipeline(self.store, BOOK)
-        return Poller(self.store, pipeline, {"github": watch}, clock=self.clock, jitter=lambda: 0.0)
-
-    def poll(self, *, after: timedelta = timedelta(0)) -> Snapshot | SourceError:
-        """Let time pass and poll, which has to be due."""
-        self.clock.advance(after)
-        process = self.process()
-        (slot,) = process.take_due()
-        return process.poll(slot)
-
-    @property
-    def slot(self) -> Slot:
-        return self.store.slots()["github"]
-
-    @property
-    def alert(self) -> Alert:
-        return self.store.get([event().key])[event().key]
-
-    def whys(self) -> list[Why]:
-        return [row.why for row in self.store.timeline(event().key)]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    store = SqlStore(f"sqlite:///{tmp_path}/polls.db")
-    store.prepare()
-    yield World(store)
-    store.close()
+def of_a_dead_process(owner: str) -> str:
+    """The same process number, which another process had before."""
+    return f"{owner.rpartition(' ')[0]} 1"
 
 
 class TestSlots:
@@ -161,6 +80,24 @@ class TestSlots:
         world.clock.advance(LEASE - timedelta(seconds=1))
         assert world.process().take_due() == []
         world.clock.advance(timedelta(seconds=1))
+        assert len(world.process().take_due()) == 1
+
+    def test_a_poll_whose_process_was_killed_frees_its_slot_at_once(self, world: World) -> None:
+        world.process().take_due()
+        assert world.process().take_due() == []
+
+        world.store.put_slot(replace(world.slot, owner=of_a_dead_process(world.slot.owner)))
+
+        assert world.process().due() == ["github"]
+        assert len(world.process().take_due()) == 1
+        assert world.process().take_due() == []
+
+    def test_the_owner_of_an_older_version_keeps_the_slot_until_its_lease_is_over(self, world: World) -> None:
+        world.process().take_due()
+        world.store.put_slot(replace(world.slot, owner="0123456789abcdef0123456789abcdef"))
+
+        assert world.process().take_due() == []
+        world.clock.advance(LEASE)
         assert len(world.process().take_due()) == 1
 
     def test_a_poll_that_hung_does_not_overwrite_what_another_has_reported(self, world: World) -> None:
@@ -568,3 +505,46 @@ def test_a_filter_is_asked_before_long_labels_are_cut(world: World) -> None:
     world.poll()
 
     assert world.alert.open
+
+
+class TestTimesThatAreStillToCome:
+    LATER = NOW + timedelta(hours=5)
+
+    def test_a_page_whose_clock_is_ahead_puts_no_start_into_the_future(self, world: World) -> None:
+        world.page.shows(event(starts_at=self.LATER, at=self.LATER))
+        world.poll()
+        opened = world.alert
+        world.poll(after=EVERY)
+        world.poll(after=timedelta(hours=6))
+
+        assert (opened.started_at, opened.starts_at) == (NOW, None)
+        assert (world.alert.started_at, world.alert.starts_at) == (NOW, None)
+        assert len(world.whys()) == 1
+
+    def test_planned_work_begins_when_it_is_planned(self, world: World) -> None:
+        world.page.shows(event(kind=Kind.MAINTENANCE, starts_at=self.LATER))
+        world.poll()
+
+        assert world.alert.started_at == self.LATER
+
+
+class TestWhatIsTooOldToBeBelieved:
+    MAX_AGE = timedelta(days=14)
+
+    def test_an_alert_that_vanished_from_a_window_ends_when_it_had_no_news_for_that_long(self, world: World) -> None:
+        world.page.shows(event())
+        world.poll()
+        world.page.shows(complete=False, unknown=frozenset({event().fingerprint}), max_age=self.MAX_AGE)
+        world.poll(after=self.MAX_AGE - EVERY)
+        before = world.alert.status
+        world.poll(after=timedelta(hours=1))
+
+        assert (before, world.alert.status) == (Status.FIRING, Status.RESOLVED)
+        assert "14 d" in world.store.timeline(event().key)[-1].note + world.store.timeline(event().key)[0].note
+
+    def test_one_that_is_still_shown_stays_open(self, world: World) -> None:
+        world.page.shows(event(), max_age=self.MAX_AGE)
+        world.poll()
+        world.poll(after=self.MAX_AGE * 2)
+
+        assert world.alert.status is Status.FIRING

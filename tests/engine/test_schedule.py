@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ class Sick:
         self._store = store
         self.error: Exception | None = None
         self.sweeps = 0
+        self.swept = threading.Event()
         self.go_on = threading.Event()
         self.go_on.set()
 
@@ -32,12 +34,13 @@ class Sick:
             raise self.error
         return getattr(self._store, name)
 
-    def sweep(self, now: datetime) -> int:
+    def sweep(self, now: datetime, *, latest: datetime) -> int:
         self.sweeps += 1
+        self.swept.set()
         self.go_on.wait(10)
         if self.error:
             raise self.error
-        return int(self._store.sweep(now))
+        return int(self._store.sweep(now, latest=latest))
 
 
 @pytest.fixture
@@ -72,11 +75,14 @@ def test_a_store_that_is_away_is_logged_once_and_once_when_it_is_back(engine: En
         done(engine, "sweep")
         store.error = None
         done(engine, "sweep")
-        assert [line["event"] for line in logs] == ["store_away"]
+        assert [line["event"] for line in logs] == ["store_unavailable"]
         done(engine, "heartbeat")
         done(engine, "heartbeat")
 
-    assert [(line["event"], line["log_level"]) for line in logs] == [("store_away", "error"), ("store_back", "info")]
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("store_unavailable", "error"),
+        ("store_available", "info"),
+    ]
     assert store.sweeps == 3
 
 
@@ -124,6 +130,22 @@ def test_an_engine_that_stops_takes_nothing_new(engine: Engine, store: Sick) -> 
     done(engine, "sweep")
 
     assert (engine.draining, store.sweeps) == (True, 0)
+
+
+def test_a_clock_that_is_set_back_stops_no_job(services: Services, store: Sick) -> None:
+    ahead = [3600.0]
+    engine = Engine(replace(services, store=store), wall=lambda: time.monotonic() + ahead[0])  # type: ignore[arg-type]
+    engine.start()
+    assert store.swept.wait(10)
+    for job in engine._scheduler.get_jobs():  # as the scheduler has planned them before the clock is set back
+        job.modify(next_run_time=datetime.now(UTC) + timedelta(hours=1))
+    joined("sweep")
+    store.swept.clear()
+
+    ahead[0] = 0.0
+
+    assert store.swept.wait(10)
+    engine.stop()
 
 
 def test_it_polls_and_delivers_by_itself(services: Services, page: Page, chat: Chat) -> None:

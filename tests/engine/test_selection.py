@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service_event_checker.config.models import Selection
+from service_event_checker.config.models import CheckerConfig, Selection
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import Affects, Severity
 from service_event_checker.engine.selection import affects_us
@@ -109,3 +109,28 @@ def test_ignoring_the_unknown_changes_nothing_else(seen: Event, only: Selection,
 def test_what_is_selected_and_excepted_alike_does_not_affect_us(seen: Event, both: Selection) -> None:
     if both.severities and seen.severity in both.severities:
         assert asked(seen, both, both) is Affects.NO
+
+
+class TestComponentsThatWork:
+    BULK = event(labels={"component": "Chat\nAdmin API", "operational": "Chat"})
+
+    def test_an_incident_that_lists_a_component_is_on_it_unless_only_those_affected_are_asked_for(self) -> None:
+        assert asked(self.BULK, Selection(components=("chat",))) is Affects.YES
+        assert asked(self.BULK, Selection(components=("chat",), affected=True)) is Affects.NO
+        assert asked(self.BULK, Selection(components=("chat", "admin api"), affected=True)) is Affects.YES
+
+    def test_an_incident_that_names_no_component_is_on_those_in_trouble(self) -> None:
+        unplaced = event(labels={"impaired": "API\nWeb"})
+
+        assert asked(unplaced, Selection(components=("web",)), when_unknown="ignore") is Affects.YES
+        assert asked(unplaced, Selection(components=("chat",))) is Affects.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"except": {"affected": True, "components": ["a"]}}, {"only": {"affected": True}}],
+    ids=["except", "alone"],
+)
+def test_affected_without_a_component_that_it_is_about_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="affected"):
+        CheckerConfig.model_validate({"kind": "x", "url": "https://x.example", **wrong})

@@ -42,9 +42,9 @@ DESTINATIONS: dict[str, dict[str, Any]] = {
     "pagerduty": {"url": "{url}", "token": SECRET, "service_id": "PSERVICE", "email": "a@example.com"},
     "pagerduty_events": {"url": "{url}", "routing_key": SECRET},
     "redmine": {"url": "{url}", "project": "p", "token": SECRET},
-    "sendgrid": {**MAIL, "api_url": "{url}"},
+    "sendgrid": {**MAIL, "url": "{url}"},
     "servicenow": {"url": "{url}", "username": "u", "password": SECRET},
-    "slack": {"api_url": "{url}/api/", "token": SECRET},
+    "slack": {"url": "{url}/api/", "token": SECRET},
 }
 SOURCES: dict[str, dict[str, Any]] = {"alertmanager": {"url": "{url}", "token": SECRET}}
 #: destinations that send no HTTP

@@ -23,7 +23,8 @@ from service_event_checker.config.settings import Settings
 from service_event_checker.core.errors import Reason
 from service_event_checker.http import outbound
 from service_event_checker.http.address import redact
-from service_event_checker.http.client import Http, HttpError, Response, json_body
+from service_event_checker.http.answer import HttpError, Response, json_body
+from service_event_checker.http.client import Http
 from service_event_checker.http.guard import is_public
 from service_event_checker.http.outbound import Outbound
 from tests.doubles.base import Answer, Double, Fault, Request

@@ -8,7 +8,7 @@ import pytest
 
 from service_event_checker.core.errors import InvalidInput, Reason
 from service_event_checker.http import strict_json
-from service_event_checker.http.client import HttpError, parse_json
+from service_event_checker.http.answer import HttpError, parse_json
 
 
 def nested(levels: int) -> bytes:

@@ -18,7 +18,8 @@ from service_event_checker.config.settings import Settings
 from service_event_checker.core.errors import Reason, SourceError, StoreError
 from service_event_checker.http import outbound
 from service_event_checker.http.address import password_forms
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.http.outbound import Outbound
 from service_event_checker.remote.errors import delivery_error
 from service_event_checker.stores.azure.client import Tables
@@ -128,6 +129,47 @@ def test_the_endpoint_of_the_platform_s_identity_is_asked_directly(
             Tokens("azure", config).token()
 
     assert (len(endpoint.asked), proxy.asked) == (1, [])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_what_only_this_machine_can_reach_is_asked_directly(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(saying(200)) as proxy, running(saying(200)) as here:
+        monkeypatch.setattr(outbound, "_shared", [Outbound(proxy=proxy.url, no_proxy=outbound.LOCAL)])
+        answer = Http(here.url.replace("127.0.0.1", host)).get("/")
+        Http(VENDOR).get("/")
+
+    assert (answer.status, len(here.asked), len(proxy.asked)) == (200, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("host", "direct"),
+    [
+        ("intranet.example", True),
+        ("Shop.Intranet.Example.", True),
+        ("notintranet.example", False),
+        ("intranet.example.org", False),
+        ("10.1.2.3", True),
+        ("11.1.2.3", False),
+        ("fd00::7", True),
+        ("fd00::8", False),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("169.254.169.254", True),
+        ("fe80::1", True),
+        ("localhost", True),
+        ("", False),
+    ],
+)
+def test_what_is_listed_is_asked_past_the_proxy_with_all_below_it(host: str, direct: bool) -> None:
+    listed = Settings.read({"OUTBOUND_NO_PROXY": " *.intranet.example, 10.0.0.0/8,fd00::7 ,"}).outbound_no_proxy
+
+    assert Outbound(no_proxy=(*outbound.LOCAL, *listed)).is_direct(host) is direct
+
+
+@pytest.mark.parametrize("value", ["shop:8080", "http://shop", "*", "10.0.0.0/99", "a b", "shop,,a/b"])
+def test_what_is_neither_host_nor_network_stops_the_start(value: str) -> None:
+    with pytest.raises(ConfigError, match="OUTBOUND_NO_PROXY: .* Write hosts"):
+        Settings.read({"OUTBOUND_NO_PROXY": value})
 
 
 def test_azure_tables_go_through_the_configured_proxy_and_no_other(

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.destinations.smtp import Adapter, Config
+from service_event_checker.destinations.smtp.adapter import Adapter
+from service_event_checker.destinations.smtp.config import Config
 from service_event_checker.http import outbound
 from service_event_checker.http.outbound import Outbound
 from tests.factories import alert, delivery

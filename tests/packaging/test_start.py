@@ -86,6 +86,18 @@ def test_a_folder_that_is_no_environment_is_never_cleared(tmp_path: Path) -> Non
     assert precious.read_text() == "work"
 
 
+@pytest.mark.parametrize("number", ["-1", "many", "0", "9" * 5000])
+def test_a_number_of_workers_that_gunicorn_would_crash_on_is_one_line(number: str) -> None:
+    bootstrap = [sys.executable, str(ROOT / "tools" / "bootstrap.py"), "run"]
+    environment = {**os.environ, "WEB_CONCURRENCY": number}
+
+    answer = subprocess.run(bootstrap, env=environment, capture_output=True, text=True, timeout=60)
+
+    assert answer.returncode == 1
+    assert answer.stderr.count("\n") == 1
+    assert answer.stderr.startswith("WEB_CONCURRENCY: is not a whole number")
+
+
 def test_the_locks_hold_each_requirement_in_a_version_that_it_allows() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = {

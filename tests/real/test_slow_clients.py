@@ -22,6 +22,8 @@ SETTINGS = (ROOT / "gunicorn.conf.py").read_text()
 THREADS, READ_SECONDS = (
     int(re.findall(rf"^{name} = (\d+)", SETTINGS, re.M)[0]) for name in ("threads", "READ_SECONDS")
 )
+IDLE = 300  # far more than there are threads
+CONNECTIONS_MAX = 2000  # of the settings
 TOKEN = "canary-of-the-webhook"  # noqa: S105  # a test's
 HALF_A_HEAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 HALF_A_BODY = (
@@ -37,6 +39,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     config = {"checkers": {}, "destinations": {"chat": {"kind": "console"}}, "rules": []}
     product = Product(tmp_path_factory.mktemp("product"), config, WEBHOOK_TOKEN=TOKEN)
     product.start()
+    assert is_alive_within(60, product)
     yield product
     product.stop()
 
@@ -56,6 +59,24 @@ def is_alive_within(seconds: float, product: Product) -> bool:
         if is_alive(product):
             return True
     return False
+
+
+def test_connections_without_a_byte_keep_nobody_waiting(product: Product) -> None:
+    with ExitStack() as clients:
+        for _ in range(IDLE):
+            clients.enter_context(socket.create_connection(("127.0.0.1", product.port)))
+
+        answered = [is_alive_within(READ_SECONDS - 1, product) for _ in range(3)]
+
+    assert answered == [True] * 3
+
+
+def test_more_idle_connections_than_it_may_hold_make_room_for_those_that_ask(product: Product) -> None:
+    with ExitStack() as clients:
+        for _ in range(CONNECTIONS_MAX + 50):
+            clients.enter_context(socket.create_connection(("127.0.0.1", product.port)))
+
+        assert is_alive_within(READ_SECONDS - 1, product)
 
 
 @pytest.mark.parametrize("begun", [HALF_A_HEAD, HALF_A_BODY, NO_LAST_CHUNK], ids=["head", "body", "chunks"])
@@ -85,6 +106,16 @@ def test_broken_chunks_are_the_senders_mistake(product: Product, rest: bytes) ->
         assert client.recv(100).startswith(b"HTTP/1.1 400 ")
 
     assert "Traceback" not in product.log.read_text()
+
+
+def test_a_body_that_is_shorter_than_announced_is_refused_although_it_could_be_read(product: Product) -> None:
+    body = b'{"alerts": [{"status": "firing", "labels": {"alertname": "Short"}}]}'
+    head = HALF_A_BODY.removesuffix(b"{").replace(b" 100", f" {len(body) + 1}".encode())
+    with socket.create_connection(("127.0.0.1", product.port), timeout=10) as client:
+        client.sendall(head + body)
+        client.shutdown(socket.SHUT_WR)
+
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
 
 
 def test_one_that_drips_is_cut_off_in_the_middle(product: Product) -> None:

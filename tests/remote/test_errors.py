@@ -7,7 +7,7 @@ import time
 import pytest
 
 from service_event_checker.core.errors import Reason
-from service_event_checker.http.client import HttpError
+from service_event_checker.http.answer import HttpError
 from service_event_checker.remote.errors import WORDS_MAX, body_of, delivery_error, pause, words
 
 

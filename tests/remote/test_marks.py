@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.ids import remote_key
-from service_event_checker.remote.marks import checked, ends_signed, is_key, is_signed, marker, signature
+from service_event_checker.remote.marks import (
+    KEY_TAG,
+    checked,
+    ends_signed,
+    is_key,
+    is_signed,
+    marker,
+    signature,
+    signed,
+    tag,
+    tagged_key,
+)
 from tests.factories import alert
 
 OURS = signature(marker("a:1:1:jira:open"))
@@ -27,6 +40,21 @@ def test_nothing_else_may(text):
     with pytest.raises(DeliveryError) as refusal:
         checked(text)
     assert refusal.value.permanent
+
+
+@given(st.text())
+def test_a_key_is_read_from_its_tag_and_from_nothing_else(text):
+    assert tagged_key(tag(alert().key)) == alert().key
+    assert tagged_key(text) == (text.removeprefix(KEY_TAG) if re.fullmatch(r"poc-[0-9a-f]{20}", text) else "")
+    assert tagged_key(alert().key) == tagged_key(f"{tag(alert().key)}0") == ""
+
+
+@given(st.text(), st.integers(100, 500))
+def test_a_comment_is_cut_before_its_signature(text, limit):
+    comment = signed(text, marker("cause"), limit, "\n({})")
+
+    assert len(comment) <= limit
+    assert ends_signed(comment)
 
 
 @given(st.text(), st.text())

@@ -6,8 +6,9 @@ import hashlib
 import hmac
 
 import pytest
+from pydantic import SecretStr
 
-from service_event_checker.remote.signature import header, is_proof
+from service_event_checker.remote.signature import header, is_proof, proof
 
 BODY = b'{"event": 1}'
 RIGHT = hmac.new(b"s3cret", BODY, hashlib.sha256).hexdigest()
@@ -30,6 +31,13 @@ def test_nothing_else_is(given):
 def test_another_body_or_secret_is_no_proof():
     assert not is_proof([f"sha256={RIGHT}"], BODY + b" ", "s3cret")
     assert not is_proof([f"sha256={RIGHT}"], BODY, "S3cret")
+
+
+@pytest.mark.parametrize(("secret", "told"), [(None, None), ("", None), ("s3cret", True), ("another", False)])
+def test_without_a_secret_nothing_is_proved_or_refused(secret, told):
+    given = None if secret is None else SecretStr(secret)
+
+    assert proof(given, [f"sha256={RIGHT}"], BODY) is told
 
 
 def test_a_header_is_found_however_it_is_written():

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.vocabulary import EventStatus, Verb
-from service_event_checker.remote.ticket import RemoteChange, comment_notice, tells_state, unless_gone, without_copies
+from service_event_checker.core.vocabulary import EventStatus, Status, Verb
+from service_event_checker.remote.ticket import RemoteChange, comment_of, moved, unless_gone, without_copies
 from service_event_checker.remote.values import moment, objects, text
 from tests.factories import NOW, alert, delivery
 
@@ -47,9 +47,15 @@ def test_a_change_is_known_by_its_object_and_never_carried_back():
 
 
 def test_an_object_that_is_opened_again_always_has_something_to_tell():
-    assert comment_notice(delivery(alert(), Verb.OPEN), alert()).change == "Opened again"
-    assert comment_notice(delivery(alert(), Verb.NOTE, note="look"), alert()).change.endswith("look")
-    assert [verb for verb in Verb if tells_state(delivery(alert(), verb))] == [Verb.OPEN, Verb.UPDATE]
+    assert comment_of(delivery(alert(), Verb.OPEN), alert()).told.change == "Opened again"
+    assert comment_of(delivery(alert(), Verb.NOTE, note="look"), alert()).told.change.endswith("look")
+    assert [verb for verb in Verb if comment_of(delivery(alert(), verb), alert()).full] == [Verb.OPEN, Verb.UPDATE]
+
+
+def test_only_another_status_that_is_known_is_a_change():
+    assert moved(Status.FIRING, Status.RESOLVED) is EventStatus.RESOLVED
+    assert moved(None, Status.FIRING) is EventStatus.UNACKNOWLEDGED
+    assert moved(Status.RESOLVED, Status.RESOLVED) is moved(Status.FIRING, None) is None
 
 
 @pytest.mark.parametrize("reason", [Reason.NOT_FOUND, Reason.REFUSED])

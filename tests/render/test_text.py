@@ -75,8 +75,8 @@ def test_a_test_alert_says_so_whatever_its_state(status):
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        (ResolvedBy.SOURCE, "Resolved after 42 min, at 2026-11-20 03:42 UTC: the source says it is over"),
-        (ResolvedBy.ABSENCE, "Resolved after 42 min, at 2026-11-20 03:42 UTC: the source no longer lists it"),
+        (ResolvedBy.SOURCE, "Resolved after 42 min, at 2026-11-20 03:42 UTC: reported by the source"),
+        (ResolvedBy.ABSENCE, "Resolved after 42 min, at 2026-11-20 03:42 UTC: no longer listed by the source"),
         (ResolvedBy.PERSON, "Resolved by alice after 42 min, at 2026-11-20 03:42 UTC: patience"),
     ],
 )
@@ -106,9 +106,11 @@ def test_that_nobody_knows_whether_it_affects_us_is_said():
 
 
 def test_what_was_opened_elsewhere_is_told_if_a_browser_may_go_there():
-    said = notice(alert(links={"jira": "https://jira.example/OPS-1", "x": "javascript:1", "y": ""}), Verb.OPEN, NOW)
+    said = notice(
+        alert(links={"tracker": "https://tracker.example/OPS-1", "x": "javascript:1", "y": ""}), Verb.OPEN, NOW
+    )
 
-    assert said.tickets == (("jira", "https://jira.example/OPS-1"),)
+    assert said.tickets == (("tracker", "https://tracker.example/OPS-1"),)
 
 
 def test_an_open_alert_reads_the_same_whenever_it_is_told():

@@ -9,6 +9,7 @@ import pytest
 
 from service_event_checker.stores.azure.store import AzureTablesStore
 from service_event_checker.stores.sql.address import database_address
+from service_event_checker.stores.sql.dialects import BUSY_SECONDS
 from service_event_checker.stores.sql.schema import upgrade
 from service_event_checker.stores.sql.store import SqlStore
 from tests.stores.memory import MemoryStore
@@ -41,7 +42,7 @@ def azure_store(request: pytest.FixtureRequest) -> AzureTablesStore:
     return AzureTablesStore(request.getfixturevalue("azurite").new_account())
 
 
-def sqlite_store(path: Path) -> SqlStore:
-    made = SqlStore(f"sqlite:///{path}")
+def sqlite_store(path: Path, patience: float = BUSY_SECONDS) -> SqlStore:
+    made = SqlStore(f"sqlite:///{path}", patience=patience)
     upgrade(made.engine)
     return made

@@ -14,11 +14,23 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from service_event_checker.core import lanes as lane_rules
+from service_event_checker.core import timeline as timeline_rules
 from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
-from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Settled, Write
+from service_event_checker.core.store import (
+    Claimed,
+    Conflict,
+    Done,
+    IdTaken,
+    Outcome,
+    Page,
+    Query,
+    Settled,
+    Waiting,
+    Write,
+)
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 ARCHIVED_AT_ONCE = 200
@@ -115,9 +127,23 @@ class MemoryStore:
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
         return {name for name in receivers if next(self._due(name, now), None)}
 
-    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
+    def claim(
+        self,
+        receiver: str,
+        *,
+        limit: int,
+        owner: str,
+        now: datetime,
+        until: datetime,
+        made_before: datetime | None = None,
+    ) -> list[Claimed]:
         with self.transaction() as rows:
-            most_severe_first = sorted(self._due(receiver, now), key=lambda one: (one.severity.rank, one.due_at or now))
+            due = (
+                one
+                for one in self._due(receiver, now)
+                if made_before is None or (one.created_at or BEGINNING) <= made_before
+            )
+            most_severe_first = sorted(due, key=lambda one: (one.severity.rank, one.due_at or now))
             leased = [replace(one, owner=owner, lease_until=until) for one in islice(most_severe_first, limit)]
             rows.waiting.update({delivery.id: delivery for delivery in leased})
             return [self._claimed(rows, delivery) for delivery in leased]
@@ -138,17 +164,31 @@ class MemoryStore:
             if write and not isinstance(_written(rows, write, now), Done):
                 raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
 
-    def sweep(self, now: datetime) -> int:
+    def sweep(self, now: datetime, *, latest: datetime | None = None) -> int:
+        def is_wrong(waiting: list[Delivery]) -> bool:
+            times = [at for one in waiting for at in (one.due_at, one.lease_until) if at]
+            return not any(one.due_at for one in waiting) or (latest is not None and max(times) > latest)
+
         with self.transaction() as rows:
             lanes = {(one.key, one.receiver): _lane(rows, one.key, one.receiver) for one in rows.waiting.values()}
-            headless = [(lane, waiting) for lane, waiting in lanes.values() if not any(one.due_at for one in waiting)]
-            for lane, waiting in headless:
-                _apply(rows, lane_rules.append(lane, waiting, (), now))
-            return len(headless)
+            wrong = [(lane, waiting) for lane, waiting in lanes.values() if is_wrong(waiting)]
+            for lane, waiting in wrong:
+                _apply(rows, lane_rules.swept(lane, waiting, latest, now))
+            return len(wrong)
 
     def waiting(self, receiver: str = "") -> int:
         with self._lock:
             return sum(receiver in ("", one.receiver) for one in self._rows.waiting.values())
+
+    def waiting_by_receiver(self) -> dict[str, Waiting]:
+        with self._lock:
+            waiting = list(self._rows.waiting.values())
+        found: dict[str, Waiting] = {}
+        for one in waiting:
+            made_at, known = one.created_at or BEGINNING, found.get(one.receiver)
+            oldest_at = min(made_at, known.oldest_at) if known else made_at
+            found[one.receiver] = Waiting(known.number + 1 if known else 1, oldest_at)
+        return found
 
     def keys_with_pending(self, receiver: str) -> set[str]:
         with self._lock:
@@ -157,6 +197,11 @@ class MemoryStore:
     def oldest_waiting(self) -> datetime | None:
         with self._lock:
             return min((one.created_at or BEGINNING for one in self._rows.waiting.values()), default=None)
+
+    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
+        with self._lock:
+            oldest_first = sorted(self._rows.waiting.values(), key=lambda one: one.created_at or BEGINNING)
+        return oldest_first[:limit]
 
     def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         with self._lock:
@@ -196,16 +241,37 @@ class MemoryStore:
                 rows.archived[alert.key] = alert.revision
             return len(found)
 
+    def trim(self, since: datetime) -> int:
+        trimmed = 0
+        with self.transaction() as rows:
+            for head in [each for each in rows.heads.values() if each.updated_at >= since]:
+                mine = [
+                    (at[1], row[1])
+                    for at, row in sorted(rows.timeline.items())
+                    if (at[0], row[0]) == (head.key, head.episode)
+                ]
+                changes = timeline_rules.trimmed(mine)
+                trimmed += bool(changes)
+                for revision, steps in changes.items():
+                    del rows.timeline[head.key, revision]
+                    if steps:
+                        rows.timeline[head.key, revision] = (head.episode, steps)
+        return trimmed
+
     def retain(self, before: datetime) -> int:
         with self.transaction() as rows:
             owed = {(delivery.key, delivery.episode) for delivery in rows.waiting.values()}
             old = {
                 place
                 for place, alert in rows.episodes.items()
-                if (alert.ended_at or alert.updated_at) < before and place[1] < rows.heads[place[0]].episode
+                if (alert.ended_at or alert.updated_at) < before and _is_past(rows, place)
             } - owed
-            for place in old:
-                del rows.episodes[place]
+            for place in sorted(old):  # the newest of a key last
+                code = internal_code(rows.episodes.pop(place).internal_id)
+                if rows.codes.get(code) == place:
+                    del rows.codes[code]
+                if rows.heads[place[0]].episode == place[1]:
+                    _forget_key(rows, place[0])
             rows.timeline = {at: row for at, row in rows.timeline.items() if (at[0], row[0]) not in old}
             rows.links = {at: link for at, link in rows.links.items() if at[:2] not in old}
             rows.dead = {id: one for id, one in rows.dead.items() if (one.key, one.episode) not in old}
@@ -305,6 +371,16 @@ class MemoryHoldingArea:
             for place in stale:
                 del rows.held[place]
             return len(stale)
+
+
+def _is_past(rows: Rows, place: tuple[str, int]) -> bool:
+    head = rows.heads[place[0]]
+    return place[1] < head.episode or rows.archived.get(head.key) == head.revision
+
+
+def _forget_key(rows: Rows, key: str) -> None:
+    del rows.heads[key], rows.archived[key]
+    rows.lanes = {at: lane for at, lane in rows.lanes.items() if at[0] != key}
 
 
 def _written(rows: Rows, write: Write, now: datetime) -> Done | Conflict | IdTaken:

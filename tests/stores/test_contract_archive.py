@@ -9,6 +9,7 @@ from service_event_checker.core.ids import internal_code
 from service_event_checker.core.model import Alert
 from service_event_checker.core.roles import Store
 from service_event_checker.core.store import Conflict, Done, Failed, Query, Settled, Write
+from service_event_checker.core.timeline import FIRST, KEPT, LAST
 from service_event_checker.core.vocabulary import Verb, Why
 from tests.factories import NOW
 from tests.stores.steps import (
@@ -25,6 +26,7 @@ from tests.stores.steps import (
     pay,
     resolved,
     transition,
+    verbs_of,
     writing,
 )
 
@@ -159,27 +161,59 @@ def test_an_episode_whose_last_deliveries_waited_is_found_after_the_archive(stor
     assert store.by_internal_id(internal_code(first.internal_id)) == first
 
 
-def test_old_episodes_are_forgotten_but_the_newest_of_each_key_stays(store: Store) -> None:
+def test_old_episodes_are_forgotten_and_a_later_one_of_the_key_stays(store: Store) -> None:
     first = told_and_over(store)
     store.archive(NOW)
     second = commit(store, opening(next_episode(first), ("jira",)))
     delivery = claim_one(store, "jira")
     store.settle(delivery, Settled(link=link_of(delivery, "T-2")), NOW)
-    second = commit(store, ending(second, (), NOW + DAY))
-    lonely = told_and_over(store, "lonely")
+    second = commit(store, ending(second, (), NOW + 9 * DAY))
     store.archive(NOW)
 
     assert store.retain(NOW) == 0
     assert store.retain(NOW + 9 * DAY) == 1
 
     assert store.by_internal_id(internal_code(first.internal_id)) is None
-    assert store.get([first.key, lonely.key]) == {first.key: second, lonely.key: lonely}
+    assert store.get([first.key]) == {first.key: second}
     assert [link.external_id for link in store.links([first.key])[first.key]] == ["T-2"]
     assert store.link_by("jira", "T-one") is None
     assert store.link_by("jira", "T-2") is not None
-    assert store.link_by("jira", "T-lonely") is not None
     assert {row.episode for row in store.timeline(first.key)} == {2}
     assert store.retain(NOW + 9 * DAY) == 0
+
+
+def test_with_its_last_episode_all_that_is_known_of_a_key_is_forgotten(store: Store) -> None:
+    first = told_and_over(store)
+    store.archive(NOW)
+    second = commit(store, opening(next_episode(first), ("jira",)))
+    pay(store, Failed(reason="refused"), "jira")
+    second = resolved(store, second)
+    store.archive(NOW)
+
+    assert store.retain(NOW + DAY) == 2
+
+    assert store.get([first.key]) == {}
+    assert store.page(Query()).alerts == ()
+    assert (store.links([first.key]), store.timeline(first.key), store.failed_deliveries()) == ({}, [], [])
+    assert store.by_internal_id(internal_code(second.internal_id)) is None
+    assert store.link_by("jira", "T-one") is None
+    assert store.retain(NOW + DAY) == 0
+    again = opened(store)
+    assert (again.episode, again.revision) == (1, 1)
+    assert verbs_of(claim(store)) == [Verb.OPEN]
+
+
+def test_what_is_open_or_not_archived_is_not_forgotten(store: Store) -> None:
+    over = told_and_over(store)
+    still_open = opened(store, "open")
+
+    assert store.retain(NOW + 9 * DAY) == 0
+    assert store.get([over.key, still_open.key]) == {over.key: over, still_open.key: still_open}
+
+    store.archive(NOW)
+    noted = commit(store, writing(over, Verb.NOTE, Why.NOTED, "jira", note="look"))
+    assert store.retain(NOW + 9 * DAY) == 0
+    assert store.get([over.key]) == {over.key: noted}
 
 
 def test_an_episode_that_still_owes_something_is_not_forgotten(store: Store) -> None:
@@ -201,7 +235,7 @@ def test_the_dead_letters_of_a_forgotten_episode_are_forgotten_with_it(store: St
     store.archive(NOW)
     store.archive(NOW)
 
-    assert store.retain(NOW + 9 * DAY) == 1
+    assert store.retain(NOW + 9 * DAY) == 2
     assert store.failed_deliveries() == []
 
 
@@ -210,7 +244,7 @@ def test_an_object_that_a_later_episode_took_over_is_found_after_the_first_is_fo
     second = commit(store, opening(next_episode(first), ("jira",)))
     delivery = claim_one(store, "jira")
     store.settle(delivery, Settled(link=link_of(delivery, "T-one")), NOW)
-    resolved(store, second)
+    resolved(store, second, NOW + 2 * DAY)
     store.archive(NOW)
 
     assert store.retain(NOW + DAY) == 1
@@ -232,3 +266,26 @@ def test_archiving_while_alerts_change_loses_nothing(store: Store) -> None:
     assert len(store.open_alerts()) == 4
     assert len(pay(store, Settled())) == 4
     assert [store.get([alert.key])[alert.key].episode for alert in over] == [2] * 4
+
+
+def test_of_very_many_content_changes_the_first_and_last_are_kept_and_the_rest_is_counted(store: Store) -> None:
+    alert = commit(store, Write(alert=new_alert(), transitions=(transition(new_alert(), Why.OPENED),)))
+    quiet = opened(store, "quiet")
+    for start in range(0, KEPT + 60, 30):
+        for number in range(start, start + 30):
+            changed = (transition(alert, Why.CHANGED, note=str(number)),)
+            alert = commit(store, Write(alert=alert, transitions=changed))
+        alert = commit(store, Write(alert=alert, transitions=(transition(alert, Why.NOTED, note=f"note {start}"),)))
+    before = store.timeline(quiet.key)
+
+    assert store.trim(NOW) == 1
+    assert store.trim(NOW) == 0
+
+    rows = store.timeline(alert.key, limit=1000)
+    changes = [row.note for row in rows if row.why is Why.CHANGED]
+    assert changes == [str(number) for number in (*range(FIRST), *range(KEPT + 60 - LAST, KEPT + 60))]
+    assert [row.left_out for row in rows if row.why is Why.LEFT_OUT] == [110]
+    assert [row.note for row in rows if row.why is Why.NOTED] == [f"note {start}" for start in range(0, KEPT + 60, 30)]
+    assert rows[0].why is Why.OPENED
+    assert store.timeline(quiet.key) == before
+    assert store.get([alert.key]) == {alert.key: alert}

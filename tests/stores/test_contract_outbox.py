@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.roles import Store
-from service_event_checker.core.store import Again, Claimed, Conflict, Done, Failed, Settled, Write
+from service_event_checker.core.store import Again, Claimed, Conflict, Done, Failed, Settled, Waiting, Write
 from service_event_checker.core.vocabulary import Severity, Status, Verb, Why
 from tests.factories import NOW
 from tests.stores.steps import (
@@ -34,6 +34,7 @@ from tests.stores.steps import (
 )
 
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 GONE = Failed(reason="refused (404)")
 
 
@@ -357,6 +358,51 @@ def test_an_alert_is_owed_to_a_receiver_until_all_is_settled_or_given_up(store: 
     assert (store.keys_with_pending("slack"), store.keys_with_pending("jira")) == (set(), set())
 
 
+def test_a_time_that_only_a_wrong_clock_can_have_set_holds_nothing_back(store: Store) -> None:
+    later = NOW + 2 * HOUR
+    for name in ("waits", "leased", "soon"):
+        opened(store, name)
+    for claimed in claim(store):
+        due_at = {"waits": later, "soon": NOW + HOUR}.get(claimed.alert.fingerprint)
+        if due_at:
+            store.settle(claimed.delivery, Again(due_at=due_at, reason="busy"), NOW)
+    held = store.claim("slack", limit=1, owner="w2", now=NOW + LEASE, until=later)
+    assert [each.alert.fingerprint for each in held] == ["leased"]
+
+    assert store.sweep(NOW) == 0
+    assert store.sweep(NOW, latest=NOW + HOUR) == 2
+    assert store.sweep(NOW, latest=NOW + HOUR) == 0
+
+    assert [each.alert.fingerprint for each in claim(store)] == ["waits"]
+    assert {each.alert.fingerprint for each in claim(store, now=NOW + HOUR, owner="w3")} == {"waits", "leased", "soon"}
+
+
+def test_what_waits_is_counted_by_receiver_with_the_oldest(store: Store) -> None:
+    opened(store, "one", ("slack", "jira"))
+    later = new_alert("two")
+    commit(store, opening(later, created_at=NOW + SECOND))
+    assert store.waiting_by_receiver() == {"slack": Waiting(2, NOW), "jira": Waiting(1, NOW)}
+
+    pay(store, Settled(), "jira")
+    store.settle(claim(store, limit=1)[0].delivery, GONE, NOW)
+
+    assert store.waiting_by_receiver().keys() == {"slack"}
+    assert store.waiting_by_receiver()["slack"].number == 1
+
+
+def test_a_claim_may_ask_for_old_deliveries_only(store: Store) -> None:
+    opened(store, "old")
+    commit(store, opening(new_alert("young"), created_at=NOW + SECOND))
+
+    def claimed(made_before: datetime) -> list[str]:
+        found = store.claim("slack", limit=10, owner="w", now=NOW + HOUR, until=NOW + 2 * HOUR, made_before=made_before)
+        return [each.alert.fingerprint for each in found]
+
+    assert claimed(NOW - SECOND) == []
+    assert claimed(NOW) == ["old"]
+    assert claimed(NOW + HOUR) == ["young"]
+
+
 def test_dead_letters_are_told_newest_first(store: Store) -> None:
     for number in (3, 1, 2):
         alert = new_alert(f"n{number}")
@@ -365,6 +411,16 @@ def test_dead_letters_are_told_newest_first(store: Store) -> None:
         store.settle(claimed.delivery, GONE, NOW)
 
     assert [letter.created_at for letter in store.failed_deliveries(2)] == [NOW + 3 * SECOND, NOW + 2 * SECOND]
+
+
+def test_waiting_deliveries_are_listed_oldest_first_without_those_that_failed(store: Store) -> None:
+    for number in (3, 1, 2):
+        commit(store, opening(new_alert(f"n{number}"), created_at=NOW + number * SECOND))
+    commit(store, opening(new_alert("failed"), ["jira"], created_at=NOW))
+    pay(store, GONE, "jira")
+
+    assert [each.created_at for each in store.waiting_deliveries(2)] == [NOW + SECOND, NOW + 2 * SECOND]
+    assert {each.receiver for each in store.waiting_deliveries()} == {"slack"}
 
 
 def test_dead_letters_can_be_asked_for_by_receiver_and_by_alert(store: Store) -> None:

@@ -53,7 +53,10 @@ def make_app(tmp_path: Path, empty_database: Path) -> MakeApp:
 
     def build(config: object = CONFIG, **environ: str) -> Flask:
         file.write_text(json.dumps(config))
-        return create_app({"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{database}", **environ})
+        app = create_app({"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{database}", **environ})
+        if "DATABASE_URL" not in environ:
+            app.extensions["services"].store.prepare()  # as the start does
+        return app
 
     return build
 

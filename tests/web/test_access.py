@@ -74,10 +74,12 @@ def test_without_tokens_every_route_but_the_probes_is_closed_to(stranger: str, a
 
 @pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", "Basic !", "Basic eDp5", "Digest x", f"bearer{TOKEN}"])
 def test_with_tokens_every_route_but_the_probes_asks_for_one(given: str, make_app: MakeApp) -> None:
-    app = make_app(API_TOKENS=f"ops:admin:{TOKEN}", WEBHOOK_TOKEN="another-canary")
+    app = make_app(API_TOKENS=f"ops:admin:{TOKEN}", WEBHOOK_TOKEN="another-canary-of-hooks")
 
-    for path, rule, method in routes(app):
-        answer = app.test_client().open(path, method=method, headers={"Authorization": given} if given else {})
+    for number, (path, rule, method) in enumerate(routes(app)):
+        peer = {"REMOTE_ADDR": f"192.0.2.{number}"}  # one alone would be throttled
+        headers = {"Authorization": given} if given else {}
+        answer = app.test_client().open(path, method=method, headers=headers, environ_overrides=peer)
         if not isinstance(access.RULES[rule.endpoint], Open | Signed):
             assert answer.status_code == 401, (method, path)
             assert [value.split()[0] for value in answer.headers.getlist("WWW-Authenticate")] == ["Basic", "Bearer"]
@@ -126,9 +128,9 @@ def test_a_token_with_any_bit_flipped_or_cut_is_refused(make_app: MakeApp) -> No
 
     for wrong in [*flipped, good[:-1], good + b"x", b"", TOKEN.upper().encode(), "é\u2603".encode()]:
         basic = base64.b64encode(b"ci:" + wrong).decode()
-        assert client.get("/metrics", headers={"Authorization": f"Basic {basic}"}).status_code == 401
+        assert client.get("/metrics", headers={"Authorization": f"Basic {basic}"}).status_code in (401, 429)
         raw = {"HTTP_AUTHORIZATION": b"Bearer ".decode() + wrong.decode("latin-1")}
-        assert client.get("/metrics", environ_overrides=raw).status_code == 401
+        assert client.get("/metrics", environ_overrides=raw).status_code in (401, 429)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,7 @@ def test_a_token_with_any_bit_flipped_or_cut_is_refused(make_app: MakeApp) -> No
     ],
 )
 def test_a_token_opens_what_its_scopes_name(make_app: MakeApp, scopes: str, read: int, write: int, act: int) -> None:
-    client = make_app(API_TOKENS=f"old:read:another; ci:{scopes}:{TOKEN};").test_client()
+    client = make_app(API_TOKENS=f"old:read:another-long-token; ci:{scopes}:{TOKEN};").test_client()
 
     put = client.put("/api/v1/alerts/NO-SUCH00/status", json={"status": "resolved"}, **bearer(TOKEN))
     assert client.get("/api/v1/alerts", **bearer(TOKEN)).status_code == read
@@ -175,7 +177,8 @@ def test_a_page_of_another_site_cannot_use_the_password_that_a_browser_keeps(mak
         f"ci:read,:{TOKEN}",
         f"ci:read:{TOKEN} x",
         f"ci:read:{TOKEN}é",
-        f"ci:read:a;ci:write:{TOKEN}",
+        f"ci:read:another-long-token;ci:write:{TOKEN}",
+        f"ci:read:{TOKEN[:15]}",
         f"ci:read:{TOKEN};me:write:{TOKEN}",
         ";",
     ],
@@ -184,7 +187,7 @@ def test_malformed_tokens_stop_the_start_and_are_not_shown(make_app: MakeApp, te
     with pytest.raises(ConfigError, match="API_TOKENS") as caught:
         make_app(API_TOKENS=text)
 
-    assert TOKEN not in str(caught.value)
+    assert TOKEN[:15] not in str(caught.value)
 
 
 def webhook(app: Flask, sender: str, **request: Any) -> int:
@@ -199,14 +202,16 @@ def webhook(app: Flask, sender: str, **request: Any) -> int:
 
 def test_a_webhook_token_is_taken_in_three_ways_and_a_senders_own_takes_its_place(make_app: MakeApp) -> None:
     app = make_app(
-        WEBHOOK_TOKEN="for-all-senders", WEBHOOK_TOKEN_OPSGENIE="for-opsgenie", API_TOKENS=f"a:admin:{TOKEN}"
+        WEBHOOK_TOKEN="token-for-all-senders",
+        WEBHOOK_TOKEN_OPSGENIE="token-for-opsgenie",
+        API_TOKENS=f"a:admin:{TOKEN}",
     )
 
-    assert webhook(app, "ALERTMANAGER", headers={"X-Webhook-Token": "for-all-senders"}) == 200
-    assert webhook(app, "ALERTMANAGER", headers={"Authorization": "Bearer for-all-senders"}) == 200
-    assert webhook(app, "ALERTMANAGER", auth=("am", "for-all-senders")) == 200
-    assert webhook(app, "OPSGENIE", headers={"X-Webhook-Token": "for-opsgenie"}) == 200
-    assert webhook(app, "OPSGENIE", headers={"X-Webhook-Token": "for-all-senders"}) == 401
+    assert webhook(app, "ALERTMANAGER", headers={"X-Webhook-Token": "token-for-all-senders"}) == 200
+    assert webhook(app, "ALERTMANAGER", headers={"Authorization": "Bearer token-for-all-senders"}) == 200
+    assert webhook(app, "ALERTMANAGER", auth=("am", "token-for-all-senders")) == 200
+    assert webhook(app, "OPSGENIE", headers={"X-Webhook-Token": "token-for-opsgenie"}) == 200
+    assert webhook(app, "OPSGENIE", headers={"X-Webhook-Token": "token-for-all-senders"}) == 401
     assert webhook(app, "ALERTMANAGER", headers={"Authorization": f"Bearer {TOKEN}"}) == 401
     assert webhook(app, "ALERTMANAGER") == 401
 

@@ -141,7 +141,7 @@ def test_every_answer_tells_browsers_what_they_may_not_do(path: str, client: Fla
 
 
 def test_a_refusal_by_access_carries_the_headers_too(make_app: MakeApp) -> None:
-    headers = make_app(API_TOKENS="a:read:b").test_client().get("/").headers
+    headers = make_app(API_TOKENS="a:read:a-token-of-some-length").test_client().get("/").headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
 

@@ -28,18 +28,10 @@ from service_event_checker.destinations.azure_devops.client import (
 from service_event_checker.destinations.azure_devops.config import Config
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster, cluster_address
 from service_event_checker.destinations.azure_devops.states import COMPLETED, ENDED, IN_PROGRESS, PROPOSED
-from service_event_checker.destinations.azure_devops.token import Given, Pat
 from service_event_checker.destinations.azure_devops.webhook import read
 from service_event_checker.http import budget
-from service_event_checker.remote.marks import TAG, marker
-from service_event_checker.remote.ticket import (
-    EVENTS,
-    comment_notice,
-    duplicate_note,
-    tells_state,
-    unless_gone,
-    without_copies,
-)
+from service_event_checker.remote.marks import TAG
+from service_event_checker.remote.ticket import comment_of, duplicate_note, moved, unless_gone, without_copies
 from service_event_checker.remote.values import moment, text
 from service_event_checker.render.notice import Notice, notice_of
 
@@ -61,7 +53,10 @@ class Adapter:
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         self.config = config
-        self._items = WorkItems(config.url, config.project, _pat(config), config.timeout.total_seconds())
+        pat: str | SecretFromCluster = secret(config.token)
+        if config.token_from and not pat:
+            pat = SecretFromCluster(cluster_address(config.kubernetes_host, config.kubernetes_port))
+        self._items = WorkItems(config.url, config.project, pat, config.timeout.total_seconds())
         self._states = self._items.states
         self._type = config.work_item_type
         self._we: frozenset[str] = frozenset()  # who we are over there, as what we made tells
@@ -86,17 +81,18 @@ class Adapter:
     def reopen(self, delivery: Delivery, alert: Alert, external_id: str) -> bool:
         """Bring the work item back into `reopen_state`, or into the first state of its type that is not over."""
         is_there = frozenset({PROPOSED, IN_PROGRESS, ""})
-        said = _said(delivery, alert)
+        said = document.comment(comment_of(delivery, alert))
         return self._move(external_id, is_there, (PROPOSED, IN_PROGRESS), self.config.reopen_state, said)
 
     def comment(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Comment on the work item, unless one of its newest comments is this one already."""
-        said = _said(delivery, alert)
-        self._items.change(external_id, lambda item: [] if self._items.told(item, marker(delivery.id)) else [said])
+        said = comment_of(delivery, alert)
+        steps = [document.comment(said)]
+        self._items.change(external_id, lambda item: [] if self._items.told(item, said.mark) else steps)
 
     def close(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Bring the work item into `close_state`, or into the first Completed state of its type."""
-        self._end(external_id, _said(delivery, alert))
+        self._end(external_id, document.comment(comment_of(delivery, alert)))
 
     def find(self, remote_key: str) -> ObjectRef | None:
         """Return the oldest work item with the key's tag."""
@@ -139,13 +135,12 @@ class Adapter:
         return None
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
-        """Return what a person did to a work item of ours: a comment, a change of its state's category."""
+        """Return what a person did to one of our work items: a comment, a change of its state's category."""
         change = read(payload)
         if change is None:
             return []
         before, after = (self._states.status(change.kind, state) for state in (change.before, change.after))
-        status = EVENTS[after] if after and after is not before else None
-        return replace(change.remote, status=status).events(self.name, INTAKE)
+        return replace(change.remote, status=moved(before, after)).events(self.name, INTAKE)
 
     def preflight(self) -> list[str]:
         """Ask for the states of what we make, which `parse` then knows; return which of the configured do not exist."""
@@ -210,16 +205,5 @@ class Adapter:
         )
 
 
-def _said(delivery: Delivery, alert: Alert) -> Operation:
-    return document.comment(comment_notice(delivery, alert), marker(delivery.id), full=tells_state(delivery))
-
-
 def _key_of(item: WorkItem) -> str:
     return document.key_of(text(item.fields.get("System.Tags")))
-
-
-def _pat(config: Config) -> Pat:
-    given = secret(config.token)
-    if given or not config.token_from:
-        return Given(given)
-    return SecretFromCluster(cluster_address(config.kubernetes_host, config.kubernetes_port))

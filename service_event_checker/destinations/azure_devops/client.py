@@ -16,10 +16,12 @@ from pydantic import Field
 from service_event_checker import logs
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
 from service_event_checker.destinations.azure_devops.states import Listed, States
-from service_event_checker.destinations.azure_devops.token import Pat, plain
+from service_event_checker.destinations.azure_devops.token import plain
 from service_event_checker.http.address import without_credentials
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
 from service_event_checker.remote.errors import body_of, delivery_error, words
 from service_event_checker.remote.payload import Payload, answered
@@ -76,9 +78,9 @@ class _ChangedMeanwhile(DeliveryError):
 
 
 class WorkItems:
-    """The work items of one project. Every method raises DeliveryError."""
+    """The work items of one project. Every method raises DeliveryError. `pat`: itself, or who reads it."""
 
-    def __init__(self, org_url: str, project: str, pat: Pat, timeout: float) -> None:
+    def __init__(self, org_url: str, project: str, pat: str | SecretFromCluster, timeout: float) -> None:
         self._pat = pat
         self._secrets: tuple[str, ...] = ()
         self._org = without_credentials(org_url).rstrip("/")
@@ -173,7 +175,7 @@ class WorkItems:
 
     def _credentials(self) -> dict[str, str]:
         """Return the header for the token of now; it may be another one than at the last call."""
-        token = plain(self._pat.token())
+        token = plain(self._pat if isinstance(self._pat, str) else self._pat.token())
         pair = base64.b64encode(f":{token}".encode()).decode()
         self._secrets = tuple(secret for secret in (pair, token) if secret)
         logs.hide(self._secrets)
@@ -182,14 +184,15 @@ class WorkItems:
     def _mapped(self, error: HttpError) -> DeliveryError:
         redirected = error.reason is Reason.REFUSED and error.status is None  # to a sign-in page
         if redirected or error.reason is Reason.UNAUTHORIZED:
-            self._pat.refused()
+            if not isinstance(self._pat, str):
+                self._pat.refused()
             return DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP)
         refusal = delivery_error(error, words([body_of(error).get("message")], self._secrets))  # TF401320: ...
         return _ChangedMeanwhile(Reason.REFUSED, refusal.detail) if error.status in (409, 412) else refusal
 
 
 def is_gone(error: DeliveryError) -> bool:
-    """Whether an error says that there is no such work item; other 404s speak of the project or the address."""
+    """Whether an error says that the work item does not exist; other 404s speak of the project or the address."""
     return error.reason is Reason.NOT_FOUND and "TF401232" in error.detail
 
 

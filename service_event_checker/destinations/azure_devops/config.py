@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from service_event_checker.config.fields import web_address
+from service_event_checker.config.fields import by_severity, web_address
 from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.vocabulary import Severity
@@ -34,7 +34,6 @@ class Config(DestinationConfig):
     """
 
     DISPLAY_NAME: ClassVar[str] = "Azure DevOps"
-    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
     UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
     RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # 200 TSTU in 5 minutes are slower still; Retry-After tells
@@ -58,9 +57,7 @@ class Config(DestinationConfig):
     kubernetes_port: str = "443"
     work_item_type: str = "Bug"
     area_path: str = ""
-    priorities: Mapping[Severity, int] = Field(
-        default={Severity.CRITICAL: 1, Severity.ERROR: 2, Severity.WARNING: 3, Severity.INFO: 4}
-    )
+    priorities: Mapping[Severity, int] = Field(default=by_severity(1, 2, 3, 4))
     fields: Mapping[str, str | int | float | bool] = Field(default={})
     close_state: str = ""
     reopen_state: str = ""

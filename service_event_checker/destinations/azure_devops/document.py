@@ -6,11 +6,12 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from service_event_checker.config.fields import by_severity
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert
-from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.azure_devops.client import Operation
-from service_event_checker.remote.marks import KEY_TAG, TAG, checked, is_key, signature
+from service_event_checker.remote.marks import TAG, signature, tag, tagged_key
+from service_event_checker.remote.ticket import Comment
 from service_event_checker.render.notice import Notice
 from service_event_checker.render.templates import render
 from service_event_checker.render.text import cut
@@ -18,12 +19,7 @@ from service_event_checker.render.text import cut
 TITLE_MAX = 255
 EPISODES_MAX = 10_000  # tried when it is asked which of two keys is made of the other
 _BUG_ONLY = frozenset({"Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.Common.Severity"})
-_NAMED_SEVERITY = {
-    Severity.CRITICAL: "1 - Critical",
-    Severity.ERROR: "2 - High",
-    Severity.WARNING: "3 - Medium",
-    Severity.INFO: "4 - Low",
-}
+_NAMED_SEVERITY = by_severity("1 - Critical", "2 - High", "3 - Medium", "4 - Low")
 
 
 def fields(alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
@@ -33,13 +29,13 @@ def fields(alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any
         "System.Title": cut(told.subject, TITLE_MAX),
         "System.Description": text,
         "Microsoft.VSTS.TCM.ReproSteps": text,  # what the form of a Bug shows in place of the description
-        "System.Tags": f"{TAG}; {KEY_TAG}{checked(key)}; {KEY_TAG}{checked(alert.key)}",
+        "System.Tags": f"{TAG}; {tag(key)}; {tag(alert.key)}",
         "Microsoft.VSTS.Common.Severity": _NAMED_SEVERITY[alert.severity],
     }
 
 
 def patch(kind: str, values: Mapping[str, Any], addresses: Mapping[str, str]) -> list[Operation]:
-    """Return the JSON patch that makes a work item of a type, without what only a Bug has where it is none.
+    """Return the JSON patch that makes a work item of a type, without the fields of a Bug for other types.
 
     `addresses`: what to link to, with what it is.
     """
@@ -55,8 +51,8 @@ def patch(kind: str, values: Mapping[str, Any], addresses: Mapping[str, str]) ->
     return operations
 
 
-def comment(told: Notice, mark: str, *, full: bool = False) -> Operation:
-    return _history(render("comment.html.j2", told, marker=signature(mark), full=full))
+def comment(said: Comment) -> Operation:
+    return _history(render("comment.html.j2", said.told, marker=signature(said.mark), full=said.full))
 
 
 def duplicate(text: str, mark: str, address: str) -> Operation:
@@ -78,18 +74,16 @@ def in_none_of(states: Iterable[str]) -> str:
 
 def tagged(key: str) -> str:
     """Return the condition (WIQL) of carrying a key."""
-    return f"[System.Tags] CONTAINS '{KEY_TAG}{checked(key)}'"
+    return f"[System.Tags] CONTAINS '{tag(key)}'"
 
 
 def key_of(tags: str) -> str:
-    """Return the remote key among a work item's tags, "" if there is none.
+    """Return the remote key among a work item's tags, "" if it is missing.
 
     Of two keys the remote one is made of the other, the alert's own. One alone is that of an older work item,
     which carries no other.
     """
-    named = [tag.strip() for tag in tags.split(";")]
-    keys = [tag.removeprefix(KEY_TAG) for tag in named if tag.startswith(KEY_TAG)]
-    keys = [key for key in keys if is_key(key)]
+    keys = [key for each in tags.split(";") if (key := tagged_key(each.strip()))]
     if len(keys) < 2:
         return "".join(keys)
     for episode in range(1, EPISODES_MAX):

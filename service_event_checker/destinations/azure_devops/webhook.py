@@ -13,10 +13,10 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from service_event_checker.remote.marks import TAG, is_signed
-from service_event_checker.remote.payload import Payload
+from service_event_checker.remote.payload import Payload, Text
 from service_event_checker.remote.payload import read as read_payload
 from service_event_checker.remote.ticket import RemoteChange
 from service_event_checker.remote.values import moment, text
@@ -28,26 +28,25 @@ _BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h[1-6]|pre|blockquote)>", re.IG
 _TAG = re.compile(r"<[^<>]*>")
 
 _Id = Annotated[int, Field(ge=1, lt=10**12)]
-_Text = Annotated[str, BeforeValidator(text)]
 
 
 class _Body(Payload):
     event: str = Field(alias="eventType")
-    id: _Text = ""
-    created_at: _Text = Field(default="", alias="createdDate")
+    id: Text = ""
+    created_at: Text = Field(default="", alias="createdDate")
 
 
 class _Values(Payload):
-    kind: _Text = Field(default="", alias="System.WorkItemType")
-    tags: _Text = Field(default="", alias="System.Tags")  # a work item without tags has no such field
-    comment: _Text = Field(default="", alias="System.History")
+    kind: Text = Field(default="", alias="System.WorkItemType")
+    tags: Text = Field(default="", alias="System.Tags")  # a work item without tags has no such field
+    comment: Text = Field(default="", alias="System.History")
     changed_by: Any = Field(default=None, alias="System.ChangedBy")
-    changed_at: _Text = Field(default="", alias="System.ChangedDate")
+    changed_at: Text = Field(default="", alias="System.ChangedDate")
 
 
 class _Delta(Payload):
-    before: _Text = Field(default="", alias="oldValue")
-    after: _Text = Field(default="", alias="newValue")
+    before: Text = Field(default="", alias="oldValue")
+    after: Text = Field(default="", alias="newValue")
 
 
 class _Deltas(Payload):

@@ -21,9 +21,10 @@ from service_event_checker.destinations.jira import document, labels, webhook, w
 from service_event_checker.destinations.jira.client import Issue, Jira, Refused
 from service_event_checker.destinations.jira.config import OWN_FIELDS, Config
 from service_event_checker.destinations.jira.recent import Recent
-from service_event_checker.destinations.jira.workflow import DONE, IN_PROGRESS, Step
-from service_event_checker.remote.marks import TAG, marker
-from service_event_checker.remote.ticket import comment_notice, not_found, tells_state, unless_gone, without_copies
+from service_event_checker.destinations.jira.workflow import DONE, Step
+from service_event_checker.remote.marks import TAG, marker, tag
+from service_event_checker.remote.signature import header, proof
+from service_event_checker.remote.ticket import comment_of, not_found, unless_gone, without_copies
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
 
@@ -69,10 +70,9 @@ class Adapter:
 
     def comment(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Write a comment, unless one with its marker is there."""
-        mark, notice = marker(delivery.id), comment_notice(delivery, alert)
-        if not self._jira.told(external_id, mark):
-            body = document.comment(notice, mark, self._write, full=tells_state(delivery))
-            self._jira.comment(external_id, body)
+        said = comment_of(delivery, alert)
+        if not self._jira.told(external_id, said.mark):
+            self._jira.comment(external_id, document.comment(said, self._write))
 
     def close(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Tell first, then close: some workflows let nobody comment on what is closed."""
@@ -88,7 +88,7 @@ class Adapter:
         if made and issue is None:
             self._made.forget(remote_key)
         if issue is None:
-            label = labels.of_episode(remote_key)
+            label = tag(remote_key)
             found = self._jira.search(labels.query(self.config.project, label))
             issue = next((issue for issue in found if label in issue.labels), None)
         return self._ref(issue) if issue else None
@@ -123,9 +123,11 @@ class Adapter:
         self._finish(issue)
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
-        """Verify `X-Hub-Signature`, which Jira sends where its webhook has a secret."""
-        key = secret(self.config.webhook_secret)
-        return webhook.is_signed_with(headers, body, key) if key else None
+        """Verify `X-Hub-Signature`, which Jira sends where its webhook has a secret; SHA-256 is all that it knows.
+
+        https://developer.atlassian.com/cloud/jira/platform/webhooks/
+        """
+        return proof(self.config.webhook_secret, [header(headers, "X-Hub-Signature")], body)
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         """Return what people did to our issues; see `webhook`."""
@@ -145,11 +147,9 @@ class Adapter:
             return [self._no_such_type(kind, types)]
         screen = self._jira.screen(self.config.project, types[kind])
         given = {*OWN_FIELDS, "priority", "reporter", *self.config.fields}
+        named = set() if "priority" in self.config.fields else set(filter(None, self.config.priorities.values()))
         place = f"the create screen of {kind} in {self.config.project}"
-        return list(workflow.wanting(screen, place, given, self._named_priorities()))
-
-    def _named_priorities(self) -> set[str]:
-        return set() if "priority" in self.config.fields else {name for name in self.config.priorities.values() if name}
+        return list(workflow.wanting(screen, place, given, named))
 
     def _created(self, alert: Alert, fields: Mapping[str, Any]) -> Issue:
         for _ in range(ADAPTATIONS):
@@ -164,7 +164,7 @@ class Adapter:
         raise DeliveryError(Reason.REFUSED, "Jira refuses the issue in all its forms", permanent=True)
 
     def _adapt(self, refusal: Refused, kind: str, priority: str) -> None:
-        """Take note of what this Jira does not know; raise where that is no way out."""
+        """Remember what this Jira does not support; raise if that does not help."""
         if priority and "priority" in refusal.fields:
             log.warning("jira_without_priority", receiver=self.name, priority=priority, said=str(refusal))
             self._unknown_priorities |= {priority}
@@ -184,7 +184,7 @@ class Adapter:
         return f"{self.config.project} has no issue type {kind}. It has: {offered}. Set `issue_type`"
 
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
-        ours = {TAG, labels.of_episode(key), labels.of_alert(alert.key)}
+        ours = {TAG, tag(key), labels.of_alert(alert.key)}
         return {
             **self.config.fields,
             "project": {"key": self.config.project},
@@ -217,12 +217,11 @@ class Adapter:
         return self._jira.search(labels.query(self.config.project, label, still_open=True), self._made.ids())
 
     def _remote(self, issue: Issue) -> Remote:
-        status = {DONE: Status.RESOLVED, IN_PROGRESS: Status.ACKNOWLEDGED}.get(issue.category, Status.FIRING)
         changed = issue.fields.get("statuscategorychangedate") or issue.fields.get("resolutiondate")
         return Remote(
             external_id=issue.id,
             remote_key=labels.remote_key_in(issue.labels),
-            status=status,
+            status=workflow.STATUSES.get(issue.category, Status.FIRING),
             created_at=moment(issue.fields.get("created")),
             url=self._jira.address(issue.key),
             at=moment(changed),

@@ -18,7 +18,8 @@ from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.destinations.jira.workflow import Step, category
 from service_event_checker.http.address import without_credentials
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api as JsonApi
 from service_event_checker.remote.errors import body_of, delivery_error, words
 from service_event_checker.remote.values import objects

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from service_event_checker.config.fields import web_address
+from service_event_checker.config.fields import by_severity, web_address
 from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.jira.client import Api
@@ -34,7 +34,6 @@ class Config(DestinationConfig):
     SETTLE: ClassVar[timedelta] = timedelta(seconds=180)
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
     UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
-    RATE: ClassVar[tuple[float, int]] = (2.0, 5)
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
         "url": ("JIRA_URL",),
         "project": ("JIRA_PROJECT",),
@@ -53,14 +52,7 @@ class Config(DestinationConfig):
     site: Annotated[str, web_address("https://acme.atlassian.net")] = ""
     api: Api | None = None
     issue_type: str = "Bug"
-    priorities: Mapping[Severity, str] = Field(
-        default={
-            Severity.CRITICAL: "Highest",
-            Severity.ERROR: "High",
-            Severity.WARNING: "Medium",
-            Severity.INFO: "Low",
-        }
-    )
+    priorities: Mapping[Severity, str] = Field(default=by_severity("Highest", "High", "Medium", "Low"))
     labels: tuple[str, ...] = ()
     fields: Mapping[str, Any] = Field(default={})
     close_transition: str = ""

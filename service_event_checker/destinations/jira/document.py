@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service_event_checker.remote.marks import signature
+from service_event_checker.remote.ticket import Comment
 from service_event_checker.render.notice import Notice
 from service_event_checker.render.text import cut, web_address
 
@@ -21,7 +22,7 @@ TEXT_MAX = 32_000  # of 32,767 (JRACLOUD-68949); for ADF we count the whole JSON
 # the rows of labels and annotations, and characters of free text, that we try until it fits
 _ROOMS = ((100, 8000), (40, 8000), (20, 4000), (10, 2000), (0, 300))
 _WORD_JOINER = "\u2060"
-# https://jira.atlassian.com/secure/WikiRendererHelpAction.jspa?section=all; what stands within a word is no markup.
+# https://jira.atlassian.com/secure/WikiRendererHelpAction.jspa?section=all; inside a word it is not markup.
 _WIKI = re.compile(r"[{}\[\]()|!\\]|&(?=#?\w+;)|(?<![^\W_])[*_+^~-]|[*_+^~-](?![^\W_])|\?(?=\?)|(?<=\?)\?")
 _LINE_START = re.compile(r"^(?=\s*(?:#|h[1-6]\.|bq\.))", re.MULTILINE)
 _UNSAFE_IN_LINK = re.compile(r"[\[\]{}!^|\\]")
@@ -58,9 +59,9 @@ def description(told: Notice, previous: str, write: Writer) -> Body:
     return _fitting(write, lambda rows, room: _description(told, previous, rows, room))
 
 
-def comment(told: Notice, marker: str, write: Writer, *, full: bool = False) -> Body:
-    """Return a comment on a change; `full` says how things stand now as well. Its last line is our signature."""
-    return _fitting(write, lambda _, room: _comment(told, marker, room, full))
+def comment(said: Comment, write: Writer) -> Body:
+    """Return a comment on a change. Its last line is our signature."""
+    return _fitting(write, lambda _, room: _comment(said.told, said.mark, room, said.full))
 
 
 def made_twice(kept: str, marker: str, write: Writer) -> Body:
@@ -102,7 +103,7 @@ def _description(told: Notice, previous: str, rows: int, room: int) -> Iterator[
         yield Paragraph("", url=told.link)
     yield from _tickets(told)
     if previous:
-        yield _named("It was here before:", previous)
+        yield _named("Previous ticket:", previous)
     for title, pairs in (("Labels", told.labels), ("Annotations", told.annotations)):
         if pairs[:rows]:
             yield Paragraph(title, bold=True)

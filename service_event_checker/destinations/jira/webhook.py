@@ -16,22 +16,16 @@ from pydantic import Field
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event
-from service_event_checker.core.vocabulary import EventStatus
+from service_event_checker.destinations.jira.workflow import STATUSES
 from service_event_checker.remote.marks import ends_signed
 from service_event_checker.remote.payload import Payload
 from service_event_checker.remote.payload import read as read_payload
-from service_event_checker.remote.signature import header, is_proof
-from service_event_checker.remote.ticket import RemoteChange
+from service_event_checker.remote.ticket import RemoteChange, moved
 from service_event_checker.remote.values import moment
 from service_event_checker.render.text import clean, line
 
 INTAKE = "/hooks/jira"
 NOTE_MAX = 8000  # characters
-_STATUSES = {
-    "new": EventStatus.UNACKNOWLEDGED,
-    "indeterminate": EventStatus.ACKNOWLEDGED,
-    "done": EventStatus.RESOLVED,
-}
 _COMMENTS = frozenset({"comment_created", "comment_updated"})
 _NUMBER = r"^[0-9]{1,20}$"  # Jira writes its ids as text
 _LATEST_MS = 253_402_300_800_000  # the year 10000
@@ -109,14 +103,6 @@ class OwnIdentity:
     account: frozenset[str]
 
 
-def is_signed_with(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
-    """Whether `X-Hub-Signature` is the body's HMAC under `secret`.
-
-    SHA-256 is all that Atlassian names: https://developer.atlassian.com/cloud/jira/platform/webhooks/
-    """
-    return is_proof([header(headers, "X-Hub-Signature")], body, secret)
-
-
 def read(payload: Any, own: OwnIdentity) -> list[Event]:
     """Return the events of one webhook. Raises InvalidInput."""
     kind = read_payload(_Kind, payload, _HINT).webhookEvent
@@ -155,8 +141,8 @@ def _change_of_status(webhook: _Webhook, own: OwnIdentity) -> list[Event]:
     key = status.statusCategory.key if status and status.statusCategory else None
     if key is None:
         raise InvalidInput("issue.fields.status.statusCategory.key", "is missing", _HINT)
-    at, actor = _stamp(webhook.timestamp), user.shown()
-    change = RemoteChange(external_id=webhook.issue.id, actor=actor, at=at, status=_STATUSES.get(key))
+    at, change_to = _stamp(webhook.timestamp), moved(None, STATUSES.get(key))
+    change = RemoteChange(external_id=webhook.issue.id, actor=user.shown(), at=at, status=change_to)
     return change.events(own.receiver, INTAKE)
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.vocabulary import Status
 
 NEW, IN_PROGRESS, DONE = "new", "indeterminate", "done"
+STATUSES = {NEW: Status.FIRING, IN_PROGRESS: Status.ACKNOWLEDGED, DONE: Status.RESOLVED}
 _RESOLUTIONS = ("Done", "Fixed", "Resolved")  # of those that a screen allows, before its first
 
 Screen = Mapping[str, Mapping[str, Any]]  # field id -> what Jira tells of it (FieldMetadata)
@@ -84,7 +86,7 @@ def choices(screen: Screen, id: str) -> list[str]:
 
 
 def wanting(screen: Screen, place: str, given: Collection[str], priorities: Iterable[str]) -> Iterator[str]:
-    """Yield what a person should mend about a create screen: what we need there, and what it demands of us.
+    """Yield what a person should correct in a create screen: what we need there, and what it demands of us.
 
     `given` are the ids of the fields that an issue gets, `priorities` the names that we would use.
     """

@@ -1,6 +1,6 @@
 """One Opsgenie alert per episode, kept in step both ways; the same for Jira Service Management (JSM) Operations.
 
-An alert of ours is known by its alias and its tags, one that was born there by its id.
+Our alerts are identified by alias and tags, alerts created there by their ID.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from service_event_checker.destinations.opsgenie.client import DIALECTS, OpsAler
 from service_event_checker.destinations.opsgenie.config import Config
 from service_event_checker.destinations.opsgenie.payload import OpsAlert, Undone
 from service_event_checker.destinations.opsgenie.remote import as_remote
-from service_event_checker.remote.marks import KEY_TAG, TAG, checked, marker
-from service_event_checker.remote.ticket import comment_notice, duplicate_note, tells_state, unless_gone
+from service_event_checker.remote.marks import TAG, checked, tag
+from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
+from service_event_checker.remote.values import NEVER
 from service_event_checker.render.notice import Notice, notice_of
 
 FOUND_CLOSED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
@@ -92,22 +93,22 @@ class Adapter:
         An older one that is closed does not count: after a loss of data its key comes again, and somebody must be
         paged.
         """
-        alias = KEY_TAG + checked(remote_key)
+        alias = tag(remote_key)
         found = self.alerts.with_alias(alias) or self._recent(alias)
         return self._ref(found.id) if found else None
 
     def find_open_for(self, alert_key: str) -> ObjectRef | None:
         """Return the oldest open alert with the tag of `alert_key`."""
-        tag = KEY_TAG + checked(alert_key)
-        found = self.alerts.search(f'status: open AND tag: "{tag}"')
-        return next((self._ref(each.id) for each in found if tag in each.tags), None)
+        ours = tag(alert_key)
+        found = self.alerts.search(f'status: open AND tag: "{ours}"')
+        return next((self._ref(each.id) for each in found if ours in each.tags), None)
 
     def open_objects(self) -> list[Remote]:
         """Return all open alerts that we may see, those born there with the event that their webhook would bring."""
         ours = f'({self.config.query}) OR tag: "{TAG}"'
         query = f"status: open AND ({ours})" if self.config.query else "status: open"
         found = [alert for alert in self.alerts.search(query) if alert.is_open]
-        latest = sorted(found, key=lambda alert: alert.updated_at or datetime.min.replace(tzinfo=UTC), reverse=True)
+        latest = sorted(found, key=lambda alert: alert.updated_at or NEVER, reverse=True)
         notes = {alert.id: self.alerts.notes(alert.id) for alert in latest[:NOTES_OF]}
         return [as_remote(alert, self._own, notes.get(alert.id, ())) for alert in found]
 
@@ -119,7 +120,7 @@ class Adapter:
     def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Close an alert that was made twice, with a note naming the other."""
         text, mark = duplicate_note(duplicate, original)
-        self._tell(_CLOSE, duplicate.external_id, document.signed(text, mark), mark)
+        self._tell(_CLOSE, duplicate.external_id, document.marked(text, mark), mark)
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the alert that `create` would make."""
@@ -146,7 +147,7 @@ class Adapter:
         return [f"{self.name}: {warning}" for warning in preflight.warnings(self.config, self.alerts)]
 
     def _fields(self, alert: Alert, notice: Notice, key: str, previous: str) -> dict[str, Any]:
-        fields = {**document.document(alert, notice, checked(key), previous), "priority": self._priority(alert)}
+        fields = {**document.document(alert, notice, key, previous), "priority": self._priority(alert)}
         if self.config.responders:
             fields["responders"] = [each.model_dump(exclude_defaults=True) for each in self.config.responders]
         return fields
@@ -171,20 +172,20 @@ class Adapter:
         state, changes = self.alerts.get(id).state, _CHANGES.get(action, frozenset())
         if any(mark in each.note for each in self.alerts.notes(id)):
             return
-        try:
-            if state in changes:
+        if state in changes:
+            try:
                 self.alerts.act(action, id, text)
+            except Undone:
+                if self.alerts.get(id).state in changes:
+                    raise
             else:
-                self.alerts.note(id, text)
-        except Undone:
-            if state not in changes or self.alerts.get(id).state in changes:
-                raise
-            self.alerts.note(id, text)  # somebody was faster
+                return
+        self.alerts.note(id, text)  # it is that far already, or somebody was faster
 
-    def _recent(self, tag: str) -> OpsAlert | None:
-        """Return the oldest alert with a tag that is open, or may be what a try of ours has made."""
+    def _recent(self, ours: str) -> OpsAlert | None:
+        """Return the oldest alert with a tag that is open, or may come from one of our attempts."""
         since = datetime.now(UTC) - FOUND_CLOSED
-        found = [each for each in self.alerts.search(f'tag: "{tag}"') if tag in each.tags]
+        found = [each for each in self.alerts.search(f'tag: "{ours}"') if ours in each.tags]
         recent = (each for each in found if each.is_open or (each.created_at and each.created_at > since))
         return next(recent, None)
 
@@ -235,5 +236,5 @@ class WriteOnly:
 
 def note(delivery: Delivery, alert: Alert) -> tuple[str, str]:
     """Return the note that tells a delivery's change, and the marker in it."""
-    mark = marker(delivery.id)
-    return document.note(comment_notice(delivery, alert), mark, full=tells_state(delivery)), mark
+    said = comment_of(delivery, alert)
+    return document.note(said), said.mark

@@ -18,7 +18,8 @@ from urllib.parse import quote
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.destinations.opsgenie.payload import OpsAlert, OpsNote, Outcome, changed_alert, next_page
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
 from service_event_checker.remote.errors import body_of, delivery_error, pause, words
 from service_event_checker.remote.payload import answered

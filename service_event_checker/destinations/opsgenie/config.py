@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from service_event_checker.config.fields import by_severity
 from service_event_checker.config.models import DestinationConfig, Model
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.vocabulary import Severity
-from service_event_checker.destinations.opsgenie.payload import OUR_ALIAS
-from service_event_checker.remote.marks import TAG
+from service_event_checker.remote.marks import TAG, tagged_key
 
 # Where people open the alerts of each API of Opsgenie.
 _SITES = {"api.opsgenie.com": "https://app.opsgenie.com", "api.eu.opsgenie.com": "https://app.eu.opsgenie.com"}
@@ -25,6 +25,8 @@ OPSGENIE_ENDS = Sunset(
     date(2027, 4, 5),
     "Move to Jira Service Management (operations) and set OPSGENIE_API_URL to its API",
 )
+
+Priority = Literal["P1", "P2", "P3", "P4", "P5"]
 
 
 class Responder(Model):
@@ -45,7 +47,6 @@ class Config(DestinationConfig):
     """
 
     DISPLAY_NAME: ClassVar[str] = "Opsgenie"
-    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
     RATE: ClassVar[tuple[float, int]] = (1.0, 5)  # deliveries of four or five calls; the limits depend on the plan
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
         "url": ("OPSGENIE_API_URL",),
@@ -64,9 +65,7 @@ class Config(DestinationConfig):
     user: str = Field(default=TAG, min_length=1, max_length=100)
     site: str = ""
     query: str = ""
-    priorities: Mapping[Severity, Literal["P1", "P2", "P3", "P4", "P5"]] = Field(
-        default={Severity.CRITICAL: "P1", Severity.ERROR: "P2", Severity.WARNING: "P3", Severity.INFO: "P5"}
-    )
+    priorities: Mapping[Severity, Priority] = Field(default=by_severity("P1", "P2", "P3", "P5"))
     responders: tuple[Responder, ...] = ()
 
     def sunsets(self) -> tuple[Sunset, ...]:
@@ -96,6 +95,6 @@ class Config(DestinationConfig):
     def address(self, id: str) -> str:
         """Return where a person opens an alert, "" if that is not known."""
         site = self.site.rstrip("/") or _SITES.get(urlsplit(self.url).hostname or "", "")
-        if not site or OUR_ALIAS.fullmatch(id) or not re.fullmatch(r"[\w-]+", id, re.ASCII):
+        if not site or tagged_key(id) or not re.fullmatch(r"[\w-]+", id, re.ASCII):
             return ""
         return f"{site}/alert/detail/{id}/details" if self.spoken == "opsgenie" else f"{site}/jira/ops/alerts/{id}"

@@ -9,7 +9,8 @@ import re
 from typing import Any
 
 from service_event_checker.core.model import Alert
-from service_event_checker.remote.marks import KEY_TAG, TAG, signature
+from service_event_checker.remote.marks import TAG, signed, tag
+from service_event_checker.remote.ticket import Comment
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.notice import Notice
 from service_event_checker.render.templates import render
@@ -28,9 +29,9 @@ def document(alert: Alert, told: Notice, key: str, previous: str) -> dict[str, A
     body = render("alert.txt.j2", told) + (f"\n\nEarlier alert: {previous}" if previous else "")
     return {
         "message": cut(_plain(told.subject), MESSAGE_MAX),
-        "alias": KEY_TAG + key,
+        "alias": tag(key),
         "description": cut(_plain(body), DESCRIPTION_MAX),
-        "tags": [TAG, KEY_TAG + key, KEY_TAG + alert.key],
+        "tags": [TAG, tag(key), tag(alert.key)],
     }
 
 
@@ -46,16 +47,16 @@ def details(alert: Alert, told: Notice) -> dict[str, str]:
     return found
 
 
-def note(told: Notice, mark: str, *, full: bool) -> str:
-    """Return the note that tells a change; `full` tells the state as well."""
-    state = f"\n{told.headline}\n{cut(told.body, UPDATE_MAX)}" if full else ""
-    return signed(f"{told.change}{state}", mark)
+def note(said: Comment) -> str:
+    """Return the note that tells a change."""
+    told = said.told
+    state = f"\n{told.headline}\n{cut(told.body, UPDATE_MAX)}" if said.full else ""
+    return marked(f"{told.change}{state}", said.mark)
 
 
-def signed(text: str, mark: str) -> str:
+def marked(text: str, mark: str) -> str:
     """Return a note that is known as ours, and as this very one, wherever it turns up."""
-    end = f"\n({signature(mark)})"
-    return cut(_plain(clean(text, NOTE_MAX)), NOTE_MAX - len(end)) + end
+    return signed(_plain(clean(text, NOTE_MAX)), mark, NOTE_MAX, "\n({})")
 
 
 def _plain(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -16,10 +15,9 @@ from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import FINGERPRINT_MAX
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.remote import values
-from service_event_checker.remote.marks import KEY_TAG
+from service_event_checker.remote.marks import tagged_key
 from service_event_checker.remote.payload import OR_NONE, Payload, Text
 
-OUR_ALIAS = re.compile(rf"{KEY_TAG}(?P<key>[0-9a-f]{{20}})")
 _OVER = frozenset({"closed", "resolved"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = ((10**17, 1000), (10**14, 1), (10**11, 1 / 1000), (0, 1 / 1_000_000))  # from ns, µs, ms, s to µs
@@ -91,8 +89,7 @@ class OpsAlert(_CamelCase):
     @property
     def remote_key(self) -> str:
         """The key of an alert that we made, "" for one that was born there."""
-        ours = OUR_ALIAS.fullmatch(self.alias)
-        return ours["key"] if ours else ""
+        return tagged_key(self.alias)
 
     @property
     def state(self) -> Status:

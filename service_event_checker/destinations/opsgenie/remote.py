@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from service_event_checker.core.model import Remote, RemoteNote
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.destinations.opsgenie.payload import OpsAlert, OpsNote, moment
 from service_event_checker.destinations.opsgenie.webhook import OwnIdentity, born, note_id
 from service_event_checker.remote.marks import is_signed
+from service_event_checker.remote.values import NEVER
 
 NOTES_MAX = 20  # of one alert
-_NEVER = datetime.min.replace(tzinfo=UTC)
 _TIMES_FROM = 10**11  # a number of ms from here on is a time, not a duration: 1973
 
 
@@ -58,4 +58,4 @@ def _peoples(id: str, listed: Iterable[OpsNote], own: OwnIdentity) -> tuple[Remo
         for each in listed
         if each.note and each.created_at and not is_signed(each.note) and each.owner.casefold() not in own.users
     ]
-    return tuple(sorted(reversed(found), key=lambda note: note.at or _NEVER)[-NOTES_MAX:])
+    return tuple(sorted(reversed(found), key=lambda note: note.at or NEVER)[-NOTES_MAX:])

@@ -21,15 +21,17 @@ from service_event_checker.destinations.pagerduty.client import AlreadyOpen, Inc
 from service_event_checker.destinations.pagerduty.config import Config, Urgency
 from service_event_checker.destinations.pagerduty.own_user import OwnUser
 from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, RESOLVED, TRIGGERED, Incident, Note
-from service_event_checker.remote.marks import KEY_TAG, ends_signed, marker
-from service_event_checker.remote.ticket import comment_notice, duplicate_note, tells_state, unless_gone
+from service_event_checker.remote.marks import KEY_TAG, checked, ends_signed, signed, tag, tagged_key
+from service_event_checker.remote.signature import header, proof
+from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
+from service_event_checker.remote.values import NEVER
 from service_event_checker.render.notice import Notice, notice_of
 
 EPISODES = 1_000  # of one alert, whose open incidents are known again after a loss of data
 FOUND_RESOLVED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
 INTAKE = "/pd-webhook"
+NOTE_MAX = 5_000  # characters; a webhook tells a short note whole, with the marker at its end
 _STATUSES = {TRIGGERED: Status.FIRING, ACKNOWLEDGED: Status.ACKNOWLEDGED, RESOLVED: Status.RESOLVED}
-_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def in_a_thread(task: Callable[[], None]) -> None:
@@ -93,7 +95,7 @@ class Adapter:
         An older one that is resolved does not count: after a loss of data its key comes again, and somebody must be
         paged.
         """
-        found = self._incidents.with_key(document.incident_key(remote_key))
+        found = self._incidents.with_key(tag(remote_key))
         since = datetime.now(UTC) - FOUND_RESOLVED
         still = [each for each in found if each.status != RESOLVED]
         lately = [each for each in found if each.created_at and each.created_at > since]
@@ -101,14 +103,14 @@ class Adapter:
 
     def find_open_for(self, alert_key: str) -> ObjectRef | None:
         """Return the oldest open incident that one of the alert's first thousand episodes made."""
-        keys = {document.incident_key(remote_key(alert_key, episode)) for episode in range(1, EPISODES + 1)}
+        keys = {tag(remote_key(checked(alert_key), episode)) for episode in range(1, EPISODES + 1)}
         listed = (each for each in self._incidents.open_lately() if each.incident_key in keys)
         return next((_ref(each) for each in listed if self._is_open(each.id)), None)
 
     def open_objects(self) -> list[Remote]:
         """Return the service's open incidents that carry one of our keys, with the notes that people wrote."""
         self._we.learn()
-        ours = [each for each in self._incidents.all_open() if document.remote_key_of(each.incident_key)]
+        ours = [each for each in self._incidents.all_open() if tagged_key(each.incident_key)]
         return [self._remote(each) for each in ours]
 
     def get_remote(self, external_id: str) -> Remote | None:
@@ -137,9 +139,12 @@ class Adapter:
         ]
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
-        """Whether the body is signed with `webhook_secret`; None where that is not set."""
-        own = secret(self.config.webhook_secret)
-        return webhook.signed(headers, body, own) if own else None
+        """Verify the signatures `v1=<hex>,v1=<hex>`, of which there are several while the secret is being changed.
+
+        https://developer.pagerduty.com/docs/verifying-signatures
+        """
+        given = header(headers, "X-PagerDuty-Signature").split(",")
+        return proof(self.config.webhook_secret, given, body, scheme="v1=")
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         """Return what a V3 webhook tells of one of our incidents; nothing of what we did ourselves."""
@@ -157,7 +162,7 @@ class Adapter:
         priority = self.config.priorities.get(alert.severity)
         return {
             "title": document.title(notice),
-            "incident_key": document.incident_key(key),
+            "incident_key": tag(key),
             "urgency": self._urgency(alert),
             "body": {"type": "incident_body", "details": document.details(notice, previous)},
             **({"priority": {"id": priority, "type": "priority_reference"}} if priority else {}),
@@ -190,17 +195,17 @@ class Adapter:
                 raise
 
     def _comment(self, delivery: Delivery, alert: Alert, id: str) -> None:
-        text = document.note(comment_notice(delivery, alert), full=tells_state(delivery))
-        self._write(id, text, marker(delivery.id))
+        said = comment_of(delivery, alert)
+        self._write(id, document.note(said), said.mark)
 
     def _write(self, id: str, text: str, mark: str) -> None:
         """Write a note unless it is there."""
         self._we.learn()
         if not any(mark in each.content for each in self._incidents.notes(id)):
-            self._incidents.add_note(id, document.marked(text, mark))
+            self._incidents.add_note(id, signed(text, mark, NOTE_MAX))
 
     def _remote(self, incident: Incident) -> Remote:
-        key = document.remote_key_of(incident.incident_key)
+        key = tagged_key(incident.incident_key)
         notes = self._incidents.notes(incident.id) if key else []
         actor, at = self._last_change(incident)
         return Remote(
@@ -219,7 +224,7 @@ class Adapter:
         acks = [(ack.acknowledger, ack.at) for ack in incident.acknowledgements if ack.acknowledger]
         if incident.status == ACKNOWLEDGED and acks:
             others = [ack for ack in acks if not self._we.did(ack[0])]
-            by, at = max(others or acks, key=lambda ack: ack[1] or _EVER)
+            by, at = max(others or acks, key=lambda ack: ack[1] or NEVER)
             return by.summary, at
         changed_by = incident.last_status_change_by
         return changed_by.person if changed_by else "", incident.last_status_change_at

@@ -22,7 +22,8 @@ from service_event_checker.destinations.pagerduty.payload import (
     Subscription,
     User,
 )
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
 from service_event_checker.remote.errors import body_of, delivery_error, pause, words
 from service_event_checker.remote.payload import answered

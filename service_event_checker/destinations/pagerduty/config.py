@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from service_event_checker.config.fields import Address
+from service_event_checker.config.fields import Address, by_severity
 from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.vocabulary import Severity
 
@@ -25,8 +24,6 @@ class Config(DestinationConfig):
     """
 
     DISPLAY_NAME: ClassVar[str] = "PagerDuty"
-    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
-    REOPEN_WITHIN: ClassVar[timedelta] = timedelta(0)
     RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # 960 calls a minute, far fewer creations: made for human speed
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
         "url": ("PAGERDUTY_API_URL",),
@@ -45,9 +42,7 @@ class Config(DestinationConfig):
     email: str = ""
     user: str = ""
     webhook_secret: SecretStr | None = None
-    urgencies: Mapping[Severity, Urgency] = Field(
-        default={Severity.CRITICAL: "high", Severity.ERROR: "high", Severity.WARNING: "low", Severity.INFO: "low"}
-    )
+    urgencies: Mapping[Severity, Urgency] = Field(default=by_severity("high", "high", "low", "low"))
     priorities: Mapping[Severity, str] = Field(default={})
 
     @field_validator("email")

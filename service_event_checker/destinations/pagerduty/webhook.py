@@ -6,7 +6,6 @@ therefore None, never an error. https://developer.pagerduty.com/docs/webhooks-ov
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -17,10 +16,8 @@ from service_event_checker.core.vocabulary import EventStatus
 from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, Agent, Reference
 from service_event_checker.remote.payload import Moment, Payload, Text
 from service_event_checker.remote.payload import read as read_payload
-from service_event_checker.remote.signature import header, is_proof
 from service_event_checker.remote.ticket import RemoteChange
 
-SIGNATURE = "x-pagerduty-signature"
 TYPE_MAX = 100  # characters of an unknown type that are worth a log line
 _ANNOTATED = "incident.annotated"
 _REOPENED = "incident.reopened"
@@ -75,14 +72,6 @@ class IncidentChange:
     remote: RemoteChange
     agent: Reference | None
     key: str = ""
-
-
-def signed(headers: Mapping[str, str], body: bytes, secret: str) -> bool:
-    """Whether one of the signatures `v1=<hex>,v1=<hex>` is HMAC-SHA256 of the raw body with our secret.
-
-    There are several while the secret is being changed. https://developer.pagerduty.com/docs/verifying-signatures
-    """
-    return is_proof(header(headers, SIGNATURE).split(","), body, secret, scheme="v1=")
 
 
 def read(payload: Any) -> IncidentChange | None:

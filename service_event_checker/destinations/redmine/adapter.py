@@ -24,9 +24,9 @@ from service_event_checker.destinations.redmine.client import Issues
 from service_event_checker.destinations.redmine.config import Config
 from service_event_checker.destinations.redmine.keys import Keyed
 from service_event_checker.destinations.redmine.payload import Issue, IssueStatus, hook
-from service_event_checker.remote.marks import marker, signature
-from service_event_checker.remote.signature import header, is_proof
-from service_event_checker.remote.ticket import comment_notice, duplicate_note, tells_state, unless_gone
+from service_event_checker.remote.marks import signature, tag
+from service_event_checker.remote.signature import header, proof
+from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
 from service_event_checker.render.notice import notice_of
 from service_event_checker.render.text import cut
 
@@ -126,10 +126,7 @@ class Adapter:
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Compare Redmine 7's signature: HMAC-SHA256 of the raw body, in hex, as `X-Redmine-Signature-256`."""
-        key = secret(self.config.webhook_secret)
-        if not key:
-            return None
-        return is_proof([header(headers, "X-Redmine-Signature-256")], body, key)
+        return proof(self.config.webhook_secret, [header(headers, "X-Redmine-Signature-256")], body)
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         """Return what a webhook of Redmine 7, or of the plugin redmine_webhook, tells of our issues."""
@@ -175,7 +172,7 @@ class Adapter:
 
     def _document(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> dict[str, Any]:
         told = notice_of(delivery, alert)
-        mark = keys.in_description(alert.key)
+        mark = tag(alert.key)
         priority = self.config.priorities.get(alert.severity)
         return {
             "project_id": self.config.project,
@@ -193,8 +190,8 @@ class Adapter:
 
     def _note(self, delivery: Delivery, alert: Alert) -> tuple[str, str]:
         """Return a note with the mark by which it is known again, and that mark."""
-        mark, told = signature(marker(delivery.id)), comment_notice(delivery, alert)
-        return markup.comment(told, self.config.text_formatting, mark, full=tells_state(delivery)), mark
+        said = comment_of(delivery, alert)
+        return markup.comment(said, self.config.text_formatting), signature(said.mark)
 
     def _end(self, id: str, note: str, mark: str) -> None:
         """Tell the end and close the issue, unless it is closed; say so in the issue where that cannot be."""
@@ -238,5 +235,5 @@ class Adapter:
 
 def _marked(subject: str, key: str) -> str:
     """Return the subject with its key at the end."""
-    mark = keys.in_subject(key)
+    mark = f" [{tag(key)}]"
     return cut(subject, SUBJECT_MAX - len(mark)) + mark

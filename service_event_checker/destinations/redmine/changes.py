@@ -59,7 +59,7 @@ class Watch:
             elif reads > 0:
                 reads -= 1
                 found[issue.id] = self._read_again(issue, known)
-            else:  # nobody can tell yet who brought it into its status
+            else:  # it is not known yet who changed its status
                 found[issue.id] = known.remote if known else replace(self._remote(issue), status=Status.FIRING)
         return [remote for id in issues if (remote := found[id]) is not None]
 

@@ -13,14 +13,15 @@ from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.destinations.redmine.payload import Issue, IssueStatus, Named
 from service_event_checker.http.address import without_credentials
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
 from service_event_checker.remote.errors import body_of, delivery_error, words
 from service_event_checker.remote.payload import Model, answered
 from service_event_checker.remote.values import objects
 
 PAGE = 100  # Redmine gives no more, whatever is asked
-PAGES = 50  # of one list; more open tickets of ours than that are not believed
+PAGES = 50  # of one list; more of our open tickets are not plausible
 BODY_MAX = 16 * 1024 * 1024  # bytes of an answer: a page of our longest descriptions
 _NEXT_STEP = (
     "the API key is wrong, its user may not do this in the project, or REST is not enabled in Redmine's settings"

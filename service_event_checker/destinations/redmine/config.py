@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from service_event_checker.config.fields import web_address
+from service_event_checker.config.fields import by_severity, web_address
 from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.redmine import markup
@@ -52,9 +52,7 @@ class Config(DestinationConfig):
     close_status_id: Annotated[int, Field(ge=1)] = 8
     custom_field: Name = "Alert fingerprint"
     text_formatting: markup.Format = "textile"
-    priorities: Mapping[Severity, int] = Field(
-        default={Severity.CRITICAL: 5, Severity.ERROR: 4, Severity.WARNING: 2, Severity.INFO: 1}
-    )
+    priorities: Mapping[Severity, int] = Field(default=by_severity(5, 4, 2, 1))
     fields: Mapping[str, str | int | float | bool] = Field(default={})
     custom_fields: Mapping[int, str] = Field(default={})
     webhook_secret: SecretStr | None = None

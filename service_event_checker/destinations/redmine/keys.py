@@ -16,7 +16,7 @@ import structlog
 from service_event_checker.destinations.redmine.client import Issues
 from service_event_checker.destinations.redmine.config import Config
 from service_event_checker.destinations.redmine.payload import Issue
-from service_event_checker.remote.marks import KEY_TAG, checked
+from service_event_checker.remote.marks import KEY_TAG, checked, tag
 from service_event_checker.remote.ticket import without_copies
 
 NOBODYS = "0" * 20  # a key that no issue carries
@@ -39,14 +39,6 @@ def remote_key(issue: Issue) -> str:
     return next(iter([*(found[1] for found in _in_fields(issue)), *_IN_SUBJECT.findall(issue.subject)]), "")
 
 
-def in_subject(key: str) -> str:
-    return f" [{KEY_TAG}{checked(key)}]"
-
-
-def in_description(alert_key: str) -> str:
-    return f"{KEY_TAG}{checked(alert_key)}"
-
-
 def _in_fields(issue: Issue) -> list[re.Match[str]]:
     """Return what in the issue's custom fields has the form of our two keys."""
     return [found for field in issue.custom_fields if (found := _VALUE.fullmatch(field.value))]
@@ -55,7 +47,7 @@ def _in_fields(issue: Issue) -> list[re.Match[str]]:
 class Keyed:
     """Our issues of one project, by key. What Redmine has of the custom field is learnt from the issues that we see.
 
-    An API key that is no administrator's cannot list custom fields; but every issue shows those of its tracker.
+    An API key without admin rights cannot list custom fields; but every issue shows those of its tracker.
     """
 
     def __init__(self, issues: Issues, receiver: str, config: Config) -> None:
@@ -68,7 +60,7 @@ class Keyed:
         self.field = int(self._wanted) if self._wanted.isascii() and self._wanted.isdigit() else 0
         #: whether an issue was seen that has keys in the field; else they must stand in the subject too
         self.proven = False
-        #: whether an issue was seen at all; before the first one nobody can tell what there is
+        #: whether an issue was seen at all; before the first one it is not known which fields exist
         self.seen = False
 
     def value(self, key: str, alert_key: str) -> list[dict[str, Any]]:
@@ -77,11 +69,11 @@ class Keyed:
 
     def find(self, key: str) -> Issue | None:
         """Return the oldest issue with this remote key, open or closed. Raises DeliveryError."""
-        return self._found(key, {"subject": f"~[poc-{checked(key)}]"}, {"status_id": "*"})
+        return self._found(key, {"subject": f"~[{tag(key)}]"}, {"status_id": "*"})
 
     def find_open_for(self, alert_key: str) -> Issue | None:
         """Return the oldest open issue of this alert. Raises DeliveryError."""
-        return self._found(alert_key, {"description": f"~poc-{checked(alert_key)}"}, {"status_id": "o"})
+        return self._found(alert_key, {"description": f"~{tag(alert_key)}"}, {"status_id": "o"})
 
     def all_open(self) -> list[Issue]:
         """Return all open issues with a remote key, the oldest first. Raises DeliveryError.
@@ -91,7 +83,7 @@ class Keyed:
         self.look_for_field()
         wide = {**self._project, "status_id": "o"}
         by_field = self._issues.all_of({**wide, f"cf_{self.field}": "*"}) if self.field else []
-        listed = [*by_field, *self._issues.all_of({**wide, "subject": "~[poc-"})]
+        listed = [*by_field, *self._issues.all_of({**wide, "subject": f"~[{KEY_TAG}"})]
         keyed = {issue.id: issue for issue in listed if remote_key(issue)}
         oldest_first = [issue for _, issue in sorted(keyed.items())]
         return without_copies(oldest_first, remote_key, lambda issue: issue.creator)

@@ -12,9 +12,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
+from service_event_checker.remote.marks import signature
+from service_event_checker.remote.ticket import Comment
 from service_event_checker.render.notice import Notice
 from service_event_checker.render.templates import render
 
@@ -61,10 +63,10 @@ def description(told: Notice, markup: Format, *, previous: str, mark: str) -> st
     """
     shown = _escaped(told, markup)
     previous = address(previous) if previous.startswith("http") else escape(previous, markup)
-    template = f"issue.{'textile' if markup == 'textile' else 'md'}.j2"
+    fixed = {"textile": markup == "textile", "previous": previous, "mark": mark}
 
     def filled(notice: Notice, left_out: int) -> str:
-        return render(template, notice, folder=FOLDER, previous=previous, mark=mark, left_out=left_out)
+        return render("issue.j2", notice, folder=FOLDER, left_out=left_out, **fixed)
 
     bare = replace(shown, labels=(), annotations=())
     room = DESCRIPTION_MAX - len(filled(bare, 99_999).encode())
@@ -74,30 +76,22 @@ def description(told: Notice, markup: Format, *, previous: str, mark: str) -> st
     return filled(replace(shown, labels=labels, annotations=annotations), left_out)
 
 
-def comment(told: Notice, markup: Format, marker: str, *, full: bool = False) -> str:
-    """Return a note; `marker` lets us see later that this was told already, `full` tells the state and body too."""
-    return render("note.j2", _escaped(told, markup), folder=FOLDER, marker=marker, full=full)
+def comment(said: Comment, markup: Format) -> str:
+    """Return a note, with our signature in its last line."""
+    return render("note.j2", _escaped(said.told, markup), folder=FOLDER, marker=signature(said.mark), full=said.full)
 
 
 def _escaped(told: Notice, markup: Format) -> Notice:
-    def pairs(named: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        return tuple((escape(name, markup), escape(value, markup)) for name, value in named)
-
-    return replace(
-        told,
-        subject=escape(told.subject, markup),
-        headline=escape(told.headline, markup),
-        title=escape(told.title, markup),
-        state=escape(told.state, markup),
-        change=escape(told.change, markup),
-        fields=pairs(told.fields),
-        labels=pairs(told.labels),
-        annotations=pairs(told.annotations),
-        tickets=tuple((escape(name, markup), address(url)) for name, url in told.tickets),
-        body=escape(told.body, markup),
-        link=address(told.link) if told.link else "",
-        footer=escape(told.footer, markup),
-    )
+    """Return the notice with all that our templates show escaped."""
+    texts = {name: escape(getattr(told, name), markup) for name in ("headline", "state", "change", "body", "footer")}
+    tables = {
+        name: tuple((escape(left, markup), escape(right, markup)) for left, right in getattr(told, name))
+        for name in ("fields", "labels", "annotations")
+    }
+    link = address(told.link) if told.link else ""
+    tickets = tuple((escape(name, markup), address(url)) for name, url in told.tickets)
+    changes: dict[str, Any] = {**texts, **tables, "link": link, "tickets": tickets}
+    return replace(told, **changes)
 
 
 def _fitting(rows: tuple[tuple[str, str], ...], room: int) -> tuple[tuple[tuple[str, str], ...], int]:

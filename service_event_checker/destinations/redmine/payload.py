@@ -7,20 +7,16 @@ custom fields `custom_field_values` and people `author`.
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 
-from service_event_checker.remote.payload import Payload, read
-from service_event_checker.remote.values import moment, text
+from service_event_checker.remote.payload import Moment, Payload, Text, read
 
 NAME_MAX = 200
 _HINT = "Send what Redmine 7 or the plugin redmine_webhook sends"
 
 Id = Annotated[int, Field(ge=1, lt=10**15)]
-Text = Annotated[str, BeforeValidator(text)]
-Moment = Annotated[datetime | None, BeforeValidator(moment)]
 _MAY_BE_NULL = BeforeValidator(lambda value: [] if value is None else value)
 
 

@@ -31,8 +31,8 @@ from service_event_checker.destinations.servicenow.client import (
 )
 from service_event_checker.destinations.servicenow.config import Config
 from service_event_checker.destinations.servicenow.webhook import read
-from service_event_checker.remote.marks import KEY_TAG, checked, is_signed, marker
-from service_event_checker.remote.ticket import EVENTS, comment_notice, duplicate_note, tells_state, unless_gone
+from service_event_checker.remote.marks import KEY_TAG, checked, is_signed, signed
+from service_event_checker.remote.ticket import comment_of, duplicate_note, moved, unless_gone
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
 
@@ -52,11 +52,8 @@ class Adapter:
         self.config = config
         timeout = config.timeout.total_seconds()
         self._incidents = Incidents(config.url, config.username, secret(config.password), timeout)
+        self.homes = (config.url,)
         self.raise_if_paused = self._incidents.pauses.raise_if_paused
-
-    @property
-    def homes(self) -> tuple[str, ...]:
-        return (self.config.url,)
 
     def create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> ObjectRef:
         """Create the incident; what ServiceNow ignored of it is logged."""
@@ -81,10 +78,10 @@ class Adapter:
         return True
 
     def comment(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
-        """Write a work note, unless it is the newest of ours already."""
-        incident = self._incidents.get(external_id)
-        if not document.has_mark(incident, marker(delivery.id)):
-            self._incidents.change(external_id, self._comment(delivery, alert))
+        """Write a work note, unless it is already our newest one."""
+        note = self._comment(delivery, alert)
+        if self._incidents.get(external_id).get("correlation_display") != note["correlation_display"]:
+            self._incidents.change(external_id, note)
 
     def close(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Resolve the incident."""
@@ -109,7 +106,7 @@ class Adapter:
     def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Resolve an incident that was made twice, with a note naming the other."""
         text, mark = duplicate_note(duplicate, original, self._incidents.address(original.external_id))
-        notes = {"work_notes": document.signed(text, mark)}
+        notes = {"work_notes": signed(text, mark, document.TEXT_MAX)}
         unless_gone(lambda: self._end(duplicate.external_id, text, notes), is_gone)
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
@@ -122,14 +119,13 @@ class Adapter:
         return None
 
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
-        """Return what a person did to an incident of ours: another state, a work note, a comment."""
+        """Return what a person did to one of our incidents: another state, a work note, a comment."""
         change = read(payload)
         if change is None or not change.ours or change.user.lower() == self.config.username.lower():
             return []
         if any(is_signed(text) for _, text in change.remote.notes):
             return []
-        before, after = _status(change.before), _status(change.after)
-        status = EVENTS[after] if after and after is not before else None
+        status = moved(_status(change.before), _status(change.after))
         return replace(change.remote, status=status).events(self.name, INTAKE)
 
     def preflight(self) -> list[str]:
@@ -176,11 +172,8 @@ class Adapter:
 
     def _comment(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
         """Return a work note with the mark by which it is known again."""
-        mark = marker(delivery.id)
-        return {
-            "work_notes": document.note(comment_notice(delivery, alert), mark, full=tells_state(delivery)),
-            "correlation_display": document.display(alert.key, mark),
-        }
+        said = comment_of(delivery, alert)
+        return {"work_notes": document.note(said), "correlation_display": document.display(alert.key, said.mark)}
 
     def _oldest(self, condition: str, meets: Callable[[Incident], bool]) -> ObjectRef | None:
         found = self._incidents.search(condition, meets)

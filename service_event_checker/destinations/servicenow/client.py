@@ -15,7 +15,8 @@ from typing import Any
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.http.address import without_credentials
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Answer, Api
 from service_event_checker.remote.errors import body_of, delivery_error, pause, words
 
@@ -155,7 +156,7 @@ class Incidents:
 
 
 def is_gone(error: DeliveryError) -> bool:
-    """Whether an error says that there is no such incident, or none that our user may see."""
+    """Whether an error says that the incident does not exist, or that our user may not see it."""
     return error.reason is Reason.NOT_FOUND and _NO_RECORD in error.detail
 
 

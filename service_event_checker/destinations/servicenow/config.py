@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from service_event_checker.config.fields import web_address
+from service_event_checker.config.fields import by_severity, web_address
 from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.servicenow.client import NEW
@@ -28,7 +28,6 @@ class Config(DestinationConfig):
     """
 
     DISPLAY_NAME: ClassVar[str] = "ServiceNow"
-    SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(hours=72)
     UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)
     RATE: ClassVar[tuple[float, int]] = (1.0, 5)  # an instance's own limit is per hour and unknown; its 429 tells
@@ -43,12 +42,8 @@ class Config(DestinationConfig):
     url: Annotated[str, web_address("https://acme.service-now.com", of_name="https://{}.service-now.com")] = ""
     username: str = ""
     password: SecretStr | None = None
-    impact: Mapping[Severity, Level] = Field(
-        default={Severity.CRITICAL: 1, Severity.ERROR: 2, Severity.WARNING: 2, Severity.INFO: 3}
-    )
-    urgency: Mapping[Severity, Level] = Field(
-        default={Severity.CRITICAL: 1, Severity.ERROR: 1, Severity.WARNING: 2, Severity.INFO: 3}
-    )
+    impact: Mapping[Severity, Level] = Field(default=by_severity(1, 2, 2, 3))
+    urgency: Mapping[Severity, Level] = Field(default=by_severity(1, 1, 2, 3))
     assignment_group: str = ""
     fields: Mapping[str, str | int | float | bool] = Field(default={})
     close_code: str = "Solution provided"

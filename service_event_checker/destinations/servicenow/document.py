@@ -1,7 +1,7 @@
 """What our incidents say: their texts, cut to what ServiceNow keeps, and the two fields that carry our keys.
 
 `correlation_id` is the remote key. `correlation_display` is `poc-<the alert's key> <mark>`, where the mark is that of
-the newest work note of ours: journals read back as empty texts, and this is written in the same change.
+our newest work note: journals are empty when read, and this is written in the same change.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from service_event_checker.destinations.servicenow.client import Incident
-from service_event_checker.remote.marks import KEY_TAG, checked, is_key, signature
+from service_event_checker.remote.marks import is_key, signed, tag
+from service_event_checker.remote.ticket import Comment
 from service_event_checker.render.notice import Notice
 from service_event_checker.render.templates import render
 from service_event_checker.render.text import cut
@@ -34,15 +35,9 @@ def description(told: Notice, previous: str) -> str:
     return cut(plain(render("incident.txt.j2", short, folder=FOLDER, previous=previous)), TEXT_MAX)
 
 
-def note(told: Notice, mark: str, *, full: bool = False) -> str:
-    short = replace(told, body=cut(told.body, BODY_MAX))
-    return signed(plain(render("note.txt.j2", short, folder=FOLDER, full=full)), mark)
-
-
-def signed(text: str, mark: str) -> str:
-    """Return a work note with what shows that it is ours beneath."""
-    end = f"\n\n{signature(mark)}"
-    return cut(text, TEXT_MAX - len(end)) + end
+def note(said: Comment) -> str:
+    short = replace(said.told, body=cut(said.told.body, BODY_MAX))
+    return signed(plain(render("note.txt.j2", short, folder=FOLDER, full=said.full)), said.mark, TEXT_MAX)
 
 
 def plain(text: str) -> str:
@@ -51,12 +46,7 @@ def plain(text: str) -> str:
 
 
 def display(alert_key: str, mark: str = "") -> str:
-    return f"{KEY_TAG}{checked(alert_key)} {mark}".rstrip()
-
-
-def has_mark(incident: Incident, mark: str) -> bool:
-    """Whether the newest note of ours is the one with this mark."""
-    return incident.get("correlation_display").endswith(f" {mark}")
+    return f"{tag(alert_key)} {mark}".rstrip()
 
 
 def key_of(incident: Incident) -> str:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import SecretStr
 
-from service_event_checker.config.fields import Address
+from service_event_checker.config.fields import API_URL, Address
 from service_event_checker.config.models import DestinationConfig, Duration, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
@@ -40,15 +40,16 @@ class Config(DestinationConfig):
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
         "token": ("SLACK_BOT_TOKEN",),
         "channel": ("SLACK_CHANNEL",),
-        "api_url": ("SLACK_API_URL",),
+        "url": ("SLACK_API_URL",),
     }
     NEEDS: ClassVar[tuple[str, ...]] = ("token",)
+    RENAMED: ClassVar[dict[str, str]] = API_URL
     STAND_IN: ClassVar[str] = "console"
 
     kind: Literal["slack"] = "slack"
     token: SecretStr | None = None
     channel: str = "#outages"
-    api_url: Address = "https://slack.com/api/"
+    url: Address = "https://slack.com/api/"
     announce_end: Literal["thread", "channel", "edit"] = "thread"
     buttons: bool = True
     look_back: Duration = timedelta(days=1)
@@ -68,7 +69,7 @@ class Adapter:
         self.name = name
         self.config = config
         self.button_key: Callable[[], bytes] = bytes
-        self._http = web_api(config.api_url, secret(config.token))
+        self._http = web_api(config.url, secret(config.token))
         self.ticket_receivers: frozenset[str] = frozenset()
         self._channel_id = config.channel if _CHANNEL_ID.fullmatch(config.channel) else ""
 

@@ -15,7 +15,8 @@ from urllib.parse import urlencode
 
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.http.client import Http, HttpError, Response, json_body
+from service_event_checker.http.answer import HttpError, Response, json_body
+from service_event_checker.http.client import Http
 from service_event_checker.remote.errors import body_of, delivery_error
 from service_event_checker.remote.values import objects
 

@@ -1,7 +1,7 @@
 """The Slack message of an alert as Block Kit, for a person who reads it on a phone at 3 a.m.; pure.
 
-First what happened, then the facts and the buttons; what the vendor wrote comes last, beside a bar in the colour of
-the severity. Every foreign text is escaped and cut to Slack's limits (docs.slack.dev/reference/block-kit/blocks).
+First what happened, then the facts and the buttons; the vendor's text comes last, beside a bar in the colour of
+the severity. Every external text is escaped and cut to Slack's limits (docs.slack.dev/reference/block-kit/blocks).
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ def content(
 ) -> dict[str, Any]:
     """Return `text`, `blocks` and `attachments` of the whole message as the alert is now.
 
-    The change that `delivery` tells is shown as a line of its own. `button_key` signs the buttons' values; b"" for
+    The change of `delivery` is shown as a separate line. `button_key` signs the buttons' values; b"" for
     a message without buttons. `ticket_receivers`: a link there leaves out the button for a ticket. `previous`:
     address of an earlier message.
     """
     verb = delivery.verb
     if verb in _QUIET and not alert.open:
-        verb = Verb.CLOSE  # first told, or told anew, when it is over
+        verb = Verb.CLOSE  # the first or a repeated message, when the alert is over
     told = notice(alert, verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
     loud = verb not in _QUIET or bool(delivery.note)
     blocks = [_header(told), *_facts(alert, told), *_latest(alert, told if loud else None, verb)]
     if button_key and alert.open:
-        ticketed = any(name in ticket_receivers for name, _ in told.tickets)
+        ticketed = any(name in ticket_receivers for name, url in alert.links.items() if url)
         blocks.append(_buttons(alert, button_key, ticketed=ticketed))
     colour = COLOURS[alert.severity] if alert.open else GREEN
     return {
@@ -74,7 +74,7 @@ def content(
 
 
 def read_button(value: str, button_key: bytes) -> Pressed | None:
-    """Return what a button's value asks for; None where we have not signed it with this key."""
+    """Return the action of a button's value; None if it is not signed with this key."""
     parts = _BUTTON_VALUE.fullmatch(value)
     if parts is None or not button_key:
         return None
@@ -84,7 +84,7 @@ def read_button(value: str, button_key: bytes) -> Pressed | None:
 
 
 def end_text(alert: Alert, delivery: Delivery) -> str:
-    """Return the reply that says that it is over, in mrkdwn."""
+    """Return the reply that announces the end, in mrkdwn."""
     told = notice(alert, Verb.CLOSE, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
     return escape_mrkdwn(f"✅ {told.headline}\n{told.change}", SECTION_MAX)
 
@@ -128,7 +128,7 @@ def _background(alert: Alert, told: Notice, previous: str) -> Iterator[dict[str,
         yield _context(escape_mrkdwn(labels, 1500))
     links = [_link(told.link, told.link_text)] if told.link else []
     if previous.startswith("http"):
-        links.append(_link(previous, "the last time"))
+        links.append(_link(previous, "Previous message"))
     if links:
         yield {"type": "section", "text": {"type": "mrkdwn", "text": " · ".join(links)}}
     yield _context(escape_mrkdwn(told.footer, 500))
@@ -154,12 +154,13 @@ def _mac(pressed: Pressed, button_key: bytes) -> str:
 
 
 def _confirm(alert: Alert) -> dict[str, Any]:
-    """Ask before the end: it goes to everybody who was told. https://docs.slack.dev/reference/block-kit/composition-objects"""
+    """Ask before resolving, because it affects all receivers. https://docs.slack.dev/reference/block-kit/composition-objects"""
     words = {
-        "title": "Resolve it for everybody?",
-        "text": f"{alert.internal_id} ends here, its tickets and pages are closed. It opens again if it gets worse.",
+        "title": "Resolve for everybody?",
+        "text": f"This resolves {alert.internal_id}, closes its tickets and pages, and records your name. It opens "
+        "again if it gets worse (a new vendor update does not reopen it).",
         "confirm": "Resolve",
-        "deny": "Leave it open",
+        "deny": "Keep open",
     }
     return {name: {"type": "plain_text", "text": text} for name, text in words.items()}
 

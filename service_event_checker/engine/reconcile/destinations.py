@@ -1,6 +1,6 @@
-"""Compares what each destination holds open with our links, and has mended what differs. It decides nothing itself.
+"""Compares the open objects of each destination with our links and has differences corrected. It decides nothing.
 
-What is mended goes the usual way: an event into the pipeline, or a delivery into the outbox. Only an object that was
+A correction goes the usual way: an event into the pipeline, or a delivery into the outbox. Only an object that was
 made twice is closed from here.
 """
 
@@ -21,8 +21,9 @@ from service_event_checker.core.roles import History, Outbox, Settings, Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Done, Query, Write
 from service_event_checker.core.vocabulary import Family, Verb, Why
-from service_event_checker.engine.outbox import GIVEN_UP_FOR_AGE
+from service_event_checker.engine.outbox import FAILED_FOR_AGE, FAILED_FOR_AGE_BEFORE
 from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.logs import alert_facts
 
 SINCE = "reconciled_since:"  # + receiver; setting: when it was first looked at
 LOOKS_MAX = 200  # objects looked at one by one in a pass; the rest waits for the next
@@ -57,7 +58,8 @@ def _ended(destination: Reconcilable, view: LocalView, remotes: Sequence[Remote]
         try:
             found += reconcile.ended(alert, link, destination.get_remote(link.external_id), view)
         except DeliveryError as error:
-            log.warning("look_failed", receiver=view.receiver.name, id=alert.internal_id, reason=str(error))
+            facts = alert_facts(alert)
+            log.warning("remote_read_failed", **facts, receiver=view.receiver.name, reason=str(error))
             failures += 1
             if failures == FAILURES_MAX:
                 break
@@ -79,7 +81,7 @@ def _late_notes(destination: Reconcilable, view: LocalView, remotes: Sequence[Re
 def apply(
     found: Sequence[Repair], destination: Destination, store: Store, pipeline: Pipeline, now: datetime
 ) -> list[str]:
-    """Have the differences mended; return what could not be, a line each. Raises StoreError; repeatable."""
+    """Correct the differences; return one line for each that could not be corrected. Raises StoreError; repeatable."""
     failed = []
     for repair in found:
         try:
@@ -131,9 +133,9 @@ def _local_view(receiver: str, remotes: Sequence[Remote], store: Store, book: Ru
 
 
 def expired_opens(receiver: str, store: Store) -> list[Delivery]:
-    """Return the opens of open alerts that were given up for their age alone. Raises StoreError."""
+    """Return the opens of open alerts that failed only because of their age. Raises StoreError."""
     old = [letter for letter in _given_up(receiver, store) if letter.verb is Verb.OPEN]
-    aged = [letter for letter in old if letter.reason.startswith(GIVEN_UP_FOR_AGE)]
+    aged = [letter for letter in old if letter.reason.startswith((FAILED_FOR_AGE, FAILED_FOR_AGE_BEFORE))]
     alerts = store.get({letter.key for letter in aged})
     return [letter for letter in aged if (alert := alerts.get(letter.key)) and alert.open]
 
@@ -196,7 +198,7 @@ def _mend(repair: Repair, destination: Destination, store: Store, pipeline: Pipe
 
 
 def _owed(repair: Repair, alert: Alert, book: Rulebook, now: datetime) -> Write:
-    """Return the commit that owes the verb, to the object of the episode that it belongs to."""
+    """Return the commit that delivers the verb to the object of its episode."""
     if repair.verb is None:
         raise ValueError(repair.fix)
     write = announcements.owed_again(alert, repair.receiver, repair.verb, repair.fix.value, book, now)

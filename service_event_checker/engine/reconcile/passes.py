@@ -6,7 +6,6 @@ The report says each repair. Asking changes nothing; a dry run only asks.
 from __future__ import annotations
 
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,8 @@ from service_event_checker.core.roles import Store
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.reconcile import destinations as reconcile_objects
 from service_event_checker.engine.reconcile import sources
+from service_event_checker.engine.slot_owner import is_gone, new_owner
+from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import REPAIRS, label
 
 SLOT = "reconcile"
@@ -34,7 +35,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Report:
-    """What a pass saw: `lines` for people, one per difference; `failed`: what could not be asked or mended."""
+    """What a pass saw: `lines` for people, one per difference; `failed`: what could not be queried or corrected."""
 
     lines: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -48,7 +49,7 @@ class Report:
             if line not in quiet:
                 log.info("reconciled", found=line)
         for (receiver, fix), number in left.items():
-            log.info("reconcile_left", receiver=receiver, why=fix.value, number=number)
+            log.info("reconcile_skipped", receiver=receiver, why=fix.value, number=number)
         for failure in self.failed:
             log.warning("reconcile_failed", failure=failure)
 
@@ -71,7 +72,7 @@ class Reconciler:
         self.every = every
         self._clock = clock
         self._alone = threading.Lock()
-        self._revived: dict[str, datetime] = {}  # dead letters, and when they were queued again
+        self._revived: dict[str, datetime] = {}  # failed deliveries, and when they were queued again
 
     @property
     def store(self) -> Store:
@@ -86,7 +87,7 @@ class Reconciler:
                     self._ask_source(source, report, dry_run=dry_run)
             names = [name for name in self.destinations if not wanted or name in wanted]
             found = {name: self._ask_destination(name, report, dry_run=dry_run) for name in names}
-            for name in names if not dry_run else ():  # only now: what one owes another would be in motion there
+            for name in names if not dry_run else ():  # only now: deliveries of one system to another would still wait
                 self._mend(name, found[name], report)
         return report
 
@@ -102,12 +103,9 @@ class Reconciler:
         """Take the pass that is due, for this process; None when none is, or another process has it."""
         now = self._clock()
         slot = self.store.slots().get(SLOT) or Slot(name=SLOT, due_at=now)
-        running = slot.lease_until is not None and slot.lease_until > now
-        if slot.due_at > now or running:
+        if not _is_free(slot, self.every, now):
             return None
-        return self.store.put_slot(
-            replace(slot, owner=uuid.uuid4().hex, lease_until=now + LEASE, due_at=now + self.every)
-        )
+        return self.store.put_slot(replace(slot, owner=new_owner(), lease_until=now + LEASE, due_at=now + self.every))
 
     def run_taken(self, slot: Slot) -> None:
         """Make a pass that was taken, and say when it is over. Raises StoreError: then the lease ends it."""
@@ -165,15 +163,24 @@ class Reconciler:
         return found
 
     def _revive(self, name: str, now: datetime) -> None:
-        """Queue again, once a day, what was given up only because its receiver did not answer for so long."""
+        """Queue again, once a day, what failed only because its receiver did not answer for too long."""
         for letter in reconcile_objects.expired_opens(name, self.store):
             if now - self._revived.get(letter.id, now - REVIVED_EVERY) >= REVIVED_EVERY:
                 self._revived[letter.id] = now
                 if self.store.requeue(letter.id, now):
-                    log.info("dead_letter_requeued", id=letter.id, receiver=name)
+                    alert = self.store.get([letter.key]).get(letter.key)
+                    facts = alert_facts(alert) if alert else {}
+                    log.info("failed_delivery_requeued", **facts, receiver=name, verb=letter.verb.value)
 
     def _mend(self, name: str, found: list[Repair], report: Report) -> None:
         destination = self.destinations[name]
         report.failed += reconcile_objects.apply(found, destination, self.store, self.pipeline, self._clock())
         for repair in (repair for repair in found if not repair.left):
             REPAIRS.labels(name, label(repair.fix)).inc()
+
+
+def _is_free(slot: Slot, every: timedelta, now: datetime) -> bool:
+    """Whether a pass is due and nobody makes it; what is later than any pass is planned bears a wrong clock's time."""
+    if slot.lease_until is not None and now < slot.lease_until <= now + LEASE:
+        return is_gone(slot.owner)
+    return slot.due_at <= now or slot.due_at > now + every

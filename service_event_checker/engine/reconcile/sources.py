@@ -19,9 +19,13 @@ def lines(name: str, found: Comparison) -> list[str]:
     said += [f"{name}: {alert.internal_id}: no longer listed, closed" for alert in found.over]
     said += [f"{name}: {alert.internal_id}: not listed this time, waits for another look" for alert in found.missing]
     said += [f"{name}: {event.title}: listed there, taken in" for event in found.take_in]
+    said += [
+        f"{name}: {event.title}: listed there although its end was told, waits for another look"
+        for event in found.relisted
+    ]
     if found.deferred:
         said.append(
-            f"{name}: {len(found.deferred)} more are no longer listed: too many at once, left for the next pass"
+            f"{name}: {len(found.deferred)} more are no longer listed; too many at once, so they wait for the next run"
         )
     return said
 
@@ -30,8 +34,8 @@ def apply(name: str, found: Comparison, pipeline: Pipeline, now: datetime) -> No
     """Commit what a comparison has decided. Raises StoreError; repeatable."""
     for setting, value in found.settings.items():
         pipeline.store.set_setting(setting, value)
-    pipeline.ingest(found.take_in, now)
+    pipeline.ingest([*found.take_in, *found.relisted], now)
     listed = Snapshot(source=found.source, complete=True)
     pipeline.absent([*found.missing, *found.over], listed, found.resolve_after, now)
     if found.deferred:
-        log.warning("reconcile_held_back", source=name, closed=len(found.over), held=len(found.deferred))
+        log.warning("reconcile_deferred", source=name, closed=len(found.over), held=len(found.deferred))

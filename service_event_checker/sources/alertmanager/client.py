@@ -11,9 +11,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
+from service_event_checker.config.fields import web_address
 from service_event_checker.config.models import Duration, SourceConfig, secret
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.http.client import Http, HttpError, json_body
+from service_event_checker.http.answer import HttpError, json_body
+from service_event_checker.http.client import Http
 
 _CREDENTIALS = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")  # of an address that may be malformed
 LIST_MAX = 32 * 1024 * 1024  # bytes; ten thousand alerts take six
@@ -33,7 +35,7 @@ class Config(SourceConfig):
     NEEDS: ClassVar[tuple[str, ...]] = ("url",)
 
     kind: Literal["alertmanager"] = "alertmanager"
-    url: str = ""
+    url: Annotated[str, web_address("http://alertmanager.example.com:9093", base=False)] = ""
     external_url: str = ""
     token: SecretStr | None = None
     timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=2))] = timedelta(seconds=15)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,8 +16,9 @@ import structlog
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.engine import quarantine
-from service_event_checker.engine.inbox import not_in_future
+from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.services import Services
+from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import UNKNOWN_VALUES
 from service_event_checker.render.text import line
 from service_event_checker.sources.alertmanager import webhook
@@ -54,17 +55,21 @@ class NoneUsable(InvalidInput):
         self.rejected = tuple(rejected)
 
 
-def take_alerts(services: Services, payload: Any, intake: str, now: datetime) -> Taken:
+def take_alerts(
+    services: Services, payload: Any, intake: str, now: datetime, *, sent_at: datetime | None = None
+) -> Taken:
     """Commit the usable alerts of an Alertmanager's message and put the others aside.
 
-    Raises InvalidInput for what is no message, NoneUsable, and StoreError; then nothing is put aside here.
+    `sent_at`: when a message arrived that was kept: an alert that ended since then does not fire again by it.
+    Raises InvalidInput if it is not a message, NoneUsable, and StoreError; then nothing is put aside here.
     """
     parsed = webhook.parse(payload, intake)
     if parsed.truncated and parsed.receiver:
         remember(services.store, intake, parsed.receiver)
     if parsed.rejected and not parsed.events:
         raise NoneUsable(parsed.rejected)
-    found = services.pipeline.ingest(_without_echoes(not_in_future(now, parsed.events)), now)
+    events = (replace(event, at=event.at or sent_at) for event in parsed.events)
+    found = services.pipeline.ingest(_without_echoes(not_in_future(now, events)), now)
     if parsed.truncated:
         log.warning("alerts_truncated", intake=intake, receiver=parsed.receiver, left_out=parsed.truncated)
         services.request_reconciliation()
@@ -76,7 +81,7 @@ def take_alerts(services: Services, payload: Any, intake: str, now: datetime) ->
 
 
 def unknown_severities(services: Services, now: datetime) -> list[str]:
-    """Return the words of the last days that no table has, so that a person may mend them. Raises StoreError."""
+    """Return the unknown severities of the last days, so that a person can correct them. Raises StoreError."""
     return sorted(_noted(services, now))
 
 
@@ -86,12 +91,13 @@ def _tell(parsed: Parsed, found: Mapping[str, Alert], unknown: Iterable[str], in
     for event in quiet[:LINES_MAX]:
         _tell_quiet(event, found.get(event.key))
     for refused in parsed.rejected[:LINES_MAX]:
-        log.warning("alert_rejected", intake=intake, index=refused.index, error=refused.error)
+        log.warning("alert_rejected", source=webhook.SOURCE, intake=intake, index=refused.index, error=refused.error)
     for word in unknown:
         UNKNOWN_VALUES.labels(webhook.SOURCE).inc()
         log.warning("unknown_severity", source=webhook.SOURCE, severity=word, counts_as="warning")
-    log.info(
-        "alerts_taken",
+    level = log.debug if len(quiet) == len(parsed.events) and not parsed.rejected else log.info
+    level(
+        "alerts_received",
         intake=intake,
         receiver=parsed.receiver,
         accepted=len(parsed.events),
@@ -111,9 +117,9 @@ def _without_echoes(events: Iterable[Event]) -> Iterator[Event]:
 
 def _tell_quiet(event: Event, alert: Alert | None) -> None:
     if alert is None:
-        log.info("alert_unknown", fingerprint=event.fingerprint, title=event.title, why="over before it was ever seen")
+        log.info("alert_unknown", **alert_facts(event), why="it is resolved, and it was never seen firing")
     else:
-        log.info("alert_repeated", id=alert.internal_id, key=alert.key, status=alert.status.value)
+        log.debug("alert_repeated", **alert_facts(alert), status=alert.status.value)
 
 
 def _note_unknown(services: Services, words: Collection[str], now: datetime) -> None:
@@ -125,7 +131,7 @@ def _note_unknown(services: Services, words: Collection[str], now: datetime) -> 
             newest = sorted((noted | dict.fromkeys(words, today)).items(), key=lambda pair: pair[1])[-UNKNOWN_MAX:]
             services.store.set_setting(UNKNOWN, json.dumps(dict(newest)))
     except StoreError as error:
-        log.warning("store_away", during="note of an unknown severity", reason=str(error))
+        log.warning("store_unavailable", during="note of an unknown severity", reason=str(error))
 
 
 def _noted(services: Services, now: datetime) -> dict[str, str]:

@@ -15,6 +15,7 @@ from service_event_checker.core.ids import alert_key
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.ports import Comparison
 from service_event_checker.core.roles import AlertsAndSettings, Settings
+from service_event_checker.core.tracker import SAME_START
 from service_event_checker.core.vocabulary import ResolvedBy
 from service_event_checker.sources.alertmanager import webhook
 from service_event_checker.sources.alertmanager.client import Alertmanager, Config, is_suppressed, receivers_of, same
@@ -53,10 +54,12 @@ class Source:
         listed = list({str(alert["fingerprint"]): alert for each in self.managers for alert in each.alerts()}.values())
         open_alerts = [alert for alert in store.open_alerts(SOURCE) if not alert.test]
         senders = _senders(store, open_alerts, now)
+        take_in, relisted = _take_in(manager, store, listed, {alert.fingerprint: alert for alert in open_alerts})
         found = Comparison(
             source=SOURCE,
             resolve_after=manager.config.resolve_after,
-            take_in=_take_in(manager, store, listed, {alert.fingerprint: alert for alert in open_alerts}),
+            take_in=take_in,
+            relisted=relisted,
             settings={SENDERS: json.dumps(senders)} if senders else {},
         )
         if now - started_at < manager.config.grace:
@@ -110,24 +113,37 @@ def _is_confirmed(alert: Alert, manager: Alertmanager, now: datetime) -> bool:
 
 def _take_in(
     manager: Alertmanager, store: AlertsAndSettings, listed: Sequence[dict[str, Any]], known: Mapping[str, Alert]
-) -> tuple[Event, ...]:
-    """Return as events what is listed and has to be told: alerts never sent, closed too early, or missing lately."""
+) -> tuple[tuple[Event, ...], tuple[Event, ...]]:
+    """Return as events what is listed and has to be told: alerts never sent, closed too early, or missing lately.
+
+    The second: those whose end was told, and that are listed for the first time since.
+    """
     truncated = remembered(store)
     unknown_here = [each for each in listed if each["fingerprint"] not in known and not is_suppressed(each)]
     past = store.get(alert_key(SOURCE, str(each["fingerprint"])) for each in unknown_here)
     found: list[Event] = []
+    relisted: list[Event] = []
     for each in unknown_here:
         alert = past.get(alert_key(SOURCE, str(each["fingerprint"])))
-        too_early = alert is not None and alert.resolved_by is ResolvedBy.ABSENCE
-        if alert is not None and alert.resolved_by is ResolvedBy.PERSON:
+        if alert is not None and alert.resolved_by is ResolvedBy.PERSON and not alert.source_ended:
             continue
-        intakes = alert.intakes if alert and too_early else _intakes(truncated, each)
-        found += [event for intake in intakes for event in _events(manager, each, intake)]
+        intakes = alert.intakes if alert else _intakes(truncated, each)
+        events = [event for intake in intakes for event in _events(manager, each, intake)]
+        first_look = alert is not None and alert.resolved_by is not ResolvedBy.ABSENCE and alert.relisted_at is None
+        (relisted if first_look and not _began_later(events, alert) else found).extend(events)
     for each in listed:
         alert = known.get(str(each["fingerprint"]))
         if alert and (alert.missing_polls or not alert.origin) and alert.intakes:
             found += [_unchanged(event, alert) for event in _events(manager, each, alert.intakes[0])]
-    return tuple(found)
+    return tuple(found), tuple(relisted)
+
+
+def _began_later(events: Sequence[Event], alert: Alert | None) -> bool:
+    """Whether what is listed is another firing than the one whose end was told."""
+    if alert is None:
+        return False
+    latest = (alert.starts_at or alert.started_at) + SAME_START
+    return any(event.starts_at is not None and event.starts_at > latest for event in events)
 
 
 def _intakes(truncated: Mapping[str, Sequence[str]], listed: dict[str, Any]) -> list[str]:
@@ -138,7 +154,9 @@ def _intakes(truncated: Mapping[str, Sequence[str]], listed: dict[str, Any]) -> 
 def _events(manager: Alertmanager, listed: dict[str, Any], intake: str) -> tuple[Event, ...]:
     """Read a listed alert as the webhook would have told it."""
     told = {"alerts": [{**listed, "status": "firing"}], "groupKey": "api", "externalURL": manager.origin}
-    return tuple(replace(event, origin=manager.origin + LISTED) for event in webhook.parse(told, intake).events)
+    return tuple(
+        replace(event, origin=manager.origin + LISTED, listed=True) for event in webhook.parse(told, intake).events
+    )
 
 
 def _unchanged(event: Event, alert: Alert) -> Event:

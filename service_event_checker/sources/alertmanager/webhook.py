@@ -24,8 +24,10 @@ NAME = "alertname"
 _STATUSES = {"firing": EventStatus.FIRING, "resolved": EventStatus.RESOLVED}
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _TIME_HINT = "Write it like 2026-11-20T17:54:22.037Z"
-_YEARS = range(1971, 9999)  # Go's zero time is 0001-01-01, and means that there is none
+_YEARS = range(1971, 9999)  # Go's zero time is 0001-01-01 and means: no time
 _NAME_MAX = 200
+_LABELS_HINT = 'Send at least {"alertname": "what it is"}'
+_TITLE_LABELS = 3  # named where nothing else says what the alert is
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s\"'<>]*@")  # `user:password@` of an address, wherever in a text
 # FNV-1a, 64 bits; http://www.isthe.com/chongo/tech/comp/fnv/
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
@@ -33,7 +35,7 @@ _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An alert that cannot be used, by its place in the message; `error` names the field and how to mend it."""
+    """An alert that cannot be used, by its place in the message; `error` names the field and how to fix it."""
 
     index: int
     error: str
@@ -57,7 +59,7 @@ class Parsed:
 def parse(payload: Any, intake: str) -> Parsed:
     """Return the events of a message `{"alerts": [{status, labels, annotations, startsAt, …}], …}`.
 
-    `intake` is the way in, "/alert" or "/webhook". Unknown keys are ignored. Raises InvalidInput where it is no such
+    `intake` is the way in, "/alert" or "/webhook". Unknown keys are ignored. Raises InvalidInput if it is not such a
     message at all.
     """
     alerts = _alerts(payload)
@@ -98,13 +100,13 @@ def _alerts(payload: Any) -> list[Any]:
         raise InvalidInput("body", "is not a JSON object", 'Send {"alerts": [...]}, as Alertmanager\'s webhook does')
     alerts = payload.get("alerts")
     if not isinstance(alerts, list):
-        hint = "A webhook_config with a payload of its own cannot be read here: leave `payload` out of it"
+        hint = "A webhook_config with a custom `payload` cannot be read. Remove `payload`"
         raise InvalidInput("alerts", "is missing" if alerts is None else "is not a list", hint)
     return alerts
 
 
 def _origin(payload: Mapping[str, Any]) -> str:
-    """Return the address of the Alertmanager that sent this, "" where it is none that can be asked.
+    """Return the address of the Alertmanager that sent this, "" if it cannot be queried.
 
     Grafana writes the same shape with another version, and has another API.
     """
@@ -125,7 +127,7 @@ def _event(alert: Any, where: str, intake: str, origin: str) -> Event:
         fingerprint=_identity(alert.get("fingerprint"), labels, f"{where}.fingerprint"),
         kind=Kind.ALERT,
         status=status,
-        title=_title(_discreet(labels[NAME]), annotations.get("summary", "")),
+        title=_title(labels, annotations.get("summary", "")),
         severity=severity_of(labels.get("severity", "")) or Severity.WARNING,
         description=annotations.get("description", "") or annotations.get("message", ""),
         at=ends_at if status is EventStatus.RESOLVED else None,
@@ -145,14 +147,14 @@ def _event(alert: Any, where: str, intake: str, origin: str) -> Event:
 def _labels(labels: Any, where: str) -> dict[str, str]:
     """Return the labels; an empty one is as good as none, as with Prometheus."""
     if not isinstance(labels, dict):
-        problem = "are missing" if labels is None else "are no object"
-        raise InvalidInput(where, problem, 'Send at least {"alertname": "what it is"}')
+        problem = "are missing" if labels is None else "are not an object"
+        raise InvalidInput(where, problem, _LABELS_HINT)
     for name, value in labels.items():
         if not isinstance(value, str):
             raise InvalidInput(f"{where}.{line(name, _NAME_MAX)}", "is not text", "Put the value in quotes")
     found = {name: value for name, value in labels.items() if name and value}
-    if not found.get(NAME, "").replace("\0", "").strip():
-        raise InvalidInput(f"{where}.{NAME}", "is missing or empty", "It says what the alert is")
+    if not any(map(_shown, found.values())):
+        raise InvalidInput(where, "are all empty", _LABELS_HINT)
     return found
 
 
@@ -161,7 +163,7 @@ def _annotations(annotations: Any, where: str) -> dict[str, str]:
     if annotations is None:
         return {}
     if not isinstance(annotations, dict):
-        raise InvalidInput(where, "are no object")
+        raise InvalidInput(where, "are not an object")
     return {name: _discreet(_plain(value)) for name, value in annotations.items() if value is not None and name}
 
 
@@ -181,17 +183,17 @@ def _identity(given: Any, labels: Mapping[str, str], where: str) -> str:
     if given is None or given == "":
         return fingerprint(labels)
     if not isinstance(given, str):
-        raise InvalidInput(where, "is not text", "Leave it out, and it is computed from the labels")
+        raise InvalidInput(where, "is not text", "Leave it out to have it computed from the labels")
     return given
 
 
 def _time(alert: Mapping[str, Any], name: str, where: str) -> datetime | None:
-    """Return a time in RFC 3339, to the microsecond; None where there is none."""
+    """Return a time in RFC 3339, to the microsecond; None if it is missing."""
     text = alert.get(name)
     if text is None or text == "":
         return None
     if not isinstance(text, str) or not _TIME.fullmatch(text):
-        raise InvalidInput(f"{where}.{name}", "is not a time with its offset", _TIME_HINT)
+        raise InvalidInput(f"{where}.{name}", "is not a time with an offset", _TIME_HINT)
     try:
         at = datetime.fromisoformat(text.upper())
         return at.astimezone(UTC) if at.year in _YEARS else None
@@ -199,15 +201,33 @@ def _time(alert: Mapping[str, Any], name: str, where: str) -> datetime | None:
         raise InvalidInput(f"{where}.{name}", "is a time that does not exist", _TIME_HINT) from None
 
 
-def _title(name: str, summary: str) -> str:
-    """Return what a person reads first: the alert's name, and its summary where that does not begin with it."""
-    if not summary.strip():
+def _title(labels: Mapping[str, str], summary: str) -> str:
+    """Return what a person reads first: the alert's name, and its summary where that does not begin with it.
+
+    Prometheus names each alert, other senders do not: then the summary, else what the labels name.
+    """
+    name, summary = _discreet(_shown(labels.get(NAME, ""))), summary.strip()
+    if not name:
+        return summary or _discreet(_named_by_labels(labels))
+    if not summary:
         return name
     return summary if summary.lower().startswith(name.lower()) else f"{name}: {summary}"
 
 
+def _named_by_labels(labels: Mapping[str, str]) -> str:
+    where = [shown for key in ("job", "instance") if (shown := _shown(labels.get(key, "")))]
+    if where:
+        return ": ".join(where)
+    pairs = [f"{key}={value}" for key, value in sorted(labels.items()) if _shown(value)]
+    return ", ".join(pairs[:_TITLE_LABELS])
+
+
+def _shown(value: str) -> str:
+    return value.replace("\0", "").strip()
+
+
 def _address(url: Any) -> str:
-    return _discreet(url) if isinstance(url, str) else ""  # `clean` lets pass web addresses only
+    return _discreet(url) if isinstance(url, str) else ""  # `clean` lets pass web addresses only, and whole
 
 
 def _discreet(text: str) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 
 from azure.data.tables import TableEntity
 
+from service_event_checker.core import timeline as timeline_rules
+from service_event_checker.core.ids import internal_code
 from service_event_checker.core.model import Link
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import client, keys, rows
@@ -19,7 +21,7 @@ from service_event_checker.stores.azure.client import Raced, Table, etag_of
 
 
 def archive(active: Table, resolved: Table, partition: str, limit: int, op: str) -> int:
-    """Archive at most `limit` alerts of a partition that are over and owe nobody anything; return how many."""
+    """Archive at most `limit` alerts of a partition that are over and have no waiting deliveries; return how many."""
     for past in active.scan(partition, keys.EPISODE):
         _archive_past(active, resolved, past)  # what of it still waits finds it there
     busy = {lane["key"] for lane in active.scan(partition, keys.LANE, "waiting gt 0", columns=["key"])}
@@ -29,17 +31,75 @@ def archive(active: Table, resolved: Table, partition: str, limit: int, op: str)
 
 
 def retain(active: Table, resolved: Table, partition: str, before_micros: int) -> int:
-    """Forget archived episodes that ended earlier, but for the newest of each key; return how many."""
+    """Forget archived episodes that ended earlier, with the newest all that is known of its key; return how many."""
     wanted = {"before": keys.sortable(before_micros)}
     old = resolved.scan(partition, keys.EPISODE, "ended_at lt @before", wanted, columns=["key", "episode"])
     pending = {lane["key"] for lane in active.scan(partition, keys.LANE, "waiting gt 0", columns=["key"])}
     idle = (row for row in old if row["key"] not in pending)
-    past = [row for row in idle if row["episode"] < _newest_episode(active, resolved, partition, row["key"])]
-    for row in past:
-        _forget(active, partition, row["key"], row["episode"])
-        with suppress(Raced):
-            resolved.write([client.delete(row, etag_of(row))])
-    return len(past)
+    return sum(_retain_row(active, resolved, partition, row) for row in idle)
+
+
+def trim(active: Table, partition: str, op: str) -> int:
+    """Leave out what `core.timeline` says of a partition's alerts that are not archived; return of how many."""
+    where, values = "revision gt @kept", {"kept": timeline_rules.KEPT}
+    busy = active.scan(partition, keys.ALERT, where, values, columns=["key", "episode"])
+    return sum(_trim_one(active, partition, str(row["key"]), int(row["episode"]), op) for row in busy)
+
+
+def _trim_one(active: Table, partition: str, key: str, episode: int, op: str) -> bool:
+    found = active.scan(partition, keys.TIMELINE + key, "episode eq @episode", {"episode": episode})
+    oldest_first = found[::-1]
+    steps = [(number, codec.load_transitions(rows.text_of(row))) for number, row in enumerate(oldest_first)]
+    changes = [
+        client.update(rows.timeline_with(oldest_first[number], kept, op), etag_of(oldest_first[number]))
+        if kept
+        else client.delete(oldest_first[number], etag_of(oldest_first[number]))
+        for number, kept in sorted(timeline_rules.trimmed(steps).items())
+    ]
+    for start in range(0, len(changes), keys.ENTITIES_MAX):
+        with suppress(Raced):  # another process trims it, too
+            active.write(changes[start : start + keys.ENTITIES_MAX])
+    return bool(changes)
+
+
+def _retain_row(active: Table, resolved: Table, partition: str, row: TableEntity) -> bool:
+    """Forget one archived episode if it is past, or the newest of a key that is archived; its row goes last."""
+    key, episode = str(row["key"]), int(row["episode"])
+    newest = _newest_episode(active, resolved, partition, key)
+    if episode >= newest and active.get(partition, keys.alert_row(key)) is not None:
+        return False
+    whole = resolved.get(partition, row["RowKey"])
+    _forget(active, partition, key, episode)
+    if episode >= newest and not _forget_key(active, resolved, partition, key):
+        return False
+    if whole is not None:
+        code = internal_code(rows.load_alert(whole).internal_id)
+        _drop(active, partition, keys.internal_id_row(code))
+    with suppress(Raced):
+        resolved.write([client.delete(row, etag_of(row))])
+    return True
+
+
+def _forget_key(active: Table, resolved: Table, partition: str, key: str) -> bool:
+    """Delete what is known of an archived key; False when it fires again just now. Repeatable after a crash.
+
+    The row of the key itself goes first: whoever opens the alert again changes it in the same transaction.
+    """
+    known = active.get(partition, keys.known_row(key))
+    head = resolved.get(partition, keys.alert_row(key))
+    if known is not None and head is not None and known["archived"] != rows.load_alert(head).revision:
+        return False
+    if known is not None:
+        try:
+            active.write([client.delete(known, etag_of(known))])
+        except Raced:
+            return False
+    if head is not None:
+        _drop(resolved, keys.RESOLVED, str(head["place"]))
+        _drop(resolved, partition, keys.alert_row(key))
+    for lane in active.scan(partition, keys.LANE + key):
+        _drop(active, partition, lane["RowKey"])
+    return True
 
 
 def _archive_past(active: Table, resolved: Table, past: TableEntity) -> None:
@@ -99,7 +159,7 @@ def _newest_episode(active: Table, resolved: Table, partition: str, key: str) ->
 
 
 def _forget(active: Table, partition: str, key: str, episode: int) -> None:
-    """Delete an episode's links, timeline and dead letters."""
+    """Delete an episode's links, timeline and failed deliveries."""
     links = active.scan(partition, keys.LINK + key)
     kept = {_target(rows.text_of(row)) for row in links if row["episode"] != episode}
     for row in links:

@@ -95,7 +95,7 @@ class Tables:
         return Table(self._service, name)
 
     def each(self, work: Callable[[Argument], Result], arguments: Iterable[Argument]) -> list[Result]:
-        """Run `work` for all side by side; results in order. The first error is raised and the rest given up.
+        """Run `work` for all side by side; results in order. The first error is raised and the rest cancelled.
 
         `work` itself must not call this.
         """

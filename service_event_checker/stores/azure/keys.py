@@ -18,7 +18,7 @@ KNOWN = "k"  # one row per key ever seen; says which revision went to the archiv
 LANE = "l"  # a lane with its waiting deliveries; gone when nothing waits
 LINK = "n"
 TIMELINE = "t"
-DEAD = "x"  # a dead letter
+DEAD = "x"  # a failed delivery
 
 PARTITIONS = tuple(f"{number:x}" for number in range(BUCKETS))
 RESOLVED = "resolved"  # partition of the resolved table that lists the newest episodes, latest first

@@ -103,14 +103,24 @@ def pointer_entity(link: Link) -> dict[str, Any]:
 
 
 def timeline_entity(alert: Alert, transitions: tuple[Transition, ...], op: str) -> dict[str, Any]:
-    row_key = keys.timeline_row(alert.key, alert.revision)
+    place = _row(keys.partition(alert.key), keys.timeline_row(alert.key, alert.revision), op)
+    return {**place, "episode": alert.episode, **_timeline_document(transitions)}
+
+
+def timeline_with(row: Any, transitions: tuple[Transition, ...], op: str) -> dict[str, Any]:
+    """Return a row of a timeline with other transitions."""
+    place = _row(row["PartitionKey"], row["RowKey"], op)
+    return {**place, "episode": row["episode"], **_timeline_document(transitions)}
+
+
+def _timeline_document(transitions: tuple[Transition, ...]) -> dict[str, Any]:
     document = document_of(codec.dump_transitions(transitions))
     for length in _LENGTHS:
         if _size(document) <= TIMELINE_MAX:
             break
         transitions = tuple(replace(each, note=_short(each.note, length)) for each in transitions)
         document = document_of(codec.dump_transitions(transitions))
-    return {**_row(keys.partition(alert.key), row_key, op), "episode": alert.episode, **document}
+    return document
 
 
 def internal_id_entity(alert: Alert, code: str, op: str) -> dict[str, Any]:

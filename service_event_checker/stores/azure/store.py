@@ -18,7 +18,7 @@ from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.ids import code_bucket, internal_code
 from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
-from service_event_checker.core.store import Claimed, Outcome, Page, Query, Settled, Write
+from service_event_checker.core.store import Claimed, Outcome, Page, Query, Settled, Waiting, Write
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import archive as azure_archive
 from service_event_checker.stores.azure import client
@@ -115,11 +115,20 @@ class AzureTablesStore:
         rows = self._scan(azure_keys.LANE, "free_at le @now", values, columns=["receiver"])
         return {row["receiver"] for row in rows}.intersection(receivers)
 
-    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
+    def claim(
+        self,
+        receiver: str,
+        *,
+        limit: int,
+        owner: str,
+        now: datetime,
+        until: datetime,
+        made_before: datetime | None = None,
+    ) -> list[Claimed]:
         def lease(lane: StoredLane) -> Delivery | None:
             return self._lease(lane, owner, until)
 
-        rows = self.tables.each(lambda place: self._due(place, receiver, limit, now), PARTITIONS)
+        rows = self.tables.each(lambda place: self._due(place, receiver, limit, now, made_before), PARTITIONS)
         due = sorted((row for part in rows for row in part), key=lambda row: (row["severity"], row["free_at"]))
         leased: list[Delivery] = []
         while due and len(leased) < limit:
@@ -149,12 +158,13 @@ class AzureTablesStore:
         self._point_to([*links, *(write.links if write else ())])
         self._change_lane(delivery, step, write)
 
-    def sweep(self, now: datetime) -> int:
-        rows = self._scan(azure_keys.LANE, "waiting gt 0 and free_at eq @never", {"never": azure_keys.NEVER})
+    def sweep(self, now: datetime, *, latest: datetime | None = None) -> int:
+        at = azure_keys.NEVER if latest is None else azure_keys.sortable(codec.micros(latest) + 1)
+        rows = self._scan(azure_keys.LANE, "waiting gt 0 and free_at ge @at", {"at": at})
         for row in rows:
             orphan = azure_rows.load_lane(row)
             draft = Draft(orphan.lane.key, Picture(lanes={orphan.lane.receiver: orphan}), new_op())
-            draft.apply(lane_rules.append(orphan.lane, orphan.waiting, (), now), orphan.lane.dead_episode)
+            draft.apply(lane_rules.swept(orphan.lane, orphan.waiting, latest, now), orphan.lane.dead_episode)
             self._if_unchanged(draft)
         return len(rows)
 
@@ -162,6 +172,17 @@ class AzureTablesStore:
         where = "waiting gt 0 and receiver eq @receiver" if receiver else "waiting gt 0"
         rows = self._scan(azure_keys.LANE, where, {"receiver": receiver}, columns=["waiting"])
         return sum(row["waiting"] for row in rows)
+
+    def waiting_by_receiver(self) -> dict[str, Waiting]:
+        rows = self._scan(azure_keys.LANE, "waiting gt 0", columns=["receiver", "waiting", "made_at"])
+        found: dict[str, Waiting] = {}
+        for row in rows:
+            made_at = (
+                codec.from_micros(int(row["made_at"])) if row["made_at"] != azure_keys.NEVER else codec.from_micros(0)
+            )
+            known = found.get(row["receiver"], Waiting(0, made_at))
+            found[row["receiver"]] = Waiting(known.number + row["waiting"], min(known.oldest_at, made_at))
+        return found
 
     def keys_with_pending(self, receiver: str) -> set[str]:
         where = "waiting gt 0 and receiver eq @receiver"
@@ -172,6 +193,11 @@ class AzureTablesStore:
         made = [row["made_at"] for row in self._scan(azure_keys.LANE, "waiting gt 0", columns=["made_at"])]
         oldest = min(made, default=azure_keys.NEVER)
         return codec.from_micros(int(oldest)) if oldest != azure_keys.NEVER else None
+
+    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
+        rows = sorted(self._scan(azure_keys.LANE, "waiting gt 0"), key=lambda row: str(row["made_at"]))
+        queued = [each for row in rows[:limit] for each in azure_rows.load_lane(row).waiting]
+        return sorted(queued, key=lambda each: codec.micros(each.created_at) if each.created_at else 0)[:limit]
 
     def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         if key and not azure_keys.is_key(key):
@@ -224,6 +250,10 @@ class AzureTablesStore:
             lambda place: azure_archive.archive(self.active, self.resolved, place, share, op), PARTITIONS
         )
         return sum(done)
+
+    def trim(self, since: datetime) -> int:
+        op = new_op()
+        return sum(self.tables.each(lambda place: azure_archive.trim(self.active, place, op), PARTITIONS))
 
     def retain(self, before: datetime) -> int:
         at = codec.micros(before)
@@ -303,10 +333,15 @@ class AzureTablesStore:
         links = [codec.load_link(azure_rows.text_of(row)) for row in self.active.scan(partition(key), prefix)]
         return sorted(links, key=lambda link: link.episode)
 
-    def _due(self, place: str, receiver: str, limit: int, now: datetime) -> list[TableEntity]:
-        """Return a partition's due lanes; when there are many, at least the `limit` most severe."""
+    def _due(
+        self, place: str, receiver: str, limit: int, now: datetime, made_before: datetime | None
+    ) -> list[TableEntity]:
+        """Return a partition's due lanes, old ones if asked; when there are many, at least the `limit` most severe."""
         where = "receiver eq @receiver and free_at le @now"
         values: dict[str, Any] = {"receiver": receiver, "now": azure_keys.sortable(codec.micros(now))}
+        if made_before is not None:
+            where += " and made_at le @before"
+            values["before"] = azure_keys.sortable(codec.micros(made_before))
         some = max(limit, DUE_ROWS)
         rows = self.active.scan(place, azure_keys.LANE, where, values, top=some)
         if len(rows) < some:

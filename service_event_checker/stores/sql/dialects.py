@@ -31,8 +31,9 @@ class Dialect:
 
     `engine`: arguments of `create_engine`. `begin`: the statement that begins a transaction which writes; without one
     the driver begins it. `code` reads the database's own code from its driver's error, and `conflicts` are the codes
-    of a transaction that was rolled back in favour of another one. `upsert` makes the statement that inserts a row or
-    replaces all of it but its primary key. `lock` and `unlock` keep other processes from a migration.
+    of a transaction that was rolled back in favour of another one. `wait_at_most`: where one writer at a time is let
+    in, tells the driver's connection how many seconds to wait for that. `upsert` makes the statement that inserts a
+    row or replaces all of it but its primary key. `lock` and `unlock` keep other processes from a migration.
     `ddl_commits`: a migration that was cut leaves the statements before the cut done.
     """
 
@@ -41,6 +42,7 @@ class Dialect:
     conflicts: frozenset[object]
     upsert: Callable[[Table], Insert]
     on_connect: Callable[[Any], None] | None = None
+    wait_at_most: Callable[[Any, float], None] | None = None
     begin: str = ""
     lock: str = ""
     unlock: str = ""
@@ -91,6 +93,13 @@ def folder_of(address: URL) -> Path | None:
     return Path(str(address.database)).resolve().parent
 
 
+def wait_at_most(connection: Connection, seconds: float) -> None:
+    """Have a connection that is not in a transaction wait no longer for other writers; nothing where many may write."""
+    setter, driver = of(connection).wait_at_most, connection.connection.dbapi_connection
+    if setter and driver:
+        setter(driver, seconds)
+
+
 def _named(name: str) -> Dialect:
     if name not in DIALECTS:
         raise StoreError(f"{name} is not a known database")
@@ -100,6 +109,10 @@ def _named(name: str) -> Dialect:
 def _begin(connection: Connection, statement: str) -> None:
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql(statement)
+
+
+def _wait_at_most(connection: Any, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
 
 
 def _prepare_sqlite(connection: Any) -> None:
@@ -144,6 +157,7 @@ SQLITE = Dialect(
     # No ceiling: a caller that waits for the lock must not keep readers, who need none, from a connection.
     engine={"pool_size": CONNECTIONS, "max_overflow": -1, "connect_args": {"timeout": BUSY_SECONDS}},
     on_connect=_prepare_sqlite,
+    wait_at_most=_wait_at_most,
     begin="BEGIN IMMEDIATE",  # what a transaction has read cannot go stale then
     code=lambda error: getattr(error, "sqlite_errorname", None),
     conflicts=frozenset({"SQLITE_BUSY_SNAPSHOT"}),  # https://www.sqlite.org/rescode.html#busy_snapshot

@@ -28,6 +28,7 @@ DUE = (
     .limit(bindparam("most"))
 )
 DUE_LOCKED = DUE.with_for_update(skip_locked=True)
+OLD_LOCKED = DUE_LOCKED.where(deliveries.c.created_at <= bindparam("before"))
 
 
 def due(connection: Connection, values: dict[str, Any], limit: int, wanted: Select[Any] = DUE) -> list[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, select, update
 
+from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
+from service_event_checker.core.timeline import Row as TimelineRow
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import dialects
 from service_event_checker.stores.sql.tables import (
@@ -126,6 +129,38 @@ def archive(connection: Connection, alert: Alert) -> None:
         rows = Rows()
         rows.add_episode(alert)
         rows.write(connection)
+
+
+def forget(connection: Connection, alert: Alert) -> None:
+    """Delete an archived episode with all that belongs to it; with the newest, all that is known of its key."""
+    head = and_(alerts.c.key == alert.key, alerts.c.episode == alert.episode)
+    newest = connection.scalar(select(alerts.c.archived).where(head).with_for_update())
+    if newest is not None and not newest:
+        return  # it was changed meanwhile
+    code = internal_code(alert.internal_id)
+    connection.execute(delete(internal_ids).where(internal_ids.c.code == code, internal_ids.c.key == alert.key))
+    for table in (timeline, links, deliveries, episodes):
+        mine = table.c.key == alert.key if newest else and_(table.c.key == alert.key, table.c.episode == alert.episode)
+        connection.execute(delete(table).where(mine))
+    if newest:
+        connection.execute(delete(alerts).where(head))
+        connection.execute(delete(lanes).where(lanes.c.key == alert.key))
+
+
+def timeline_rows(connection: Connection, key: str, episode: int) -> list[TimelineRow]:
+    """Return the rows of an episode's timeline, the oldest first."""
+    mine = and_(timeline.c.key == key, timeline.c.episode == episode)
+    wanted = select(timeline.c.revision, timeline.c.doc).where(mine).order_by(timeline.c.revision)
+    return [(revision, codec.load_transitions(doc)) for revision, doc in connection.execute(wanted)]
+
+
+def rewrite_timeline(connection: Connection, key: str, changes: Mapping[int, tuple[Transition, ...]]) -> None:
+    """Write other transitions into rows of a timeline, by revision; delete those that hold none."""
+    for revision, transitions in changes.items():
+        place = and_(timeline.c.key == key, timeline.c.revision == revision)
+        doc = codec.dump_transitions(transitions)
+        changed = update(timeline).where(place).values(doc=doc) if transitions else delete(timeline).where(place)
+        connection.execute(changed)
 
 
 def upsert(connection: Connection, table: Table, row: Row) -> None:

@@ -6,25 +6,39 @@ Every write is one transaction, synced to disk before it is acknowledged.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import URL, Connection, Select, and_, delete, func, insert, select, update
+from sqlalchemy import URL, Connection, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from service_event_checker.core import lanes as lane_rules
+from service_event_checker.core import timeline as timeline_rules
 from service_event_checker.core.errors import StoreConflict, StoreError
 from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
 from service_event_checker.core.replacing import replace
-from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Settled, Write
+from service_event_checker.core.store import (
+    Claimed,
+    Conflict,
+    Done,
+    IdTaken,
+    Outcome,
+    Page,
+    Query,
+    Settled,
+    Waiting,
+    Write,
+)
 from service_event_checker.stores import codec
-from service_event_checker.stores.sql import dialects, outbox
+from service_event_checker.stores.sql import database_file, dialects, outbox
 from service_event_checker.stores.sql import page as sql_page
 from service_event_checker.stores.sql import rows as sql_rows
 from service_event_checker.stores.sql.commit import draft, write_all
 from service_event_checker.stores.sql.conflicts import after_conflicts
+from service_event_checker.stores.sql.database_file import DatabaseFile
 from service_event_checker.stores.sql.holding import SqlHoldingArea
 from service_event_checker.stores.sql.schema import upgrade
 from service_event_checker.stores.sql.tables import (
@@ -37,19 +51,24 @@ from service_event_checker.stores.sql.tables import (
     slots,
     timeline,
 )
+from service_event_checker.stores.sql.turns import Turns
 
 WRITTEN_AT_ONCE = 200  # alerts of one transaction: a quarter of a second, for which other writers wait
 CHUNK = 500  # parameters in one IN list; SQLite's own limit is far higher, others' is not
 ARCHIVED_AT_ONCE = 200
 PAGE_MAX = 500
+PING, PING_BYTES = "ping", 16_384
+_FULL = ("disk is full", "no space left", "is full")  # SQLite, PostgreSQL, MySQL
 
 
 class SqlStore:
-    """See `core.roles.Store` for the contract of every method."""
+    """See `core.roles.Store` for the contract of every method. `patience`: seconds that a writer waits for others."""
 
-    def __init__(self, url: str | URL) -> None:
+    def __init__(self, url: str | URL, *, patience: float = dialects.BUSY_SECONDS) -> None:
         address = make_url(url)
         self._folder = dialects.folder_of(address)
+        self._file = DatabaseFile(database_file.file_of(address))
+        self._turns, self._patience = Turns(), patience
         self.engine = dialects.make_engine(address)
         self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -59,6 +78,7 @@ class SqlStore:
         self.engine.dispose()
 
     def prepare(self) -> None:
+        self._file.check()
         try:
             if self._folder:
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -67,6 +87,8 @@ class SqlStore:
             raise StoreError(f"{self._folder}: {error.strerror}; set DATABASE_URL to a place to write to") from error
         except SQLAlchemyError as error:
             raise _away(error) from error
+        name = database_file.ID
+        self._file.remember(self.setting(name) or self.set_setting(name, uuid4().hex, only_if_new=True))
 
     def get(self, keys: Iterable[str]) -> dict[str, Alert]:
         found = self._all(alerts.c.doc, alerts.c.key, keys)
@@ -126,13 +148,25 @@ class SqlStore:
             return {name for name in receivers if outbox.due(connection, {"at": at, "receiver": name}, 1)}
 
     @after_conflicts
-    def claim(self, receiver: str, *, limit: int, owner: str, now: datetime, until: datetime) -> list[Claimed]:
+    def claim(
+        self,
+        receiver: str,
+        *,
+        limit: int,
+        owner: str,
+        now: datetime,
+        until: datetime,
+        made_before: datetime | None = None,
+    ) -> list[Claimed]:
         values = {"receiver": receiver, "at": codec.micros(now)}
+        wanted = outbox.DUE_LOCKED if made_before is None else outbox.OLD_LOCKED
         with self._read() as connection:
             if not outbox.due(connection, values, 1):
                 return []  # an idle look costs no write lock
+        if made_before is not None:
+            values["before"] = codec.micros(made_before)
         with self._write() as connection:
-            docs = outbox.due(connection, values, limit, outbox.DUE_LOCKED)
+            docs = outbox.due(connection, values, limit, wanted)
             leased = [replace(codec.load_delivery(doc), owner=owner, lease_until=until) for doc in docs]
             for delivery in leased:
                 outbox.put(connection, delivery)
@@ -155,22 +189,30 @@ class SqlStore:
                 raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
 
     @after_conflicts
-    def sweep(self, now: datetime) -> int:
+    def sweep(self, now: datetime, *, latest: datetime | None = None) -> int:
         heads = select(deliveries.c.key, deliveries.c.receiver).where(deliveries.c.dead.is_(False))
-        headless = heads.group_by(deliveries.c.key, deliveries.c.receiver)
-        headless = headless.having(func.max(deliveries.c.due_at).is_(None)).limit(CHUNK)
+        lanes = heads.group_by(deliveries.c.key, deliveries.c.receiver)
+        due_at, lease_until = func.max(deliveries.c.due_at), func.max(deliveries.c.lease_until)
+        at = codec.micros(latest) if latest else codec.MICROS_MAX
+        wrong = or_(due_at.is_(None), due_at > at, lease_until > at)
         with self._read() as connection:
-            orphans = connection.execute(headless).all()
-        for key, receiver in orphans:
+            found = connection.execute(lanes.having(wrong).limit(CHUNK)).all()
+        for key, receiver in found:
             with self._write() as connection:
                 lane, waiting = sql_rows.read_lane(connection, key, receiver)
-                sql_rows.apply(connection, lane_rules.append(lane, waiting, (), now))
-        return len(orphans)
+                sql_rows.apply(connection, lane_rules.swept(lane, waiting, latest, now))
+        return len(found)
 
     def waiting(self, receiver: str = "") -> int:
         wanted = select(func.count()).select_from(deliveries).where(deliveries.c.dead.is_(False))
         with self._read() as connection:
             return connection.scalar(wanted.where(deliveries.c.receiver == receiver) if receiver else wanted) or 0
+
+    def waiting_by_receiver(self) -> dict[str, Waiting]:
+        columns = deliveries.c.receiver, func.count(), func.min(deliveries.c.created_at)
+        wanted = select(*columns).where(deliveries.c.dead.is_(False)).group_by(deliveries.c.receiver)
+        with self._read() as connection:
+            return {name: Waiting(number, codec.from_micros(at)) for name, number, at in connection.execute(wanted)}
 
     def keys_with_pending(self, receiver: str) -> set[str]:
         owed = select(deliveries.c.key).where(deliveries.c.receiver == receiver, deliveries.c.dead.is_(False))
@@ -181,6 +223,11 @@ class SqlStore:
         with self._read() as connection:
             oldest = connection.scalar(select(func.min(deliveries.c.created_at)).where(deliveries.c.dead.is_(False)))
         return codec.from_micros(oldest) if oldest is not None else None
+
+    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
+        wanted = select(deliveries.c.doc).where(deliveries.c.dead.is_(False)).order_by(deliveries.c.created_at)
+        with self._read() as connection:
+            return [codec.load_delivery(doc) for doc in connection.scalars(wanted.limit(limit))]
 
     def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         dead = select(deliveries.c.doc).where(deliveries.c.dead.is_(True)).order_by(deliveries.c.created_at.desc())
@@ -230,17 +277,36 @@ class SqlStore:
         return len(found)
 
     @after_conflicts
+    def trim(self, since: datetime) -> int:
+        busy = and_(alerts.c.updated_at >= codec.micros(since), alerts.c.revision > timeline_rules.KEPT)
+        long = select(alerts.c.key, alerts.c.episode).where(busy).order_by(alerts.c.updated_at.desc()).limit(CHUNK)
+        with self._read() as connection:
+            found = connection.execute(long).all()
+        trimmed = 0
+        for key, episode in found:
+            with self._read() as connection:
+                changes = timeline_rules.trimmed(sql_rows.timeline_rows(connection, key, episode))
+            if changes:
+                trimmed += 1
+                with self._write() as connection:  # commits only add rows, so that what was read still holds
+                    sql_rows.rewrite_timeline(connection, key, changes)
+        return trimmed
+
+    @after_conflicts
     def retain(self, before: datetime) -> int:
-        newest = select(alerts.c.episode).where(alerts.c.key == episodes.c.key).scalar_subquery()
+        head = alerts.c.key == episodes.c.key
+        newest = select(alerts.c.episode).where(head).scalar_subquery()
+        archived = select(alerts.c.key).where(head, alerts.c.archived.is_(True)).exists()
         same = and_(deliveries.c.key == episodes.c.key, deliveries.c.episode == episodes.c.episode)
         owes = select(deliveries.c.id).where(same, deliveries.c.dead.is_(False)).exists()
-        old = and_(episodes.c.ended_at < codec.micros(before), episodes.c.episode < newest, ~owes)
+        past = or_(episodes.c.episode < newest, archived)
+        old = and_(episodes.c.ended_at < codec.micros(before), past, ~owes)
         with self._read() as connection:
-            found = connection.execute(select(episodes.c.key, episodes.c.episode).where(old).limit(CHUNK)).all()
-        for key, episode in found:
+            oldest_first = select(episodes.c.doc).where(old).order_by(episodes.c.key, episodes.c.episode)
+            found = list(connection.scalars(oldest_first.limit(CHUNK)))
+        for alert in map(codec.load_alert, found):
             with self._write() as connection:
-                for table in (timeline, links, deliveries, episodes):
-                    connection.execute(delete(table).where(table.c.key == key, table.c.episode == episode))
+                sql_rows.forget(connection, alert)
         return len(found)
 
     def slots(self) -> dict[str, Slot]:
@@ -284,8 +350,11 @@ class SqlStore:
 
     @after_conflicts
     def ping(self) -> None:
+        """Write as much as an alert with its rows takes, and remove it: a nearly full disk takes a small row."""
         with self._write() as connection:
-            sql_rows.upsert(connection, settings, {"name": "ping", "value": ""})
+            sql_rows.upsert(connection, settings, {"name": PING, "value": "." * PING_BYTES})
+        with self._write() as connection:
+            connection.execute(delete(settings).where(settings.c.name == PING))
 
     def _write_some(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         """Write alerts in one transaction; where it lost to another's, all of them are to be decided anew."""
@@ -312,6 +381,7 @@ class SqlStore:
     def _read(self) -> Iterator[Connection]:
         try:
             with self._reader.connect() as connection:
+                self._file.check(connection)
                 yield connection
         except SQLAlchemyError as error:
             raise _away(error) from error
@@ -319,15 +389,25 @@ class SqlStore:
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         try:
-            with self.engine.begin() as connection:
-                yield connection
+            with self._turn() as patience, self.engine.connect() as connection:
+                self._file.check(connection)
+                dialects.wait_at_most(connection, patience)
+                with connection.begin():
+                    yield connection
+                self._file.check(connection)  # what went into a deleted file is not acknowledged
         except SQLAlchemyError as error:
             if dialects.of(self.engine).is_conflict(error):
                 raise StoreConflict("another transaction was faster") from error
             raise _away(error) from error
 
+    def _turn(self) -> AbstractContextManager[float]:
+        one_writer = dialects.of(self.engine).wait_at_most is not None
+        return self._turns.turn(self._patience) if one_writer else nullcontext(self._patience)
+
 
 def _away(error: SQLAlchemyError) -> StoreError:
     """Say what the database said: not SQLAlchemy's text, which holds the statement with its values."""
     said = getattr(error, "orig", None)
+    if any(words in str(said).lower() for words in _FULL):
+        return StoreError(f"disk full: {said}")
     return StoreError(f"{type(error).__name__}: {said}" if said else type(error).__name__)

@@ -1,4 +1,4 @@
-"""/api/v1/alerts: list, show, and change the status of alerts. A change is an event of a person, like any other."""
+"""/api/v1/alerts: list, show, and change the status of alerts. What people do is done by `engine.acts`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from flask import Blueprint, request
 
 from service_event_checker.core.model import Alert
 from service_event_checker.core.store import Page, Query
-from service_event_checker.core.vocabulary import Status
-from service_event_checker.web.api import changes
+from service_event_checker.engine import acts
+from service_event_checker.engine.acts import TicketState
+from service_event_checker.render.shapes import AlertDetail, AlertSummary
 from service_event_checker.web.api.lookup import find_alert, read_query
-from service_event_checker.web.api.schemas import AlertDetail, AlertSummary, StatusChange
+from service_event_checker.web.api.schemas import NewNote, NewTicket, StatusChange
 from service_event_checker.web.context import services
-from service_event_checker.web.errors import Refused, invalid
+from service_event_checker.web.errors import invalid
 from service_event_checker.web.request_body import json_body
 from service_event_checker.web.security.caller import caller
 
 INTAKE = "api"
-_STATUSES = {"acknowledged": Status.ACKNOWLEDGED, "resolved": Status.RESOLVED, "active": Status.FIRING}
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/api/v1/alerts")
 
@@ -40,25 +40,40 @@ def one(name: str) -> dict[str, Any]:
 def change_status(name: str) -> dict[str, Any]:
     """Acknowledge, resolve or take an acknowledgement back; asking again for what is so already changes nothing."""
     wanted = StatusChange.model_validate(json_body(request))
-    here = services()
-    known = find_alert(here.store, name)
-    fulfilled = _STATUSES[wanted.status]
-    actor, note = caller().name, wanted.resolution_note
-    now = datetime.now(UTC)
-    found = changes.change_status(here, known, fulfilled, actor=actor, intake=INTAKE, now=now, note=note)
-    if found.status is not fulfilled:
-        why = "it is resolved, and only its source opens it again"
-        raise Refused(
-            409, f"{found.internal_id} cannot become {wanted.status}: {why}.", details={"status": found.status}
-        )
+    known = find_alert(services().store, name)
+    found = acts.set_status(
+        services(), known, wanted.status, actor=caller().name, intake=INTAKE, now=_now(), note=wanted.resolution_note
+    )
     return _detail(found)
+
+
+@blueprint.post("/<path:name>/notes")
+def add_note(name: str) -> tuple[dict[str, Any], int]:
+    """Put a note on the timeline and send it to everybody who was told."""
+    wanted = NewNote.model_validate(json_body(request))
+    known = find_alert(services().store, name)
+    found = acts.add_note(services(), known, wanted.note, actor=caller().name, intake=INTAKE, now=_now())
+    return _detail(found), 201
+
+
+@blueprint.post("/<path:name>/tickets")
+def request_ticket(name: str) -> tuple[dict[str, Any], int]:
+    """Have a ticket opened: 202, or 200 where the alert has one. Repeating it makes no second ticket."""
+    wanted = NewTicket.model_validate(json_body(request))
+    known = find_alert(services().store, name)
+    made = acts.request_ticket(services(), known, actor=caller().name, now=_now(), receiver=wanted.receiver)
+    return made.summary(), 200 if made.state is TicketState.EXISTS else 202
 
 
 def _page(query: Query) -> Page:
     try:
         return services().store.page(query)
     except (ValueError, OverflowError):  # a cursor of the right form that no store gave
-        raise invalid("cursor", "is none that a page before has given") from None
+        raise invalid("cursor", "is not a cursor that we issued") from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _detail(alert: Alert) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Finds the alert that a person or program names: by internal id, by key, or by a fingerprint that only one has."""
+"""What a request names: one alert (found by `engine.lookup`), or a list of them by the query string."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import TypeVar
 
 from werkzeug.datastructures import MultiDict
 
-from service_event_checker.core.ids import internal_code
 from service_event_checker.core.model import FINGERPRINT_MAX, Alert
 from service_event_checker.core.roles import Alerts
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Kind, Severity, Status
+from service_event_checker.engine import lookup
 from service_event_checker.web.errors import Refused, invalid
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
-_KEY = re.compile(r"[0-9a-f]{20}")
 _CURSOR = re.compile(r"[\w.~+/=-]{1,200}", re.ASCII)
 _KNOWN = ("status", "severity", "kind", "source", "limit", "cursor")
 _ACTIVE = frozenset({Status.FIRING, Status.ACKNOWLEDGED})
@@ -27,17 +26,12 @@ _STATUSES: Mapping[str, frozenset[Status]] = {"active": _ACTIVE} | {one.value: f
 
 def find_alert(store: Alerts, name: str) -> Alert:
     """Return the alert; for an internal id, the episode that it names. Raises Refused (404, 409) and StoreError."""
-    key = name.lower()
-    if _KEY.fullmatch(key) and (found := store.get([key]).get(key)):
-        return found
-    if (named := _by_internal_id(store, name)) is not None:
-        return named
-    same = store.by_fingerprint(name) if 0 < len(name) <= FINGERPRINT_MAX and "\0" not in name else []
+    same = lookup.candidates(store, name)
     if not same:
-        raise Refused(404, "There is no such alert. Name it by its id, its key or its fingerprint.")
+        raise Refused(404, "Unknown alert. Use its ID, its key or its fingerprint.")
     if len(same) > 1:
         details = [{"id": alert.internal_id, "key": alert.key, "source": alert.source} for alert in same]
-        raise Refused(409, "Several alerts have this fingerprint. Name one of them by its id.", details=details)
+        raise Refused(409, "Several alerts have this fingerprint. Use the ID of one of them.", details=details)
     return same[0]
 
 
@@ -45,7 +39,7 @@ def read_query(arguments: MultiDict[str, str]) -> Query:
     """Return what the query string asks for; values may be repeated or separated by commas. Raises Refused (422)."""
     for name in arguments:
         if name not in _KNOWN:
-            raise invalid(name, f"is not a known parameter. Known are {', '.join(_KNOWN)}")
+            raise invalid(name, f"is not a known parameter. Known: {', '.join(_KNOWN)}")
     statuses: frozenset[Status] = frozenset()
     for value in _values(arguments, "status"):
         statuses |= _one_of(_STATUSES, "status", value)
@@ -63,14 +57,6 @@ def read_query(arguments: MultiDict[str, str]) -> Query:
     )
 
 
-def _by_internal_id(store: Alerts, name: str) -> Alert | None:
-    code = internal_code(name)
-    found = store.by_internal_id(code) if code else None
-    if found is None or ("-" in name and found.internal_id != name.strip().upper()):
-        return None  # a fingerprint whose end happens to read like somebody's code
-    return found
-
-
 def _values(arguments: MultiDict[str, str], name: str) -> list[str]:
     parts = [part.strip().lower() for text in arguments.getlist(name) for part in text.split(",")]
     return [part for part in parts if part]
@@ -85,7 +71,7 @@ def _one_of(known: Mapping[str, ValueT], name: str, value: str) -> ValueT:
 def _source(arguments: MultiDict[str, str]) -> str:
     given = arguments.getlist("source")
     if len(given) > 1:
-        raise invalid("source", "is given more than once. Ask for one source at a time")
+        raise invalid("source", "is given more than once. Give one source")
     source = given[0] if given else ""
     if "\0" in source or len(source) > FINGERPRINT_MAX:
         raise invalid("source", "is not the name of a source")
@@ -103,5 +89,5 @@ def _limit(arguments: MultiDict[str, str]) -> int:
 def _cursor(arguments: MultiDict[str, str]) -> str:
     cursor = arguments.get("cursor", "")
     if cursor and not _CURSOR.fullmatch(cursor):
-        raise invalid("cursor", "is none that a page before has given")
+        raise invalid("cursor", "is not a cursor that we issued")
     return cursor

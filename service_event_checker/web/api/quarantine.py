@@ -72,4 +72,4 @@ def _summary(held: Held) -> dict[str, Any]:
 
 
 def _unknown() -> Refused:
-    return Refused(404, "There is nothing of this id in quarantine.")
+    return Refused(404, "This ID is not in quarantine.")

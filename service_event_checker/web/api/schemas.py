@@ -1,159 +1,44 @@
-"""The JSON shapes of the REST API: what goes in and what comes out. docs/api.md shows them to people."""
+"""The bodies that the REST API takes; what it answers stands in `render.shapes`. docs/api.md shows them to people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
-
-from service_event_checker import logs
-from service_event_checker.core.model import Alert, Delivery, Link, Transition
-from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb, Why
-from service_event_checker.render.text import web_address
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 NOTE_MAX = 20_000  # characters
 
 
-class Withheld(BaseModel):
-    """A receiver that has not been told, and why."""
-
-    receiver: str
-    reason: str
-
-
-class AlertSummary(BaseModel):
-    """One alert in a list. `id` is the internal id, `links` maps a receiver to the address of its object."""
-
-    id: str
-    key: str
-    fingerprint: str
-    source: str
-    kind: Kind
-    status: Status
-    severity: Severity
-    title: str
-    description: str
-    url: str
-    labels: dict[str, str]
-    annotations: dict[str, str]
-    started_at: AwareDatetime
-    opened_at: AwareDatetime
-    updated_at: AwareDatetime
-    ended_at: AwareDatetime | None
-    resolved_by: ResolvedBy | None
-    owner: str
-    episode: int
-    affects_us: Affects
-    test: bool
-    receivers: list[str]
-    withheld: list[Withheld]
-    links: dict[str, str]
-
-    @classmethod
-    def of(cls, alert: Alert) -> Self:
-        return cls.model_validate(_fields(alert))
-
-
-class TimelineEntry(BaseModel):
-    at: AwareDatetime
-    why: Why
-    before: Status | None
-    after: Status
-    owed: list[Verb]
-    actor: str
-    note: str
-    via: str
-    receiver: str
-
-
-class RemoteObject(BaseModel):
-    """A ticket, incident or message of this episode."""
-
-    receiver: str
-    external_id: str
-    url: str
-    closed: bool
-
-
-class AlertDetail(AlertSummary):
-    """One alert with its timeline, oldest entry first (the latest 200), and the objects made for it."""
-
-    intakes: list[str]
-    repeats: int
-    objects: list[RemoteObject]
-    timeline: list[TimelineEntry]
-
-    @classmethod
-    def with_history(cls, alert: Alert, timeline: Iterable[Transition], links: Iterable[Link]) -> Self:
-        """Take what belongs to the alert's episode."""
-        episode = alert.episode
-        entries = [_entry(transition) for transition in timeline if transition.episode == episode]
-        objects = [_object(link) for link in links if link.episode == episode and link.external_id]
-        more = {"intakes": list(alert.intakes), "repeats": alert.repeats, "objects": objects, "timeline": entries}
-        return cls.model_validate(_fields(alert) | more)
-
-
-class StatusChange(BaseModel):
-    """The body of PUT /api/v1/alerts/{id}/status."""
-
+class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class StatusChange(_Body):
+    """The body of PUT /api/v1/alerts/{id}/status."""
 
     status: Literal["acknowledged", "resolved", "active"]
     resolution_note: str = Field(default="", max_length=NOTE_MAX)
 
     @field_validator("resolution_note", mode="before")
     @classmethod
-    def _none_is_no_note(cls, note: object) -> object:
+    def _null_is_empty(cls, note: object) -> object:
         return "" if note is None else note
 
 
-class FailedDelivery(BaseModel):
-    """A delivery that was given up; `alert_id` is the alert's internal id, "" where it is gone."""
+class NewNote(_Body):
+    """The body of POST /api/v1/alerts/{id}/notes."""
 
-    id: str
-    alert_id: str
-    receiver: str
-    verb: Verb
-    attempts: int
-    reason: str
-    created_at: AwareDatetime | None
+    note: str = Field(max_length=NOTE_MAX)
 
+    @field_validator("note")
     @classmethod
-    def of(cls, letter: Delivery, alert: Alert | None) -> Self:
-        return cls(
-            id=letter.id,
-            alert_id=alert.internal_id if alert else "",
-            receiver=letter.receiver,
-            verb=letter.verb,
-            attempts=letter.attempts,
-            reason=logs.masked(letter.reason),
-            created_at=letter.created_at,
-        )
+    def _says_something(cls, note: str) -> str:
+        if not note.strip():
+            raise ValueError("is empty. Write the note")
+        return note
 
 
-def _fields(alert: Alert) -> dict[str, object]:
-    own = {name: getattr(alert, name, None) for name in AlertSummary.model_fields}
-    withheld = [Withheld(receiver=name, reason=logs.masked(why)) for name, why in alert.withheld.items()]
-    links = {name: web_address(url) for name, url in alert.links.items() if web_address(url)}
-    return own | {"id": alert.internal_id, "withheld": withheld, "links": links, "receivers": list(alert.receivers)}
+class NewTicket(_Body):
+    """The body of POST /api/v1/alerts/{id}/tickets; `receiver` is a ticket system's name, "" for the usual one."""
 
-
-def _entry(transition: Transition) -> TimelineEntry:
-    return TimelineEntry(
-        at=transition.at,
-        why=transition.why,
-        before=transition.before,
-        after=transition.after,
-        owed=list(transition.verbs),
-        actor=transition.actor,
-        note=logs.masked(transition.note) if transition.why is Why.GAVE_UP else transition.note,
-        via=transition.via,
-        receiver=transition.receiver,
-    )
-
-
-def _object(link: Link) -> RemoteObject:
-    return RemoteObject(
-        receiver=link.receiver, external_id=link.external_id, url=web_address(link.url), closed=link.closed
-    )
+    receiver: str = Field(default="", max_length=60)

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from flask import Blueprint, render_template, request
 
 from service_event_checker.core.store import Query
+from service_event_checker.render.names import platform_name
 from service_event_checker.web.context import services
 from service_event_checker.web.page.headline import judge
-from service_event_checker.web.page.rows import alert_row, by_urgency, checker_row, letter_row, refused_row
+from service_event_checker.web.page.rows import alert_row, by_urgency, checker_row, failed_row, rejected_row
 from service_event_checker.web.status import overview
 
 REFRESH_SECONDS = 30
 OVER_SHOWN = 5
-REFUSED_SHOWN = 5
+REJECTED_SHOWN = 5
 
 blueprint = Blueprint("dashboard", __name__)
 
 
 @blueprint.get("/")
 def page() -> str:
-    """Render the page; `?refresh=off` keeps the browser from loading it again."""
+    """Render the page; `?refresh=off` stops the browser's automatic refresh."""
     store, now = services().store, datetime.now(UTC)
     seen = overview.read(services(), now)
     over = store.page(Query(open=False, limit=OVER_SHOWN)).alerts
-    known = store.get({letter.key for letter in seen.failed})
+    known = store.get({delivery.key for delivery in seen.failed})
     return render_template(
         "dashboard.html",
         now=now,
         verdict=judge(seen),
-        alerts=[alert_row(alert, now, seen.failed) for alert in by_urgency(seen.open_alerts)],
+        alerts=[alert_row(alert, now, seen.failed, seen.pending) for alert in by_urgency(seen.open_alerts)],
         more=seen.more_open,
         over=[alert_row(alert, now) for alert in over],
         checkers=[checker_row(checker, now) for checker in seen.checkers],
-        receivers=seen.receivers,
-        letters=[letter_row(letter, known) for letter in seen.failed],
-        refused=[refused_row(held, now) for held in seen.refused[:REFUSED_SHOWN]],
-        refused_count=f"{len(seen.refused)}{'+' if len(seen.refused) == overview.REFUSED_MAX else ''}",
+        receivers=[replace(receiver, name=platform_name(receiver.name)) for receiver in seen.receivers],
+        failed=[failed_row(delivery, known) for delivery in seen.failed],
+        rejected=[rejected_row(held, now) for held in seen.refused[:REJECTED_SHOWN]],
+        rejected_count=f"{len(seen.refused)}{'+' if len(seen.refused) == overview.REFUSED_MAX else ''}",
         warnings=seen.warnings,
         refresh=REFRESH_SECONDS if request.args.get("refresh") != "off" else 0,
     )

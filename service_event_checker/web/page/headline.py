@@ -1,4 +1,4 @@
-"""Is it us, or is it them? The answer in a sentence, from what is open and what could be read. Pure."""
+"""Answers "is it us or is it them?" in a sentence, from what is open and which status pages could be read. Pure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Answer(StrEnum):
     US = "It looks like us"
     BOTH = "Them and us"
     QUIET = "All quiet"
-    UNSURE = "We cannot tell"
+    UNSURE = "Cannot tell"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`known` are the two halves of the sentence, vendors and us; `doubts` say what is not known."""
+    """`known` are the two halves of the sentence (vendors, internal alerts); `doubts` say what is not known."""
 
     answer: Answer
     known: tuple[str, str]
@@ -33,11 +33,11 @@ class Verdict:
 
 
 def judge(state: State) -> Verdict:
-    """Weigh what is open against what could be read. Tests, maintenance and what is not ours do not count."""
+    """Compare what is open with what could be read. Tests, maintenance and what does not affect us do not count."""
     counted = [alert for alert in state.open_alerts if not alert.test and alert.affects_us is not Affects.NO]
     vendors = _names(alert for alert in counted if alert.kind is Kind.OUTAGE)
     own = sum(alert.kind is Kind.ALERT for alert in counted)
-    known = (_of_vendors(vendors), _of_ours(own, more=state.more_open))
+    known = (_of_vendors(vendors), _of_alerts(own, more=state.more_open))
     asked = [checker for checker in state.checkers if checker.reading is not PollState.OFF]
     unread = [checker for checker in asked if checker.reading is not PollState.OK]
     doubts = tuple(_doubts(state, unread, asked))
@@ -46,7 +46,7 @@ def judge(state: State) -> Verdict:
 
 
 def _answer(them: bool, us: bool, *, blind: bool) -> Answer:
-    """Choose the answer; without eyes, what is not seen proves nothing, but what is open stays open."""
+    """Choose the answer. `blind`: no status page could be read, so that "no outage is open" proves nothing."""
     if them:
         return Answer.BOTH if us else Answer.THEM
     if blind:
@@ -62,28 +62,28 @@ def _of_vendors(vendors: Sequence[str]) -> str:
     return f"{len(vendors)} vendors report outages: {_listed(vendors)}"
 
 
-def _of_ours(own: int, *, more: bool) -> str:
+def _of_alerts(own: int, *, more: bool) -> str:
     if not own:
-        return "nothing of ours is open" if not more else "there is more below"
+        return "no internal alert is open" if not more else "more alerts are listed below"
     count = f"{own}+" if more else str(own)
-    return f"{count} of our own alerts {'is' if own == 1 and not more else 'are'} open"
+    return f"{count} internal {'alert is' if own == 1 and not more else 'alerts are'} open"
 
 
 def _doubts(state: State, unread: Sequence[CheckerState], asked: Sequence[CheckerState]) -> Iterable[str]:
     if state.heartbeat_at is None:
-        yield "Nothing is being checked: no process runs the schedule yet"
+        yield "Nothing is checked yet: the scheduler has not started"
     elif not state.beats:
-        yield f"Nothing has been checked since {moment(state.heartbeat_at)}: this is the state of then"
+        yield f"Nothing has been checked since {moment(state.heartbeat_at)}; this page shows the state at that time"
     if not asked:
-        yield "No status page is being read: no checker is on"
+        yield "No status page is checked: all checkers are off"
         return
     unknown = [checker.name for checker in unread if checker.reading is PollState.UNKNOWN]
     waiting = [checker.name for checker in unread if checker.reading is PollState.WAITING]
     if unknown:
-        pages = "1 page" if len(unknown) == 1 else f"{len(unknown)} pages"
+        pages = "1 status page" if len(unknown) == 1 else f"{len(unknown)} status pages"
         yield f"{pages} cannot be read: {_listed([platform_name(name) for name in unknown])}"
     if waiting and state.beats:
-        yield f"Not asked yet: {_listed([platform_name(name) for name in waiting])}"
+        yield f"Not checked yet: {_listed([platform_name(name) for name in waiting])}"
 
 
 def _names(alerts: Iterable[Alert]) -> list[str]:

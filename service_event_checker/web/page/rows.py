@@ -1,4 +1,4 @@
-"""What the page says of alerts, checkers and dead letters: plain text that the template escapes, and safe addresses."""
+"""What the page says of alerts, checkers and failed deliveries: plain text that the template escapes, safe links."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ TEXT_MAX = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRow:
-    """`links` are (receiver, address), `untold` (receiver, reason); `url` is "" or may be followed."""
+    """`told` and `waiting` are receivers by their names for people; `told` has (name, address or "").
+
+    `failed` and `withheld` are (name, reason). `url` is "" or may be followed.
+    """
 
     id: str
     title: str
@@ -32,9 +35,10 @@ class AlertRow:
     since: str
     lasted: str
     owner: str
-    links: tuple[tuple[str, str], ...]
-    told: tuple[str, ...]
-    untold: tuple[tuple[str, str], ...]
+    told: tuple[tuple[str, str], ...]
+    waiting: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...]
+    withheld: tuple[tuple[str, str], ...]
     planned: bool
 
 
@@ -43,14 +47,14 @@ class CheckerRow:
     name: str
     reading: PollState
     state: str
-    read: str
-    due: str
-    tracked: int
+    last: str
+    next: str
+    open: int
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterRow:
+class FailedRow:
     id: str
     alert: str
     receiver: str
@@ -59,8 +63,8 @@ class LetterRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefusedRow:
-    """A body in quarantine."""
+class RejectedRow:
+    """A webhook's body in quarantine."""
 
     id: str
     route: str
@@ -69,17 +73,22 @@ class RefusedRow:
 
 
 def by_urgency(alerts: Iterable[Alert]) -> list[Alert]:
-    """Sort for a person on call: planned and tests last; the worst first, then what nobody took, then the newest."""
+    """Sort for a person on call: worst first, then not acknowledged, then newest; planned and tests last."""
     newest_first = sorted(alerts, key=lambda alert: alert.opened_at, reverse=True)
     return sorted(newest_first, key=_urgency)
 
 
-def alert_row(alert: Alert, now: datetime, given_up: Iterable[Delivery] = ()) -> AlertRow:
-    """Say all of one alert; `given_up` are dead letters, its own are picked out."""
+def alert_row(
+    alert: Alert, now: datetime, failed: Iterable[Delivery] = (), pending: frozenset[tuple[str, str]] = frozenset()
+) -> AlertRow:
+    """Describe one alert. `failed` and `pending` (receiver, alert key) may be of any alert: its own are picked out."""
     since = alert.starts_at or alert.started_at
-    links = ((name, web_address(url)) for name, url in sorted(alert.links.items()))
-    made = tuple((name, url) for name, url in links if url)
-    untold = _untold(alert, given_up)
+    links = {name: web_address(url) for name, url in alert.links.items()}
+    lost = _lost(alert, failed)
+    waiting = [
+        name for name in alert.receivers if not links.get(name) and name not in lost and (name, alert.key) in pending
+    ]
+    told = [name for name in alert.receivers if name not in waiting and name not in lost]
     return AlertRow(
         id=alert.internal_id,
         title=line(alert.title, TITLE_MAX) or "(no title)",
@@ -91,9 +100,10 @@ def alert_row(alert: Alert, now: datetime, given_up: Iterable[Delivery] = ()) ->
         since=_when(since, now),
         lasted=duration((alert.ended_at or now) - since),
         owner=line(alert.owner, 100),
-        links=made,
-        told=tuple(name for name in alert.receivers if name not in dict(made) and name not in untold),
-        untold=tuple((name, line(logs.masked(why), TEXT_MAX)) for name, why in untold.items()),
+        told=tuple((platform_name(name), links.get(name, "")) for name in told),
+        waiting=tuple(platform_name(name) for name in waiting),
+        failed=_reasons(lost),
+        withheld=_reasons(alert.withheld),
         planned=alert.kind is Kind.MAINTENANCE,
     )
 
@@ -101,30 +111,31 @@ def alert_row(alert: Alert, now: datetime, given_up: Iterable[Delivery] = ()) ->
 def checker_row(checker: CheckerState, now: datetime) -> CheckerRow:
     read = checker.last_success_at
     return CheckerRow(
-        name=checker.name,
+        name=platform_name(checker.name),
         reading=checker.reading,
         state=line(_state(checker, now), TEXT_MAX),
-        read=f"{duration(now - read)} ago" if read else "",
-        due=_due(checker.next_run_at, now),
-        tracked=checker.tracked,
+        last=f"{duration(now - read)} ago" if read else "",
+        next=_due(checker.next_run_at, now),
+        open=checker.tracked,
         warnings=tuple(line(warning, TEXT_MAX) for warning in checker.warnings),
     )
 
 
-def letter_row(letter: Delivery, alerts: Mapping[str, Alert]) -> LetterRow:
-    alert = alerts.get(letter.key)
-    return LetterRow(
-        id=letter.id,
-        alert=f"{alert.internal_id} {line(alert.title, TITLE_MAX)}" if alert else letter.key,
-        receiver=letter.receiver,
-        verb=letter.verb.value,
-        reason=line(logs.masked(letter.reason), TEXT_MAX),
+def failed_row(delivery: Delivery, alerts: Mapping[str, Alert]) -> FailedRow:
+    """Describe a failed delivery; `alerts` by key, where it is still known."""
+    alert = alerts.get(delivery.key)
+    return FailedRow(
+        id=delivery.id,
+        alert=f"{alert.internal_id} {line(alert.title, TITLE_MAX)}" if alert else delivery.key,
+        receiver=platform_name(delivery.receiver),
+        verb=delivery.verb.value,
+        reason=line(logs.masked(delivery.reason), TEXT_MAX),
     )
 
 
-def refused_row(held: Held, now: datetime) -> RefusedRow:
+def rejected_row(held: Held, now: datetime) -> RejectedRow:
     refused = held.refusal
-    return RefusedRow(id=held.id, route=refused.route, when=_when(held.at, now), error=line(refused.error, TEXT_MAX))
+    return RejectedRow(id=held.id, route=refused.route, when=_when(held.at, now), error=line(refused.error, TEXT_MAX))
 
 
 def _urgency(alert: Alert) -> tuple[bool, bool, int, bool]:
@@ -142,10 +153,14 @@ def _tags(alert: Alert) -> Iterator[str]:
         yield f"opened {alert.episode} times"
 
 
-def _untold(alert: Alert, given_up: Iterable[Delivery]) -> dict[str, str]:
-    """Return why receivers have not heard of the alert's episode."""
-    lost = (one for one in given_up if one.key == alert.key and one.episode == alert.episode and one.verb is Verb.OPEN)
-    return {**alert.withheld, **{one.receiver: f"given up: {one.reason}" for one in lost}}
+def _lost(alert: Alert, failed: Iterable[Delivery]) -> dict[str, str]:
+    """Return by receiver why the alert's present episode could not be opened there."""
+    own = (one for one in failed if one.key == alert.key and one.episode == alert.episode and one.verb is Verb.OPEN)
+    return {one.receiver: one.reason for one in own}
+
+
+def _reasons(why: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((platform_name(name), line(logs.masked(text), TEXT_MAX)) for name, text in why.items())
 
 
 def _state(checker: CheckerState, now: datetime) -> str:

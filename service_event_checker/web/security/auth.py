@@ -18,7 +18,8 @@ from flask import Request
 
 from service_event_checker import logs
 from service_event_checker.config.load import ConfigError
-from service_event_checker.config.settings import WEBHOOK_TOKEN, Settings
+from service_event_checker.config.settings import SECRET_MIN, WEBHOOK_TOKEN, Settings
+from service_event_checker.engine.refusals import Refusal
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.security.local import is_foreign, is_local
 
@@ -62,7 +63,7 @@ class Token:
 class Keys:
     """What the environment configures; `webhooks` maps a variable's name to the SHA-256 of its token.
 
-    `public_host` is that of PUBLIC_URL: behind a proxy, pages of ours come from there.
+    `public_host` is that of PUBLIC_URL: behind a proxy, our own pages have this host.
     """
 
     tokens: tuple[Token, ...] = ()
@@ -88,11 +89,13 @@ def authorize(request: Request, scope: Scope, keys: Keys) -> Caller:
         raise _not_configured(API_TOKENS, always=scope not in LOCAL.scopes)
     caller = _caller(request, keys)
     if caller is None:
-        raise _unknown("Send a token of API_TOKENS, as bearer or as the password of basic authentication.")
+        raise _unknown(request, "Send a token of API_TOKENS, as bearer or as the password of basic authentication.")
     if scope not in caller.scopes:
-        raise Refused(403, f"This token lacks the scope {scope}.", details={"scope": scope.value})
+        raise Refused(
+            403, f"This token lacks the scope {scope}.", details={"scope": scope.value}, why=Refusal.LACKS_SCOPE
+        )
     if request.method not in _SAFE_METHODS and _is_ambient(request) and _is_of_another_site(request, keys):
-        raise Refused(403, "A page of another site may not do this in your name.")
+        raise Refused(403, "Requests from pages of other sites are not allowed.", why=Refusal.OTHER_SITE)
     return caller
 
 
@@ -111,7 +114,7 @@ def authorize_webhook(request: Request, sender: str, keys: Keys) -> Caller:
     given = [*_given(request), _bytes(request.headers.get("X-Webhook-Token", "").strip())]
     matches = [hmac.compare_digest(_digest(secret), expected) for secret in given]
     if not any(matches):
-        raise _unknown("Send the token of WEBHOOK_TOKEN: bearer, basic or X-Webhook-Token.")
+        raise _unknown(request, "Send the token of WEBHOOK_TOKEN: bearer, basic or X-Webhook-Token.")
     return caller
 
 
@@ -143,6 +146,8 @@ def _token(number: int, entry: str) -> Token:
         raise _malformed(number, f"has an unknown scope. Known are {', '.join(Scope)}") from None
     if not all("!" <= char <= "~" for char in secret):
         raise _malformed(number, "has a token that no header can carry. Use visible ASCII characters, no space")
+    if len(secret) < SECRET_MIN:
+        raise _malformed(number, f"has a token of {len(secret)} characters, at least {SECRET_MIN} are needed")
     logs.hide([secret])
     return Token(Caller(name, frozenset(Scope) if Scope.ADMIN in granted else granted), _digest(secret.encode()))
 
@@ -186,11 +191,13 @@ def _is_of_another_site(request: Request, keys: Keys) -> bool:
 def _not_configured(variable: str, *, always: bool) -> Refused:
     why = "This always takes a token" if always else "Only requests from this machine are answered"
     hint = f"{why}: {variable} is not set. Set it, and send the token."
-    return Refused(403, hint, details={"set": variable})
+    return Refused(403, hint, details={"set": variable}, why=Refusal.NOT_CONFIGURED)
 
 
-def _unknown(message: str) -> Refused:
-    return Refused(401, message, headers=_CHALLENGES)
+def _unknown(request: Request, message: str) -> Refused:
+    given = request.headers.get("Authorization") or request.headers.get("X-Webhook-Token")
+    why = Refusal.WRONG_TOKEN if given else Refusal.MISSING_TOKEN
+    return Refused(401, message, headers=_CHALLENGES, why=why)
 
 
 def _digest(secret: bytes) -> bytes:

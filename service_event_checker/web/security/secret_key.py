@@ -63,5 +63,5 @@ def _key_or_none(services: Services) -> bytes:
     try:
         return secret_key(services)
     except StoreError as error:
-        log.warning("store_away", during="signing of buttons", reason=str(error))
+        log.warning("store_unavailable", during="signing of buttons", reason=str(error))
         return b""

@@ -1,4 +1,4 @@
-"""The buttons on our messages: what a press does, and what is said to who pressed. No state: the value says it all."""
+"""The buttons of our messages: what each does, and the reply. No state: the button's signed value says it all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ACTS: dict[str, Callable[[Services, Alert, str, datetime], str]] = {
     ACKNOWLEDGE: actions.acknowledge,
     RESOLVE: actions.resolve,
 }
-_STALE = "This button cannot be verified: it was made with another key, or by another app. Use the commands instead."
+_STALE = "This button cannot be verified: it was signed with another key or belongs to another app. Use the commands."
 
 
 def is_ours(press: Press) -> bool:
@@ -33,8 +33,8 @@ def run(services: Services, press: Press) -> Reply:
         return Reply(_STALE)
     alert = services.store.get([asked.key]).get(asked.key)
     if alert is None:
-        return Reply("This event is not known any more.")
+        return Reply("This alert no longer exists.")
     if alert.episode != asked.episode:
-        also = f" It was opened again: {actions.named(alert)}, see its own message." if alert.open else ""
-        return Reply(f"What this message tells of is over.{also}")
+        also = f" It fired again as {actions.named(alert)}, which has its own message." if alert.open else ""
+        return Reply(f"The alert of this message is over.{also}")
     return Reply(_ACTS[asked.action](services, alert, press.user.name, datetime.now(UTC)))

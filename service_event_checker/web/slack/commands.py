@@ -1,4 +1,4 @@
-"""The seven slash commands: what each does, and what it answers to who asked. How they come and go is slack.py's."""
+"""The seven slash commands: what each does and what it replies. Requests and answers are handled in routes.py."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def run(context: CommandContext, command: Command) -> Reply | DeferredReply:
     if spec is None:
         near = difflib.get_close_matches(command.name, COMMANDS, n=1)
         hint = f" Did you mean `{COMMANDS[near[0]].name}`?" if near else ""
-        return Reply(f"I know no such command.{hint}\n{_usage()}")
+        return Reply(f"Unknown command.{hint}\n{_usage()}")
     if spec.argument and not command.text.strip(_QUOTES):
-        return Reply(f"{spec.usage} {spec.does}. Say which: {_which(context, spec)}")
+        return Reply(f"{spec.usage} {spec.does}. Name one: {_which(context, spec)}")
     return spec.run(context, command)
 
 
@@ -77,7 +77,7 @@ def bot_status(context: CommandContext, command: Command) -> Reply:
         seen = overview.read(context.services, now)
         until = context.services.test_mode.until(now)
     except StoreError:
-        return Reply("\n".join(rows))  # told as a trouble already
+        return Reply("\n".join(rows))  # the row "store" above says so
     rows += [f"🧪 Test mode is on until {moment(until)}"] if until else []
     rows += ["", "*Checkers*", *(_checker(checker, now) for checker in seen.checkers)]
     rows += ["", "*Destinations*", *(_receiver(receiver) for receiver in seen.receivers)]
@@ -87,28 +87,26 @@ def bot_status(context: CommandContext, command: Command) -> Reply:
 def test_mode_on(context: CommandContext, command: Command) -> Reply:
     until = context.services.test_mode.turn_on(command.user.name, datetime.now(UTC))
     return Reply(
-        f"🧪 Test mode is on until {moment(until)}: each checker has a synthetic event, marked TEST, that travels the "
-        "whole path. Nothing real is opened and nobody is paged. `/TestModeOff` cleans up."
+        f"🧪 Test mode is on until {moment(until)}. Each checker has a test outage, marked TEST, that passes through "
+        "all steps. No real ticket is created and nobody is paged. `/TestModeOff` cleans up."
     )
 
 
 def test_mode_off(context: CommandContext, command: Command) -> Reply:
     ended = context.services.test_mode.turn_off(command.user.name, datetime.now(UTC))
-    events = "1 test event was" if ended == 1 else f"{ended} test events were"
-    return Reply(f"Test mode is off. {events} cleaned up.")
+    outages = "1 test outage was" if ended == 1 else f"{ended} test outages were"
+    return Reply(f"Test mode is off. {outages} cleaned up.")
 
 
 def manual_check(context: CommandContext, command: Command) -> Reply | DeferredReply:
-    """Answer at once what cannot be checked; else check beside the request."""
+    """Answer at once if the platform cannot be checked, else check in the background."""
     name = _checker_named(context.services, command.text)
     if name is None:
-        return Reply(f"There is no platform “{_quoted(command.text)}”. {_nearest(context.services, command.text)}")
+        return Reply(f"Unknown platform “{_quoted(command.text)}”. {_nearest(context.services, command.text)}")
     if name not in context.services.poller.watches:
         why = next((part.state for part in context.services.parts if part.name == name), "")
         return Reply(f"{platform_name(name)} is off: {escape_mrkdwn(line(why, 300))}.")
-    return DeferredReply(
-        Reply(f"Checking {_platform(name)}. What it shows follows here."), lambda: check(context, name)
-    )
+    return DeferredReply(Reply(f"Checking {_platform(name)}. The result follows here."), lambda: check(context, name))
 
 
 def check(context: CommandContext, name: str) -> Reply:
@@ -116,11 +114,13 @@ def check(context: CommandContext, name: str) -> Reply:
     services, platform = context.services, _platform(name)
     found = services.poller.check_now(name)
     if found.busy:
-        return Reply(f"{platform} is being checked right now. `/ListEvents` shows what comes of it.")
+        return Reply(f"{platform} is already being checked. `/ListEvents` shows the result.")
     if found.error is not None:
         detail = f" ({found.error.detail})" if found.error.detail else ""
         why = escape_mrkdwn(line(logs.masked(f"{found.error.reason}{detail}"), 300))
-        return Reply(f"❔ {platform} could not be read: {why}. Its state is unknown; what was open stays open.")
+        return Reply(
+            f"❔ The status page of {platform} could not be read: {why}. Its state is unknown; open outages stay open."
+        )
     if found.snapshot is None:
         return Reply(f"{platform} has been checked.")
     return Reply("\n".join(_findings(services, name, found.snapshot)))
@@ -145,13 +145,13 @@ ID = "{Internal ID}"
 COMMANDS: Mapping[str, Spec] = {
     spec.name.lower().removeprefix("/"): spec
     for spec in (
-        Spec("/BotStatus", "", "shows how the checker itself is doing", bot_status),
-        Spec("/TestModeOn", "", "sends a synthetic event, marked TEST, through the whole path", test_mode_on),
-        Spec("/TestModeOff", "", "ends the test mode and cleans up", test_mode_off),
+        Spec("/BotStatus", "", "shows the health of this app and its checkers", bot_status),
+        Spec("/TestModeOn", "", "sends a test outage, marked TEST, through all steps", test_mode_on),
+        Spec("/TestModeOff", "", "ends test mode and cleans up", test_mode_off),
         Spec("/ManualCheck", "{Platform}", "checks a platform now", manual_check),
-        Spec("/CreateTicket", ID, "creates a ticket for an event", create_ticket),
-        Spec("/ForceResolve", ID, "resolves an event", force_resolve),
-        Spec("/ListEvents", "", "lists all tracked events", list_events),
+        Spec("/CreateTicket", ID, "creates a ticket for an alert", create_ticket),
+        Spec("/ForceResolve", ID, "resolves an alert", force_resolve),
+        Spec("/ListEvents", "", "lists all open alerts", list_events),
     )
 }
 
@@ -159,10 +159,10 @@ COMMANDS: Mapping[str, Spec] = {
 def _act(context: CommandContext, command: Command, act: Callable[[Services, Alert, str, datetime], str]) -> Reply:
     alert = _alert_named(context.services, command.text)
     if alert is None:
-        return Reply(f"There is no event “{_quoted(command.text)}”. `/ListEvents` shows them with their IDs.")
+        return Reply(f"Unknown ID “{_quoted(command.text)}”. `/ListEvents` shows all alerts with their IDs.")
     newest = context.services.store.get([alert.key]).get(alert.key, alert)
     if newest.episode != alert.episode:
-        also = f" It was opened again: {actions.named(newest)}." if newest.open else ""
+        also = f" It fired again as {actions.named(newest)}." if newest.open else ""
         return Reply(actions.over(alert) + also)
     return Reply(act(context.services, newest, command.user.name, datetime.now(UTC)))
 
@@ -194,12 +194,12 @@ def _nearest(services: Services, text: str) -> str:
     names |= {_flat(name): platform_name(name) for name in _checkers(services)}
     near = difflib.get_close_matches(_flat(text), names, n=1, cutoff=0.5)
     hint = f"Did you mean *{escape_mrkdwn(names[near[0]])}*? " if near else ""
-    return f"{hint}Known are {_known(services)}."
+    return f"{hint}Known platforms: {_known(services)}."
 
 
 def _which(context: CommandContext, spec: Spec) -> str:
     if spec.argument == ID:
-        how = "in any case, with or without the part before the dash"
+        how = "in upper or lower case; the part before the dash may be left out"
         return f"`{spec.name} GITHUB-7F3KQ`, {how}. `/ListEvents` shows the IDs."
     return f"{_known(context.services)}."
 
@@ -209,7 +209,7 @@ def _usage() -> str:
 
 
 def _known(services: Services) -> str:
-    return ", ".join(_platform(name) for name in _checkers(services)) or "none, config.json names no checker"
+    return ", ".join(_platform(name) for name in _checkers(services)) or "none: config.json has no checkers"
 
 
 def _checkers(services: Services) -> list[str]:
@@ -217,13 +217,13 @@ def _checkers(services: Services) -> list[str]:
 
 
 def _findings(services: Services, name: str, snapshot: Snapshot) -> list[str]:
-    """Say what a snapshot holds: what is open, the worst first, with our ids where it is tracked."""
+    """List what a snapshot holds: open outages, worst first, with the internal ID where tracked."""
     watch: Watch = services.poller.watches[name]
     events = sorted(
         (one for one in snapshot.events if one.status is EventStatus.FIRING), key=lambda one: one.severity.rank
     )
     tracked = services.store.get({one.key for one in events})
-    count = "nothing is open" if not events else f"{len(events)} open"
+    count = "no open outage" if not events else f"{len(events)} open"
     rows = [
         f"*{_platform(name)}*: {count}" + (f", {len(snapshot.events) - len(events)} over" if snapshot.events else "")
     ]
@@ -235,7 +235,7 @@ def _findings(services: Services, name: str, snapshot: Snapshot) -> list[str]:
 
 
 def _standing(alert: Alert | None, affects: Affects) -> str:
-    """Say what we make of an event that the source lists as open."""
+    """Return the state here of an event that the source lists as open."""
     if alert is None:
         return f"not tracked, affects us: {affects}"
     return actions.named(alert) if alert.open else actions.over(alert)
@@ -245,20 +245,20 @@ def _checker(checker: overview.CheckerState, now: datetime) -> str:
     facts = [checker.reading.value + (f": {escape_mrkdwn(line(checker.why, 150))}" if checker.why else "")]
     if checker.reading is overview.PollState.OFF:
         return f"• {_platform(checker.name)}: {facts[0]}"
-    facts.append(f"last run {_ago(checker.last_run_at, now)}")
+    facts.append(f"last check {_ago(checker.last_run_at, now)}")
     facts.append(f"last success {_ago(checker.last_success_at, now)}")
     if checker.next_run_at:
         wait = checker.next_run_at - now
-        facts.append(f"next run in {duration(wait)}" if wait.total_seconds() > 0 else "next run now")
-    facts.append(f"{checker.tracked} tracked")
+        facts.append(f"next check in {duration(wait)}" if wait.total_seconds() > 0 else "next check now")
+    facts.append(f"{checker.tracked} open")
     return f"• {_platform(checker.name)}: " + " · ".join(facts)
 
 
 def _receiver(receiver: overview.ReceiverState) -> str:
     facts = [("" if receiver.on else "off: ") + escape_mrkdwn(line(receiver.state, 150))]
     facts += [f"{receiver.waiting} waiting"] if receiver.waiting else []
-    facts += [f"{receiver.dead} given up"] if receiver.dead else []
-    return f"• {receiver.name}: " + " · ".join(facts)
+    facts += [f"{receiver.dead} failed"] if receiver.dead else []
+    return f"• {_platform(receiver.name)}: " + " · ".join(facts)
 
 
 def _ago(at: datetime | None, now: datetime) -> str:

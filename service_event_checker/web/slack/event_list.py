@@ -1,4 +1,4 @@
-"""/ListEvents: all open events, by platform, the worst first, within what one message of Slack can hold."""
+"""/ListEvents: all open alerts by platform, worst first, within the limits of one Slack message."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TITLE_MAX = 80
 
 
 def listed(alerts: Sequence[Alert], now: datetime, *, more: bool, page_url: str) -> Reply:
-    """Show the events; `more`: there are others that were not read. `page_url`: "" where the page has no address."""
+    """List the alerts. `more`: there are others that were not read. `page_url`: "" if PUBLIC_URL is not set."""
     if not alerts:
-        return Reply("No event is tracked. All quiet, as far as we can read.")
+        return Reply("No alert is open. Status pages that cannot be read are not included; see `/BotStatus`.")
     shown, left_out = _fitting(by_urgency(alerts), now)
     platforms = len({alert.source for alert in alerts})
     count = f"{len(alerts)}{'+' if more else ''}"
-    head = f"*{count} tracked {'event' if count == '1' else 'events'}* on {_many(platforms, 'platform')}"
+    head = f"*{count} open {'alert' if count == '1' else 'alerts'}* on {_many(platforms, 'platform')}"
     blocks = [section(head), *(block for source, rows in shown.items() for block in _group(source, rows))]
     if left_out or more:
         blocks.append(section(_rest(left_out, page_url, more=more)))
@@ -37,7 +37,7 @@ def listed(alerts: Sequence[Alert], now: datetime, *, more: bool, page_url: str)
 
 
 def row(alert: Alert, now: datetime) -> str:
-    """Return one event as a line of mrkdwn."""
+    """Return one alert as a line of mrkdwn."""
     since = alert.starts_at or alert.started_at
     words = [f"{MARKS[alert.severity]} `{alert.internal_id}`"]
     words += ["*TEST*"] if alert.test else []
@@ -45,14 +45,14 @@ def row(alert: Alert, now: datetime) -> str:
     words.append(escape_mrkdwn(line(alert.title, TITLE_MAX)) or "(no title)")
     words.append(f"· {duration(now - since)}")
     if alert.status is Status.ACKNOWLEDGED:
-        words.append("· 👀 " + escape_mrkdwn(line(alert.owner, 30) or "taken"))
+        words.append("· 👀 " + escape_mrkdwn(line(alert.owner, 30) or "acknowledged"))
     links = [(name, web_address(url)) for name, url in sorted(alert.links.items())]
-    words += [f"· <{escape_mrkdwn(url)}|{name}>" for name, url in links[:2] if 0 < len(url) <= 150]
+    words += [f"· <{escape_mrkdwn(url)}|{platform_name(name)}>" for name, url in links[:2] if 0 < len(url) <= 150]
     return " ".join(words)
 
 
 def _fitting(alerts: Sequence[Alert], now: datetime) -> tuple[dict[str, list[str]], int]:
-    """Return the rows that fit, by source, the source with the worst event first, and how many did not fit."""
+    """Return the rows that fit, by source, the source with the worst alert first, and how many did not fit."""
     shown: dict[str, list[str]] = {}
     room, left_out = CHARS_MAX, 0
     for alert in alerts:
@@ -86,7 +86,11 @@ def _group(source: str, rows: Sequence[str]) -> list[dict[str, Any]]:
 
 def _rest(left_out: int, page_url: str, *, more: bool) -> str:
     count = f"…and {left_out}{' or more' if more else ''} others" if left_out else "…and others"
-    return f"{count}: <{escape_mrkdwn(page_url)}|see them all on the page>." if page_url else f"{count}: see the page."
+    return (
+        f"{count}: <{escape_mrkdwn(page_url)}|open the page to see all>."
+        if page_url
+        else f"{count}. Open the page to see all."
+    )
 
 
 def _many(number: int, word: str) -> str:

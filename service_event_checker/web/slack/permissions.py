@@ -1,7 +1,8 @@
 """Who may command us from Slack: workspaces, channels, people and user groups, as the environment names them.
 
 SLACK_TEAM_IDS and SLACK_ALLOWED_CHANNELS must each be met where set; of SLACK_ALLOWED_USERS and SLACK_ALLOWED_GROUPS,
-one is enough. What is unset allows all. Who is in a group is Slack's to say: remembered, and renewed in the background.
+one is enough. A variable that is not set allows all. Slack is asked who is in a group; its answer is cached and renewed
+in the background.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class MembershipUnknown(OutageCheckerError):
 
 @dataclass(frozen=True, slots=True)
 class SlackAccess:
-    """The address of Slack's API and a token for it, "" where there is none."""
+    """The address of Slack's API and its token, "" if not set."""
 
-    api_url: str = Config.model_fields["api_url"].default
+    api_url: str = Config.model_fields["url"].default
     token: str = field(default="", repr=False)
 
 
@@ -47,7 +48,7 @@ def slack_access(destinations: Iterable[Entry[DestinationConfig]]) -> SlackAcces
     """Return what the first Slack destination that is on uses itself."""
     for entry in destinations:
         if isinstance(entry.config, Config) and entry.config.token and not entry.why_off:
-            return SlackAccess(entry.config.api_url, entry.config.token.get_secret_value())
+            return SlackAccess(entry.config.url, entry.config.token.get_secret_value())
     return SlackAccess()
 
 
@@ -68,14 +69,14 @@ class Allowed:
         Raises MembershipUnknown where only Slack knows and was not to be asked.
         """
         if self._teams and not {user.team.lower(), (user.home or user.team).lower()} <= self._teams:
-            return f"This workspace may not command me: it is not in {TEAMS}."
+            return f"This workspace is not allowed to use the commands: it is not in {TEAMS}."
         if self._channels and not self._channels & {user.channel.lower(), user.channel_name.lower()}:
-            return f"I take no commands in this channel: it is not in {CHANNELS}."
+            return f"Commands are not allowed in this channel: it is not in {CHANNELS}."
         if not (self._users or self._groups.wanted) or user.user.lower() in self._users:
             return ""
         if self._groups.wanted:
             return self._groups.refusal(user.user, ask=ask)
-        return f"You may not command me: you are not in {USERS}."
+        return f"You are not allowed to use the commands: you are not in {USERS}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Groups:
             known = self._ask()
         except DeliveryError as error:
             log.warning("slack_groups_unknown", reason=str(error))
-            return f"Slack could not be asked who is in {GROUPS} ({error.reason}). Nothing was done."
+            return f"Slack did not answer who is in {GROUPS} ({error.reason}). Nothing was done."
         return _refusal(user, known)
 
     def _renew(self) -> None:
@@ -134,7 +135,11 @@ class Groups:
 
 
 def _refusal(user: str, known: _Members) -> str:
-    return "" if user.upper() in known.users else f"You may not command me: you are in no group of {GROUPS}."
+    return (
+        ""
+        if user.upper() in known.users
+        else f"You are not allowed to use the commands: you are not in a group of {GROUPS}."
+    )
 
 
 def _members(listed: object, wanted: frozenset[str]) -> frozenset[str]:

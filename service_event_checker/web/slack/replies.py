@@ -16,7 +16,8 @@ import structlog
 
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
-from service_event_checker.http.client import Http, HttpError
+from service_event_checker.http.answer import HttpError
+from service_event_checker.http.client import Http
 from service_event_checker.render.text import cut
 from service_event_checker.web.errors import Refused
 
@@ -57,7 +58,7 @@ class DeferredReply:
     work: Callable[[], Reply | DeferredReply]
 
 
-BUSY = Reply("Too much is being asked of me at once. Please try again in a moment; nothing was done.")
+BUSY = Reply("Too many requests at once. Nothing was done; please try again in a moment.")
 PATIENT = Reply("This takes longer than usual. The answer follows here.")
 Work = Callable[[], Reply | DeferredReply]
 
@@ -108,7 +109,7 @@ class BackgroundReplies:
 
     def _post(self, reply: Reply, response_url: str) -> None:
         if not self._posts.acquire(blocking=False):
-            log.warning("slack_answer_lost", reason="too many answers are on their way")
+            log.warning("slack_reply_dropped", reason="too many answers are on their way")
             return
         try:
             post(response_url, reply, self._api_url)
@@ -119,14 +120,14 @@ class BackgroundReplies:
 def post(response_url: str, reply: Reply, api_url: str) -> bool:
     """Send a reply to a response_url; a loopback address only where Slack's API is one. Returns whether it went."""
     if not is_slacks(response_url, api_url):
-        log.warning("slack_answer_lost", reason="the response_url is none of Slack's")
+        log.warning("slack_reply_dropped", reason="the response_url is not an address of Slack")
         return False
     base = "{0.scheme}://{0.netloc}".format(urlsplit(response_url))
     for attempt in range(POSTS):
         try:
             Http(base, timeout=POST_SECONDS).send("POST", response_url, json=reply.as_json())
         except HttpError as error:
-            log.warning("slack_answer_failed", attempt=attempt + 1, reason=str(error.reason))
+            log.warning("slack_reply_failed", attempt=attempt + 1, reason=str(error.reason))
             threading.Event().wait(PAUSE_SECONDS if attempt + 1 < POSTS else 0)
             continue
         return True
@@ -174,7 +175,7 @@ class _Job:
         self._left = False
 
     def wait(self, seconds: float) -> Reply | None:
-        """Return the reply; None when there is none in time, and nobody waits from then on."""
+        """Return the reply, or None after `seconds`; from then on nobody waits for it."""
         with self._condition:
             self._condition.wait_for(lambda: self._reply is not None, timeout=seconds)
             self._left = True
@@ -197,12 +198,12 @@ def _outcome(work: Work) -> Reply | DeferredReply:
     try:
         return work()
     except StoreError as error:
-        log.error("store_away", during="an answer to Slack", reason=str(error))  # noqa: TRY400  # a state, not a crash
-        return Reply("The store does not answer. Please try again; if it was done, it is not done twice.")
+        log.error("store_unavailable", during="an answer to Slack", reason=str(error))  # noqa: TRY400  # a state, not a crash
+        return Reply("The database does not answer. Please try again; nothing is done twice.")
     except Refused as error:
         return Reply(escape_mrkdwn(error.message))
     except InvalidInput as error:
-        return Reply(escape_mrkdwn(f"That cannot be: {error.problem}. {error.hint}".strip()))
-    except Exception:  # noqa: BLE001  # the loop's one net: who asked must hear that it went wrong
-        log.exception("slack_work_failed")
-        return Reply("Something went wrong here. The log says what.")
+        return Reply(escape_mrkdwn(f"Invalid input: {error.problem}. {error.hint}".strip()))
+    except Exception:  # noqa: BLE001  # last resort: the person must get an answer
+        log.exception("slack_command_failed")
+        return Reply("An internal error occurred. See the log for details.")

@@ -57,7 +57,7 @@ def read_form(body: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError:  # no UTF-8, or too many fields
-        raise Refused(400, "The body is not a form that Slack sends.") from None
+        raise Refused(400, "The body is not a form as Slack sends it.") from None
     return dict(pairs)
 
 
@@ -89,7 +89,7 @@ def read_command(form: Mapping[str, str]) -> Command:
 
 
 def read_press(payload: Mapping[str, Any]) -> Press | None:
-    """Return the press of a `block_actions` payload; None for what is no press of a button with a value."""
+    """Return the press of a `block_actions` payload; None for anything else than a pressed button with a value."""
     actions = payload.get("actions")
     first = actions[0] if isinstance(actions, list) and actions else None
     if payload.get("type") != "block_actions" or not isinstance(first, dict):

@@ -78,7 +78,7 @@ def interactions() -> Any:
         press.user.response_url,
     )
     if not begun:
-        raise Refused(503, "Too much is being asked at once. Nothing was done; press again.")
+        raise Refused(503, "Too many requests at once. Nothing was done; press again.")
     return ""
 
 
@@ -86,7 +86,7 @@ def _if_allowed(here: SlackApp, user: SlackUser, work: Callable[[], Reply | Defe
     try:
         why_not = here.allowed.refusal(user)
     except MembershipUnknown:
-        first = Reply("Asking Slack whether you may. The answer follows here.")
+        first = Reply("Asking Slack for your permissions. The answer follows here.")
         return DeferredReply(first, lambda: _after_asking(here, user, work))
     return Reply(escape_mrkdwn(why_not)) if why_not else work()
 

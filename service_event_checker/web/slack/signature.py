@@ -1,4 +1,4 @@
-"""Whether a request comes from Slack: its signature over the raw bytes, its age, and that it is no replay.
+"""Whether a request comes from Slack: its signature over the raw bytes, its age, and that it is not a replay.
 
 Without SLACK_SIGNING_SECRET the retired SLACK_VERIFICATION_TOKEN is accepted; without both, local requests only.
 https://docs.slack.dev/authentication/verifying-requests-from-slack
@@ -18,6 +18,7 @@ from slack_sdk.signature import Clock, SignatureVerifier
 
 from service_event_checker import logs
 from service_event_checker.config.sunset import Sunset
+from service_event_checker.engine.refusals import Refusal
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.request_body import raw_body
 from service_event_checker.web.security.auth import Caller, Scope
@@ -67,17 +68,19 @@ class Signatures:
         elif self._token:
             self._compare(body)
         elif not is_local(request):
-            hint = f"Only requests from this machine are answered: {SECRET} is not set. Set it to the app's own."
-            raise Refused(403, hint, details={"set": SECRET})
+            hint = f"Only requests from this machine are accepted: {SECRET} is not set. It is on the Slack app's page."
+            raise Refused(403, hint, details={"set": SECRET}, why=Refusal.NOT_CONFIGURED)
         return SLACK
 
     def _verify(self, request: Request, body: bytes) -> None:
         stamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")
         if not is_signed(self._secret, body, stamp, signature, self._clock()):
-            raise Refused(401, "This is not signed by Slack, or not within the last five minutes.")
+            raise Refused(
+                401, "The request is not signed by Slack, or is older than five minutes.", why=Refusal.WRONG_SIGNATURE
+            )
         if not self._first_time(f"{stamp}:{signature}", int(stamp)):
-            raise Refused(401, "This request has been here before.")
+            raise Refused(401, "This request was already received.", why=Refusal.WRONG_SIGNATURE)
 
     def _first_time(self, nonce: str, stamp: int) -> bool:
         now = self._clock()
@@ -95,7 +98,7 @@ class Signatures:
         given = read_payload(form).get("token") if "payload" in form else form.get("token")
         said = given if isinstance(given, str) else ""
         if not hmac.compare_digest(_digest(said), _digest(self._token)):
-            raise Refused(401, "This does not carry Slack's verification token.")
+            raise Refused(401, "Slack's verification token is missing or wrong.", why=Refusal.WRONG_SIGNATURE)
 
 
 def is_signed(secret: str, body: bytes, stamp: str, signature: str, now: float) -> bool:

@@ -1,6 +1,6 @@
 """The probes: /livez, /readyz, /health, /health/db. Strangers see a status and no more.
 
-A vendor's page that cannot be read is no ill health of ours: a platform that restarts us for it would help nobody.
+A status page that cannot be read does not make the app unhealthy, because a restart would not help.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def health() -> Answer:
 def database() -> Answer:
     trouble = _probe().trouble()
     body = {"status": "unhealthy", "trouble": trouble} if trouble else {"status": "healthy"}
-    return body | {"store": type(services().store).__name__}, 503 if trouble else 200
+    return body | {"store": services().settings.store_kind}, 503 if trouble else 200
 
 
 def _troubles() -> dict[str, str]:

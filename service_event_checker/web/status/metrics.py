@@ -1,6 +1,6 @@
 """GET /metrics: the counters of this process, and what the store holds now.
 
-Labels are names from the configuration and words of ours, never what a sender wrote.
+Labels are names from the configuration and from our enums, never text of a sender.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class StateCollector(Collector):
         yield self._quarantined()
         heartbeat_at = last_heartbeat(self._services.store)
         if heartbeat_at:
-            age = (now - heartbeat_at).total_seconds()
+            age = _seconds_since(heartbeat_at, now)
             yield GaugeMetricFamily("poc_heartbeat_age_seconds", "Since any process ran the engine", value=age)
 
     def _open_alerts(self) -> Metric:
@@ -74,7 +74,7 @@ class StateCollector(Collector):
         letters = Counter(store.failed_counts())
         names = [part.name for part in self._services.parts if part.section == "destination"]
         waiting = GaugeMetricFamily("poc_deliveries_waiting", "Deliveries not made yet", labels=["receiver"])
-        dead = GaugeMetricFamily("poc_dead_letters", "Deliveries given up", labels=["receiver"])
+        dead = GaugeMetricFamily("poc_dead_letters", "Failed deliveries", labels=["receiver"])
         for name in names:
             waiting.add_metric([name], store.waiting(name))
             dead.add_metric([name], letters[name])
@@ -82,7 +82,7 @@ class StateCollector(Collector):
         if gone:
             dead.add_metric([_OTHER], gone)
         oldest_at = store.oldest_waiting()
-        age = (now - oldest_at).total_seconds() if oldest_at else 0.0
+        age = _seconds_since(oldest_at, now) if oldest_at else 0.0
         yield waiting
         yield dead
         yield GaugeMetricFamily("poc_undelivered_oldest_seconds", "Age of the oldest delivery not made yet", value=age)
@@ -102,10 +102,15 @@ class StateCollector(Collector):
             if checker.reading is overview.PollState.OFF:
                 continue
             if checker.last_success_at:
-                age.add_metric([checker.name], (now - checker.last_success_at).total_seconds())
+                age.add_metric([checker.name], _seconds_since(checker.last_success_at, now))
             unknown.add_metric([checker.name], 0.0 if checker.reading is overview.PollState.OK else 1.0)
         yield age
         yield unknown
+
+
+def _seconds_since(at: datetime, now: datetime) -> float:
+    """Return an age, 0 for what lies ahead since the clock was set back."""
+    return max(0.0, (now - at).total_seconds())
 
 
 def _source(source: str, checkers: set[str]) -> str:

@@ -5,71 +5,38 @@ Reading costs the same however many alerts there are: of open alerts, at most SH
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-from service_event_checker import logs
-from service_event_checker.core.model import Alert, Delivery, Slot
-from service_event_checker.core.roles import Alerts
+from service_event_checker.core.model import Alert, Delivery
+from service_event_checker.core.roles import Alerts, Outbox
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.engine import quarantine
-from service_event_checker.engine.heartbeat import HEARTBEAT_MAX_AGE, last_heartbeat
-from service_event_checker.engine.polling import BACK_OFF_MAX, Watch
+from service_event_checker.engine.heartbeat import last_heartbeat
+from service_event_checker.engine.parts import CheckerState as CheckerState
+from service_event_checker.engine.parts import PollState as PollState
+from service_event_checker.engine.parts import ReceiverState as ReceiverState
+from service_event_checker.engine.parts import beats as beats
+from service_event_checker.engine.parts import checkers as checkers
+from service_event_checker.engine.parts import receivers as receivers
 from service_event_checker.engine.quarantine import Held
-from service_event_checker.engine.services import Part, Services
+from service_event_checker.engine.services import Services
 from service_event_checker.web.status import warnings as standing
 
 SHOWN_MAX = 200  # open alerts, most severe first
-LETTERS_MAX = 200
+FAILED_MAX = 200  # failed deliveries, newest first
+PENDING_MAX = 2000  # deliveries of one receiver; with more, every alert without a link counts as waiting
 REFUSED_MAX = 50  # bodies in quarantine that are read, 64 KiB each at most
-_MISSED_POLLS = 3  # so many intervals without a report, and what was seen last is no longer the state of now
-
-
-class PollState(StrEnum):
-    """What we know of a source."""
-
-    OK = "ok"
-    UNKNOWN = "unknown"
-    WAITING = "not asked yet"
-    OFF = "off"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckerState:
-    """`why` is the reason where it is off or unknown; `tracked` counts its open alerts among those read."""
-
-    name: str
-    kind: str
-    reading: PollState
-    why: str = ""
-    unknown_since: datetime | None = None
-    last_run_at: datetime | None = None
-    last_success_at: datetime | None = None
-    next_run_at: datetime | None = None
-    tracked: int = 0
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiverState:
-    """A destination; `state` is "on", or why it is off or what stands in for it."""
-
-    name: str
-    kind: str
-    on: bool
-    state: str
-    waiting: int
-    dead: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """`more_open`: there are open alerts beyond the ones read. `heartbeat_at`: when any process last ran the engine.
 
-    `refused` are the newest bodies in quarantine, at most REFUSED_MAX. `warnings`: what a person should mend.
+    `refused` are the newest bodies in quarantine, at most REFUSED_MAX. `warnings`: what a person should fix.
+    `pending` are (receiver, alert key) of the open alerts for which a delivery waits.
     """
 
     now: datetime
@@ -82,6 +49,7 @@ class State:
     oldest_waiting_at: datetime | None
     refused: tuple[Held, ...]
     warnings: tuple[str, ...]
+    pending: frozenset[tuple[str, str]]
 
     @property
     def beats(self) -> bool:
@@ -92,59 +60,31 @@ def read(services: Services, now: datetime) -> State:
     """Read it all. Raises StoreError."""
     store = services.store
     found, more = _open_alerts(store)
-    letters = tuple(store.failed_deliveries(LETTERS_MAX))
+    destinations = receivers(services)
     return State(
         now=now,
         heartbeat_at=last_heartbeat(services.store),
         open_alerts=found,
         more_open=more,
         checkers=checkers(services, found, now),
-        receivers=receivers(services),
-        failed=letters,
+        receivers=destinations,
+        failed=tuple(store.failed_deliveries(FAILED_MAX)),
         oldest_waiting_at=store.oldest_waiting(),
         refused=tuple(quarantine.held(services.store.holding, limit=REFUSED_MAX)),
         warnings=standing.warnings(services, now),
+        pending=frozenset(_pending(store, destinations, found)),
     )
 
 
-def beats(heartbeat_at: datetime | None, now: datetime) -> bool:
-    """Whether some process runs the engine. A beat from the future is an old one, from before the clock was set."""
-    return heartbeat_at is not None and abs(now - heartbeat_at) <= HEARTBEAT_MAX_AGE
-
-
-def checkers(services: Services, tracked: tuple[Alert, ...], now: datetime) -> tuple[CheckerState, ...]:
-    """Return the configured checkers in their order; `tracked` are the open alerts to count. Raises StoreError."""
-    counts = Counter(alert.source for alert in tracked if not alert.test)
-    slots = services.store.slots()
-    found = []
-    for part in services.parts:
-        if part.section == "checker":
-            watch = services.poller.watches.get(part.name)
-            found.append(_checker(part, watch, slots.get(part.name), counts[part.name], now))
-    return tuple(found)
-
-
-def receivers(services: Services) -> tuple[ReceiverState, ...]:
-    """Return the configured destinations in their order. Raises StoreError."""
-    dead = services.store.failed_counts()
-    return tuple(
-        ReceiverState(
-            name=part.name,
-            kind=part.kind,
-            on=part.on,
-            state=logs.masked(_failing(services, part.name) or part.state),
-            waiting=services.store.waiting(part.name),
-            dead=dead.get(part.name, 0),
-        )
-        for part in services.parts
-        if part.section == "destination"
-    )
-
-
-def _failing(services: Services, receiver: str) -> str:
-    """Return what this process last failed of there, "" while all is well."""
-    throttle = services.outbox.throttles.get(receiver)
-    return f"failing: {throttle.trouble}" if throttle is not None and throttle.trouble else ""
+def _pending(
+    store: Outbox, destinations: Iterable[ReceiverState], alerts: Sequence[Alert]
+) -> Iterator[tuple[str, str]]:
+    """Yield (receiver, alert key) where a delivery waits. Raises StoreError."""
+    for receiver in destinations:
+        if receiver.waiting == 0:
+            continue
+        keys = store.keys_with_pending(receiver.name) if receiver.waiting <= PENDING_MAX else None
+        yield from ((receiver.name, alert.key) for alert in alerts if keys is None or alert.key in keys)
 
 
 def _open_alerts(store: Alerts) -> tuple[tuple[Alert, ...], bool]:
@@ -157,35 +97,3 @@ def _open_alerts(store: Alerts) -> tuple[tuple[Alert, ...], bool]:
         if len(found) > SHOWN_MAX:
             return tuple(found[:SHOWN_MAX]), True
     return tuple(found), False
-
-
-def _checker(part: Part, watch: Watch | None, slot: Slot | None, tracked: int, now: datetime) -> CheckerState:
-    if watch is None:
-        return CheckerState(name=part.name, kind=part.kind, reading=PollState.OFF, why=part.state, tracked=tracked)
-    if slot is None:
-        return CheckerState(name=part.name, kind=part.kind, reading=PollState.WAITING, tracked=tracked)
-    reading, why, since = _reading(watch, slot, now)
-    return CheckerState(
-        name=part.name,
-        kind=part.kind,
-        reading=reading,
-        why=logs.masked(why),
-        unknown_since=since,
-        last_run_at=slot.last_run_at,
-        last_success_at=slot.last_success_at,
-        next_run_at=slot.due_at,
-        tracked=tracked,
-        warnings=slot.warnings,
-    )
-
-
-def _reading(watch: Watch, slot: Slot, now: datetime) -> tuple[PollState, str, datetime | None]:
-    """Return what we know of a source that is asked, why we do not, and since when."""
-    if slot.unknown_since is not None:
-        return PollState.UNKNOWN, slot.unknown_reason, slot.unknown_since
-    if slot.last_success_at is None:
-        return PollState.WAITING, "", None
-    patience = max(watch.every * _MISSED_POLLS, BACK_OFF_MAX) + watch.lease
-    if now - slot.last_success_at > patience:
-        return PollState.UNKNOWN, "no poll has reported since", slot.last_success_at
-    return PollState.OK, "", None

@@ -17,6 +17,7 @@ from service_event_checker.config.settings import WEBHOOK_TOKEN
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.ports import Inbound
 from service_event_checker.engine import inbox
+from service_event_checker.engine.refusals import Refusal
 from service_event_checker.engine.services import Services
 from service_event_checker.http import strict_json
 from service_event_checker.web.context import services
@@ -24,6 +25,7 @@ from service_event_checker.web.errors import Refused
 from service_event_checker.web.request_body import demand_json, parse, raw_body
 from service_event_checker.web.security import auth
 from service_event_checker.web.security.auth import Caller, Keys, Scope
+from service_event_checker.web.security.caller import for_readers
 from service_event_checker.web.webhooks.refusal import put_aside
 
 BODY_MAX = 1024 * 1024  # bytes
@@ -36,10 +38,10 @@ Answer = tuple[dict[str, Any], int]
 
 @runtime_checkable
 class SenderFilter(Protocol):
-    """A destination whose webhooks carry an id of their sender in the body, which is no secret but better than none."""
+    """A destination whose webhooks contain the sender's ID, which is not a secret but excludes others."""
 
     def accepts(self, payload: Any) -> bool:
-        """Whether the parsed body names the sender that is configured; True for all where none is."""
+        """Whether the parsed body names the sender that is configured; True for all if none is configured."""
         ...
 
 
@@ -94,7 +96,9 @@ def admit(kind: str = "") -> Caller:
     if not among:
         unsigned = {name: candidates[name] for name, verdict in verdicts.items() if verdict is None}
         if not unsigned:
-            raise Refused(401, f"This is not signed with the secret of {' or '.join(candidates)}.")
+            detail = f"The request is not signed with the secret of {' or '.join(candidates)}."
+            why = Refusal.WRONG_SIGNATURE
+            raise Refused(401, for_readers(detail, "The request is not signed with the configured secret."), why=why)
         among = _admitted(here, kind, unsigned, body)
     g.verified_webhook = VerifiedWebhook(kind, among[0] if len(among) == 1 else "", tuple(among), body)
     return Caller(g.verified_webhook.receiver or kind, frozenset({Scope.WRITE}))
@@ -117,9 +121,7 @@ def is_unauthenticated(services: Services, destination: object, kind: str) -> bo
 def _take(webhook: VerifiedWebhook) -> int:
     with put_aside(webhook.receiver or webhook.kind, webhook.receiver):
         if not webhook.receiver:
-            raise Refused(
-                400, f"Several destinations may be meant: say which, {request.path}/<{'|'.join(webhook.among)}>."
-            )
+            raise Refused(400, f"Several destinations match. Use {request.path}/<{'|'.join(webhook.among)}>.")
         if webhook.kind != PAGERDUTY:
             demand_json(request)
         headers = dict(request.headers.items())
@@ -137,9 +139,8 @@ def _kind(services: Services, address: str) -> str:
     """Return the kind of destination that an address names. Raises Refused where config.json has none of it."""
     kinds = {part.kind.replace("_", "-"): part.kind for part in services.parts if part.section == "destination"}
     if address not in kinds:
-        raise Refused(
-            403, "No destination of this kind is configured, so nothing is taken here. Add it to config.json."
-        )
+        hint = "No destination of this kind is configured. Add it to config.json."
+        raise Refused(403, hint, why=Refusal.NOT_CONFIGURED)
     return kinds[address]
 
 
@@ -154,7 +155,9 @@ def _inbound_destinations(services: Services, kind: str, named: str) -> dict[str
             candidates[part.name] = destination
     if not candidates:
         off = "; ".join(f"{part.name} is off: {part.state}" for part in meant)
-        raise Refused(403, f"{off or 'config.json has no such destination'}. Nobody is listened to here.")
+        detail = f"{off or 'config.json has no such destination'}. Requests are not accepted."
+        plain = "Requests are not accepted. The log at start says what is off."
+        raise Refused(403, for_readers(detail, plain), why=Refusal.NOT_CONFIGURED)
     return candidates
 
 
@@ -172,7 +175,7 @@ def _admitted(services: Services, kind: str, candidates: Mapping[str, Inbound], 
         return list(candidates)  # who sends is known: what is wrong with it is told and kept by the route
     admitted = [name for name, one in candidates.items() if not isinstance(one, SenderFilter) or one.accepts(payload)]
     if not admitted:
-        raise Refused(403, "The integrationId is not the one that is configured.")
+        raise Refused(403, "The integrationId is not the configured one.", why=Refusal.WRONG_TOKEN)
     return admitted
 
 

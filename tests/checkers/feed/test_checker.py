@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -18,7 +19,7 @@ from service_checkers.feed.checker import Checker, Config, read_file
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
-from tests.doubles.base import Fault
+from tests.doubles.base import Answer, Double, Fault, Request
 from tests.doubles.statuspages import StatusPages
 
 HISTORY = (Path(__file__).parent / "data" / "history.rss").read_bytes()
@@ -294,3 +295,158 @@ def sound(body: bytes) -> bool:
         return all(event.fingerprint for event in read_file(CONFIG, "acme", body).events)
     except SourceError as error:
         return error.reason is Reason.GARBAGE
+
+
+class TestWhatItTakesToOpen:
+    """As much as to end: a headline that names trouble, or a sentence in the present."""
+
+    AWS = "https://status.aws.example/#storage-eu-west-1_1795143600"
+
+    @pytest.mark.parametrize(
+        ("title", "content", "guid"),
+        [
+            ("Informational message: Elevated latencies", "From 3 to 4 it was slow. The issue has been resolved.", AWS),
+            ("Elevated latencies", "The issue is now fully resolved. We apologise for the errors.", AWS),
+            ("Elevated latencies", "Errors were seen. The service is operating normally.", AWS),
+            ("Queue errors", "We were not yet able to see why. The incident has been resolved.", "g1"),
+            ("Checkout is back online", "", "g1"),
+        ],
+    )
+    def test_what_says_that_it_has_ended_does_not_open(self, title: str, content: str, guid: str) -> None:
+        assert [found.status for found in read(entry(title, content, guid))] == [EventStatus.RESOLVED]
+
+    @pytest.mark.parametrize(
+        ("title", "content"),
+        [
+            ("A word on last week", "Between 8:02 and 8:21 there were errors and delays."),
+            ("Increased errors", "Between 8:02 AM and 8:21 AM PST requests were slower than usual."),
+            ("Our new dashboard", "It shows errors, delays and the impact of an outage."),
+        ],
+    )
+    def test_a_text_in_the_past_or_of_something_else_does_not_open(self, title: str, content: str) -> None:
+        snapshot = read_file(CONFIG, "acme", rss(entry(title, content)))
+
+        assert snapshot.events == ()
+        assert "cannot be told" in snapshot.warnings[0]
+
+    @pytest.mark.parametrize(
+        ("title", "content", "guid"),
+        [
+            ("Service impact: Packet loss", "The first issue has been resolved. We are still seeing loss.", AWS),
+            ("Logins", "Logins are currently unavailable.", "g1"),
+            ("Checkout", "Checkout has been down since 2026-11-28 14:20:00", "g1"),
+            ("Uploads are off", "They stay so until the issue with the disks has been resolved.", "g1"),
+        ],
+    )
+    def test_what_goes_on_now_opens(self, title: str, content: str, guid: str) -> None:
+        assert [found.status for found in read(entry(title, content, guid))] == [EventStatus.FIRING]
+
+    def test_what_is_over_by_its_words_is_told_of_only_what_was_open(self, world: StatusPages) -> None:
+        config = Config(kind="feed", url="https://status.acme.example/rss")
+        body = rss(entry("Login errors", "The issue has been resolved."))
+
+        assert checked(config, body) == ((), NONE)
+        assert checked(config, body, "g1") == ((EventStatus.RESOLVED,), NONE)
+
+
+def checked(config: Config, body: bytes, *tracked: str) -> tuple[tuple[EventStatus, ...], frozenset[str]]:
+    """Check a feed of this body; return the states of the events, and what is unknown."""
+    with Served(body) as server:
+        snapshot = Checker("acme", config.model_copy(update={"url": server.url})).check(frozenset(tracked))
+    return tuple(event.status for event in snapshot.events), snapshot.unknown
+
+
+class Served(Double):
+    """A server that answers each request with one body."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.body = body
+
+    def handle(self, _: Request) -> Answer:
+        return Answer(200, self.body, {"Content-Type": "application/rss+xml"})
+
+
+class TestHowItEnds:
+    OPEN_ONLY = Config(kind="feed", url="https://status.acme.example/rss", complete=True)
+
+    def test_a_feed_of_what_is_open_ends_what_has_vanished(self) -> None:
+        snapshot = read_file(self.OPEN_ONLY, "acme", rss())
+
+        assert (snapshot.complete, snapshot.events) == (True, ())
+        assert checked(self.OPEN_ONLY, rss(), "gone") == ((), NONE)
+
+    def test_an_entry_that_says_nothing_is_unknown_also_in_a_feed_of_what_is_open(self) -> None:
+        assert checked(self.OPEN_ONLY, rss(entry("Hello", "World")), "g1") == ((), {"g1"})
+
+    def test_a_feed_of_what_is_open_that_cannot_be_read_whole_is_not_complete(self) -> None:
+        nameless = "<item><title>Errors</title></item>"
+
+        assert not read_file(self.OPEN_ONLY, "acme", rss(nameless)).complete
+
+    @pytest.mark.parametrize(
+        "title",
+        ["Checkout API is up", "Checkout API has recovered", "[Resolved] Checkout API", "Checkout API: resolved"],
+    )
+    def test_a_newer_entry_that_the_same_subject_works_again_ends_the_older(self, title: str) -> None:
+        down = entry("Checkout API is down", "", "g1", "Fri, 20 Nov 2026 02:00:00 +0000")
+        other = entry("Billing API is down", "", "g2", "Fri, 20 Nov 2026 02:00:00 +0000")
+        up = entry(title, "", "g3")
+
+        found = {event.fingerprint: event.status for event in read(up, down, other)}
+
+        assert (found["g1"], found["g2"]) == (EventStatus.RESOLVED, EventStatus.FIRING)
+
+    def test_an_older_recovery_does_not_end_newer_trouble(self) -> None:
+        up = entry("Checkout API is up", "", "g1", "Fri, 20 Nov 2026 02:00:00 +0000")
+        down = entry("Checkout API is down", "", "g2")
+
+        assert {event.fingerprint: event.status for event in read(down, up)}["g2"] is EventStatus.FIRING
+
+    def test_how_long_an_entry_is_believed_is_told_with_what_was_read(self) -> None:
+        assert read_file(CONFIG, "acme", HISTORY).max_age == timedelta(days=14)
+
+
+class TestTheShape:
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            "<item " + " ".join(f'a{number}="x"' for number in range(60_000)) + "/>",
+            "<item>" + '<z a="1" b="2"/>' * 16_000 + "</item>",
+            "<a/>" * 31_000,
+            "<a>" * 200 + "</a>" * 200,
+        ],
+        ids=["attributes of one element", "attributes", "elements", "depth"],
+    )
+    def test_a_feed_of_an_odd_shape_is_refused_before_it_costs_anything(self, raw: str) -> None:
+        began = time.process_time()
+
+        with pytest.raises(SourceError, match="no feed of a status page has") as caught:
+            read_file(CONFIG, "acme", rss(raw))
+
+        assert caught.value.reason is Reason.TOO_LARGE
+        assert time.process_time() - began < 5  # feedparser takes minutes for the first
+
+    @pytest.mark.parametrize("end", ["</item>", "", "<item "])
+    def test_html_in_an_entry_costs_little_whatever_its_shape(self, end: str) -> None:
+        attributes = " ".join(f'a{number}="x"' for number in range(20_000))
+        began = time.process_time()
+
+        sound(f"<rss version='2.0'><channel><item><description><![CDATA[<b {attributes}]]>".encode() + end.encode())
+
+        assert time.process_time() - began < 5
+
+    def test_a_feed_in_another_encoding_than_it_says_is_still_read(self) -> None:
+        body = rss(entry("Störung: errors", "")).decode().encode("cp1252")
+
+        assert [event.title for event in read_file(CONFIG, "acme", body).events] == ["Störung: errors"]
+
+    def test_a_long_address_is_whole_or_absent_and_a_long_id_is_no_other_entrys(self) -> None:
+        long = "https://status.acme.example/" + "x" * 3000
+        one = entry("Errors", "", long + "1").replace("<item>", f"<item><link>{long}</link>")
+        other = entry("Errors", "", long + "2")
+
+        first, second = read(one, other)
+
+        assert first.url == ""
+        assert first.fingerprint != second.fingerprint

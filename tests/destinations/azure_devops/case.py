@@ -23,4 +23,6 @@ CASE = Case(
     ended=lambda double: sum(each.state == "Closed" for each in double.items.values()),
     end_notes=lambda double: sum("Resolved after" in c for each in double.items.values() for c in each.comments),
     shown=lambda double: "\n".join(each.shown for each in double.items.values()),
+    take=lambda double, id: double.change(int(id), State="Active"),
+    end=lambda double, id: double.change(int(id), State="Closed"),
 )

@@ -33,6 +33,8 @@ def _case(api: str) -> Case:
         ended=lambda double: len(double.ended()),
         end_notes=lambda double: sum("Resolved after" in text for each in double.issues.values() for text in each.said),
         shown=lambda double: "\n".join(each.shown for each in double.issues.values()),
+        take=lambda double, id: double.person_moves(id, "In Progress"),
+        end=lambda double, id: double.person_closes(id),
     )
 
 

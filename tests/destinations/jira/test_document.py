@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.destinations.jira import document
+from service_event_checker.remote.ticket import Comment
 from service_event_checker.render.notice import notice
 from tests.destinations.jira.double import TEXT_MAX, rendered
 from tests.factories import NOW, alert
@@ -29,7 +30,7 @@ def description(alert: Alert, write: document.Writer, previous: str = "") -> Any
 
 def comment(alert: Alert, write: document.Writer, *, note: str = "", full: bool = False) -> Any:
     told = notice(alert, Verb.NOTE, NOW, actor="alice", note=note)
-    return document.comment(told, MARKER, write, full=full)
+    return document.comment(Comment(told, MARKER, full), write)
 
 
 def size(body: Any) -> int:
@@ -102,7 +103,7 @@ def test_a_description_names_the_facts_the_labels_and_what_was_before(write):
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_an_earlier_issue_that_has_no_address_is_named_by_its_id(write):
-    assert "It was here before: 10001" in rendered(description(alert(), write, previous="10001"))
+    assert "Previous ticket: 10001" in rendered(description(alert(), write, previous="10001"))
 
 
 @pytest.mark.parametrize("write", WRITERS)

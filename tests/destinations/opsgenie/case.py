@@ -28,6 +28,9 @@ CASES = [
         ended=lambda double: sum(not alert.open for alert in double.alerts.values()),
         end_notes=lambda double: sum("Resolved after" in n.text for a in double.alerts.values() for n in a.notes),
         shown=lambda double: "\n".join(alert.shown for alert in double.alerts.values()),
+        take=lambda double, id: double.person_acknowledges(id),
+        end=lambda double, id: double.person_closes(id),
+        says_end_of_ended=True,
     )
     for name, adapter in (("opsgenie", _opsgenie), ("jsm_ops", _jsm))
 ]

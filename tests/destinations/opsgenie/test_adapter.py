@@ -215,17 +215,6 @@ def test_a_key_that_may_not_do_it_waits_for_a_person(pager):
     assert (raised.value.reason, raised.value.permanent) == (Reason.UNAUTHORIZED, False)
 
 
-def test_what_the_key_was_is_not_repeated_when_they_echo_it(pager):
-    pager.echo_credentials = True
-    pager.token = "another"
-
-    with pytest.raises(DeliveryError) as raised:
-        told(pager, alert())
-
-    assert KEY not in str(raised.value)
-    assert "***" in str(raised.value)
-
-
 @pytest.mark.parametrize("api", APIS)
 def test_both_sides_of_an_acknowledgement(pager, api):
     link = told(pager, alert(), api=api)
@@ -358,28 +347,6 @@ def test_an_open_alert_is_found_before_the_search_knows_it(pager, api):
 
     assert found
     assert (found.external_id, found.url) == (link.external_id, link.url)
-
-
-@pytest.mark.parametrize("api", APIS)
-def test_an_open_alert_of_any_episode_is_adopted_the_oldest_first(pager, api):
-    assert adapter(pager, api).find_open_for(alert().key) is None
-    closed = told(pager, alert(), api=api)
-    pager.person_closes(closed.external_id)
-    assert adapter(pager, api).find_open_for(alert().key) is None
-    oldest, _ = told(pager, alert(episode=2), api=api), told(pager, alert(episode=3), api=api)
-
-    found = adapter(pager, api).find_open_for(alert().key)
-
-    assert found
-    assert found.external_id == oldest.external_id
-
-
-def test_only_hexadecimal_keys_stand_in_a_query(pager):
-    for search in (adapter(pager).find, adapter(pager).find_open_for):
-        with pytest.raises(DeliveryError) as raised:
-            search('" OR status: open')
-        assert raised.value.permanent
-    assert pager.requests == []
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -661,7 +628,7 @@ def test_what_a_person_should_mend_is_told_at_start(pager):
 
 
 @pytest.mark.parametrize("api", [*APIS, "jsm-integration"])
-def test_a_rehearsal_says_what_would_be_made_and_sends_nothing(pager, api):
+def test_a_dry_run_names_the_priority(pager, api):
     line = adapter(pager, api).dry_run(delivery(alert(), receiver="opsgenie"), alert())
 
     assert line == "P2 alert: GitHub: Disruption with some GitHub services"

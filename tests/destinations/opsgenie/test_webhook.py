@@ -242,10 +242,6 @@ def test_only_the_configured_integration_is_admitted(integration, payload, admit
     assert adapter(integration_id=integration).accepts(payload) is admitted
 
 
-def test_nothing_is_signed_so_the_routes_token_decides():
-    assert adapter().verify_signature({"X-Signature": "v1=00"}, b"{}") is None
-
-
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -31,4 +31,6 @@ CASE = Case(
     ended=lambda double: sum(each.status == "resolved" for each in double.incidents.values()),
     end_notes=lambda double: sum("Resolved after" in c for each in double.incidents.values() for c in each.contents),
     shown=_shown,
+    take=lambda double, id: double.person_acknowledges(id),
+    end=lambda double, id: double.person_resolves(id),
 )

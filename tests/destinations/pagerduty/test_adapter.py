@@ -202,16 +202,6 @@ def test_what_a_person_can_mend_waits_and_what_nobody_can_does_not(pager, sender
     assert TOKEN not in str(raised.value)
 
 
-def test_a_server_that_repeats_our_key_does_not_bring_it_into_a_message(pager):
-    pager.echo_credentials = True
-
-    with pytest.raises(DeliveryError) as raised:
-        pay(pager, alert(), by=adapter(pager, service_id="PNONE01"))
-
-    assert "Service not found" in str(raised.value)
-    assert TOKEN not in str(raised.value)
-
-
 def test_a_rate_limit_without_a_header_is_waited_for_all_the_same(pager):
     pager.retry_after = ""
     pager.script.append(Fault.RATE_LIMIT)

@@ -82,6 +82,8 @@ def _case(name: str, custom_field: str) -> Case:
         ended=lambda proxy: sum(each["status"]["is_closed"] for each in proxy.made),
         end_notes=lambda proxy: sum("Resolved after" in note for note in proxy.notes),
         shown=lambda proxy: proxy.shown,
+        take=lambda proxy, id: proxy.server.move(int(id), "In Progress"),
+        end=lambda proxy, id: proxy.server.close(int(id)),
     )
 
 

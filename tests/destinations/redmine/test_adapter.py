@@ -30,7 +30,7 @@ from service_event_checker.destinations.redmine import changes as watch
 from service_event_checker.destinations.redmine import client, markup
 from service_event_checker.destinations.redmine.adapter import Adapter, Config
 from service_event_checker.render.notice import notice
-from tests.destinations.deliver import deliver
+from tests.destinations.deliver import deliver, link_to
 from tests.destinations.redmine.case import RedmineProxy, config
 from tests.doubles.base import Answer, Request
 from tests.factories import NOW, alert, delivery
@@ -186,19 +186,6 @@ def test_a_field_that_redmine_stops_keeping_moves_the_key_into_the_subject(proxy
         assert tickets.find(link.remote_key)
 
 
-def test_an_alert_is_adopted_by_its_own_key_while_its_issue_is_open(proxy):
-    tickets, outage = adapter(proxy), alert()
-    first = opened(tickets, outage)
-    opened(tickets, two(outage))
-    found = tickets.find_open_for(outage.key)
-    assert found
-    assert found.external_id == first.external_id
-
-    for issue in proxy.made:
-        proxy.server.close(issue["id"])
-    assert tickets.find_open_for(outage.key) is None
-
-
 @pytest.mark.parametrize("close_status_id", [8, 3])
 def test_a_closing_status_that_is_none_is_replaced_and_named(proxy, close_status_id):
     tickets = adapter(proxy, close_status_id=close_status_id)
@@ -249,15 +236,6 @@ def test_a_status_that_redmine_kept_in_silence_is_seen_and_the_next_is_tried(pro
 
         assert [each["status"]["name"] for each in silent.made] == ["Closed"]
         assert sum("Resolved after" in note for note in silent.notes) == 1
-
-
-def test_an_issue_that_a_person_closed_is_left_as_it_is(proxy):
-    tickets = adapter(proxy)
-    link = opened(tickets, alert())
-    proxy.server.close(number(link))
-
-    assert closed(tickets, alert(), link).closed
-    assert proxy.notes == []
 
 
 def test_what_cannot_be_opened_again_gets_one_new_issue_that_names_the_old(proxy):
@@ -482,9 +460,13 @@ def test_with_every_fifth_call_failing_each_alert_has_one_issue_that_ends_once(p
     proxy.chaos(0.2, seed=4)
     outages = [alert(key=f"{n:x}" * 20) for n in range(10)]
 
+    def found(outage: Alert) -> Link | None:
+        ref = tickets.find(remote_key(outage.key, 1))
+        return link_to(ref, outage, tickets.name) if ref else None
+
     for each in outages:
-        find = partial(tickets.find, remote_key(each.key, 1))
-        persistent(partial(closed, tickets, each, persistent(find, partial(opened, tickets, each))))
+        link = persistent(partial(found, each), partial(opened, tickets, each))
+        persistent(partial(closed, tickets, each, link))
 
     proxy.chaos(0)
     assert [issue["status"]["is_closed"] for issue in proxy.made] == [True] * len(outages)

@@ -23,4 +23,6 @@ CASE = Case(
     ended=lambda double: sum(each.state == RESOLVED for each in double.incidents.values()),
     end_notes=lambda double: sum("Resolved after" in note for i in double.incidents.values() for note in i.work_notes),
     shown=lambda double: "\n".join(each.shown for each in double.incidents.values()),
+    take=lambda double, id: double.change(id, state="2"),
+    end=lambda double, id: double.change(id, state=RESOLVED),
 )

@@ -9,7 +9,7 @@ from tests.destinations.slack.double import Slack
 
 
 def _adapter(double: Slack) -> Destination:
-    return slack.Adapter("slack", slack.Config(token=double.token, api_url=double.api_url, timeout=DEADLINE))
+    return slack.Adapter("slack", slack.Config(token=double.token, url=double.api_url, timeout=DEADLINE))
 
 
 CASE = Case(

@@ -30,7 +30,7 @@ def slack() -> Iterator[Slack]:
 
 
 def adapter(slack: Slack, **changes: Any) -> Adapter:
-    made = Adapter("slack", Config(**{"token": slack.token, "api_url": slack.api_url, "timeout": 5, **changes}))
+    made = Adapter("slack", Config(**{"token": slack.token, "url": slack.api_url, "timeout": 5, **changes}))
     made.button_key = lambda: BUTTON_KEY
     made.ticket_receivers = frozenset({"azure_devops"})
     return made
@@ -65,7 +65,7 @@ def test_the_first_message_says_what_where_how_bad_and_since_when(slack):
     assert "*Affects us:* unknown" in fields(message)
     assert f"*Internal ID:* {outage.internal_id}" in fields(message)
     assert message.text.endswith(f"({outage.internal_id})")
-    assert "<https://www.githubstatus.com/incidents/8zc63m64hy36|GitHub: what the source says>" in message.shown
+    assert "<https://www.githubstatus.com/incidents/8zc63m64hy36|Open GitHub status page>" in message.shown
     assert set(buttons(message)) == {"create_ticket", "acknowledge", "resolve"}
     assert all(read_button(value, BUTTON_KEY) for value in buttons(message).values())
 
@@ -113,7 +113,7 @@ def test_an_acknowledgement_edits_the_message_and_names_who(slack):
     (message,) = slack.roots()
     assert message.edited == 1
     assert "👀 Acknowledged by alice" in message.shown
-    assert "*Taken by:* alice" in fields(message)
+    assert "*Acknowledged by:* alice" in fields(message)
     assert "acknowledge" not in buttons(message)
 
 
@@ -124,7 +124,7 @@ def test_a_known_ticket_is_linked_and_its_button_is_gone(slack):
     adapter(slack).deliver(delivery(ticketed, Verb.UPDATE), ticketed, link)
 
     (message,) = slack.roots()
-    assert "*Ticket:* <https://dev.azure.com/example/Outages/_workitems/edit/123|azure_devops 123>" in fields(message)
+    assert "*Ticket:* <https://dev.azure.com/example/Outages/_workitems/edit/123|Azure DevOps 123>" in fields(message)
     assert set(buttons(message)) == {"acknowledge", "resolve"}
 
 

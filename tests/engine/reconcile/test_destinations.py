@@ -303,6 +303,30 @@ def test_one_process_at_a_time_makes_the_pass_and_the_next_comes_five_minutes_la
     assert place.reconciler.take_due() is not None
 
 
+def test_a_pass_whose_process_was_killed_is_made_again_at_once(place):
+    slot = place.reconciler.take_due()
+    assert slot is not None
+    store = place.world.store
+
+    store.put_slot(replace(slot, owner=f"{slot.owner.rpartition(' ')[0]} 1"))
+
+    assert place.reconciler.take_due() is not None
+    assert place.reconciler.take_due() is None
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_clock_that_was_set_back_does_not_stop_the_passes(place, ended):
+    slot = place.reconciler.take_due()
+    assert slot is not None
+    if ended:
+        place.reconciler.run_taken(slot)
+
+    place.clock.advance(-3600)
+
+    assert place.reconciler.take_due() is not None
+    assert place.reconciler.take_due() is None
+
+
 def test_a_pass_can_be_asked_for_at_once(place):
     slot = place.reconciler.take_due()
     assert slot is not None

@@ -176,7 +176,7 @@ def test_no_pass_closes_more_than_its_share_without_saying_so(shop, manager):
 
     said = shop.passes(2)
 
-    assert said[-1] == "am0: 10 more are no longer listed: too many at once, left for the next pass"
+    assert said[-1] == "am0: 10 more are no longer listed; too many at once, so they wait for the next run"
     assert len(shop.store.open_alerts()) == 10
     shop.passes(5)
     assert shop.store.open_alerts() == []
@@ -192,6 +192,30 @@ def test_what_comes_back_after_it_was_closed_too_early_is_opened_again(shop, man
     assert "listed there, taken in" in shop.passes()[0]
     (alert,) = shop.store.open_alerts()
     assert (alert.episode, alert.status, alert.intakes) == (2, Status.FIRING, ("/webhook",))
+
+
+def test_one_that_is_listed_though_its_end_was_told_is_opened_again_at_the_second_look(shop, manager):
+    firing = manager.fire("DiskFull")
+    shop.take(manager.message(firing))
+    shop.take(manager.message({**firing, "status": "resolved", "endsAt": "2026-11-20T03:09:00Z"}))
+    assert shop.open() == set()
+
+    assert "its end was told, waits for another look" in shop.passes()[0]
+    assert shop.open() == set()
+
+    assert "listed there, taken in" in shop.passes()[0]
+    assert shop.open() == {"DiskFull"}
+    assert shop.passes() == []
+
+
+def test_another_firing_of_what_was_ended_needs_one_look_only(shop, manager):
+    firing = manager.fire("DiskFull")
+    earlier = {**firing, "startsAt": "2026-11-20T01:00:00Z", "endsAt": "2026-11-20T02:00:00Z"}
+    shop.take(manager.message(earlier))
+    shop.take(manager.message({**earlier, "status": "resolved"}))
+
+    assert "listed there, taken in" in shop.passes()[0]
+    assert shop.open() == {"DiskFull"}
 
 
 def test_alerts_that_a_truncated_message_left_out_are_taken_in(shop, manager):

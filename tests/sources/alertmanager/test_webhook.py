@@ -219,9 +219,9 @@ def test_an_unknown_severity_counts_as_warning_and_is_told() -> None:
         (None, "alerts[0]"),
         (alert(labels=None), "alerts[0].labels"),
         (alert(labels=["alertname"]), "alerts[0].labels"),
-        (alert(labels={"instance": "x"}), "alerts[0].labels.alertname"),
-        (alert(labels={"alertname": ""}), "alerts[0].labels.alertname"),
-        (alert(labels={"alertname": " \0"}), "alerts[0].labels.alertname"),
+        (alert(labels={}), "alerts[0].labels"),
+        (alert(labels={"alertname": ""}), "alerts[0].labels"),
+        (alert(labels={"alertname": " \0"}), "alerts[0].labels"),
         (alert(labels={"alertname": "x", "port": 80}), "alerts[0].labels.port"),
         (alert(labels={"alertname": None}), "alerts[0].labels.alertname"),
         (alert(annotations="none"), "alerts[0].annotations"),
@@ -364,6 +364,33 @@ def test_a_password_in_an_address_within_a_text_is_not_told() -> None:
 
     assert found.labels["target"] == "cannot reach postgres://db/shop (ask a@example.com) nor http://y"
     assert "canary" not in f"{found}"
+
+
+@pytest.mark.parametrize(
+    ("labels", "summary", "title"),
+    [
+        ({"job": "blackbox", "instance": "shop"}, "The shop does not answer", "The shop does not answer"),
+        ({"job": "blackbox", "instance": "shop"}, " ", "blackbox: shop"),
+        ({"instance": "http://u:canary@shop", "team": "a"}, "", "http://shop"),
+        ({"team": "a", "alertname": ""}, "", "team=a"),
+        ({"d": "4", "b": "2", "c": "3", "a": "1"}, "", "a=1, b=2, c=3"),
+        ({"alertname": " Shop", "job": "x"}, "is down", "Shop: is down"),
+    ],
+)
+def test_an_alert_without_a_name_is_called_by_its_summary_or_its_labels(
+    labels: dict[str, str], summary: str, title: str
+) -> None:
+    assert only(alert(labels=labels, annotations={"summary": summary})).title == title
+
+
+def test_an_alert_without_a_name_stands_beside_one_that_has_a_name() -> None:
+    found = parse(message(alert(labels={"instance": "db-2"}), alert(labels={"alertname": "NodeDown"})), "/alert")
+
+    assert ([event.title[:8] for event in found.events][1], found.rejected) == ("NodeDown", ())
+
+
+def test_a_long_address_of_its_rule_is_left_out_not_cut() -> None:
+    assert only(alert(generatorURL="http://prom.example/graph?" + "x" * 3000)).url == ""
 
 
 def test_the_identity_hangs_on_the_labels_as_they_were_sent() -> None:

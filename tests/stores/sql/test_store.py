@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import pytest
 from alembic import command
@@ -52,9 +51,9 @@ def test_a_lane_without_a_due_head_is_mended_by_the_sweep(store: SqlStore) -> No
 
 
 def test_a_database_that_another_process_locks_is_away_for_writers_and_there_for_readers(
-    store: SqlStore, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    impatient(store)
+    store = sqlite_store(tmp_path / "checker.db", patience=0.2)
     alert = opened(store)
     delivery = claim_one(store)
     other = sqlite3.connect(tmp_path / "checker.db", isolation_level=None)
@@ -76,6 +75,7 @@ def test_a_database_that_another_process_locks_is_away_for_writers_and_there_for
     other.execute("ROLLBACK")
     other.close()
     store.settle(delivery, Settled(), NOW)
+    store.close()
 
 
 def test_a_database_without_tables_or_place_says_so(tmp_path: Path) -> None:
@@ -127,16 +127,6 @@ def first_schema(path: Path) -> None:
     engine.dispose()
 
 
-def impatient(store: SqlStore) -> None:
-    """Let the store's connections wait 0.2 s for a lock instead of seconds."""
-
-    def prepare(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA busy_timeout=200")
-
-    store.engine.dispose()
-    event.listen(store.engine, "connect", prepare)
-
-
 def test_a_database_of_a_newer_version_is_refused_with_what_to_do(store: SqlStore) -> None:
     with store.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
@@ -162,6 +152,22 @@ def test_readers_do_not_wait_for_writers_that_wait_for_the_lock(store: SqlStore,
 
     assert len(found.alerts) == 1
     assert waited < BUSY_SECONDS / 2
+
+
+def test_a_full_disk_is_seen_by_the_probe_and_called_by_its_name(store: SqlStore) -> None:
+    with store.engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    store.engine.dispose()
+    event.listen(store.engine, "connect", lambda raw, _record: raw.execute(f"PRAGMA max_page_count = {pages}"))
+
+    for call in (lambda: _fill(store), store.ping, store.ping):
+        with pytest.raises(StoreError, match="disk full"):
+            call()
+
+
+def _fill(store: SqlStore) -> None:
+    for number in range(100):
+        store.set_setting(f"s{number}", "x" * 2000)
 
 
 def _writes_in_vain(store: SqlStore) -> None:

@@ -14,7 +14,7 @@ from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.engine.services import Services
 from tests.factories import NOW, event
-from tests.web.conftest import MakeApp, bearer, give_up
+from tests.web.conftest import MakeApp, bearer
 
 Ingest = Callable[[Event], Alert]
 CRITICAL = event(fingerprint="own", source="alertmanager", kind=Kind.ALERT, severity=Severity.CRITICAL, intake="/alert")
@@ -127,19 +127,19 @@ def test_the_detail_tells_who_was_told_who_was_not_and_what_happened(ingest: Ing
 
     assert found["receivers"] == ["chat"]
     assert found["withheld"] == [
-        {"receiver": "azure_devops", "reason": "off: ADO_ORG_URL and ADO_PROJECT and ADO_PAT are not set"}
+        {"receiver": "azure_devops", "reason": "off: ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set"}
     ]
     assert [entry["why"] for entry in found["timeline"]] == ["opened"]
 
 
 def test_a_change_of_status_is_an_event_of_the_tokens_owner(make_app: MakeApp, ingest: Ingest) -> None:
     ingest(event())
-    client = make_app(API_TOKENS="jane:write:first;boss:read:second").test_client()
+    client = make_app(API_TOKENS="jane:write:first-of-two-tokens;boss:read:second-of-two-tokens").test_client()
 
     answer = client.put(
         "/api/v1/alerts/8zc63m64hy36/status",
         json={"status": "resolved", "resolution_note": "问题已修复"},
-        **bearer("first"),
+        **bearer("first-of-two-tokens"),
     )
 
     assert answer.status_code == 200
@@ -199,18 +199,52 @@ def test_a_note_with_half_a_character_is_kept_without_it(ingest: Ingest, client:
     assert answer.json["timeline"][-1]["note"] == "half ? whole 😀"
 
 
-def test_a_dead_letter_is_listed_and_sent_again(make_app: MakeApp, services: Services, ingest: Ingest) -> None:
-    alert = ingest(event())
-    letter = give_up(services, "chat", "refused (token=abcdefghijkl)")
-    app = make_app(API_TOKENS="ops:admin:first")
-    client = app.test_client()
+def test_a_note_of_a_person_stands_on_the_timeline_and_is_sent_to_who_was_told(
+    client: FlaskClient, ingest: Ingest, services: Services
+) -> None:
+    ingest(event())
 
-    (found,) = client.get("/api/v1/dead-letters", **bearer("first")).json["dead_letters"]
-    assert (found["id"], found["alert_id"]) == (letter, alert.internal_id)
-    assert "abcdefghijkl" not in found["reason"]
+    answer = client.post("/api/v1/alerts/8zc63m64hy36/notes", json={"note": "we fail over by hand"})
 
-    assert client.post(f"/api/v1/dead-letters/{letter}/requeue", **bearer("first")).json == {"requeued": letter}
-    assert app.extensions["services"].wakes.for_receiver("chat").is_set()
-    assert services.store.failed_deliveries() == []
-    assert services.store.waiting("chat") == 1
-    assert client.post(f"/api/v1/dead-letters/{letter}/requeue", **bearer("first")).status_code == 404
+    assert answer.status_code == 201
+    last = answer.json["timeline"][-1]
+    assert (last["why"], last["note"], last["actor"]) == ("note", "we fail over by hand", "local")
+    assert "note" in {each.verb for each in services.store.waiting_deliveries()}
+
+
+@pytest.mark.parametrize("body", [{}, {"note": "  "}, {"note": 3}, {"note": "x" * 20_001}, {"note": "x", "by": "me"}])
+def test_a_note_that_says_nothing_is_refused(client: FlaskClient, ingest: Ingest, body: object) -> None:
+    ingest(event())
+
+    answer = client.post("/api/v1/alerts/8zc63m64hy36/notes", json=body)
+
+    assert answer.status_code == 422
+    assert answer.json["error"]["details"][0]["field"] in ("note", "by")
+
+
+def test_a_ticket_is_asked_for_once_however_often(make_app: MakeApp) -> None:
+    app = make_app(ADO_ORG_URL="http://127.0.0.1:9", ADO_PROJECT="Outages", ADO_PAT="a-secret-pat")
+    config_less = event(fingerprint="own", test=False)
+    here: Services = app.extensions["services"]
+    here.pipeline.ingest([replace(config_less, source="shop")], NOW)
+    address = "/api/v1/alerts/own/tickets"
+
+    answers = [app.test_client().post(address, json=body) for body in ({"receiver": "azure_devops"}, {})]
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert {answer.json["receiver"] for answer in answers} == {"azure_devops"}
+    assert answers[1].json["state"] == "asked for before"
+    opens = [each for each in here.store.waiting_deliveries() if each.receiver == "azure_devops"]
+    assert len(opens) == 1
+
+
+def test_a_ticket_that_cannot_be_says_why(client: FlaskClient, ingest: Ingest) -> None:
+    ingest(event())
+
+    off = client.post("/api/v1/alerts/8zc63m64hy36/tickets", json={})
+    wrong = [client.post("/api/v1/alerts/8zc63m64hy36/tickets", json={"receiver": name}) for name in ("none", "chat")]
+
+    assert off.status_code == 409
+    assert "azure_devops: ADO_ORG_URL" in off.json["error"]["message"]
+    assert [answer.status_code for answer in wrong] == [422, 422]
+    assert '"chat" is not a ticket system. Name one of azure_devops' in wrong[1].json["error"]["message"]

@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 
+from service_event_checker.cli.context import Here
+from service_event_checker.cli.main import outage
 from service_event_checker.engine import quarantine
 from service_event_checker.engine.services import Services
 from tests.sources.alertmanager.test_webhook import alert, message
@@ -64,7 +67,7 @@ def test_a_body_that_can_be_read_today_is_taken_by_its_old_way_in(client: FlaskC
         (BROKEN, "labels"),
         (b"{", "not JSON"),
         ({"alerts": 5}, "not a list"),
-        (b'{"a": "' + b"x" * 70_000 + b'"}', "whole"),
+        (b'{"a": "' + b"x" * 70_000 + b'"}', "completely"),
     ],
 )
 def test_what_is_still_wrong_stays_and_says_so(body: Any, error: str, client: FlaskClient, services: Services) -> None:
@@ -96,6 +99,20 @@ def test_a_rejected_alert_keeps_its_sender_when_it_is_replayed(client: FlaskClie
     assert (body["externalURL"], body["groupKey"]) == (message()["externalURL"], message()["groupKey"])
 
 
+def test_a_firing_alert_that_was_put_aside_before_its_end_opens_nothing(
+    client: FlaskClient, services: Services
+) -> None:
+    began = (datetime.now(UTC) - timedelta(minutes=30)).isoformat()
+    ended = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
+    id = keep(services, message(alert(startsAt=began)), minutes_ago=10)
+    client.post("/alert", json=message(alert(startsAt=began)))
+    client.post("/alert", json=message(alert(startsAt=began, status="resolved", endsAt=ended)))
+
+    assert client.post(f"/api/v1/quarantine/{id}/replay", **ADMIN).status_code == 200
+
+    assert services.store.open_alerts() == []
+
+
 def test_what_nobody_wants_is_thrown_away(client: FlaskClient, services: Services) -> None:
     id = keep(services, BROKEN)
 
@@ -117,8 +134,10 @@ def test_who_may_read_may_not_act(client: FlaskClient, services: Services) -> No
 
 
 def run(app: Flask, *args: str) -> tuple[int, str]:
-    result = app.test_cli_runner().invoke(args=["quarantine", *args])
-    return result.exit_code, result.output
+    services: Services = app.extensions["services"]
+    here = Here(services.settings.variables, services)
+    result = CliRunner().invoke(outage, ["quarantine", *args], obj=here)
+    return result.exit_code, result.stdout
 
 
 def test_the_command_lists_shows_and_deletes(app: Flask, services: Services) -> None:

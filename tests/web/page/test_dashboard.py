@@ -1,4 +1,4 @@
-"""The page: the answer in a sentence, what is open and why who was not told; and nothing that a browser could run."""
+"""The page: the answer in a sentence, what is open, who was told and why others were not; nothing that could run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from service_event_checker.core.model import Alert, Event, Slot
-from service_event_checker.core.vocabulary import Affects, Kind, Severity
+from service_event_checker.core.store import Settled
+from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, Severity
 from service_event_checker.engine.services import Services
+from service_event_checker.web.page.rows import alert_row
 from tests.factories import event
 from tests.web.conftest import CONFIG, MakeApp, bearer, beat, give_up
 
@@ -67,16 +69,19 @@ def seeing(services: Services) -> None:
 @pytest.mark.parametrize(
     ("events", "heading"),
     [
-        ([], "All quiet. No vendor reports an outage; nothing of ours is open."),
-        ([event()], "It looks like them. GitHub reports an outage; nothing of ours is open."),
+        ([], "All quiet. No vendor reports an outage; no internal alert is open."),
+        ([event()], "It looks like them. GitHub reports an outage; no internal alert is open."),
         (
             [event(), event(fingerprint="2nd"), event(source="retool")],
-            "It looks like them. 2 vendors report outages: GitHub, Retool; nothing of ours is open.",
+            "It looks like them. 2 vendors report outages: GitHub, Retool; no internal alert is open.",
         ),
-        ([OURS], "It looks like us. No vendor reports an outage; 1 of our own alerts is open."),
-        ([OURS, event()], "Them and us. GitHub reports an outage; 1 of our own alerts is open."),
-        ([event(test=True)], "All quiet. No vendor reports an outage; nothing of ours is open."),
-        ([event(affects_us=Affects.UNKNOWN)], "It looks like them. GitHub reports an outage; nothing of ours is open."),
+        ([OURS], "It looks like us. No vendor reports an outage; 1 internal alert is open."),
+        ([OURS, event()], "Them and us. GitHub reports an outage; 1 internal alert is open."),
+        ([event(test=True)], "All quiet. No vendor reports an outage; no internal alert is open."),
+        (
+            [event(affects_us=Affects.UNKNOWN)],
+            "It looks like them. GitHub reports an outage; no internal alert is open.",
+        ),
     ],
 )
 def test_one_sentence_answers_whether_it_is_us_or_them(
@@ -96,14 +101,14 @@ def test_a_page_that_cannot_be_read_is_a_doubt(services: Services, client: Flask
     shown = page(client)
 
     assert "All quiet" in shown.heading
-    assert "1 page cannot be read: Retool." in shown.text
+    assert "1 status page cannot be read: Retool." in shown.text
     assert "unknown for 7 min: timeout" in shown.text
 
 
 @pytest.mark.usefixtures("seeing")
 def test_nobody_says_quiet_who_has_not_looked(services: Services, ingest: Ingest, client: FlaskClient) -> None:
     beat(services, timedelta(minutes=3))
-    assert "We cannot tell" in page(client).heading
+    assert "Cannot tell" in page(client).heading
     assert "Nothing has been checked since" in page(client).text
 
     ingest(event())
@@ -115,8 +120,8 @@ def test_before_the_first_poll_nothing_is_claimed(services: Services, client: Fl
 
     shown = page(client)
 
-    assert "We cannot tell" in shown.heading
-    assert "Not asked yet: GitHub, Retool." in shown.text
+    assert "Cannot tell" in shown.heading
+    assert "Not checked yet: GitHub, Retool." in shown.text
 
 
 def test_an_open_alert_is_shown_with_all_that_a_person_on_call_asks(ingest: Ingest, client: FlaskClient) -> None:
@@ -127,9 +132,39 @@ def test_an_open_alert_is_shown_with_all_that_a_person_on_call_asks(ingest: Inge
 
     assert alert.url in shown.links
     assert f"/api/v1/alerts/{alert.internal_id}" in shown.links
-    for text in (alert.title, "42 min", "Acknowledged by local", "affects us: unknown", "goes to chat"):
+    for text in (alert.title, "42 min", "Acknowledged by local", "affects us: unknown", "Waiting: chat"):
         assert text in shown.text
-    assert "Not told: azure_devops (off: ADO_ORG_URL and ADO_PROJECT and ADO_PAT are not set)" in shown.text
+    assert "Withheld: Azure DevOps (off: ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set)" in shown.text
+
+
+def test_a_receiver_that_has_the_alert_is_told(services: Services, ingest: Ingest, client: FlaskClient) -> None:
+    ingest(event())
+    now = datetime.now(UTC)
+    (claimed,) = services.store.claim("chat", limit=1, owner="test", now=now, until=now + timedelta(seconds=30))
+    services.store.settle(claimed.delivery, Settled(), now)
+
+    text = " ".join(page(client).text.split())
+
+    assert "Told: chat" in text
+    assert "Waiting:" not in text
+
+
+def test_what_was_made_at_a_receiver_is_a_link_even_while_an_update_waits(ingest: Ingest) -> None:
+    alert = replace(ingest(event()), links={"chat": "https://chat.example/1"})
+
+    row = alert_row(alert, datetime.now(UTC), pending=frozenset({("chat", alert.key)}))
+
+    assert (row.told, row.waiting) == ((("chat", "https://chat.example/1"),), ())
+
+
+def test_an_alert_that_is_over_says_when_it_began_and_how_long_it_lasted(ingest: Ingest, client: FlaskClient) -> None:
+    began = datetime.now(UTC) - timedelta(minutes=42)
+    ingest(event(starts_at=began))
+    ingest(event(starts_at=began, status=EventStatus.RESOLVED, at=datetime.now(UTC)))
+
+    text = " ".join(page(client).text.split())
+
+    assert f"Over GitHub {began:%H:%M} UTC, lasted 42 min" in text
 
 
 def test_the_worst_comes_first_and_tests_last(ingest: Ingest, client: FlaskClient) -> None:
@@ -148,16 +183,16 @@ def test_the_worst_comes_first_and_tests_last(ingest: Ingest, client: FlaskClien
     ]
 
 
-def test_what_was_given_up_is_shown_with_the_command_that_sends_it_again(
+def test_a_failed_delivery_is_shown_with_the_command_that_sends_it_again(
     services: Services, ingest: Ingest, client: FlaskClient
 ) -> None:
     ingest(event())
-    letter = give_up(services, "chat", "unauthorized (invalid_auth)")
+    failed = give_up(services, "chat", "unauthorized (invalid_auth)")
 
     text = page(client).text
 
-    assert f"flask --app app dead-letters --requeue {letter}" in text
-    assert "Not told: chat (given up: unauthorized (invalid_auth))" in text
+    assert f"./outage failed --retry {failed}" in text
+    assert "Failed: chat (unauthorized (invalid_auth))" in text
 
 
 ATTACKS = [

@@ -58,7 +58,7 @@ def test_who_may_not_is_told_so_and_nothing_is_done(
 
     answer = people.command("/forceresolve", alert.internal_id)
 
-    assert "You may not command me: you are not in SLACK_ALLOWED_USERS" in answer
+    assert "You are not allowed to use the commands: you are not in SLACK_ALLOWED_USERS" in answer
     assert services.store.get([alert.key])[alert.key].status is Status.FIRING
 
 
@@ -84,14 +84,14 @@ def test_the_members_of_a_group_may_and_others_may_not(
     followed = slack.followed(url)
     again = people.command("/forceresolve", alert.internal_id, response_url=url)
 
-    assert "Asking Slack whether you may" in first
+    assert "Asking Slack for your permissions" in first
     assert services.store.get([alert.key])[alert.key].status is after
     if after is Status.RESOLVED:
         assert "is resolved" in followed
         assert "is over" in again
     else:
-        assert "you are in no group" in followed
-        assert "you are in no group" in again
+        assert "you are not in a group" in followed
+        assert "you are not in a group" in again
     assert [request.path for request in slack.requests].count("/api/usergroups.list") == 1
 
 
@@ -102,7 +102,7 @@ def test_slack_is_asked_as_the_destination_asks_it(
     slack.groups = {"S0ONCALL01": ("on-call", ["U0ALICE001"])}
     alert, url = ingest(event()), slack.response_url()
     settings = config(pages)
-    settings["destinations"]["slack"] |= {"token": "env:CHAT_TOKEN", "api_url": slack.api_url}
+    settings["destinations"]["slack"] |= {"token": "env:CHAT_TOKEN", "url": slack.api_url}
     elsewhere = {"CHAT_TOKEN": slack.token, "SLACK_BOT_TOKEN": "xoxb-other", "SLACK_API_URL": "http://127.0.0.1:9/api/"}
     people = SlackCaller(make_app(settings, **environ | elsewhere, SLACK_ALLOWED_GROUPS="on-call").test_client())
 
@@ -119,7 +119,7 @@ def test_where_slack_cannot_tell_nobody_may(
 
     people.command("/forceresolve", alert.internal_id, response_url=url)
 
-    assert "Slack could not be asked" in slack.followed(url)
+    assert "Slack did not answer who is in" in slack.followed(url)
     assert services.store.get([alert.key])[alert.key].status is Status.FIRING
 
 

@@ -14,8 +14,8 @@ from flask import Flask
 
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.vocabulary import Status
+from service_event_checker.engine.acts import ticket_receiver
 from service_event_checker.engine.services import Services
-from service_event_checker.web.slack.actions import ticket_receiver
 from tests.destinations.azure_devops.double import AzureDevOps
 from tests.destinations.slack.double import Slack
 from tests.doubles.statuspages import StatusPages
@@ -61,7 +61,7 @@ def test_create_ticket_makes_one_and_shows_it_in_the_message(
     pay(services)
 
     (ticket,) = devops.items.values()
-    assert "is being opened in tickets" in told
+    assert "Creating a ticket for" in told
     assert alert.internal_id in ticket.shown
     assert f"tickets {ticket.id}>" in slack.roots()[0].shown
     assert "create_ticket" not in buttons(slack)
@@ -99,9 +99,9 @@ def test_a_ticket_button_pressed_again_finds_the_ticket(
     value = buttons(slack)["create_ticket"]
     press(people, slack, "create_ticket", value)
 
-    assert "asked for already by alice" in press(people, slack, "create_ticket", value, "bob")
+    assert "was already requested by alice" in press(people, slack, "create_ticket", value, "bob")
     pay(services)
-    assert "has its ticket already" in press(people, slack, "create_ticket", value, "bob")
+    assert "already has a ticket" in press(people, slack, "create_ticket", value, "bob")
     pay(services)
     assert len(devops.items) == 1
 
@@ -119,8 +119,8 @@ def test_two_at_once_make_one_ticket_and_one_of_them_is_told_so(
     pay(services)
 
     assert len(devops.items) == 1
-    assert sum("is being opened" in one for one in told) == 1
-    assert sum("asked for already by person" in one for one in told) == 7
+    assert sum("Creating a ticket for" in one for one in told) == 1
+    assert sum("was already requested by person" in one for one in told) == 7
 
 
 def test_acknowledge_is_written_into_the_message_with_who_did_it(
@@ -129,7 +129,7 @@ def test_acknowledge_is_written_into_the_message_with_who_did_it(
     value = buttons(slack)["acknowledge"]
 
     assert "You have acknowledged" in press(people, slack, "acknowledge", value)
-    assert "acknowledged already by alice" in press(people, slack, "acknowledge", value, "bob")
+    assert "is already acknowledged by alice" in press(people, slack, "acknowledge", value, "bob")
     pay(services)
 
     assert "Acknowledged by alice" in slack.roots()[0].shown
@@ -212,7 +212,7 @@ def test_another_secret_key_makes_old_buttons_void(
     value = buttons(slack)["acknowledge"]
     rekeyed = SlackCaller(make_app(config(pages), **environ, SECRET_KEY="a new one, of some length").test_client())
 
-    assert "made with another key" in press(rekeyed, slack, "acknowledge", value)
+    assert "signed with another key" in press(rekeyed, slack, "acknowledge", value)
 
 
 def test_a_press_is_durable_before_it_is_answered_however_long_slack_hangs(
@@ -270,13 +270,13 @@ def test_a_test_alerts_ticket_stays_a_dry_run_however_often_it_is_asked_for(
     value = buttons(slack)["create_ticket"]
 
     for user in ("alice", "bob"):
-        assert "dry run, nothing real is opened" in press(people, slack, "create_ticket", value, user)
+        assert "dry run, no real ticket is created" in press(people, slack, "create_ticket", value, user)
         pay(services)
 
     assert devops.items == {}
 
 
-def test_a_ticket_that_was_given_up_is_tried_again_by_who_asks_for_it(
+def test_a_failed_ticket_is_tried_again_when_a_person_asks_for_it(
     people: SlackCaller, slack: Slack, services: Services, devops: AzureDevOps, alert: Alert
 ) -> None:
     value = buttons(slack)["create_ticket"]
@@ -287,8 +287,8 @@ def test_a_ticket_that_was_given_up_is_tried_again_by_who_asks_for_it(
 
     told = press(people, slack, "create_ticket", value, "bob")
 
-    assert "was given up: not found" in told
-    assert "is tried again" in told
+    assert "failed: not found" in told
+    assert "Trying again" in told
     assert services.store.failed_deliveries() == []
     assert services.store.waiting("tickets") == 1
 
@@ -303,5 +303,5 @@ def test_a_button_in_a_shared_channel_is_not_for_the_other_company(
 
     people.send("interactions", body.replace(home, foreign))
 
-    assert "This workspace may not command me" in slack.followed(url)
+    assert "This workspace is not allowed to use the commands" in slack.followed(url)
     assert services.store.get([alert.key])[alert.key].status is Status.FIRING

@@ -38,7 +38,7 @@ def test_each_command_is_known_however_it_is_spelled(name: str, people: SlackCal
 
     answers = [people.command(f"/{spelling}") for spelling in spellings]
 
-    assert not any("no such command" in answer for answer in answers)
+    assert not any("Unknown command" in answer for answer in answers)
 
 
 def test_an_unknown_command_is_answered_with_the_nearest_and_all_that_there_are(people: SlackCaller) -> None:
@@ -70,9 +70,9 @@ def test_bot_status_tells_of_health_and_of_each_checker(
     assert "✅ *Healthy*" in answer
     (github,) = (line for line in answer.splitlines() if line.startswith("• GitHub"))
     assert all(
-        word in github for word in ("ok", "last run 0 s ago", "last success 0 s ago", "next run in", "1 tracked")
+        word in github for word in ("ok", "last check 0 s ago", "last success 0 s ago", "next check in", "1 open")
     )
-    assert "• Azure DevOps: not asked yet · last run never · last success never" in answer
+    assert "• Azure DevOps: not checked yet · last check never · last success never" in answer
     assert "• Office 365: off: O365_URL is not set" in answer
     assert "• tickets: on" in answer
 
@@ -84,7 +84,7 @@ def test_test_mode_is_turned_on_and_cleaned_up(people: SlackCaller, services: Se
     (github,) = services.store.open_alerts("github")
     assert "TEST" in people.command("/CreateTicket", github.internal_id)
 
-    assert "2 test events were cleaned up" in people.command("/Test-Mode-Off")
+    assert "2 test outages were cleaned up" in people.command("/Test-Mode-Off")
 
     assert services.store.open_alerts() == []
     services.outbox.drain("tickets")
@@ -118,7 +118,7 @@ def test_a_check_by_hand_says_who_has_resolved_what_the_page_still_lists(
 
     people.command("/manualcheck", "github", response_url=url)
 
-    assert f"Actions are slow · `{alert.internal_id}` is over since" in slack.followed(url)
+    assert f"Actions are slow · `{alert.internal_id}` is over. It ended at" in slack.followed(url)
 
 
 def test_a_page_that_cannot_be_read_is_reported_as_unknown(
@@ -150,7 +150,7 @@ def test_a_checker_that_runs_already_is_not_run_twice(people: SlackCaller, slack
 
     people.command("/manualcheck", "github", response_url=url)
 
-    assert "is being checked right now" in slack.followed(url)
+    assert "is already being checked" in slack.followed(url)
 
 
 @pytest.mark.parametrize(("text", "hint"), [("gitub", "Did you mean *GitHub*"), ("azure devop", "*Azure DevOps*")])
@@ -183,12 +183,12 @@ def test_a_ticket_is_made_by_any_spelling_of_the_id(
     answers = [people.command("/create_ticket", spelled) for spelled in spellings]
     services.outbox.drain("tickets")
 
-    assert "is being opened in tickets" in answers[0]
-    assert all("asked for already by alice" in answer for answer in answers[1:])
+    assert "Creating a ticket for" in answers[0]
+    assert all("was already requested by alice" in answer for answer in answers[1:])
     assert len(devops.items) == 1
     (ticket,) = devops.items.values()
     assert alert.internal_id in ticket.shown
-    assert f"has its ticket already: <{devops.url}" in people.command("/createticket", code)
+    assert f"already has a ticket: <{devops.url}" in people.command("/createticket", code)
 
 
 def test_eight_people_at_once_make_one_ticket(
@@ -203,8 +203,8 @@ def test_eight_people_at_once_make_one_ticket(
         answers = list(pool.map(ask, [f"person{number}" for number in range(8)]))
 
     assert services.store.waiting("tickets") == 1
-    assert sum("is being opened" in answer for answer in answers) == 1
-    assert sum("asked for already by person" in answer for answer in answers) == 7
+    assert sum("Creating a ticket for" in answer for answer in answers) == 1
+    assert sum("was already requested by person" in answer for answer in answers) == 7
     while services.outbox.drain("tickets"):
         pass
     assert len(devops.items) == 1
@@ -212,7 +212,7 @@ def test_eight_people_at_once_make_one_ticket(
 
 def test_an_event_that_is_not_there_is_named_in_the_answer(people: SlackCaller) -> None:
     for name in ("/createticket", "/forceresolve"):
-        assert "There is no event “GITHUB-00000”" in people.command(name, "GITHUB-00000")
+        assert "Unknown ID “GITHUB-00000”" in people.command(name, "GITHUB-00000")
         assert "“&lt;!channel&gt; x”" in people.command(name, "<!channel> x")
 
 
@@ -260,7 +260,7 @@ def test_no_ticket_and_no_end_is_made_for_an_episode_of_the_past(
 
 
 def test_a_quiet_world_is_listed_in_a_sentence(people: SlackCaller) -> None:
-    assert "No event is tracked" in people.command("/listevents")
+    assert "No alert is open" in people.command("/listevents")
 
 
 def test_events_are_listed_by_platform_the_worst_first(people: SlackCaller, ingest: Ingest) -> None:
@@ -270,7 +270,7 @@ def test_events_are_listed_by_platform_the_worst_first(people: SlackCaller, inge
 
     answer = people.command("/listevents")
 
-    assert "*3 tracked events* on 2 platforms" in answer
+    assert "*3 open alerts* on 2 platforms" in answer
     assert [word for word in answer.split() if word in ("*Slack*", "Down", "*GitHub*", "Failing", "Slow")] == [
         "*Slack*",
         "Down",
@@ -305,7 +305,7 @@ def test_two_hundred_events_are_listed_within_slacks_limits(
     assert len(json.dumps(answer["blocks"])) < 12_000
     listed, text = shown(answer).count("`S"), shown(answer)
     assert listed >= 5
-    assert f"…and {200 - listed} others: <https://outages.example.com|see them all on the page>" in text
+    assert f"…and {200 - listed} others: <https://outages.example.com|open the page to see all>" in text
     assert "<!" not in text
     assert "<@" not in text
 
@@ -389,7 +389,7 @@ def test_the_end_that_the_source_tells_is_no_end_by_the_person(people: SlackCall
 
     answer = people.command("/forceresolve", alert.internal_id)
 
-    assert "is over since" in answer
+    assert "is over. It ended at" in answer
     assert "resolved by" not in answer
 
 
@@ -404,7 +404,7 @@ def test_no_answer_is_sent_to_an_address_that_is_not_slacks(slack: Slack) -> Non
 def test_finished_work_makes_room_for_more(people: SlackCaller) -> None:
     answers = [people.command("/listevents") for _ in range(MAX_WORKERS + 4)]
 
-    assert set(answers) == {"No event is tracked. All quiet, as far as we can read."}
+    assert set(answers) == {"No alert is open. Status pages that cannot be read are not included; see `/BotStatus`."}
 
 
 def test_the_first_ticket_system_that_is_on_gets_the_ticket(
@@ -417,5 +417,5 @@ def test_the_first_ticket_system_that_is_on_gets_the_ticket(
 
     answer = SlackCaller(make_app(known, **environ).test_client()).command("/createticket", alert.internal_id)
 
-    assert "is being opened in tickets" in answer
+    assert "Creating a ticket for" in answer
     assert services.store.waiting("tickets") == 1

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Alert, Event, Slot
 from service_event_checker.core.vocabulary import Kind, Severity
+from service_event_checker.engine.heartbeat import HEARTBEAT_SETTING
 from service_event_checker.engine.services import Services
 from service_event_checker.web.status.probes import PROBE_MAX_AGE, StoreProbe
 from tests.factories import event
@@ -51,6 +52,34 @@ def test_a_heartbeat_of_any_process_makes_us_ready_for_half_a_minute(
     assert client.get("/health").status_code == status
 
 
+def test_a_database_file_that_is_deleted_refuses_work_and_readiness_at_once(
+    services: Services, client: FlaskClient, tmp_path: Path
+) -> None:
+    services.store.prepare()
+    beat(services)
+    assert client.get("/readyz").status_code == 200
+
+    (tmp_path / "store.db").unlink()
+
+    assert (
+        client.post("/alert", json={"alerts": [{"status": "firing", "labels": {"alertname": "x"}}]}).status_code == 503
+    )
+    assert client.get("/readyz").status_code == 503
+
+
+def test_no_age_is_negative_after_the_clock_was_set_back(services: Services, client: FlaskClient) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    services.pipeline.ingest([event()], ahead)
+    services.store.set_setting(HEARTBEAT_SETTING, ahead.isoformat())
+    services.store.put_slot(Slot(name="github", due_at=ahead, last_run_at=ahead, last_success_at=ahead))
+
+    found = samples(client)
+
+    assert found["poc_undelivered_oldest_seconds{}"] == 0
+    assert found["poc_heartbeat_age_seconds{}"] == 0
+    assert found["poc_checker_last_success_seconds{github}"] == 0
+
+
 def test_a_process_that_is_stopping_is_not_ready(app: Flask, services: Services, client: FlaskClient) -> None:
     beat(services)
     app.extensions["engine"].stop()
@@ -70,11 +99,11 @@ def test_a_store_that_was_never_made_is_an_illness_and_no_crash(make_app: MakeAp
 
 def test_strangers_see_a_status_and_readers_all_of_it(make_app: MakeApp, services: Services) -> None:
     beat(services)
-    client = make_app(API_TOKENS="ops:read:first;bot:write:second").test_client()
+    client = make_app(API_TOKENS="ops:read:first-of-two-tokens;bot:write:second-of-two-tokens").test_client()
 
-    for request in ({}, FAR, bearer("second"), bearer("wrong")):
+    for request in ({}, FAR, bearer("second-of-two-tokens"), bearer("wrong")):
         assert client.get("/health", **request).json == {"status": "healthy"}
-    assert set(client.get("/health", **bearer("first"), **FAR).json) > {"checkers", "receivers"}
+    assert set(client.get("/health", **bearer("first-of-two-tokens"), **FAR).json) > {"checkers", "receivers"}
 
 
 def test_the_details_say_of_each_part_how_it_is_and_why(
@@ -93,11 +122,11 @@ def test_the_details_say_of_each_part_how_it_is_and_why(
 
     office, github, retool = (found["checkers"][name] for name in ("office365", "github", "retool"))
     assert (office["state"], office["reason"]) == ("off", "O365_URL is not set")
-    assert (github["state"], github["tracked"]) == ("not asked yet", 1)
+    assert (github["state"], github["tracked"]) == ("not checked yet", 1)
     assert (retool["state"], retool["reason"]) == ("unknown", "timeout")
     assert retool["unknown_seconds"] == pytest.approx(720, abs=5)
     assert found["receivers"]["chat"] == {"on": True, "state": "on", "waiting": 1, "dead_letters": 1}
-    assert found["receivers"]["azure_devops"]["state"] == "ADO_ORG_URL and ADO_PROJECT and ADO_PAT are not set"
+    assert found["receivers"]["azure_devops"]["state"] == "ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set"
 
 
 def test_a_page_that_cannot_be_read_does_not_make_us_ill(services: Services, client: FlaskClient) -> None:

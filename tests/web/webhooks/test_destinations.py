@@ -103,7 +103,7 @@ def app(make_app: MakeApp) -> Flask:
         config(pagerduty={**PAGERDUTY, "webhook_secret": "env:PDS"}, azure_devops=DEVOPS, redmine=REDMINE),
         **KEYS,
         PDS=SECRET,
-        WEBHOOK_TOKEN="canary-for-all",
+        WEBHOOK_TOKEN="canary-for-all-senders",
     )
 
 
@@ -143,7 +143,7 @@ def test_what_is_not_signed_is_refused_and_not_kept(
     headers: dict[str, str], client: FlaskClient, services: Services
 ) -> None:
     alert = opened(services, "pagerduty", "PINC1")
-    token = {"X-Webhook-Token": "canary-for-all"}
+    token = {"X-Webhook-Token": "canary-for-all-senders"}
 
     assert post(client, "/pd-webhook", incident(), headers=headers | token).status_code == 401
 
@@ -191,9 +191,11 @@ def test_an_authentic_json_body_is_never_answered_with_an_error(client: FlaskCli
 
 
 def test_without_a_secret_the_token_decides(make_app: MakeApp) -> None:
-    client = make_app(config(pagerduty=PAGERDUTY), **KEYS, WEBHOOK_TOKEN_PAGERDUTY="right").test_client()
+    client = make_app(
+        config(pagerduty=PAGERDUTY), **KEYS, WEBHOOK_TOKEN_PAGERDUTY="canary-of-the-right-one"
+    ).test_client()
 
-    right, wrong = {"X-Webhook-Token": "right"}, {"X-Webhook-Token": "wrong"}
+    right, wrong = {"X-Webhook-Token": "canary-of-the-right-one"}, {"X-Webhook-Token": "wrong"}
     assert post(client, "/pd-webhook", incident(), headers=right, environ_overrides=AWAY).status_code == 200
     assert post(client, "/pd-webhook", incident(), headers=wrong).status_code == 401
 
@@ -211,7 +213,7 @@ def test_without_secret_and_token_only_this_machine_is_heard(make_app: MakeApp) 
 def test_where_nothing_is_on_nobody_is_heard(path: str, client: FlaskClient, services: Services) -> None:
     services.outbox.destinations.pop("pagerduty")
 
-    assert post(client, path, {}, headers={"X-Webhook-Token": "canary-for-all"}).status_code == 403
+    assert post(client, path, {}, headers={"X-Webhook-Token": "canary-for-all-senders"}).status_code == 403
 
 
 JIRA = {"kind": "jira", "url": NOBODY, "token": "env:PD", "project": "OPS"}
@@ -241,7 +243,7 @@ def test_any_json_is_read_or_refused_by_every_destination(everybody: FlaskClient
         answer = post(everybody, path, body)
 
     assert answer.status_code in {200, 400}
-    assert "talk_not_read" not in {line["event"] for line in lines}
+    assert "remote_change_unreadable" not in {line["event"] for line in lines}
 
 
 def test_a_destination_that_is_off_says_what_to_set(make_app: MakeApp) -> None:
@@ -303,7 +305,7 @@ def put_to_work(item: int) -> dict[str, Any]:
 
 def test_a_work_item_that_is_put_to_work_acknowledges_its_alert(client: FlaskClient, services: Services) -> None:
     alert = opened(services, "azure_devops", "13")
-    token = {"X-Webhook-Token": "canary-for-all"}
+    token = {"X-Webhook-Token": "canary-for-all-senders"}
 
     assert post(client, "/hooks/azure-devops", put_to_work(13)).status_code == 401
     assert (
@@ -318,7 +320,7 @@ def test_a_work_item_that_is_put_to_work_acknowledges_its_alert(client: FlaskCli
 def test_a_ticket_systems_body_that_is_no_json_is_refused_and_kept(
     case: str, client: FlaskClient, services: Services
 ) -> None:
-    answer = post(client, "/hooks/redmine", MALFORMED[case], headers={"X-Webhook-Token": "canary-for-all"})
+    answer = post(client, "/hooks/redmine", MALFORMED[case], headers={"X-Webhook-Token": "canary-for-all-senders"})
 
     assert answer.status_code == 400
     (one,) = kept(services)
@@ -326,7 +328,7 @@ def test_a_ticket_systems_body_that_is_no_json_is_refused_and_kept(
 
 
 def test_a_body_of_more_than_a_mebibyte_is_not_read(client: FlaskClient, services: Services) -> None:
-    token = {"X-Webhook-Token": "canary-for-all"}
+    token = {"X-Webhook-Token": "canary-for-all-senders"}
 
     assert post(client, "/hooks/redmine", b" " * (BODY_MAX + 1), headers=token).status_code == 413
     assert post(client, "/hooks/redmine", b"{}", headers=token, content_type="text/plain").status_code == 415
@@ -362,7 +364,7 @@ def talker(services: Services) -> Talker:
 def test_a_defect_of_ours_is_no_500_that_is_repeated_for_days(
     client: FlaskClient, services: Services, talker: Talker
 ) -> None:
-    answer = post(client, "/hooks/redmine", "defect", headers={"X-Webhook-Token": "canary-for-all"})
+    answer = post(client, "/hooks/redmine", "defect", headers={"X-Webhook-Token": "canary-for-all-senders"})
 
     assert answer.status_code == 400
     assert [one.id for one in kept(services)] == [answer.json["error"]["details"]["quarantined"]]
@@ -371,7 +373,7 @@ def test_a_defect_of_ours_is_no_500_that_is_repeated_for_days(
 def test_a_replay_goes_to_the_destination_it_was_meant_for(
     client: FlaskClient, services: Services, talker: Talker
 ) -> None:
-    post(client, "/hooks/redmine/redmine", {"mood": "fair"}, headers={"X-Webhook-Token": "canary-for-all"})
+    post(client, "/hooks/redmine/redmine", {"mood": "fair"}, headers={"X-Webhook-Token": "canary-for-all-senders"})
     (one,) = kept(services)
     talker.understands = True
 
@@ -382,7 +384,7 @@ def test_a_replay_goes_to_the_destination_it_was_meant_for(
 
 
 def test_a_replay_waits_for_a_destination_that_is_off(client: FlaskClient, services: Services, talker: Talker) -> None:
-    post(client, "/hooks/redmine", {}, headers={"X-Webhook-Token": "canary-for-all"})
+    post(client, "/hooks/redmine", {}, headers={"X-Webhook-Token": "canary-for-all-senders"})
     (one,) = kept(services)
     services.outbox.destinations.pop("redmine")
 
@@ -417,10 +419,10 @@ def ops_status(make_app: MakeApp) -> OpsStatus:
 
 
 def test_with_token_and_id_both_must_be_right(ops_status: OpsStatus) -> None:
-    both = {"OGI": "right-id", "WEBHOOK_TOKEN_OPSGENIE": "canary-right"}
+    both = {"OGI": "right-id", "WEBHOOK_TOKEN_OPSGENIE": "canary-of-the-right-one"}
 
-    assert ops_status(token="canary-right", **both) == 200
-    assert ops_status("wrong-id", token="canary-right", **both) == 403
+    assert ops_status(token="canary-of-the-right-one", **both) == 200
+    assert ops_status("wrong-id", token="canary-of-the-right-one", **both) == 403
     assert ops_status(token="wrong", **both) == 401
     assert ops_status(here=True, **both) == 401
 
@@ -441,9 +443,11 @@ def test_an_open_door_is_told_of_on_the_page_and_in_the_log(make_app: MakeApp) -
 
     with capture_logs() as lines:
         open_one = make_app(config(opsgenie=opsgenie), **KEYS, OGI="right-id").test_client()
-        closed = make_app(config(opsgenie=opsgenie), **KEYS, OGI="right-id", WEBHOOK_TOKEN="canary-right").test_client()
+        closed = make_app(
+            config(opsgenie=opsgenie), **KEYS, OGI="right-id", WEBHOOK_TOKEN="canary-of-the-right-one"
+        ).test_client()
 
-    assert [line["event"] for line in lines] == ["unauthenticated"]
+    assert [line["event"] for line in lines] == ["webhook_unprotected"]
     assert "WEBHOOK_TOKEN_OPSGENIE" in open_one.get("/").text
     assert "WEBHOOK_TOKEN_OPSGENIE" not in closed.get("/").text
 

@@ -6,8 +6,6 @@ import re
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +18,13 @@ from structlog.testing import capture_logs
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert
-from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
-from service_event_checker.destinations.smtp import Adapter, Config
-from tests.factories import NOW, alert, delivery
-from tests.real.smtp import HANG_SECONDS, PASSWORD, USERNAME, Break, SmtpServer
+from service_event_checker.core.vocabulary import Severity, Verb
+from service_event_checker.destinations.smtp.config import Config
+from tests.destinations.mail_cases import SENDER, TO
+from tests.destinations.smtp.mail_case import adapter
+from tests.factories import alert, delivery
+from tests.real.smtp import HANG_SECONDS, PASSWORD, Break, SmtpServer
 
-SENDER = "Outages <outages@example.com>"
-TO = ("oncall@example.com", "boss@example.com")
 DEADLINE = 1.2  # seconds, for all up to the break: on a busy machine, too
 # aiosmtpd does not count TLS from the first byte as TLS when it warns
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
@@ -37,21 +35,6 @@ FOREIGN = st.text() | st.text(alphabet="<>&\r\n.:\x0b\x0c\x1c\x85\u2028=?{}äß�
 def server(tmp_path: Path) -> Iterator[SmtpServer]:
     with SmtpServer(tmp_path) as running:
         yield running
-
-
-def adapter(server: SmtpServer, **changes: Any) -> Adapter:
-    values = {
-        "host": "localhost",
-        "port": server.port,
-        "security": server.security,
-        "ca_file": str(server.ca_file),
-        "username": USERNAME,
-        "password": PASSWORD,
-        "sender": SENDER,
-        "to": TO,
-        "timeout": 2,
-    }
-    return Adapter("mail", Config(**{**values, **changes}))
 
 
 def send(server: SmtpServer, alert: Alert, verb: Verb = Verb.OPEN, **changes: Any) -> Any:
@@ -65,11 +48,6 @@ def failure(server: SmtpServer, **changes: Any) -> DeliveryError:
     told = "".join([str(raised.value), repr(raised.value), *traceback.format_exception(raised.value)])
     assert "canary" not in told
     return raised.value
-
-
-def over(alert: Alert) -> Alert:
-    changes = {"ended_at": NOW + timedelta(minutes=42), "resolved_by": ResolvedBy.SOURCE, "revision": 2}
-    return replace(alert, status=Status.RESOLVED, **changes)
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
@@ -103,17 +81,6 @@ def test_a_server_on_this_machine_needs_neither_tls_nor_a_sign_in(tmp_path):
 def test_nothing_goes_in_the_clear_to_another_machine(host):
     with pytest.raises(ValidationError, match="this machine only"):
         Config(host=host, security="none")
-
-
-def test_the_end_is_told_in_the_same_thread(server):
-    send(server, alert())
-    send(server, over(alert()), Verb.CLOSE)
-
-    first, last = (mail.message for mail in server.mails)
-    assert last["Subject"].startswith("Resolved · GitHub: ")
-    assert last["In-Reply-To"] == first["Message-ID"]
-    assert first["References"] in last["References"]
-    assert server.refused == []
 
 
 def test_the_ids_stay_whole_however_long_our_own_domain_is(server):
@@ -283,23 +250,6 @@ def test_a_server_without_sign_in_gets_no_password(tmp_path):
     assert server.commands == ["EHLO"]
 
 
-def test_nobody_there_proves_that_nothing_was_sent(server):
-    assert failure(server, port=1).reason is Reason.UNREACHABLE
-    assert failure(server, host="no..such.host").reason is Reason.UNREACHABLE
-
-
-def test_a_rehearsal_sends_nothing(server):
-    said = adapter(server).dry_run(delivery(alert()), alert(test=True))
-
-    assert "bytes to 2: [TEST] Error · GitHub: " in said
-    assert server.commands == []
-
-
-def test_only_the_opening_and_the_end_are_told_unless_more_is_wanted(server):
-    assert adapter(server).verbs == {Verb.OPEN, Verb.CLOSE} == Adapter.verbs
-    assert adapter(server, updates=True).verbs == set(Verb) - {Verb.RUN}
-
-
 @pytest.mark.parametrize(
     ("given", "secured_by", "port"),
     [
@@ -321,3 +271,7 @@ def test_port_and_security_follow_from_each_other(given, secured_by, port):
 def test_a_sender_that_is_no_address_is_refused_at_start(sender):
     with pytest.raises(ValidationError, match="not a mail address"):
         Config(sender=sender)
+
+
+def test_a_server_whose_name_is_not_one_proves_that_nothing_was_sent(server):
+    assert failure(server, host="no..such.host").reason is Reason.UNREACHABLE

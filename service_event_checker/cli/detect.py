@@ -1,0 +1,76 @@
+"""`outage detect`: finds out how to read a status page, and writes the entry into config.json where it is asked to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from service_checkers.detect import Found, detect
+from service_event_checker import wiring
+from service_event_checker.cli.config_edit import NotEditable, with_entry
+from service_event_checker.cli.context import Here, pass_here
+from service_event_checker.cli.tables import print_json
+from service_event_checker.core.errors import SourceError
+
+DETECT_SECONDS = 15.0
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+@click.command("detect")
+@click.argument("url")
+@click.option("--add", "name", metavar="NAME", help="Write the entry into config.json under this name.")
+@click.option("--json", "as_json", is_flag=True)
+@pass_here
+def detect_page(here: Here, url: str, name: str | None, *, as_json: bool) -> None:
+    """Find out how to read a status page.
+
+    Prints the entry for config.json that reads it, and the components that can be selected there.
+    """
+    if name is not None and not _NAME.fullmatch(name):
+        raise click.UsageError(f'"{name}" is not a name: use a-z, 0-9, - and _, at most 40 characters')
+    try:
+        found = detect(url, DETECT_SECONDS)
+    except SourceError as error:
+        why = f"{error.reason}" + (f" ({error.detail})" if error.detail else "")
+        raise click.ClickException(f"{url}: not understood, {why}\nNext: docs/adding-a-vendor.md") from None
+    if as_json:
+        print_json({"entry": _entry(found), "components": list(found.components)})
+    else:
+        click.echo(json.dumps(_entry(found)))
+        for component in found.components:
+            click.echo(f"  component: {component}")
+    if name is not None:
+        _add(here, name, found)
+
+
+def _entry(found: Found) -> dict[str, str]:
+    return {"kind": found.kind, **({"preset": found.preset} if found.preset else {}), "url": found.url}
+
+
+def _add(here: Here, name: str, found: Found) -> None:
+    """Write the entry into the file, whole or not at all, if the file is right with it."""
+    file = here.settings.config_file.resolve()
+    wiring.load_config(here.settings)  # what is wrong before stays the person's to correct
+    text = file.read_bytes().decode("utf-8-sig")
+    try:
+        changed = with_entry(text, "checkers", name, _entry(found))
+    except NotEditable as error:
+        raise click.ClickException(f"{file.name}: {error}. Add the entry by hand") from None
+    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(changed.encode())
+        os.chmod(draft, file.stat().st_mode & 0o7777)
+        wiring.load_config(replace(here.settings, config_file=Path(draft)))
+        os.replace(draft, file)
+    finally:
+        Path(draft).unlink(missing_ok=True)
+    click.echo(
+        f"{name} is in {file.name}. Try it: ./outage check {name}. The app reads it at its next start.", err=True
+    )

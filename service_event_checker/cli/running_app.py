@@ -1,0 +1,96 @@
+"""Asks the app that runs on this machine to do what a person wants, where one answers that has the same store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from service_event_checker.core.model import Alert
+from service_event_checker.http.answer import HttpError, json_body, parse_json
+from service_event_checker.http.client import Http
+from service_event_checker.render.shapes import AlertSummary
+
+TIMEOUT = 10.0  # seconds; the app itself gives up on its store after 5
+PROBE_TIMEOUT = 2.0
+_ADMIN = "admin"
+#: the app does not let us in, or knows nothing of it: then it is asked no further, and the store is written directly
+_NOT_FOR_US = frozenset({401, 403, 404, 405, 415})
+
+
+class RunningApp:
+    """The app at PORT on loopback; a token of API_TOKENS is sent where there is one."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.url = f"http://127.0.0.1:{environ.get('PORT', '').strip() or '8000'}"
+        self._tokens = environ.get("API_TOKENS", "")
+        self._declined = False  # it is not there or lets us not in: not asked again
+
+    def answers(self) -> bool:
+        """Whether this app answers there."""
+        try:
+            found = json_body(self._http("read", PROBE_TIMEOUT).get("/livez"))
+        except HttpError:
+            return False
+        return isinstance(found, dict) and "status" in found
+
+    def act(self, method: str, path: str, body: Any, *, alert: Alert | None, scope: str) -> dict[str, Any] | None:
+        """Return the app's answer; None where no app does it, so that the caller writes to the store itself.
+
+        `alert`: one that both must know, as a sign that the app has this store. Raises ClickException with what the
+        app refuses, and if it is unknown whether it was done.
+        """
+        if alert is None or self._declined or not self._knows(alert):
+            return None
+        try:
+            found = json_body(self._http(scope, TIMEOUT).send(method, f"/api/v1{path}", json=body))
+        except HttpError as error:
+            self._raise_refusal(error)
+            return None
+        return found if isinstance(found, dict) else None
+
+    def _knows(self, alert: Alert) -> bool:
+        """Whether the app's alert of this key was opened at the same moment as ours: another store's was not."""
+        try:
+            found = json_body(self._http("read", PROBE_TIMEOUT).get(f"/api/v1/alerts/{alert.key}"))
+        except HttpError as error:
+            self._declined = error.status != 404
+            return False
+        ours = AlertSummary.of(alert).model_dump(mode="json")
+        return isinstance(found, dict) and all(found.get(name) == ours[name] for name in ("key", "opened_at"))
+
+    def _raise_refusal(self, error: HttpError) -> None:
+        """Raise ClickException unless the app has not done it and cannot be asked: then return."""
+        if error.status in _NOT_FOR_US or (error.status is None and not error.reason.ambiguous):
+            self._declined = error.status in (401, 403)
+            return
+        if error.status is None:
+            raise click.ClickException(
+                f"the app at {self.url} did not answer in time ({error.reason}); it may have done it. "
+                "Next: ./outage show ID says what it is now"
+            )
+        raise click.ClickException(_message(error))
+
+    def _http(self, scope: str, timeout: float) -> Http:
+        token = _token(self._tokens, scope)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return Http(self.url, headers=headers, timeout=timeout, allow_loopback=True, direct=True)
+
+
+def _token(tokens: str, scope: str) -> str:
+    """Return the first token that has the scope; "" if none has. `web/security/auth.py` says what API_TOKENS holds."""
+    for entry in tokens.split(";"):
+        name, scopes, secret = (*(part.strip() for part in entry.split(":", 2)), "", "")[:3]
+        if name and {scope, _ADMIN} & {each.strip().lower() for each in scopes.split(",")}:
+            return secret
+    return ""
+
+
+def _message(error: HttpError) -> str:
+    """Return what the app says of its refusal."""
+    try:
+        found = parse_json(error.body)
+        return str(found["error"]["message"])
+    except (HttpError, LookupError, TypeError):
+        return f"the app refused it: {error}"

@@ -1,0 +1,21 @@
+"""Keeps times of any sender out of the future: one that is still to come would outrank all that is told later. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from service_event_checker.core.model import Event
+from service_event_checker.core.vocabulary import Kind
+
+AHEAD_MAX = timedelta(minutes=5)  # clocks differ
+
+
+def not_in_future(now: datetime, events: Iterable[Event], ahead: timedelta = AHEAD_MAX) -> Iterator[Event]:
+    """Take what is still to come for now, and such a start for unknown. The start of planned work is a plan."""
+    latest = now + ahead
+    for event in events:
+        to_come = event.starts_at is not None and event.starts_at > latest and event.kind is not Kind.MAINTENANCE
+        starts_at = None if to_come else event.starts_at
+        yield replace(event, starts_at=starts_at, at=now if event.at and event.at > latest else event.at)

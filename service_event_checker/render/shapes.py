@@ -1,0 +1,167 @@
+"""The JSON shapes in which API and command line show alerts and deliveries. docs/api.md shows them to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Self
+
+from pydantic import AwareDatetime, BaseModel
+
+from service_event_checker import logs
+from service_event_checker.core.model import Alert, Delivery, Link, Transition
+from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb, Why
+from service_event_checker.render.text import web_address
+
+
+class Withheld(BaseModel):
+    """A receiver that has not been told, and why."""
+
+    receiver: str
+    reason: str
+
+
+class AlertSummary(BaseModel):
+    """One alert in a list. `id` is the internal id, `links` maps a receiver to the address of its object."""
+
+    id: str
+    key: str
+    fingerprint: str
+    source: str
+    kind: Kind
+    status: Status
+    severity: Severity
+    title: str
+    description: str
+    url: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    started_at: AwareDatetime
+    opened_at: AwareDatetime
+    updated_at: AwareDatetime
+    ended_at: AwareDatetime | None
+    resolved_by: ResolvedBy | None
+    owner: str
+    episode: int
+    affects_us: Affects
+    test: bool
+    receivers: list[str]
+    withheld: list[Withheld]
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, alert: Alert) -> Self:
+        return cls.model_validate(_fields(alert))
+
+
+class TimelineEntry(BaseModel):
+    at: AwareDatetime
+    why: Why
+    before: Status | None
+    after: Status
+    owed: list[Verb]
+    actor: str
+    note: str
+    via: str
+    receiver: str
+
+
+class RemoteObject(BaseModel):
+    """A ticket, incident or message of this episode."""
+
+    receiver: str
+    external_id: str
+    url: str
+    closed: bool
+
+
+class AlertDetail(AlertSummary):
+    """One alert with its timeline, oldest entry first (the latest 200), and the objects made for it."""
+
+    intakes: list[str]
+    repeats: int
+    objects: list[RemoteObject]
+    timeline: list[TimelineEntry]
+
+    @classmethod
+    def with_history(cls, alert: Alert, timeline: Iterable[Transition], links: Iterable[Link]) -> Self:
+        """Take what belongs to the alert's episode."""
+        episode = alert.episode
+        entries = [_entry(transition) for transition in timeline if transition.episode == episode]
+        objects = [_object(link) for link in links if link.episode == episode and link.external_id]
+        more = {"intakes": list(alert.intakes), "repeats": alert.repeats, "objects": objects, "timeline": entries}
+        return cls.model_validate(_fields(alert) | more)
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+class FailedDelivery(BaseModel):
+    """A failed delivery as /api/v1/dead-letters shows it, until 1.0; `alert_id` is "" where the alert is gone."""
+
+    id: str
+    alert_id: str
+    receiver: str
+    verb: Verb
+    attempts: int
+    reason: str
+    created_at: AwareDatetime | None
+
+    @classmethod
+    def of(cls, delivery: Delivery, alert: Alert | None) -> Self:
+        return cls.model_validate(_delivery(delivery, alert))
+
+
+class DeliverySummary(FailedDelivery):
+    """One delivery in a list; `due_at` is when it is tried next, None where another one goes first or it failed."""
+
+    state: DeliveryState
+    alert_title: str
+    due_at: AwareDatetime | None
+
+    @classmethod
+    def in_state(cls, delivery: Delivery, alert: Alert | None, state: DeliveryState) -> Self:
+        due_at = delivery.due_at if state is DeliveryState.WAITING else None
+        more = {"state": state, "alert_title": alert.title if alert else "", "due_at": due_at}
+        return cls.model_validate(_delivery(delivery, alert) | more)
+
+
+def _fields(alert: Alert) -> dict[str, object]:
+    own = {name: getattr(alert, name, None) for name in AlertSummary.model_fields}
+    withheld = [Withheld(receiver=name, reason=logs.masked(why)) for name, why in alert.withheld.items()]
+    links = {name: web_address(url) for name, url in alert.links.items() if web_address(url)}
+    return own | {"id": alert.internal_id, "withheld": withheld, "links": links, "receivers": list(alert.receivers)}
+
+
+def _entry(transition: Transition) -> TimelineEntry:
+    return TimelineEntry(
+        at=transition.at,
+        why=transition.why,
+        before=transition.before,
+        after=transition.after,
+        owed=list(transition.verbs),
+        actor=transition.actor,
+        note=logs.masked(transition.note) if transition.why is Why.GAVE_UP else transition.note,
+        via=transition.via,
+        receiver=transition.receiver,
+    )
+
+
+def _delivery(delivery: Delivery, alert: Alert | None) -> dict[str, object]:
+    return {
+        "id": delivery.id,
+        "alert_id": alert.internal_id if alert else "",
+        "receiver": delivery.receiver,
+        "verb": delivery.verb,
+        "attempts": delivery.attempts,
+        "reason": logs.masked(delivery.reason),
+        "created_at": delivery.created_at,
+    }
+
+
+def _object(link: Link) -> RemoteObject:
+    return RemoteObject(
+        receiver=link.receiver, external_id=link.external_id, url=web_address(link.url), closed=link.closed
+    )
