@@ -20,7 +20,7 @@ USES = 5  # posts that Slack takes ...
 LIFETIME = 30 * 60.0  # ... within these seconds
 POST_SECONDS = 5.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_SPENT = frozenset({400, 403, 404, 410})  # used up, expired, or not to Slack's taste: a repetition changes nothing
+_SPENT = frozenset({400, 403, 404, 410})  # used up, expired or refused: a repetition changes nothing
 
 log = structlog.get_logger()
 
