@@ -49,7 +49,7 @@ def test_it_remembers_the_latest_messages_alone() -> None:
 
 def test_an_edit_that_is_older_than_what_a_press_has_shown_is_left_out() -> None:
     with Slack() as slack:
-        adapter = Adapter("slack", Config(token=slack.token, api_url=slack.api_url))
+        adapter = Adapter("slack", Config(token=slack.token, url=slack.api_url))
         known = alert(revision=1)
         link = adapter.deliver(delivery(known, Verb.OPEN), known, None)
         assert link is not None
