@@ -189,9 +189,10 @@ def _is_ending(queue: Sequence[Delivery], episode: int) -> bool:
 
 
 def _is_held(other: Delivery, newer: Delivery, now: datetime) -> bool:
-    """Whether an update waits for its time: nothing that comes later need wait behind it."""
-    waits = other.due_at is not None and other.due_at > now and not _leased(other, now)
-    return other.verb is Verb.UPDATE and newer.verb is not Verb.UPDATE and other.episode == newer.episode and waits
+    """Whether a later delivery passes an update: one that waits for its time, or any for what a person did."""
+    waits = newer.by_person or (other.due_at is not None and other.due_at > now)
+    passes = other.verb is Verb.UPDATE and newer.verb is not Verb.UPDATE and other.episode == newer.episode
+    return passes and waits and not _leased(other, now)
 
 
 def _leased(delivery: Delivery, now: datetime) -> bool:

@@ -23,6 +23,8 @@ from service_event_checker.core.vocabulary import (
     Why,
 )
 
+PEOPLE_RANK = -1  # before every severity
+RANKS = range(PEOPLE_RANK, len(Severity))  # the order in which deliveries are claimed
 FINGERPRINT_MAX = 255  # characters; the narrowest remote key we copy it to (PagerDuty dedup_key)
 
 
@@ -270,6 +272,16 @@ class Delivery:
     @property
     def id(self) -> str:
         return f"{self.key}:{self.episode}:{self.revision}:{self.receiver}:{self.verb.value}"
+
+    @property
+    def by_person(self) -> bool:
+        """Whether it shows what a person did: that is not kept waiting behind routine updates."""
+        return self.verb in (Verb.ACK, Verb.UNACK) or (self.verb in (Verb.NOTE, Verb.CLOSE) and bool(self.actor))
+
+    @property
+    def rank(self) -> int:
+        """The place in the order of claims, one of RANKS: what a person did, then the most severe."""
+        return PEOPLE_RANK if self.by_person else self.severity.rank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

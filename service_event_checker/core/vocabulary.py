@@ -35,7 +35,7 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        """0 is the most severe; deliveries are claimed in this order."""
+        """0 is the most severe."""
         return list(Severity).index(self)
 
 

@@ -83,11 +83,11 @@ class LaneMachine(RuleBasedStateMachine):
             return
         if new.verb is Verb.UPDATE:
             self._forget([o for o in same if o.verb is Verb.UPDATE and not self._leased(o)], "a newer update")
-        held = [o for o in same if o.verb is Verb.UPDATE and self._is_held(o)] if new.verb is not Verb.UPDATE else []
+        updates = [o for o in same if o.verb is Verb.UPDATE] if new.verb is not Verb.UPDATE else []
+        held = [o for o in updates if (new.by_person and not self._leased(o)) or self._is_held(o)]
         self._forget(held, "lets others pass")
-        self.owed.append(new)
-        if new.verb is not Verb.CLOSE:
-            self.owed += [replace(each, revision=new.revision, seq=lanes.LAST) for each in held]
+        behind = [replace(each, revision=new.revision, seq=lanes.LAST) for each in held]
+        self.owed = lanes.in_order([*self.owed, new, *(behind if new.verb is not Verb.CLOSE else ())])
 
     def _is_held(self, update: Delivery) -> bool:
         due_at = self._before(update).due_at
@@ -357,6 +357,22 @@ class TestAnUpdateThatFails:
 
         assert passed.lane.head == owed(Verb.NOTE, 2).id
         assert [put.verb for put in ended.put] == [Verb.CLOSE]
+
+    def test_one_that_is_due_is_passed_by_what_a_person_did(self) -> None:
+        waiting = owed(Verb.UPDATE, 1, due_at=NOW)
+        by_person = [owed(Verb.ACK, 2), owed(Verb.UNACK, 2), owed(Verb.NOTE, 2, actor="ada")]
+
+        for act in by_person:
+            change = lanes.append(EMPTY, [waiting], [act], NOW)
+            assert change.lane.head == act.id
+            assert {(put.verb, put.due_at) for put in change.put} == {(act.verb, NOW), (Verb.UPDATE, None)}
+        assert lanes.append(EMPTY, [waiting], [owed(Verb.CLOSE, 2, actor="ada")], NOW).drop == (waiting.id,)
+        assert lanes.append(EMPTY, [waiting], [owed(Verb.NOTE, 2)], NOW).lane.head == waiting.id
+
+    def test_one_that_is_being_sent_is_not_passed(self) -> None:
+        sending = owed(Verb.UPDATE, 1, due_at=NOW, owner="w1", lease_until=NOW + LEASE)
+
+        assert lanes.append(EMPTY, [sending], [owed(Verb.ACK, 2)], NOW).lane.head == sending.id
 
     def test_an_end_is_owed_once(self) -> None:
         change = lanes.append(EMPTY, [owed(Verb.CLOSE, 1, due_at=NOW)], [owed(Verb.CLOSE, 2)], NOW)

@@ -35,6 +35,7 @@ class Fault(StrEnum):
     HTML = "200 with a login page, no effect"
     TRUNCATED = "half of the body"
     LATE = "the effect comes after the client has given up"
+    SLOW = "the effect and the answer come late"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,9 @@ def _handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
                 double.stopping.wait(double.late_seconds)
                 with double.lock:
                     double.handle(request)
+            elif fault is Fault.SLOW:
+                double.stopping.wait(double.late_seconds)
+                self.reply_after(request, None)
             else:
                 self.reply_after(request, fault)
 

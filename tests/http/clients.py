@@ -14,8 +14,8 @@ from service_event_checker.core.ids import remote_key
 from service_event_checker.core.ports import MessageDestination
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
 from service_event_checker.web.slack.permissions import Allowed, SlackAccess
-from service_event_checker.web.slack.replies import Reply, post
 from service_event_checker.web.slack.request import SlackUser
+from service_event_checker.web.slack.response_url import ResponseUrl
 from tests.factories import alert, delivery
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def calls() -> dict[str, Call]:
         "checkers.detect": detect,
         "destinations.azure_devops.kubernetes_secret": _kubernetes,
         "web.slack.permissions": _permissions,
-        "web.slack.replies": lambda url, _: post(f"{url}/actions/{SECRET}", Reply("done"), url),
+        "web.slack.response_url": lambda url, _: ResponseUrl(f"{url}/actions/{SECRET}", url).post({"text": "done"}),
     }
 
 

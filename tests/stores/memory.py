@@ -143,8 +143,8 @@ class MemoryStore:
                 for one in self._due(receiver, now)
                 if made_before is None or (one.created_at or BEGINNING) <= made_before
             )
-            most_severe_first = sorted(due, key=lambda one: (one.severity.rank, one.due_at or now))
-            leased = [replace(one, owner=owner, lease_until=until) for one in islice(most_severe_first, limit)]
+            in_order = sorted(due, key=lambda one: (one.rank, one.due_at or now))
+            leased = [replace(one, owner=owner, lease_until=until) for one in islice(in_order, limit)]
             rows.waiting.update({delivery.id: delivery for delivery in leased})
             return [self._claimed(rows, delivery) for delivery in leased]
 

@@ -109,6 +109,22 @@ def test_the_critical_one_behind_a_storm_is_claimed_first(store: Store) -> None:
     assert [each.delivery.severity for each in claim(store, limit=2)] == [Severity.CRITICAL, Severity.WARNING]
 
 
+def test_what_a_person_did_is_claimed_before_a_storm_of_routine(store: Store) -> None:
+    storm = [opening(new_alert(f"w{n}", severity=Severity.CRITICAL)) for n in range(100)]
+    one_bucket = [replace_key(write, f"0{n:019x}") for n, write in enumerate(storm)]
+    quiet = replace_key(opening(new_alert("quiet", severity=Severity.INFO)), "0" + "f" * 19)
+    alert = commit(store, quiet)
+    pay(store, Settled())
+    alert = commit(store, writing(alert, Verb.UPDATE))
+    store.commit(one_bucket, NOW)
+    alert = commit(store, writing(alert, Verb.ACK, Why.ACKNOWLEDGED))
+
+    (first, second) = claim(store, limit=2)
+
+    assert (first.delivery.verb, first.alert) == (Verb.ACK, alert)
+    assert (second.delivery.verb, second.delivery.severity) == (Verb.OPEN, Severity.CRITICAL)
+
+
 def test_eight_workers_claim_each_delivery_once(store: Store) -> None:
     store.commit([opening(new_alert(f"n{number}")) for number in range(32)], NOW)
 

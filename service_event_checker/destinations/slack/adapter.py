@@ -19,14 +19,17 @@ from service_event_checker.config.models import DestinationConfig, Duration, sec
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
-from service_event_checker.core.vocabulary import Family, Verb
+from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.slack import message as text_slack
 from service_event_checker.destinations.slack.client import SlackCalls, SlackRefusal, web_api
+from service_event_checker.destinations.slack.writes import MessageWrites
 
 EVENT_TYPE = "outage_alert"  # metadata of the message itself
 END_TYPE = "outage_end"  # metadata of the reply that says that it is over
 SCOPES_TO_LOOK = frozenset({"channels:history", "groups:history"})
 SCOPES_TO_LIST = frozenset({"channels:read", "groups:read"})
+TURN_SECONDS = 2.0  # that an edit waits for the answer to a press, which writes the same message
+_VERBS = {Status.FIRING: Verb.UPDATE, Status.ACKNOWLEDGED: Verb.ACK, Status.RESOLVED: Verb.CLOSE}
 _CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{6,}")
 _MAY_NOT_LOOK = frozenset({"missing_scope", "unknown_method", "not_in_channel", "channel_not_found"})
 
@@ -60,6 +63,7 @@ class Adapter:
 
     `button_key` gives the key that signs the buttons (b"": no buttons), `ticket_receivers` are the names of the
     ticket systems, whose link takes the place of the button for a ticket. Whoever builds the adapter sets both.
+    `writes` orders this process' writes to a message.
     """
 
     family = Family.CHAT
@@ -71,6 +75,7 @@ class Adapter:
         self.button_key: Callable[[], bytes] = bytes
         self._http = web_api(config.url, secret(config.token))
         self.ticket_receivers: frozenset[str] = frozenset()
+        self.writes = MessageWrites()
         self._channel_id = config.channel if _CHANNEL_ID.fullmatch(config.channel) else ""
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
@@ -85,6 +90,18 @@ class Adapter:
         else:
             self._edit(calls, delivery, alert, link)
         return link
+
+    def state_of_now(self, alert: Alert, link: Link) -> dict[str, Any]:
+        """Return the whole message as the alert is now, whatever changed it: for a write past the outbox."""
+        change = Delivery(
+            key=alert.key,
+            episode=alert.episode,
+            revision=alert.revision,
+            receiver=self.name,
+            verb=_VERBS[alert.status],
+            actor=alert.owner,
+        )
+        return {"metadata": _mark(link), **self._content(change, alert, link)}
 
     def find(self, remote_key: str) -> Link | None:
         """Look for the message among the channel's newest; None as well where the token may not look."""
@@ -144,9 +161,16 @@ class Adapter:
         )
 
     def _edit(self, calls: SlackCalls, delivery: Delivery, alert: Alert, link: Link) -> None:
-        channel, _, ts = link.external_id.partition(":")
-        mark = {"event_type": EVENT_TYPE, "event_payload": {"key": link.remote_key}}
-        calls.send("chat.update", channel=channel, ts=ts, metadata=mark, **self._content(delivery, alert, link))
+        """Write the state of the claim, unless a press has shown a later one: its own delivery follows."""
+        message = link.external_id
+        channel, _, ts = message.partition(":")
+        with self.writes.turn(message, min(TURN_SECONDS, self.config.timeout.total_seconds() / 2)):
+            if self.writes.shown(message) > alert.revision:
+                return
+            self.writes.record(message, 0)  # until it is known what became of this one
+            content = self._content(delivery, alert, link)
+            calls.send("chat.update", channel=channel, ts=ts, metadata=_mark(link), **content)
+            self.writes.record(message, alert.revision)
 
     def _close(self, calls: SlackCalls, delivery: Delivery, alert: Alert, link: Link) -> None:
         try:
@@ -210,6 +234,11 @@ class Adapter:
         key = self.button_key() if self.config.buttons else b""
         tickets = self.ticket_receivers
         return text_slack.content(alert, delivery, button_key=key, ticket_receivers=tickets, previous=previous)
+
+
+def _mark(link: Link) -> dict[str, Any]:
+    """Return the metadata by which the message is found again."""
+    return {"event_type": EVENT_TYPE, "event_payload": {"key": link.remote_key}}
 
 
 def _carries(message: Mapping[str, Any], event_type: str, payload: Mapping[str, object]) -> bool:

@@ -61,7 +61,7 @@ def content(
         verb = Verb.CLOSE  # the first or a repeated message, when the alert is over
     told = notice(alert, verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
     loud = verb not in _QUIET or bool(delivery.note)
-    blocks = [_header(told), *_facts(alert, told), *_latest(alert, told if loud else None, verb)]
+    blocks = [_header(alert, told), *_facts(alert, told), *_latest(alert, told if loud else None, verb)]
     if button_key and alert.open:
         ticketed = any(name in ticket_receivers for name, url in alert.links.items() if url)
         blocks.append(_buttons(alert, button_key, ticketed=ticketed))
@@ -94,9 +94,11 @@ def _fallback(alert: Alert, told: Notice) -> str:
     return escape_mrkdwn(f"{told.mark} {told.headline} ({alert.internal_id})", 500)
 
 
-def _header(told: Notice) -> dict[str, Any]:
+def _header(alert: Alert, told: Notice) -> dict[str, Any]:
+    """The block's id says which revision of the alert the message shows."""
     title = escape_mrkdwn(f"{told.mark} {told.headline}", HEADER_MAX)
-    return {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": False}}
+    text = {"type": "plain_text", "text": title, "emoji": False}
+    return {"type": "header", "block_id": f"{alert.key}:{alert.episode}:{alert.revision}", "text": text}
 
 
 def _facts(alert: Alert, told: Notice) -> Iterator[dict[str, Any]]:

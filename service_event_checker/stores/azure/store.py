@@ -17,7 +17,7 @@ from azure.data.tables import TableEntity
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.ids import code_bucket, internal_code
-from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
+from service_event_checker.core.model import RANKS, Alert, Delivery, Link, Slot, Transition
 from service_event_checker.core.store import Claimed, Outcome, Page, Query, Settled, Waiting, Write
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import archive as azure_archive
@@ -336,7 +336,7 @@ class AzureTablesStore:
     def _due(
         self, place: str, receiver: str, limit: int, now: datetime, made_before: datetime | None
     ) -> list[TableEntity]:
-        """Return a partition's due lanes, old ones if asked; when there are many, at least the `limit` most severe."""
+        """Return a partition's due lanes, old ones if asked; of many, at least the first `limit` to claim."""
         where = "receiver eq @receiver and free_at le @now"
         values: dict[str, Any] = {"receiver": receiver, "now": azure_keys.sortable(codec.micros(now))}
         if made_before is not None:
@@ -347,7 +347,7 @@ class AzureTablesStore:
         if len(rows) < some:
             return rows
         severe: list[TableEntity] = []
-        for rank in range(4):
+        for rank in RANKS:
             values["rank"] = rank
             severe += self.active.scan(place, azure_keys.LANE, f"{where} and severity eq @rank", values, top=limit)
             if len(severe) >= limit:

@@ -7,14 +7,13 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, bindparam, or_, select, update
 
 from service_event_checker.core.errors import LeaseLost, StoreError
-from service_event_checker.core.model import Alert, Delivery
+from service_event_checker.core.model import RANKS, Alert, Delivery
 from service_event_checker.core.store import Claimed
-from service_event_checker.core.vocabulary import Severity
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import rows
 from service_event_checker.stores.sql.tables import alerts, deliveries, episodes, links
 
-# Severity by severity, so that the index gives the order however much waits.
+# Rank by rank, so that the index gives the order however much waits.
 DUE = (
     select(deliveries.c.doc)
     .where(
@@ -32,11 +31,11 @@ OLD_LOCKED = DUE_LOCKED.where(deliveries.c.created_at <= bindparam("before"))
 
 
 def due(connection: Connection, values: dict[str, Any], limit: int, wanted: Select[Any] = DUE) -> list[str]:
-    """Return the documents of due deliveries, the most severe first."""
+    """Return the documents of due deliveries, in the order of claims."""
     found: list[str] = []
-    for severity in Severity:
+    for rank in RANKS:
         if len(found) < limit:
-            most = {"severity": severity.rank, "most": limit - len(found)}
+            most = {"severity": rank, "most": limit - len(found)}
             found += connection.scalars(wanted, values | most)
     return found
 

@@ -175,7 +175,7 @@ def delivery_row(delivery: Delivery) -> Row:
         "receiver": delivery.receiver,
         "episode": delivery.episode,
         "dead": False,
-        "severity": delivery.severity.rank,
+        "severity": delivery.rank,
         "due_at": codec.micros(delivery.due_at) if delivery.due_at else None,
         "lease_until": codec.micros(delivery.lease_until) if delivery.lease_until else None,
         "owner": delivery.owner,

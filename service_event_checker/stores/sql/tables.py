@@ -71,7 +71,7 @@ deliveries = Table(
     Column("receiver", String(60), nullable=False),
     Column("episode", Integer, nullable=False),
     Column("dead", Boolean, nullable=False),
-    Column("severity", SmallInteger, nullable=False),
+    Column("severity", SmallInteger, nullable=False),  # Delivery.rank
     Column("due_at", BigInteger),
     Column("lease_until", BigInteger),
     Column("owner", String(40), nullable=False),

@@ -10,6 +10,7 @@ from service_event_checker.destinations.slack.message import ACKNOWLEDGE, CREATE
 from service_event_checker.engine.services import Services
 from service_event_checker.web.security.secret_key import secret_key
 from service_event_checker.web.slack import actions
+from service_event_checker.web.slack.message_update import MessageUpdate
 from service_event_checker.web.slack.replies import Reply
 from service_event_checker.web.slack.request import Press
 
@@ -37,4 +38,12 @@ def run(services: Services, press: Press) -> Reply:
     if alert.episode != asked.episode:
         also = f" It fired again as {actions.named(alert)}, which has its own message." if alert.open else ""
         return Reply(f"The alert of this message is over.{also}")
-    return Reply(_ACTS[asked.action](services, alert, press.user.name, datetime.now(UTC)))
+    text = _ACTS[asked.action](services, alert, press.user.name, datetime.now(UTC))
+    update = MessageUpdate(services=services, message=press.message, key=asked.key, episode=asked.episode)
+    return Reply(text, update=update, in_message=_has_changed(services, alert, press.user.name))
+
+
+def _has_changed(services: Services, before: Alert, actor: str) -> bool:
+    """Whether the press changed the alert's status in the person's name; the message says so then."""
+    after = services.store.get([before.key]).get(before.key, before)
+    return after.status is not before.status and after.owner == actor

@@ -10,35 +10,36 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
-from service_event_checker.http.answer import HttpError
-from service_event_checker.http.client import Http
 from service_event_checker.render.text import cut
 from service_event_checker.web.errors import Refused
+from service_event_checker.web.slack.message_update import MessageUpdate
+from service_event_checker.web.slack.response_url import ResponseUrl
 
-SLACK_HOST = "hooks.slack.com"
 PATIENCE = 1.8  # seconds; Slack counts three, its way to us and back included
-POST_SECONDS = 5.0
 POSTS = 2  # tries
 PAUSE_SECONDS = 1.0
 MAX_WORKERS = 16  # works at once, and as many answers on their way
 SECTION_MAX = 2900  # Slack allows 3000
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that only who asked sees. `text` is mrkdwn, escaped; `blocks` show it where there are any."""
+    """An answer that only who asked sees. `text` is mrkdwn, escaped; `blocks` show it where there are any.
+
+    `update`: the message that shows to everybody what was done. `in_message`: it then says all that `text` does.
+    """
 
     text: str
     blocks: tuple[dict[str, Any], ...] = ()
+    update: MessageUpdate | None = None
+    in_message: bool = False
 
     def as_json(self) -> dict[str, Any]:
         blocks = self.blocks or tuple(sections(self.text))
@@ -75,7 +76,7 @@ class BackgroundReplies:
     def answer(self, work: Work, response_url: str) -> Reply:
         """Return what `work` gives if it is quick; else a word at once, and the rest through the response_url."""
         job = _Job()
-        if not self._start(job, work, response_url):
+        if not self._start(job, work, ResponseUrl(response_url, self._api_url)):
             return BUSY
         return job.wait(self._patience) or PATIENT
 
@@ -83,18 +84,18 @@ class BackgroundReplies:
         """Wait for `work` as long as Slack waits for us, and answer through the response_url only; False: too busy."""
         job = _Job()
         job.abandon()
-        if not self._start(job, work, response_url):
+        if not self._start(job, work, ResponseUrl(response_url, self._api_url)):
             return False
         job.done.wait(self._patience)
         return True
 
-    def _start(self, job: _Job, work: Work, response_url: str) -> bool:
+    def _start(self, job: _Job, work: Work, url: ResponseUrl) -> bool:
         if not self._works.acquire(blocking=False):
             return False
-        threading.Thread(target=self._run, args=(job, work, response_url), name="slack-work", daemon=True).start()
+        threading.Thread(target=self._run, args=(job, work, url), name="slack-work", daemon=True).start()
         return True
 
-    def _run(self, job: _Job, work: Work, response_url: str) -> None:
+    def _run(self, job: _Job, work: Work, url: ResponseUrl) -> None:
         try:
             found = _outcome(work)
             while isinstance(found, DeferredReply):
@@ -105,47 +106,27 @@ class BackgroundReplies:
             self._works.release()
             job.done.set()
         if not taken:
-            self._post(found, response_url)
+            self._post(found, url)
 
-    def _post(self, reply: Reply, response_url: str) -> None:
+    def _post(self, reply: Reply, url: ResponseUrl) -> None:
         if not self._posts.acquire(blocking=False):
             log.warning("slack_reply_dropped", reason="too many answers are on their way")
             return
         try:
-            post(response_url, reply, self._api_url)
+            post(url, reply)
         finally:
             self._posts.release()
 
 
-def post(response_url: str, reply: Reply, api_url: str) -> bool:
-    """Send a reply to a response_url; a loopback address only where Slack's API is one. Returns whether it went."""
-    if not is_slacks(response_url, api_url):
-        log.warning("slack_reply_dropped", reason="the response_url is not an address of Slack")
-        return False
-    base = "{0.scheme}://{0.netloc}".format(urlsplit(response_url))
+def post(url: ResponseUrl, reply: Reply) -> None:
+    """Show what was done in the message itself, then say to the person what the message does not."""
+    shown = reply.update is not None and reply.update.post(url)
+    if shown and reply.in_message:
+        return
     for attempt in range(POSTS):
-        try:
-            Http(base, timeout=POST_SECONDS).send("POST", response_url, json=reply.as_json())
-        except HttpError as error:
-            log.warning("slack_reply_failed", attempt=attempt + 1, reason=str(error.reason))
-            threading.Event().wait(PAUSE_SECONDS if attempt + 1 < POSTS else 0)
-            continue
-        return True
-    return False
-
-
-def is_slacks(response_url: str, api_url: str) -> bool:
-    """Whether an address that a request names is Slack's, or that of a double which stands for all of Slack."""
-    try:
-        url, api = urlsplit(response_url), urlsplit(api_url)
-        ports = url.port, api.port
-    except ValueError:
-        return False
-    if url.username is not None or url.password is not None or any(char <= " " for char in response_url):
-        return False
-    if api.hostname in _LOOPBACK:
-        return url.scheme == api.scheme and url.hostname == api.hostname and ports[0] == ports[1]
-    return url.scheme == "https" and url.hostname == SLACK_HOST and ports[0] in (None, 443)
+        if url.post(reply.as_json()) or not url.usable:
+            return
+        threading.Event().wait(PAUSE_SECONDS if attempt + 1 < POSTS else 0)
 
 
 def sections(text: str) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -30,7 +30,7 @@ class SlackUser:
     channel_name: str
     user: str
     name: str
-    response_url: str
+    response_url: str = field(repr=False)
     home: str = ""
 
 
@@ -45,11 +45,12 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """A pressed button: its action_id and value."""
+    """A pressed button: its action_id and value, and the message that it is on ("channel:ts", "" if on none)."""
 
     user: SlackUser
     action: str
     value: str
+    message: str = ""
 
 
 def read_form(body: bytes) -> dict[str, str]:
@@ -108,7 +109,8 @@ def read_press(payload: Mapping[str, Any]) -> Press | None:
         response_url=url if isinstance(url, str) else "",
         home=_word(person.get("team_id")),
     )
-    return Press(user, action, value)
+    ts = _word(_part(payload, "container").get("message_ts"))
+    return Press(user, action, value, f"{user.channel}:{ts}" if user.channel and ts else "")
 
 
 def _part(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.doubles.base import Answer, Double, Fault, Request
@@ -25,7 +25,10 @@ _SCOPES = {
     "conversations.list": "channels:read",
     "usergroups.list": "usergroups:read",
 }
-RESPONSES_MAX = 5  # https://docs.slack.dev/interactivity/handling-user-interaction#message_responses
+RESPONSES_MAX, RESPONSES_WITHIN = (
+    5,
+    30 * 60.0,
+)  # https://docs.slack.dev/interactivity/handling-user-interaction#message_responses
 TOKEN = "xoxb-canary"
 BLOCKS_MAX = 50  # https://docs.slack.dev/reference/block-kit/blocks
 SECTION_MAX = 3000
@@ -57,6 +60,7 @@ class Message:
     broadcast: bool
     posted_at: float
     edited: int = 0
+    versions: list[list[dict[str, Any]]] = field(default_factory=list)  # the blocks of every write, in their order
 
     @property
     def shown(self) -> str:
@@ -64,10 +68,21 @@ class Message:
         return json.dumps([self.text, self.blocks, self.attachments], ensure_ascii=False)
 
 
+@dataclass
+class ResponseAddress:
+    """What a response_url was given out for, and what was sent there. `message`: the one whose button was pressed."""
+
+    message: Message | None
+    given_at: float
+    uses: int = 0
+    answers: list[dict[str, Any]] = field(default_factory=list)  # that only who asked can see
+    replaced: int = 0
+
+
 class Slack(Double):
     """`channels` maps names to ids, `groups` ids of user groups to (handle, members). `scopes` are the token's.
 
-    `clock` may be moved by a test. `answers` maps what `response_url()` gave out to what was sent there.
+    `clock` may be moved by a test. `addresses` maps what `response_url()` gave out to what was sent there.
     """
 
     def __init__(self, port: int = 0, *, token: str = TOKEN, enforce_rate: bool = False) -> None:
@@ -77,7 +92,7 @@ class Slack(Double):
         self.channels = {"outages": "C0OUTAGES1", "general": "C0GENERAL1"}
         self.messages: list[Message] = []
         self.groups: dict[str, tuple[str, list[str]]] = {}
-        self.answers: dict[str, list[dict[str, Any]]] = {}
+        self.addresses: dict[str, ResponseAddress] = {}
         self._answered = threading.Condition(self.lock)
         self.enforce_rate = enforce_rate
         self.rate_limited = 0
@@ -97,18 +112,19 @@ class Slack(Double):
     def replies(self, ts: str) -> list[Message]:
         return [message for message in self.messages if message.thread_ts == ts]
 
-    def response_url(self) -> str:
-        """Give out an address as a command or a pressed button carries it."""
+    def response_url(self, message: Message | None = None) -> str:
+        """Give out an address as a command carries it, or a pressed button on `message`."""
         with self.lock:
-            url = f"{self.url}/actions/T0EXAMPLE1/{len(self.answers) + 1:012d}/a-secret-of-its-own"
-            self.answers[url] = []
+            url = f"{self.url}/actions/T0EXAMPLE1/{len(self.addresses) + 1:012d}/a-secret-of-its-own"
+            self.addresses[url] = ResponseAddress(message, self.clock())
             return url
 
     def followed(self, url: str, seconds: float = 20.0) -> str:
         """Return what the last answer at a response_url shows, waiting for the first; "" when none comes."""
         with self._answered:
-            self._answered.wait_for(lambda: self.answers[url], seconds)
-            last = self.answers[url][-1] if self.answers[url] else {"blocks": []}
+            answers = self.addresses[url].answers
+            self._answered.wait_for(lambda: answers, seconds)
+            last = answers[-1] if answers else {"blocks": []}
         return "\n".join(block["text"]["text"] for block in last["blocks"])
 
     def hang(self, seconds: float = 60.0) -> None:
@@ -183,16 +199,26 @@ class Slack(Double):
         return Answer.json({"ok": True, "usergroups": listed})
 
     def _respond(self, request: Request) -> Answer:
-        answers = self.answers.get(self.url + request.path)
-        if answers is None:
+        address, values = self.addresses.get(self.url + request.path), request.json()
+        if address is None:
             return self.refuse(request, "no_such_response_url", 404)
-        if len(answers) >= RESPONSES_MAX:
+        if address.uses >= RESPONSES_MAX:
             return self.refuse(request, "used_url", 404)
+        if self.clock() - address.given_at > RESPONSES_WITHIN:
+            return self.refuse(request, "expired_url", 404)
+        address.uses += 1
         try:
-            self._check_content(request.json())
+            self._check_content(values)
         except Refusal as refusal:
             return self.refuse(request, refusal.why)
-        answers.append(request.json())
+        if values.get("replace_original") is not True:
+            address.answers.append(values)
+        elif address.message is None:
+            return self.refuse(request, "no_original", 404)
+        else:
+            address.replaced += 1
+            _write(address.message, {"blocks": [], "attachments": [], "metadata": None, "text": "", **values})
+            address.message.edited += 1
         self._answered.notify_all()
         return Answer(200, b"ok", {"Content-Type": "text/plain"})
 
@@ -224,6 +250,7 @@ class Slack(Double):
             broadcast=str(values.get("reply_broadcast", "")).lower() in ("true", "1"),
             posted_at=self.clock(),
         )
+        message.versions.append(message.blocks)
         self.messages.append(message)
         return Answer.json({"ok": True, "channel": channel, "ts": message.ts, "message": _as_json(message, True)})
 
@@ -233,10 +260,7 @@ class Slack(Double):
         if message is None:
             raise Refusal("message_not_found")
         self._check_content(values)
-        message.text = values.get("text", message.text)
-        message.blocks = values.get("blocks", message.blocks)
-        message.attachments = values.get("attachments", message.attachments)
-        message.metadata = values.get("metadata", message.metadata)
+        _write(message, values)
         message.edited += 1
         said = {"ok": True, "channel": channel, "ts": message.ts, "text": message.text}
         return Answer.json({**said, "message": _as_json(message, True)})
@@ -296,6 +320,14 @@ class Slack(Double):
         _check_metadata(values.get("metadata"))
 
 
+def _write(message: Message, values: dict[str, Any]) -> None:
+    message.text = values.get("text", message.text)
+    message.blocks = values.get("blocks", message.blocks)
+    message.attachments = values.get("attachments", message.attachments)
+    message.metadata = values.get("metadata", message.metadata)
+    message.versions.append(message.blocks)
+
+
 def _check_metadata(metadata: Any) -> None:
     if metadata is None:
         return
@@ -309,6 +341,9 @@ def _check_metadata(metadata: Any) -> None:
 def _check_blocks(blocks: list[dict[str, Any]]) -> None:
     if len(blocks) > BLOCKS_MAX:
         raise Refusal("invalid_blocks", f"{len(blocks)} blocks")
+    ids = [block["block_id"] for block in blocks if "block_id" in block]
+    if len(set(ids)) < len(ids) or any(not 1 <= len(id) <= 255 for id in ids):
+        raise Refusal("invalid_blocks", f"block_id {ids}")
     for block in blocks:
         match block["type"]:
             case "header":

@@ -6,12 +6,15 @@ import hashlib
 import hmac
 import itertools
 import json
+import threading
 import time
 from typing import Any
 from urllib.parse import urlencode
 
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
+
+from tests.destinations.slack.double import Message
 
 SECRET = "e3b0c44298fc1c149afbf4c8996fb924"
 _numbers = itertools.count(1)
@@ -76,6 +79,18 @@ class SlackCaller:
     def press(self, action: str, value: str, user: str = "alice", **fields: Any) -> None:
         answer = self.send("interactions", press_form(action, value, user, **fields))
         assert (answer.status_code, answer.data) == (200, b"")
+
+
+def on(message: Message) -> dict[str, str]:
+    """Return what a press says of the message that its button is on."""
+    return {"type": "message", "message_ts": message.ts, "channel_id": message.channel}
+
+
+def answered() -> None:
+    """Wait until the app has done all that it does beside its requests."""
+    for thread in threading.enumerate():
+        if thread.name == "slack-work":
+            thread.join(30)
 
 
 def shown(reply: dict[str, Any]) -> str:

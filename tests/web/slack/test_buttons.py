@@ -21,7 +21,7 @@ from tests.destinations.slack.double import Slack
 from tests.doubles.statuspages import StatusPages
 from tests.factories import event
 from tests.web.conftest import MakeApp
-from tests.web.slack.caller import SlackCaller, press_form
+from tests.web.slack.caller import SlackCaller, answered, on, press_form
 from tests.web.slack.conftest import config
 
 Ingest = Callable[[Event], Alert]
@@ -48,10 +48,12 @@ def alert(ingest: Ingest, services: Services) -> Alert:
 
 
 def press(people: SlackCaller, slack: Slack, action: str, value: str, user: str = "alice", **more: Any) -> str:
-    """Press a button and return what only who pressed it is told."""
-    url = slack.response_url()
-    people.press(action, value, user, response_url=url, **more)
-    return slack.followed(url)
+    """Press a button of the newest message and return what only who pressed it is told, once all is answered."""
+    message = slack.roots()[-1]
+    url = slack.response_url(message)
+    people.press(action, value, user, response_url=url, container=on(message), **more)
+    answered()
+    return slack.followed(url, 0)
 
 
 def test_create_ticket_makes_one_and_shows_it_in_the_message(
@@ -128,7 +130,8 @@ def test_acknowledge_is_written_into_the_message_with_who_did_it(
 ) -> None:
     value = buttons(slack)["acknowledge"]
 
-    assert "You have acknowledged" in press(people, slack, "acknowledge", value)
+    assert press(people, slack, "acknowledge", value) == ""  # the message says it
+    assert "Acknowledged by alice" in slack.roots()[0].shown
     assert "is already acknowledged by alice" in press(people, slack, "acknowledge", value, "bob")
     pay(services)
 
@@ -141,7 +144,8 @@ def test_resolve_ends_it_and_the_message_says_who(
 ) -> None:
     value = buttons(slack)["resolve"]
 
-    assert "is resolved" in press(people, slack, "resolve", value)
+    assert press(people, slack, "resolve", value) == ""
+    assert "Resolved by alice" in slack.roots()[0].shown
     assert "resolved by alice" in press(people, slack, "resolve", value, "bob")
     pay(services)
 
@@ -203,7 +207,9 @@ def test_buttons_outlive_a_restart_without_a_secret_key(
     value = buttons(slack)["acknowledge"]
     restarted = SlackCaller(make_app(config(pages), **environ).test_client())
 
-    assert "You have acknowledged" in press(restarted, slack, "acknowledge", value)
+    press(restarted, slack, "acknowledge", value)
+
+    assert "Acknowledged by alice" in slack.roots()[0].shown
 
 
 def test_another_secret_key_makes_old_buttons_void(

@@ -17,7 +17,7 @@ from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.vocabulary import EventStatus, Severity, Status
 from service_event_checker.engine.services import Services
 from service_event_checker.web.slack.commands import COMMANDS
-from service_event_checker.web.slack.replies import MAX_WORKERS, Reply, is_slacks, post
+from service_event_checker.web.slack.replies import MAX_WORKERS
 from tests.destinations.azure_devops.double import AzureDevOps
 from tests.destinations.slack.double import Slack, _check_blocks
 from tests.doubles.statuspages import StatusPages
@@ -366,23 +366,6 @@ def test_a_store_that_hangs_delays_no_answer_and_the_rest_follows(
     assert not services.store.get([alert.key])[alert.key].open
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["https://evil.example/x", "http://hooks.slack.com/x", "https://hooks.slack.com@evil.example/x", "", "no address"]
-    + [
-        "https://hooks.slack.com:8443/x",
-        "https://hooks.slack.com.evil.example/",
-        "http://127.0.0.1:1/x",
-        "http://[::1",
-    ],
-)
-def test_an_answer_goes_to_slack_and_nowhere_else(url: str) -> None:
-    assert not is_slacks(url, "https://slack.com/api/")
-    assert not is_slacks(url, "http://127.0.0.1:9000/api/")
-    assert is_slacks("https://hooks.slack.com/commands/T1/2/x", "https://slack.com/api/")
-    assert is_slacks("http://127.0.0.1:9000/actions/T1/2/x", "http://127.0.0.1:9000/api/")
-
-
 def test_the_end_that_the_source_tells_is_no_end_by_the_person(people: SlackCaller, ingest: Ingest) -> None:
     alert = ingest(event())
     ingest(event(status=EventStatus.RESOLVED, at=datetime.now(UTC)))
@@ -391,14 +374,6 @@ def test_the_end_that_the_source_tells_is_no_end_by_the_person(people: SlackCall
 
     assert "is over. It ended at" in answer
     assert "resolved by" not in answer
-
-
-def test_no_answer_is_sent_to_an_address_that_is_not_slacks(slack: Slack) -> None:
-    url = slack.response_url()
-
-    assert not post(url, Reply("a secret"), "https://slack.com/api/")
-    assert post(url, Reply("a secret"), slack.api_url)
-    assert len(slack.requests) == 1
 
 
 def test_finished_work_makes_room_for_more(people: SlackCaller) -> None:
