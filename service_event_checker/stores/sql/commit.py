@@ -55,20 +55,25 @@ class Draft:
     stored: Alert
     row: dict[str, Any]
     code: str
+    now: datetime
 
     @property
     def key(self) -> str:
         return self.stored.key
 
 
-def draft(write: Write) -> Draft:
+def draft(write: Write, now: datetime) -> Draft:
     stored = replace(write.alert, revision=write.alert.revision + 1)
     opening = any(transition.why.opens for transition in write.transitions)
-    return Draft(write, stored, sql_rows.alert_row(stored), internal_code(stored.internal_id) if opening else "")
+    code = internal_code(stored.internal_id) if opening else ""
+    return Draft(write, stored, sql_rows.alert_row(stored), code, now)
 
 
-def write_all(connection: Connection, drafts: Sequence[Draft], now: datetime) -> list[Done | Conflict | IdTaken]:
-    """Write all that can be written, and say what of each came; rows are locked in the order lane, alert, delivery."""
+def write_all(connection: Connection, drafts: Sequence[Draft]) -> list[Done | Conflict | IdTaken]:
+    """Write all that can be written, and say what of each came.
+
+    Rows are locked in the order lane, alert, delivery, and by key, so that two writers never wait in a circle.
+    """
     changing = [each for each in drafts if each.write.alert.revision]
     queues = _queues(connection, [each.key for each in changing if each.write.deliveries])
     revisions = _pairs(connection, _REVISIONS, [each.key for each in drafts])
@@ -83,14 +88,14 @@ def write_all(connection: Connection, drafts: Sequence[Draft], now: datetime) ->
         else:
             if each.key in previous:  # the episode that the new one follows: its last deliveries may still wait
                 rows.add_episode(codec.load_alert(previous[each.key]))
-            _add(rows, each, queues, now)
+            _add(rows, each, queues)
             revisions[each.key] = each.stored.revision
             results.append(Done(each.stored))
     rows.write(connection)
     return results
 
 
-def _add(rows: Rows, each: Draft, queues: dict[LaneKey, tuple[Lane, list[Delivery]]], now: datetime) -> None:
+def _add(rows: Rows, each: Draft, queues: dict[LaneKey, tuple[Lane, list[Delivery]]]) -> None:
     write, stored = each.write, each.stored
     rows.add_alert(each.row, new=not write.alert.revision)
     if each.code:
@@ -99,10 +104,10 @@ def _add(rows: Rows, each: Draft, queues: dict[LaneKey, tuple[Lane, list[Deliver
     for receiver in dict.fromkeys(delivery.receiver for delivery in write.deliveries):
         new = [delivery for delivery in write.deliveries if delivery.receiver == receiver]
         lane, waiting = queues.get((stored.key, receiver)) or (Lane(key=stored.key, receiver=receiver), [])
-        change = lane_rules.append(lane, waiting, new, now)
+        change = lane_rules.append(lane, waiting, new, each.now)
         rows.add_lane(change)
         if change.cancelled:
-            cancelled.append(over_before_sent(write.alert, receiver, now))
+            cancelled.append(over_before_sent(write.alert, receiver, each.now))
     rows.add_transitions(stored, (*write.transitions, *cancelled))
     for link in write.links:
         rows.add_link(link)

@@ -99,7 +99,12 @@ class Rows:
             (upsert(links), self.links),
         ):
             if rows:
-                connection.execute(statement, rows)
+                connection.execute(statement, sorted(rows, key=_place))
+
+
+def _place(row: Row) -> tuple[str, str]:
+    """Return what rows are written in the order of, so that two writers never wait for each other in a circle."""
+    return (row.get("key") or row["of_key"], row.get("receiver", ""))
 
 
 def read_lane(connection: Connection, key: str, receiver: str) -> tuple[Lane, list[Delivery]]:
