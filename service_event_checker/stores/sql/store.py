@@ -33,7 +33,7 @@ from service_event_checker.core.store import (
     Write,
 )
 from service_event_checker.stores import codec
-from service_event_checker.stores.sql import database_file, dialects, outbox
+from service_event_checker.stores.sql import database_file, dialects, outbox, prepared
 from service_event_checker.stores.sql import page as sql_page
 from service_event_checker.stores.sql import rows as sql_rows
 from service_event_checker.stores.sql.commit import Draft, draft, write_all
@@ -58,6 +58,7 @@ CHUNK = 500  # parameters in one IN list; SQLite's own limit is far higher, othe
 ARCHIVED_AT_ONCE = 200
 PAGE_MAX = 500
 PING, PING_BYTES = "ping", 16_384
+_ALERT_DOCS, _LINK_DOCS = select(alerts.c.doc), select(links.c.doc)
 _FULL = ("disk is full", "no space left", "is full")  # SQLite, PostgreSQL, MySQL
 
 
@@ -99,7 +100,7 @@ class SqlStore:
         self._file.remember(self.setting(name) or self.set_setting(name, uuid4().hex, only_if_new=True))
 
     def get(self, keys: Iterable[str]) -> dict[str, Alert]:
-        found = self._all(alerts.c.doc, alerts.c.key, keys)
+        found = self._all(_ALERT_DOCS, alerts.c.key, keys)
         return {alert.key: alert for alert in map(codec.load_alert, found)}
 
     def by_internal_id(self, code: str) -> Alert | None:
@@ -125,7 +126,7 @@ class SqlStore:
 
     def links(self, keys: Iterable[str]) -> dict[str, list[Link]]:
         found: dict[str, list[Link]] = {}
-        for link in map(codec.load_link, self._all(links.c.doc, links.c.key, keys)):
+        for link in map(codec.load_link, self._all(_LINK_DOCS, links.c.key, keys)):
             found.setdefault(link.key, []).append(link)
         return {key: sorted(those, key=lambda link: link.episode) for key, those in found.items()}
 
@@ -384,13 +385,9 @@ class SqlStore:
         with self._read() as connection:
             return [codec.load_alert(doc) for doc in connection.scalars(wanted)]
 
-    def _all(self, column: Any, by: Any, keys: Iterable[str]) -> list[str]:
-        wanted = list(dict.fromkeys(keys))
-        found: list[str] = []
+    def _all(self, wanted: Select[Any], by: Any, keys: Iterable[str]) -> list[str]:
         with self._read() as connection:
-            for start in range(0, len(wanted), CHUNK):
-                found += connection.scalars(select(column).where(by.in_(wanted[start : start + CHUNK])))
-        return found
+            return [doc for (doc,) in prepared.read(connection, wanted, by, dict.fromkeys(keys))]
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
