@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, select
 
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.ids import internal_code
@@ -19,29 +19,18 @@ from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.stores import codec
+from service_event_checker.stores.sql import prepared
 from service_event_checker.stores.sql import rows as sql_rows
 from service_event_checker.stores.sql.rows import Rows
 from service_event_checker.stores.sql.tables import alerts, deliveries, internal_ids, lanes
 
 LaneKey = tuple[str, str]
 
-_REVISIONS = (
-    select(alerts.c.key, alerts.c.revision)
-    .where(alerts.c.key.in_(bindparam("keys", expanding=True)))
-    .order_by(alerts.c.key)
-    .with_for_update()
-)
-_ALERTS = select(alerts.c.key, alerts.c.doc).where(alerts.c.key.in_(bindparam("keys", expanding=True)))
-_LANES = (
-    select(lanes)
-    .where(lanes.c.key.in_(bindparam("keys", expanding=True)))
-    .order_by(lanes.c.key, lanes.c.receiver)
-    .with_for_update()
-)
-_WAITING = select(deliveries.c.doc).where(
-    deliveries.c.key.in_(bindparam("keys", expanding=True)), deliveries.c.dead.is_(False)
-)
-_HOLDERS = select(internal_ids).where(internal_ids.c.code.in_(bindparam("codes", expanding=True)))
+_REVISIONS = select(alerts.c.key, alerts.c.revision).order_by(alerts.c.key).with_for_update()
+_ALERTS = select(alerts.c.key, alerts.c.doc)
+_LANES = select(lanes).order_by(lanes.c.key, lanes.c.receiver).with_for_update()
+_WAITING = select(deliveries.c.doc).where(deliveries.c.dead.is_(False))
+_HOLDERS = select(internal_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +44,29 @@ class Draft:
     stored: Alert
     row: dict[str, Any]
     code: str
+    now: datetime
 
     @property
     def key(self) -> str:
         return self.stored.key
 
 
-def draft(write: Write) -> Draft:
+def draft(write: Write, now: datetime) -> Draft:
     stored = replace(write.alert, revision=write.alert.revision + 1)
     opening = any(transition.why.opens for transition in write.transitions)
-    return Draft(write, stored, sql_rows.alert_row(stored), internal_code(stored.internal_id) if opening else "")
+    code = internal_code(stored.internal_id) if opening else ""
+    return Draft(write, stored, sql_rows.alert_row(stored), code, now)
 
 
-def write_all(connection: Connection, drafts: Sequence[Draft], now: datetime) -> list[Done | Conflict | IdTaken]:
-    """Write all that can be written, and say what of each came; rows are locked in the order lane, alert, delivery."""
+def write_all(connection: Connection, drafts: Sequence[Draft]) -> list[Done | Conflict | IdTaken]:
+    """Write all that can be written, and say what of each came.
+
+    Rows are locked in the order lane, alert, delivery, and by key, so that two writers never wait in a circle.
+    """
     changing = [each for each in drafts if each.write.alert.revision]
     queues = _queues(connection, [each.key for each in changing if each.write.deliveries])
-    revisions = _pairs(connection, _REVISIONS, [each.key for each in drafts])
-    previous = _pairs(connection, _ALERTS, [each.key for each in changing if each.code])
+    revisions = dict(prepared.read(connection, _REVISIONS, alerts.c.key, [each.key for each in drafts]))
+    previous = dict(prepared.read(connection, _ALERTS, alerts.c.key, [each.key for each in changing if each.code]))
     holders = _holders(connection, [each.code for each in drafts if each.code])
     rows, results = Rows(), list[Done | Conflict | IdTaken]()
     for each in drafts:
@@ -83,14 +77,14 @@ def write_all(connection: Connection, drafts: Sequence[Draft], now: datetime) ->
         else:
             if each.key in previous:  # the episode that the new one follows: its last deliveries may still wait
                 rows.add_episode(codec.load_alert(previous[each.key]))
-            _add(rows, each, queues, now)
+            _add(rows, each, queues)
             revisions[each.key] = each.stored.revision
             results.append(Done(each.stored))
     rows.write(connection)
     return results
 
 
-def _add(rows: Rows, each: Draft, queues: dict[LaneKey, tuple[Lane, list[Delivery]]], now: datetime) -> None:
+def _add(rows: Rows, each: Draft, queues: dict[LaneKey, tuple[Lane, list[Delivery]]]) -> None:
     write, stored = each.write, each.stored
     rows.add_alert(each.row, new=not write.alert.revision)
     if each.code:
@@ -99,10 +93,10 @@ def _add(rows: Rows, each: Draft, queues: dict[LaneKey, tuple[Lane, list[Deliver
     for receiver in dict.fromkeys(delivery.receiver for delivery in write.deliveries):
         new = [delivery for delivery in write.deliveries if delivery.receiver == receiver]
         lane, waiting = queues.get((stored.key, receiver)) or (Lane(key=stored.key, receiver=receiver), [])
-        change = lane_rules.append(lane, waiting, new, now)
+        change = lane_rules.append(lane, waiting, new, each.now)
         rows.add_lane(change)
         if change.cancelled:
-            cancelled.append(over_before_sent(write.alert, receiver, now))
+            cancelled.append(over_before_sent(write.alert, receiver, each.now))
     rows.add_transitions(stored, (*write.transitions, *cancelled))
     for link in write.links:
         rows.add_link(link)
@@ -110,29 +104,21 @@ def _add(rows: Rows, each: Draft, queues: dict[LaneKey, tuple[Lane, list[Deliver
 
 def _queues(connection: Connection, keys: list[str]) -> dict[LaneKey, tuple[Lane, list[Delivery]]]:
     """Return the lanes of the keys, locked, with what waits in them."""
-    if not keys:
-        return {}
     found: dict[LaneKey, tuple[Lane, list[Delivery]]] = {}
-    for row in connection.execute(_LANES, {"keys": sorted(keys)}).mappings():
-        found[row["key"], row["receiver"]] = (Lane(**row), [])
-    for doc in connection.scalars(_WAITING, {"keys": keys}):
+    for row in prepared.read(connection, _LANES, lanes.c.key, keys):
+        lane = Lane(**dict(zip(lanes.columns.keys(), row, strict=True)))
+        found[lane.key, lane.receiver] = (lane, [])
+    for (doc,) in prepared.read(connection, _WAITING, deliveries.c.key, keys):
         delivery = codec.load_delivery(doc)
         place = (delivery.key, delivery.receiver)
         found.setdefault(place, (Lane(key=delivery.key, receiver=delivery.receiver), []))[1].append(delivery)
     return found
 
 
-def _pairs(connection: Connection, wanted: Select[Any], keys: list[str]) -> dict[str, Any]:
-    """Return what is wanted of each key that is there."""
-    return {key: value for key, value in connection.execute(wanted, {"keys": sorted(keys)})} if keys else {}
-
-
 def _holders(connection: Connection, codes: Iterable[str]) -> dict[str, tuple[str, int]]:
     """Return the key and episode that each internal id belongs to already."""
-    wanted = list(codes)
-    if not wanted:
-        return {}
-    return {row.code: (row.key, row.episode) for row in connection.execute(_HOLDERS, {"codes": wanted})}
+    rows = prepared.read(connection, _HOLDERS, internal_ids.c.code, codes)
+    return {code: (key, episode) for code, key, episode in rows}
 
 
 def _episode(each: Draft) -> tuple[str, int]:

@@ -5,23 +5,27 @@ The modules beside this one ask here and name no database; `address` reads how p
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Table, Text, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.sql.dml import Insert
 
 from service_event_checker.core.errors import StoreError
 
 BUSY_SECONDS = 5  # a store that is locked longer counts as away
 CONNECTIONS = 16
+NAP = 0.001  # seconds between two tries to begin
+_PATIENCE = "patience"  # in a connection's `info`
 LARGE_TEXT = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")  # TEXT ends at 64 KiB there
 
 
@@ -29,12 +33,12 @@ LARGE_TEXT = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")  # TEXT ends 
 class Dialect:
     """What is particular to one database.
 
-    `engine`: arguments of `create_engine`. `begin`: the statement that begins a transaction which writes; without one
-    the driver begins it. `code` reads the database's own code from its driver's error, and `conflicts` are the codes
-    of a transaction that was rolled back in favour of another one. `wait_at_most`: where one writer at a time is let
-    in, tells the driver's connection how many seconds to wait for that. `upsert` makes the statement that inserts a
-    row or replaces all of it but its primary key. `lock` and `unlock` keep other processes from a migration.
-    `ddl_commits`: a migration that was cut leaves the statements before the cut done.
+    `engine`: arguments of `create_engine`. `begin` begins a transaction on the driver's connection, where one writer
+    at a time is let in, and waits so many seconds for that; without it the driver begins. `code` reads the database's
+    own code from its driver's error, and `conflicts` are the codes of a transaction that was rolled back in favour of
+    another one. `upsert` makes the statement that inserts a row or replaces all of it but its primary key. `lock` and
+    `unlock` keep other processes from a migration. `ddl_commits`: a migration that was cut leaves the statements before
+    the cut done.
     """
 
     engine: Mapping[str, Any]
@@ -42,8 +46,7 @@ class Dialect:
     conflicts: frozenset[object]
     upsert: Callable[[Table], Insert]
     on_connect: Callable[[Any], None] | None = None
-    wait_at_most: Callable[[Any, float], None] | None = None
-    begin: str = ""
+    begin: Callable[[Any, float], None] | None = None
     lock: str = ""
     unlock: str = ""
     ddl_commits: bool = False
@@ -82,7 +85,8 @@ def make_engine(address: URL) -> Engine:
         prepare = dialect.on_connect
         event.listen(engine, "connect", lambda connection, _record: prepare(connection))
     if dialect.begin:
-        event.listen(engine, "begin", lambda connection: _begin(connection, dialect.begin))
+        begin = dialect.begin
+        event.listen(engine, "begin", lambda connection: _begin(connection, begin))
     return engine
 
 
@@ -94,10 +98,8 @@ def folder_of(address: URL) -> Path | None:
 
 
 def wait_at_most(connection: Connection, seconds: float) -> None:
-    """Have a connection that is not in a transaction wait no longer for other writers; nothing where many may write."""
-    setter, driver = of(connection).wait_at_most, connection.connection.dbapi_connection
-    if setter and driver:
-        setter(driver, seconds)
+    """Have the next transaction of this connection wait no longer for other writers."""
+    connection.info[_PATIENCE] = seconds
 
 
 def _named(name: str) -> Dialect:
@@ -106,13 +108,33 @@ def _named(name: str) -> Dialect:
     return DIALECTS[name]
 
 
-def _begin(connection: Connection, statement: str) -> None:
+def _begin(connection: Connection, begin: Callable[[Any, float], None]) -> None:
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql(statement)
+        begin(connection.connection.dbapi_connection, connection.info.pop(_PATIENCE, BUSY_SECONDS))
 
 
-def _wait_at_most(connection: Any, seconds: float) -> None:
-    connection.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+def _begin_sqlite(connection: Any, patience: float) -> None:
+    """Begin to write; what the transaction has read cannot go stale then.
+
+    SQLite's own waiting naps up to 100 ms at a time, and the other process is served again meanwhile.
+    """
+    until = monotonic() + patience
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        while not _begun(connection, last=monotonic() >= until):
+            sleep(NAP)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+
+
+def _begun(connection: Any, *, last: bool) -> bool:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if last or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise OperationalError("BEGIN IMMEDIATE", {}, error) from error
+        return False
+    return True
 
 
 def _prepare_sqlite(connection: Any) -> None:
@@ -157,8 +179,7 @@ SQLITE = Dialect(
     # No ceiling: a caller that waits for the lock must not keep readers, who need none, from a connection.
     engine={"pool_size": CONNECTIONS, "max_overflow": -1, "connect_args": {"timeout": BUSY_SECONDS}},
     on_connect=_prepare_sqlite,
-    wait_at_most=_wait_at_most,
-    begin="BEGIN IMMEDIATE",  # what a transaction has read cannot go stale then
+    begin=_begin_sqlite,
     code=lambda error: getattr(error, "sqlite_errorname", None),
     conflicts=frozenset({"SQLITE_BUSY_SNAPSHOT"}),  # https://www.sqlite.org/rescode.html#busy_snapshot
     upsert=_sqlite_upsert,

@@ -13,7 +13,7 @@ from service_event_checker.core.lanes import Lane, LaneChange
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.timeline import Row as TimelineRow
 from service_event_checker.stores import codec
-from service_event_checker.stores.sql import dialects
+from service_event_checker.stores.sql import dialects, prepared
 from service_event_checker.stores.sql.tables import (
     alerts,
     deliveries,
@@ -21,6 +21,7 @@ from service_event_checker.stores.sql.tables import (
     internal_ids,
     lanes,
     links,
+    metadata,
     timeline,
 )
 
@@ -31,6 +32,7 @@ _CHANGED_ALERTS = (
     .where(alerts.c.key == bindparam("of_key"))
     .values({column.name: bindparam(column.name) for column in alerts.columns if not column.primary_key})
 )
+_COLUMNS = {table: tuple(table.columns.keys()) for table in metadata.tables.values()}
 _DROPPED = delete(deliveries).where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
 
 Row = dict[str, Any]
@@ -88,18 +90,23 @@ class Rows:
         upsert = dialects.of(connection).upsert
         if self.dropped:
             connection.execute(_DROPPED, {"ids": self.dropped})
-        for statement, rows in (
-            (upsert(lanes), self.lanes),
-            (_NEW_ALERTS, self.new_alerts),
-            (_CHANGED_ALERTS, self.alerts),
-            (_NEW_IDS, self.ids),
-            (upsert(episodes), self.episodes),
-            (_NEW_STEPS, self.steps),
-            (upsert(deliveries), self.deliveries),
-            (upsert(links), self.links),
+        for table, statement, rows in (
+            (lanes, upsert(lanes), self.lanes),
+            (alerts, _NEW_ALERTS, self.new_alerts),
+            (alerts, _CHANGED_ALERTS, self.alerts),
+            (internal_ids, _NEW_IDS, self.ids),
+            (episodes, upsert(episodes), self.episodes),
+            (timeline, _NEW_STEPS, self.steps),
+            (deliveries, upsert(deliveries), self.deliveries),
+            (links, upsert(links), self.links),
         ):
             if rows:
-                connection.execute(statement, rows)
+                prepared.write(connection, statement, _COLUMNS[table], sorted(rows, key=_place))
+
+
+def _place(row: Row) -> tuple[str, str]:
+    """Return what rows are written in the order of, so that two writers never wait for each other in a circle."""
+    return (row.get("key") or row["of_key"], row.get("receiver", ""))
 
 
 def read_lane(connection: Connection, key: str, receiver: str) -> tuple[Lane, list[Delivery]]:

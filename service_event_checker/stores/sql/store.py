@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from sqlalchemy import URL, Connection, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, TimeoutError
 
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core import timeline as timeline_rules
@@ -33,10 +33,10 @@ from service_event_checker.core.store import (
     Write,
 )
 from service_event_checker.stores import codec
-from service_event_checker.stores.sql import database_file, dialects, outbox
+from service_event_checker.stores.sql import database_file, dialects, outbox, prepared
 from service_event_checker.stores.sql import page as sql_page
 from service_event_checker.stores.sql import rows as sql_rows
-from service_event_checker.stores.sql.commit import draft, write_all
+from service_event_checker.stores.sql.commit import Draft, draft, write_all
 from service_event_checker.stores.sql.conflicts import after_conflicts
 from service_event_checker.stores.sql.database_file import DatabaseFile
 from service_event_checker.stores.sql.holding import SqlHoldingArea
@@ -58,7 +58,15 @@ CHUNK = 500  # parameters in one IN list; SQLite's own limit is far higher, othe
 ARCHIVED_AT_ONCE = 200
 PAGE_MAX = 500
 PING, PING_BYTES = "ping", 16_384
+_ALERT_DOCS, _LINK_DOCS = select(alerts.c.doc), select(links.c.doc)
 _FULL = ("disk is full", "no space left", "is full")  # SQLite, PostgreSQL, MySQL
+
+
+class ValueRefused(StoreError):
+    """The database takes no such value; it is well otherwise."""
+
+
+Written = Done | Conflict | IdTaken | ValueRefused
 
 
 class SqlStore:
@@ -68,7 +76,8 @@ class SqlStore:
         address = make_url(url)
         self._folder = dialects.folder_of(address)
         self._file = DatabaseFile(database_file.file_of(address))
-        self._turns, self._patience = Turns(), patience
+        self._turns: Turns[Draft, Written] = Turns()
+        self._patience = patience
         self.engine = dialects.make_engine(address)
         self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -91,7 +100,7 @@ class SqlStore:
         self._file.remember(self.setting(name) or self.set_setting(name, uuid4().hex, only_if_new=True))
 
     def get(self, keys: Iterable[str]) -> dict[str, Alert]:
-        found = self._all(alerts.c.doc, alerts.c.key, keys)
+        found = self._all(_ALERT_DOCS, alerts.c.key, keys)
         return {alert.key: alert for alert in map(codec.load_alert, found)}
 
     def by_internal_id(self, code: str) -> Alert | None:
@@ -117,7 +126,7 @@ class SqlStore:
 
     def links(self, keys: Iterable[str]) -> dict[str, list[Link]]:
         found: dict[str, list[Link]] = {}
-        for link in map(codec.load_link, self._all(links.c.doc, links.c.key, keys)):
+        for link in map(codec.load_link, self._all(_LINK_DOCS, links.c.key, keys)):
             found.setdefault(link.key, []).append(link)
         return {key: sorted(those, key=lambda link: link.episode) for key, those in found.items()}
 
@@ -134,13 +143,14 @@ class SqlStore:
         return [transition for row in reversed(rows) for transition in row][-limit:]
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
-        # Writers that lock in one order never wait for each other in a circle.
-        order = sorted(range(len(writes)), key=lambda place: writes[place].alert.key)
-        results: dict[int, Done | Conflict | IdTaken] = {}
-        for start in range(0, len(order), WRITTEN_AT_ONCE):
-            places = order[start : start + WRITTEN_AT_ONCE]
-            results |= zip(places, self._write_some([writes[place] for place in places], now), strict=True)
-        return [results[place] for place in range(len(writes))]
+        results: list[Done | Conflict | IdTaken] = []
+        for start in range(0, len(writes), WRITTEN_AT_ONCE):
+            drafts = [draft(write, now) for write in writes[start : start + WRITTEN_AT_ONCE]]  # before others wait
+            for written in self._turns.together(drafts, self._patience, self._write_drafts):
+                if isinstance(written, ValueRefused):
+                    raise written
+                results.append(written)
+        return results
 
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
         at = codec.micros(now)
@@ -185,7 +195,7 @@ class SqlStore:
             held = outbox.held(connection, delivery)
             link = outcome.link if isinstance(outcome, Settled) else None
             sql_rows.apply(connection, lane_rules.settle(lane, waiting, held, outcome, now), link)
-            if write and not isinstance(write_all(connection, [draft(write)], now)[0], Done):
+            if write and not isinstance(write_all(connection, [draft(write, now)])[0], Done):
                 raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
 
     @after_conflicts
@@ -356,26 +366,28 @@ class SqlStore:
         with self._write() as connection:
             connection.execute(delete(settings).where(settings.c.name == PING))
 
-    def _write_some(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
-        """Write alerts in one transaction; where it lost to another's, all of them are to be decided anew."""
-        drafts = [draft(write) for write in writes]  # before the transaction, for which other writers wait
+    def _write_drafts(self, drafts: Sequence[Draft], patience: float) -> Sequence[Written]:
+        """Write alerts in one transaction; where it lost to another's, all of them are to be decided anew.
+
+        A value that the database refuses fails its own alert only.
+        """
         try:
-            with self._write() as connection:
-                return write_all(connection, drafts, now)
+            with self._transaction(patience) as connection:
+                return write_all(connection, drafts)
         except StoreConflict:
-            return [Conflict(write.alert.key) for write in writes]
+            return [Conflict(each.key) for each in drafts]
+        except ValueRefused as error:
+            if len(drafts) == 1:
+                return [error]
+        return [result for each in drafts for result in self._write_drafts([each], patience)]
 
     def _alerts(self, wanted: Select[Any]) -> list[Alert]:
         with self._read() as connection:
             return [codec.load_alert(doc) for doc in connection.scalars(wanted)]
 
-    def _all(self, column: Any, by: Any, keys: Iterable[str]) -> list[str]:
-        wanted = list(dict.fromkeys(keys))
-        found: list[str] = []
+    def _all(self, wanted: Select[Any], by: Any, keys: Iterable[str]) -> list[str]:
         with self._read() as connection:
-            for start in range(0, len(wanted), CHUNK):
-                found += connection.scalars(select(column).where(by.in_(wanted[start : start + CHUNK])))
-        return found
+            return [doc for (doc,) in prepared.read(connection, wanted, by, dict.fromkeys(keys))]
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
@@ -388,8 +400,13 @@ class SqlStore:
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
+        with self._turn() as patience, self._transaction(patience) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, patience: float) -> Iterator[Connection]:
         try:
-            with self._turn() as patience, self.engine.connect() as connection:
+            with self.engine.connect() as connection:
                 self._file.check(connection)
                 dialects.wait_at_most(connection, patience)
                 with connection.begin():
@@ -401,12 +418,14 @@ class SqlStore:
             raise _away(error) from error
 
     def _turn(self) -> AbstractContextManager[float]:
-        one_writer = dialects.of(self.engine).wait_at_most is not None
+        one_writer = dialects.of(self.engine).begin is not None
         return self._turns.turn(self._patience) if one_writer else nullcontext(self._patience)
 
 
 def _away(error: SQLAlchemyError) -> StoreError:
     """Say what the database said: not SQLAlchemy's text, which holds the statement with its values."""
+    if isinstance(error, DataError) or not isinstance(error, (DBAPIError, TimeoutError)):
+        return ValueRefused(f"{type(error).__name__}: {getattr(error, 'orig', '')}")
     said = getattr(error, "orig", None)
     if any(words in str(said).lower() for words in _FULL):
         return StoreError(f"disk full: {said}")

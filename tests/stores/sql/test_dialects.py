@@ -95,7 +95,7 @@ def test_a_deadlock_is_a_conflict_and_a_time_out_is_none(
 @pytest.fixture
 def deferring(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]:
     """A store whose transactions begin without a lock, as those of other databases do."""
-    monkeypatch.setitem(DIALECTS, "sqlite", replace(SQLITE, begin="BEGIN"))
+    monkeypatch.setitem(DIALECTS, "sqlite", replace(SQLITE, begin=lambda connection, _: connection.execute("BEGIN")))
     made = sqlite_store(file)
     yield made
     made.close()

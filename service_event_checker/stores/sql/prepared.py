@@ -1,0 +1,57 @@
+"""Statements that are compiled once for each database and run through the driver.
+
+SQLAlchemy's own execution costs more than SQLite needs for a row. It is left out where many rows pass: all columns of
+the tables are text, whole numbers and truth values, which drivers take as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Dialect, Select, bindparam
+from sqlalchemy.sql.dml import ValuesBase
+
+Row = dict[str, Any]
+_SIZES = (1, 10, 100, 500)  # of a list in IN, so that few texts are made
+
+
+def write(connection: Connection, statement: ValuesBase, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Run an insert, upsert or update of these columns for each row; a row may hold more."""
+    text, order = _compiled(statement, tuple(columns), connection.dialect)
+    if order is None:
+        connection.exec_driver_sql(text, list(rows))
+    else:
+        connection.exec_driver_sql(text, [tuple(row[name] for name in order) for row in rows])
+
+
+def read(
+    connection: Connection, wanted: Select[Any], column: ColumnElement[Any], values: Iterable[str]
+) -> list[tuple[Any, ...]]:
+    """Return the rows of a query whose column has one of the values; at most 500 are asked for at once.
+
+    `wanted` is a constant of its module: its texts are kept for good.
+    """
+    left, found = list(values), list[tuple[Any, ...]]()
+    while left:
+        some, left = left[: _SIZES[-1]], left[_SIZES[-1] :]
+        size = next(size for size in _SIZES if size >= len(some))
+        some += some[-1:] * (size - len(some))
+        text, order = _compiled_in(wanted, column, size, connection.dialect)
+        given = tuple(some) if order is not None else {f"v{place}": value for place, value in enumerate(some)}
+        found += connection.exec_driver_sql(text, given).all()
+    return found
+
+
+@cache
+def _compiled(statement: Any, columns: tuple[str, ...], dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
+    made = statement.compile(dialect=dialect, column_keys=list(columns))
+    return made.string, tuple(made.positiontup) if made.positional else None
+
+
+@cache
+def _compiled_in(wanted: Select[Any], column: Any, size: int, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
+    values: list[Any] = [bindparam(f"v{place}") for place in range(size)]
+    made = wanted.where(column.in_(values)).compile(dialect=dialect)
+    return made.string, tuple(made.positiontup or ()) if made.positional else None
