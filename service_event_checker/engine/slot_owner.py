@@ -6,7 +6,7 @@ Reads /proc (proc(5)); where there is none, only the slot's lease decides.
 from __future__ import annotations
 
 import os
-import socket
+import platform
 import uuid
 from functools import cache
 from pathlib import Path
@@ -38,7 +38,7 @@ def is_gone(owner: str) -> bool:
 
 @cache
 def _host() -> str:
-    return socket.gethostname().replace(" ", "_")
+    return platform.node().replace(" ", "_")
 
 
 @cache
