@@ -6,8 +6,7 @@ If something is invalid, the app does not start. If a credential is missing, one
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +14,10 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 
+from service_event_checker.config import environment, json_text, lint, lint_entries
 from service_event_checker.config.fields import with_new_names
+from service_event_checker.config.findings import Findings, Traits
+from service_event_checker.config.lint_matchers import Values
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, Duration, Model, SourceConfig
 from service_event_checker.config.problems import explain, nearest
 from service_event_checker.config.sunset import Sunset
@@ -33,11 +35,17 @@ ModelT = TypeVar("ModelT", bound=Model)
 
 
 class ConfigError(OutageCheckerError):
-    """config.json cannot be used; `problems` are lines like `checkers.github.every: what is wrong. What to do`."""
+    """config.json cannot be used; `problems` are lines like `checkers.github.every: what is wrong. What to do`.
 
-    def __init__(self, file: str, problems: Sequence[str]) -> None:
-        super().__init__(f"{file} cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
+    `warnings` are lines of the same form; they alone stop nothing.
+    """
+
+    def __init__(self, file: str, problems: Sequence[str], warnings: Sequence[str] = ()) -> None:
+        lines = (*problems, *(f"warning: {warning}" for warning in warnings))
+        super().__init__(f"{file} cannot be used:\n" + "\n".join(f"  {line}" for line in lines))
+        self.file = file
         self.problems = list(problems)
+        self.warnings = list(warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,7 @@ class Config:
     mirrors: Mirrors = Mirrors()
     repeat_within: timedelta = REPEAT_WITHIN
     moved: Mapping[str, str] = dataclasses.field(default_factory=dict)  # destinations: old name -> new name
+    warnings: tuple[str, ...] = ()
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
@@ -121,40 +130,116 @@ def load(
     destination_config: Callable[[str], type[DestinationConfig] | None],
     source_config: Callable[[str], type[SourceConfig] | None],
     kinds: Callable[[str], Sequence[str]],
+    traits: Traits,
 ) -> Config:
     """Read and check the file. `kinds("checkers")`, "destinations" and "sources" list what there is, for hints.
 
     Raises ConfigError with every problem found.
     """
-    problems: list[str] = []
-    file = _validated(File, _read(path), "", problems)
-    if file is None:
-        raise ConfigError(path.name, problems)
+    raw, problems = _read(path)
+    file = _validated(File, raw, "", problems) or _readable(raw)
     checkers = _entries("checkers", file.checkers, environ, checker_config, kinds, problems)
     moved = _moved(file.destinations, problems)
     current = {name: raw for name, raw in file.destinations.items() if MOVED_TO not in raw}
     destinations = _entries("destinations", current, environ, destination_config, kinds, problems)
     sources = _entries("sources", file.sources, environ, source_config, kinds, problems)
-    rules = tuple(_rule(number, rule, current, problems) for number, rule in enumerate(file.rules))
-    silences = tuple(_silence(number, entry, problems) for number, entry in enumerate(file.silences))
+    rules = tuple(_rule(number, rule, current, problems) for number, rule in _numbered(file.rules))
+    silences = tuple(_silence(number, entry, problems) for number, entry in _numbered(file.silences))
     mirrors = _mirrors(file.mirrors, current, problems)
-    if len({name for rule in file.rules for name in rule.send}) > RECEIVERS_MAX:
+    if len({name for rule in rules for name in rule.send}) > RECEIVERS_MAX:
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Combine some of them in the remote systems")
+    found = _lint(file, current, (("checkers", checkers), ("destinations", destinations)), traits)
+    models = [
+        model
+        for entries, config_of in (
+            (file.checkers, checker_config),
+            (current, destination_config),
+            (file.sources, source_config),
+        )
+        for model in _models(entries, config_of)
+    ]
+    found.warnings.extend(environment.misspelt(environ, models, environment.named_in(raw), traits.variables))
+    problems += found.errors
     if problems:
-        raise ConfigError(path.name, problems)
-    return Config(checkers, destinations, sources, rules, silences, mirrors, file.repeat_within, moved)
+        raise ConfigError(path.name, problems, found.warnings)
+    return Config(
+        checkers,
+        destinations,
+        sources,
+        rules,
+        silences,
+        mirrors,
+        file.repeat_within,
+        moved,
+        tuple(found.warnings),
+    )
 
 
-def _read(path: Path) -> Any:
+def _lint(
+    file: File,
+    destinations: Mapping[str, dict[str, Any]],
+    sections: Iterable[tuple[str, Sequence[Entry[Any]]]],
+    traits: Traits,
+) -> Findings:
+    """Return what is valid in a file and yet has no effect, or looks like a slip."""
+    kinds = {name: str(raw.get("kind")) for name, raw in destinations.items()}
+    rules = [(f"rules[{number}]", rule) for number, rule in _numbered(file.rules)]
+    silences = [(f"silences[{number}]", entry) for number, entry in _numbered(file.silences)]
+    acts = traits.acts.union(traits.intake(kind) for kind in kinds.values())
+    values = Values(lint.origins(file.checkers, kinds, traits), acts, traits)
+    found = lint.rules(rules, [(where, entry.match) for where, entry in silences], values)
+    for section, entries in sections:
+        found.add(lint.entries(section, [(entry.name, entry.config) for entry in entries]))
+    for where, entry in silences:
+        found.add(lint_entries.silence(where, entry.ends_at, traits.now))
+    for number, each in _numbered(file.mirrors):
+        verbs = {Verb(verb): tuple(map(Verb, wanted)) for verb, wanted in each.verbs.items()}
+        found.add(lint_entries.mirror(f"mirrors[{number}]", each.from_, each.to, verbs, kinds, traits))
+    return found
+
+
+def _models(
+    entries: Mapping[str, dict[str, Any]], config_of: Callable[[str], type[ModelT] | None]
+) -> Iterator[type[ModelT]]:
+    """Yield the models of the kinds that are configured."""
+    for raw in entries.values():
+        kind = raw.get("kind")
+        if isinstance(kind, str) and (model := config_of(kind)):
+            yield model
+
+
+def _readable(raw: Any) -> File:
+    """Return what can be read of a file with mistakes, so that the rest of it is checked as well.
+
+    A rule, silence or mirror that cannot be read is None: the others keep their numbers.
+    """
+    if not isinstance(raw, dict):
+        return File()
+    sections: dict[str, Any] = {}
+    for section in ("checkers", "destinations", "sources"):
+        if isinstance(entries := raw.get(section), dict):
+            sections[section] = {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
+    for section, model in (("rules", _RuleEntry), ("silences", _SilenceEntry), ("mirrors", _MirrorEntry)):
+        if isinstance(listed := raw.get(section), list):
+            sections[section] = tuple(_validated(model, entry, "", []) for entry in listed)
+    return File.model_construct(**sections)
+
+
+def _numbered(entries: Iterable[ModelT | None]) -> Iterator[tuple[int, ModelT]]:
+    """Yield the entries that can be read, each with its number in the file."""
+    return ((number, entry) for number, entry in enumerate(entries) if entry is not None)
+
+
+def _read(path: Path) -> tuple[Any, list[str]]:
     try:
-        return json.loads(path.read_bytes())
+        return json_text.read(path.read_bytes())
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise ConfigError(
             str(path), [f"the file: {reason}. Set CONFIG_FILE to the path of your config.json"]
         ) from error
-    except ValueError as error:
-        raise ConfigError(path.name, [f"the file: is not JSON ({error}). Correct that line"]) from error
+    except json_text.NotJson as error:
+        raise ConfigError(path.name, [f"the file: {error}"]) from None
 
 
 def _entries(
@@ -194,10 +279,13 @@ def _entry(
     values, unset = _resolve(raw, environ)
     bare = [field for field, value in raw.items() if _is_bare_secret(model, field, value)]
     problems += [f'{where}.{field}: is a secret. Write "env:NAME" here and set that variable' for field in bare]
+    given_by = {
+        field: str(raw[field]).removeprefix("env:").strip() for field in values if values[field] is not raw[field]
+    }
     for field, variables in model.ENV.items():
-        given = next((environ[variable] for variable in variables if environ.get(variable)), None)
+        given = next((variable for variable in variables if environ.get(variable)), None)
         if field not in raw and given is not None:
-            values[field] = given
+            values[field], given_by[field] = environ[given], given
     missing = [_wanting(field, where, model, unset) for field in model.NEEDS if not _is_given(model, field, values)]
     why_off = _not_set(missing)
     try:
@@ -207,7 +295,7 @@ def _entry(
         absent = {str(part["loc"][0]) for part in error.errors() if part["type"] == "missing" and part["loc"]}
         if len(absent) == error.error_count() and absent <= unset.keys():
             return Entry(name, kind, None, _not_set([unset[field] for field in sorted(absent)]), warnings)
-        problems += explain(error, where, model)
+        problems += explain(error, where, model, given_by)
         return None
 
 
@@ -288,7 +376,7 @@ def _silence(number: int, entry: _SilenceEntry, problems: list[str]) -> Silence:
 
 def _mirrors(entries: Sequence[_MirrorEntry], destinations: Mapping[str, Any], problems: list[str]) -> Mirrors:
     tables: dict[tuple[str, str], dict[Verb, tuple[Verb, ...]]] = {}
-    for number, entry in enumerate(entries):
+    for number, entry in _numbered(entries):
         where, pair = f"mirrors[{number}]", (entry.from_, entry.to)
         for field, name in (("from", entry.from_), ("to", entry.to)):
             if name not in destinations and (field, name) != ("to", ALERT):
