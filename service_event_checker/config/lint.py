@@ -44,9 +44,12 @@ def rules(
         for where, rule in found
     ]
     silenced = [Matching(where=where, name=where, matchers=located(match, where)) for where, match in silences]
+    wrong: set[str] = set()
     for part in (*ruled, *silenced):
-        result.add(lint_matchers.check(part, values))
-    result.add(lint_rules.reach(ruled, values))
+        found_here = lint_matchers.check(part, values)
+        wrong.update([part.where] if found_here.errors else [])
+        result.add(found_here)
+    result.add(lint_rules.reach([rule for rule in ruled if rule.where not in wrong], values))
     result.add(lint_rules.labels([*ruled, *silenced]))
     return result
 

@@ -185,7 +185,7 @@ def _lint(
     kinds = {name: str(raw.get("kind")) for name, raw in destinations.items()}
     rules = [(f"rules[{number}]", rule) for number, rule in _numbered(file.rules)]
     silences = [(f"silences[{number}]", entry) for number, entry in _numbered(file.silences)]
-    acts = traits.acts.union(traits.intake(kind) for kind in kinds.values())
+    acts = traits.acts.union(traits.intake(kind) for kind in kinds.values() if traits.reports(kind))
     values = Values(lint.origins(file.checkers, kinds, traits), acts, traits)
     found = lint.rules(rules, [(where, entry.match) for where, entry in silences], values)
     for section, entries in sections:

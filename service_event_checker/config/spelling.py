@@ -6,14 +6,21 @@ import difflib
 from collections.abc import Iterable
 
 SHORTEST = 4  # characters; shorter names differ by one letter without being mistakes: env, dev
-SIMILAR = 0.82  # ratio of difflib
+LONG = 7  # characters; longer names that are very much alike are taken for the same
+ALIKE, SIMILAR = 0.9, 0.82  # ratios of difflib
 
 
 def one_off(name: str, known: Iterable[str]) -> str:
-    """Return the known name that differs by one letter (changed, added, lost, two swapped) or by case only, or ""."""
+    """Return the known name that differs by one letter (changed, added, lost, two swapped) or by case only, or "".
+
+    Of a long name, one that is very much like it as well.
+    """
     if len(name) < SHORTEST:
         return ""
-    return next((other for other in known if other != name and _differ_by_one(name.casefold(), other.casefold())), "")
+    others = [other for other in known if other != name]
+    near = next((other for other in others if _differ_by_one(name.casefold(), other.casefold())), "")
+    alike = difflib.get_close_matches(name, others, n=1, cutoff=ALIKE) if len(name) >= LONG and not near else []
+    return near or next(iter(alike), "")
 
 
 def similar(name: str, known: Iterable[str]) -> str:
