@@ -10,7 +10,7 @@ from service_event_checker import wiring
 from service_event_checker.cli.config_schema import as_text
 from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.cli.tables import print_json, table
-from service_event_checker.config.load import Config
+from service_event_checker.config.load import Config, ConfigError
 
 
 @click.group()
@@ -27,7 +27,13 @@ def check_config(here: Here, *, strict: bool, as_json: bool) -> None:
 
     Prints every mistake with its path and a hint; exit code 1 if there is one. Asks nobody.
     """
-    settings, found = wiring.examine(here.environ)
+    try:
+        settings, found = wiring.examine(here.environ)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        print_json({"problems": error.problems, "warnings": error.warnings})
+        raise SystemExit(1) from None
     parts = [
         {"section": section, "name": entry.name, "kind": entry.kind, "on": not entry.why_off, "why_off": entry.why_off}
         for section, entry in found.entries()

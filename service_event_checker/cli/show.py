@@ -35,13 +35,14 @@ def show(here: Here, id: str, *, as_json: bool) -> None:
     store = here.store
     timeline, links = store.timeline(alert.key), store.links([alert.key]).get(alert.key, [])
     deliveries = states(store, alert, links)
+    unrouted = is_unrouted(alert, here.services.book.rules)
     if as_json:
         detail = AlertDetail.with_history(alert, timeline, links).model_dump(mode="json")
-        print_json(detail | {"deliveries": deliveries})
+        print_json(detail | {"deliveries": deliveries, "unrouted": unrouted})
         return
     now = datetime.now(UTC)
     click.echo("\n".join(_head(alert, now)))
-    if is_unrouted(alert, here.services.book.rules):
+    if unrouted:
         click.echo("\nNobody is told: no rule matched. Add a rule that matches, in config.json")
     if deliveries:
         rows = [(each["receiver"], each["state"], each["url"] or each["why"]) for each in deliveries]

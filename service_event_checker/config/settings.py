@@ -112,7 +112,7 @@ def config_file(environ: Mapping[str, str]) -> Path:
 
 
 def _read(read: Callable[..., Value], *arguments: object, problems: list[str], default: Value) -> Value:
-    """Return what `read` makes of the arguments; where it raises ConfigError, note its problems and return `default`."""
+    """Return what `read` makes of the arguments; if it raises ConfigError, keep its problems and return `default`."""
     try:
         return read(*arguments)
     except ConfigError as error:

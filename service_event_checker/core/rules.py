@@ -62,7 +62,7 @@ def names_of(alert: Alert) -> dict[str, str]:
         "test": "true" if alert.test else "false",
         "affects_us": alert.affects_us.value,
     }
-    return {**{LABEL + name: value for name, value in alert.labels.items()}, **alert.labels, **own}
+    return {**alert.labels, **{LABEL + name: value for name, value in alert.labels.items()}, **own}
 
 
 def matched(alert: Alert, rules: Iterable[Rule]) -> tuple[str, ...]:
