@@ -15,10 +15,11 @@ from service_event_checker.core.rules import LABEL, OWN_NAMES
 _USUAL_LABELS = """
 address alertgroup alertname app application az bucket chain channel cluster code component container controller
 customer datacenter db dc department deployment device domain endpoint env environment exported_instance exported_job
-filesystem fstype group handler host hostname image instance interface job kubernetes_namespace label level method mode
-monitor mountpoint name namespace node nodename operation owner partition path phase pod port product project prometheus
-quantile queue reason receiver region release replica replicaset resource role rule service shard site stage state
-statefulset status subsystem system tag target team tenant tier topic type uid url user version volume workload zone
+filesystem fstype group handler host hostname image impaired instance interface job kubernetes_namespace label level
+method mode monitor mountpoint name namespace node nodename operation operational owner partition path phase pod port
+product project prometheus quantile queue reason receiver region release replica replicaset resource role rule service
+shard site stage state statefulset status subsystem system tag target team tenant tier topic type uid url user version
+volume workload zone
 """
 _USUAL = frozenset(_USUAL_LABELS.split())
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,43 @@ class TestWhatIsShipped:
 
         assert named
         assert named <= environment.KNOWN | plugins.traits(NOW).variables()
+
+
+class TestWaysIn:
+    """The ways in that the lint knows are those that events name."""
+
+    def test_each_adapter_names_the_way_in_that_its_configuration_names(self) -> None:
+        traits, checked = plugins.traits(NOW), 0
+        for kind in plugins.kinds(plugins.DESTINATIONS):
+            for path in (f"{kind}", f"{kind}.adapter", f"{kind}.webhook"):
+                name = f"{plugins.DESTINATIONS.path}.{path}"
+                module = importlib.import_module(name) if _exists(name) else None
+                for intake in filter(None, (getattr(module, constant, "") for constant in ("INTAKE", "HOOK"))):
+                    assert intake == traits.intake(kind)
+                    checked += 1
+
+        assert checked >= 6
+
+    def test_each_way_in_of_a_source_is_a_route(self, routes: set[str]) -> None:
+        ways = frozenset[str]().union(*plugins.traits(NOW).webhooks.values())
+
+        assert ways
+        assert ways <= routes
+
+
+@pytest.fixture
+def routes(tmp_path: Path) -> set[str]:
+    file = tmp_path / "config.json"
+    file.write_text("{}")
+    app = create_app({"CONFIG_FILE": str(file), "DATABASE_URL": f"sqlite:///{tmp_path}/store.db"})
+    return {str(route) for route in app.url_map.iter_rules()}
+
+
+def _exists(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 class TestWhatIsRight:
