@@ -13,6 +13,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from service_event_checker.config import environment
+from service_event_checker.config.api_tokens import SECRET_MIN, read_tokens
 from service_event_checker.config.fields import is_address
 from service_event_checker.config.load import ConfigError
 
@@ -21,7 +22,6 @@ Value = TypeVar("Value")
 DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"
 DEFAULT_RETENTION_DAYS = 400
 DEFAULT_PORT = 8000
-SECRET_MIN = 16  # characters of a secret that we choose ourselves; shorter ones can be guessed
 WEBHOOK_TOKEN = "WEBHOOK_TOKEN"  # noqa: S105  # the name of a variable
 #: where people name the authorities that they trust; the first that is set wins, as with requests and curl
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -80,6 +80,7 @@ class Settings:
         }
         for name, secret in {**webhook_tokens, "SECRET_KEY": text("SECRET_KEY")}.items():
             _read(demand_length, name, secret, problems=problems, default=None)
+        _read(read_tokens, text("API_TOKENS"), problems=problems, default=None)
         days = ("RETENTION_DAYS", text("RETENTION_DAYS"), DEFAULT_RETENTION_DAYS, 1, 36_500)
         found = cls(
             config_file=config_file(environ),

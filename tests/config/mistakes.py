@@ -302,7 +302,7 @@ ENVIRONMENT = [
     variable(
         "PUBLIC_URL",
         "outages.corp.net",
-        "is not a web address. Write it with its scheme, like https://outages.example.com",
+        "is not a web address. Write it like https://outages.example.com",
     ),
     variable("LOG_LEVEL", "VERBOSE", "is not a level. Give one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
     variable("LOG_FORMAT", "jsn", 'is not a format. Did you mean "json"?'),
@@ -313,8 +313,10 @@ ENVIRONMENT = [
         "DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net",
     ),
     variable("DATABASE_URL", "sqlite:store.db", "is not "),
-    variable("RETENTION_DAYS", "99999999999", "is too large. Give days, like 400"),
-    variable("RETENTION_DAYS", "a year", "is not a whole number. Give days, like 400"),
+    variable("RETENTION_DAYS", "99999999999", "is not a whole number from 1 to 36500. Set it like RETENTION_DAYS=400"),
+    variable(
+        "API_TOKENS", "ada:reed:a-long-random-text", "entry 1 has an unknown scope. Known are read, write, act, admin"
+    ),
     variable(
         "SLACK_BOT_TOKEN",
         "xoxp-1234567890",
