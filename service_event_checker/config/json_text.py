@@ -144,7 +144,7 @@ def _excerpt(text: str, at: int, *, caret: bool) -> str:
     column = at - start
     if not shown.startswith(line[:column]):  # something before the place is masked
         column = max(len(shown) - (len(line) - column), 0)
-    left = max(column - WIDTH // 2, 0)
+    left = max(column - WIDTH * 3 // 4, 0)
     number = f"{_line(text, at):>5} | "
     under = f"\n{' ' * 5} | {' ' * (column - left)}^" if caret else ""
     return f"{number}{shown[left : left + WIDTH]}{under}"

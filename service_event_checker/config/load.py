@@ -148,7 +148,7 @@ def load(
     mirrors = _mirrors(file.mirrors, current, problems)
     if len({name for rule in rules for name in rule.send}) > RECEIVERS_MAX:
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Combine some of them in the remote systems")
-    found = _lint(file, current, (("checkers", checkers), ("destinations", destinations)), traits)
+    found = _lint(file, current, (("checkers", checkers), ("destinations", destinations), ("sources", sources)), traits)
     models = [
         model
         for entries, config_of in (
@@ -189,6 +189,7 @@ def _lint(
     values = Values(lint.origins(file.checkers, kinds, traits), acts, traits)
     found = lint.rules(rules, [(where, entry.match) for where, entry in silences], values)
     for section, entries in sections:
+        found.warnings.extend(f"{section}.{entry.name}: {text}" for entry in entries for text in entry.warnings)
         found.add(lint.entries(section, [(entry.name, entry.config) for entry in entries]))
     for where, entry in silences:
         found.add(lint_entries.silence(where, entry.ends_at, traits.now))

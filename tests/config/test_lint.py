@@ -203,6 +203,11 @@ class TestWhatIsRight:
 
         assert start(mistakes.ruled(*rules)).warnings == ()
 
+    def test_an_old_name_of_a_key_is_a_warning(self, start: Start) -> None:
+        old = {"slack": {"kind": "slack", "api_url": "https://slack.example.com/api"}}
+
+        assert start(mistakes.changed(destinations=old)).warnings == ("destinations.slack: api_url is now url",)
+
     def test_variables_of_others_are_left_alone(self, start: Start) -> None:
         others = (
             "PATH",
