@@ -1,5 +1,7 @@
-"""Finds matchers of rules and silences that can never match: values that do not exist, conditions that exclude each
-other. Pure."""
+"""Finds matchers of rules and silences that can never match. Pure.
+
+They ask for a value that does not exist, or exclude each other.
+"""
 
 from __future__ import annotations
 

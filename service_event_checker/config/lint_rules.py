@@ -52,7 +52,7 @@ def reach(rules: Sequence[Matching], values: Values) -> Findings:
 
 def labels(parts: Sequence[Matching]) -> Findings:
     """Warn of a label that is one letter away from a known name: a usual one, or one that is used elsewhere."""
-    used = Counter(_label(matcher) for part in parts for matcher in {matcher for _, matcher in part.matchers})
+    used = Counter(name for part in parts for name in dict.fromkeys(_label(matcher) for _, matcher in part.matchers))
     warnings = [
         f'{where}: no known label is called "{name}". Did you mean "{near}"?'
         for part in parts

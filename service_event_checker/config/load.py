@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, TypeVar, get_args
 
-from pydantic import AwareDatetime, Field, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from service_event_checker.config import environment, json_text, lint, lint_entries
 from service_event_checker.config.fields import with_new_names
+from service_event_checker.config.file import File, MirrorEntry, RuleEntry, SilenceEntry, numbered, readable
 from service_event_checker.config.findings import Findings, Traits
 from service_event_checker.config.lint_matchers import Values
-from service_event_checker.config.models import CheckerConfig, DestinationConfig, Duration, Model, SourceConfig
+from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
 from service_event_checker.config.problems import explain, nearest
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core import matchers
@@ -29,7 +30,6 @@ from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Verb
 
 MOVED_TO = "moved_to"  # of a destination: the only key of an old name
-_Mirrored = Literal["update", "note", "ack", "unack", "close"]
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 ModelT = TypeVar("ModelT", bound=Model)
 
@@ -90,38 +90,6 @@ class Config:
         return tuple(sunset for config in on for sunset in config.sunsets())
 
 
-class _RuleEntry(Model):
-    name: str = Field(min_length=1, max_length=100)
-    match: tuple[str, ...] = ()
-    send: tuple[str, ...]
-    proceed: bool = False
-
-
-class _SilenceEntry(Model):
-    match: tuple[str, ...] = Field(min_length=1)
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
-    owner: str
-    reason: str
-
-
-class _MirrorEntry(Model):
-    from_: str = Field(alias="from")
-    to: str
-    verbs: dict[_Mirrored, tuple[_Mirrored, ...]]
-
-
-class File(Model):
-    schema_: str = Field(default="", alias="$schema")
-    checkers: dict[str, dict[str, Any]] = {}
-    destinations: dict[str, dict[str, Any]] = {}
-    sources: dict[str, dict[str, Any]] = {"alertmanager": {"kind": "alertmanager"}}
-    rules: tuple[_RuleEntry, ...] = ()
-    silences: tuple[_SilenceEntry, ...] = ()
-    mirrors: tuple[_MirrorEntry, ...] = ()
-    repeat_within: Annotated[Duration, Field(le=timedelta(hours=1))] = REPEAT_WITHIN
-
-
 def load(
     path: Path,
     environ: Mapping[str, str],
@@ -137,27 +105,23 @@ def load(
     Raises ConfigError with every problem found.
     """
     raw, problems = _read(path)
-    file = _validated(File, raw, "", problems) or _readable(raw)
+    file = _validated(File, raw, "", problems) or readable(raw)
     checkers = _entries("checkers", file.checkers, environ, checker_config, kinds, problems)
     moved = _moved(file.destinations, problems)
     current = {name: raw for name, raw in file.destinations.items() if MOVED_TO not in raw}
     destinations = _entries("destinations", current, environ, destination_config, kinds, problems)
     sources = _entries("sources", file.sources, environ, source_config, kinds, problems)
-    rules = tuple(_rule(number, rule, current, problems) for number, rule in _numbered(file.rules))
-    silences = tuple(_silence(number, entry, problems) for number, entry in _numbered(file.silences))
+    rules = tuple(_rule(number, rule, current, problems) for number, rule in numbered(file.rules))
+    silences = tuple(_silence(number, entry, problems) for number, entry in numbered(file.silences))
     mirrors = _mirrors(file.mirrors, current, problems)
     if len({name for rule in rules for name in rule.send}) > RECEIVERS_MAX:
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Combine some of them in the remote systems")
     found = _lint(file, current, (("checkers", checkers), ("destinations", destinations), ("sources", sources)), traits)
-    models = [
-        model
-        for entries, config_of in (
-            (file.checkers, checker_config),
-            (current, destination_config),
-            (file.sources, source_config),
-        )
-        for model in _models(entries, config_of)
-    ]
+    models = (
+        *_models(file.checkers, checker_config),
+        *_models(current, destination_config),
+        *_models(file.sources, source_config),
+    )
     found.warnings.extend(environment.misspelt(environ, models, environment.named_in(raw), traits.variables))
     problems += found.errors
     if problems:
@@ -183,8 +147,8 @@ def _lint(
 ) -> Findings:
     """Return what is valid in a file and yet has no effect, or looks like a slip."""
     kinds = {name: str(raw.get("kind")) for name, raw in destinations.items()}
-    rules = [(f"rules[{number}]", rule) for number, rule in _numbered(file.rules)]
-    silences = [(f"silences[{number}]", entry) for number, entry in _numbered(file.silences)]
+    rules = [(f"rules[{number}]", rule) for number, rule in numbered(file.rules)]
+    silences = [(f"silences[{number}]", entry) for number, entry in numbered(file.silences)]
     acts = traits.acts.union(traits.intake(kind) for kind in kinds.values() if traits.reports(kind))
     values = Values(lint.origins(file.checkers, kinds, traits), acts, traits)
     found = lint.rules(rules, [(where, entry.match) for where, entry in silences], values)
@@ -193,7 +157,7 @@ def _lint(
         found.add(lint.entries(section, [(entry.name, entry.config) for entry in entries]))
     for where, entry in silences:
         found.add(lint_entries.silence(where, entry.ends_at, traits.now))
-    for number, each in _numbered(file.mirrors):
+    for number, each in numbered(file.mirrors):
         verbs = {Verb(verb): tuple(map(Verb, wanted)) for verb, wanted in each.verbs.items()}
         found.add(lint_entries.mirror(f"mirrors[{number}]", each.from_, each.to, verbs, kinds, traits))
     return found
@@ -207,28 +171,6 @@ def _models(
         kind = raw.get("kind")
         if isinstance(kind, str) and (model := config_of(kind)):
             yield model
-
-
-def _readable(raw: Any) -> File:
-    """Return what can be read of a file with mistakes, so that the rest of it is checked as well.
-
-    A rule, silence or mirror that cannot be read is None: the others keep their numbers.
-    """
-    if not isinstance(raw, dict):
-        return File()
-    sections: dict[str, Any] = {}
-    for section in ("checkers", "destinations", "sources"):
-        if isinstance(entries := raw.get(section), dict):
-            sections[section] = {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
-    for section, model in (("rules", _RuleEntry), ("silences", _SilenceEntry), ("mirrors", _MirrorEntry)):
-        if isinstance(listed := raw.get(section), list):
-            sections[section] = tuple(_validated(model, entry, "", []) for entry in listed)
-    return File.model_construct(**sections)
-
-
-def _numbered(entries: Iterable[ModelT | None]) -> Iterator[tuple[int, ModelT]]:
-    """Yield the entries that can be read, each with its number in the file."""
-    return ((number, entry) for number, entry in enumerate(entries) if entry is not None)
 
 
 def _read(path: Path) -> tuple[Any, list[str]]:
@@ -339,7 +281,7 @@ def _is_bare_secret(model: type[Model], field: str, value: Any) -> bool:
     return SecretStr in kinds and isinstance(value, str) and not value.startswith("env:")
 
 
-def _rule(number: int, entry: _RuleEntry, destinations: Mapping[str, Any], problems: list[str]) -> Rule:
+def _rule(number: int, entry: RuleEntry, destinations: Mapping[str, Any], problems: list[str]) -> Rule:
     for name in entry.send:
         if name not in destinations:
             problems.append(f'rules[{number}].send: "{name}" is not a destination.{nearest(name, list(destinations))}')
@@ -363,7 +305,7 @@ def _moved(entries: Mapping[str, dict[str, Any]], problems: list[str]) -> dict[s
     return found
 
 
-def _silence(number: int, entry: _SilenceEntry, problems: list[str]) -> Silence:
+def _silence(number: int, entry: SilenceEntry, problems: list[str]) -> Silence:
     where = f"silences[{number}]"
     ends_at: datetime = entry.ends_at
     if ends_at <= entry.starts_at:
@@ -375,9 +317,9 @@ def _silence(number: int, entry: _SilenceEntry, problems: list[str]) -> Silence:
     return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason)
 
 
-def _mirrors(entries: Sequence[_MirrorEntry], destinations: Mapping[str, Any], problems: list[str]) -> Mirrors:
+def _mirrors(entries: Sequence[MirrorEntry], destinations: Mapping[str, Any], problems: list[str]) -> Mirrors:
     tables: dict[tuple[str, str], dict[Verb, tuple[Verb, ...]]] = {}
-    for number, entry in _numbered(entries):
+    for number, entry in numbered(entries):
         where, pair = f"mirrors[{number}]", (entry.from_, entry.to)
         for field, name in (("from", entry.from_), ("to", entry.to)):
             if name not in destinations and (field, name) != ("to", ALERT):

@@ -312,7 +312,7 @@ ENVIRONMENT = [
         "is not a connection string. Copy it from the storage account's access keys: "
         "DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net",
     ),
-    variable("DATABASE_URL", "sqlite:store.db", "is not "),
+    variable("DATABASE_URL", "sqlite:store.db", "is not a database address. Write sqlite:///./alerts.db, "),
     variable("RETENTION_DAYS", "99999999999", "is not a whole number from 1 to 36500. Set it like RETENTION_DAYS=400"),
     variable(
         "API_TOKENS", "ada:reed:a-long-random-text", "entry 1 has an unknown scope. Known are read, write, act, admin"

@@ -59,8 +59,6 @@ def unauthenticated_webhooks(services: Services) -> list[str]:
 
 def tell(services: Services) -> None:
     """Log the warnings that follow from the configuration alone."""
-    for text in services.config.warnings:
-        log.warning("config_warning", text=text)
     for text in unauthenticated_webhooks(services):
         log.warning("webhook_unprotected", text=text)
 

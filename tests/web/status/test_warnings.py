@@ -64,10 +64,11 @@ def test_open_alerts_that_no_rule_matches_are_counted_and_named(make_app: MakeAp
 
 
 def test_what_the_configuration_warns_of_is_on_the_page_and_in_the_log(make_app: MakeApp) -> None:
+    app = make_app({**CONFIG, "rules": [*CONFIG["rules"], {"name": "late", "send": ["chat"]}]})
     with capture_logs() as lines:
-        app = make_app({**CONFIG, "rules": [*CONFIG["rules"], {"name": "late", "send": ["chat"]}]})
+        app.extensions["services"].log_components()
 
-    assert "&#34;late&#34; is never reached" in page_of(app)
-    assert [line["text"] for line in lines if line["event"] == "config_warning"] == list(
-        app.extensions["services"].config.warnings
-    )
+    assert "rules[1]: &#34;late&#34; is never reached" in page_of(app)
+    (warning,) = (line for line in lines if line["event"] == "config_warning")
+    assert warning["path"] == "rules[1]"
+    assert warning["text"].startswith('"late" is never reached')
