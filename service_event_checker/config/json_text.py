@@ -48,9 +48,9 @@ def read(body: bytes) -> tuple[Any, list[str]]:
     except json.JSONDecodeError as error:
         raise NotJson(_explained(text, error)) from None
     except RecursionError:
-        raise NotJson("is not JSON that can be read: its brackets are nested too deeply") from None
+        raise NotJson("is not JSON that can be read: it has very deeply nested brackets") from None
     except ValueError:  # a number of thousands of digits
-        raise NotJson("is not JSON that can be read: it holds a number that is too long") from None
+        raise NotJson("is not JSON that can be read: it has a number of thousands of digits") from None
 
 
 def repeated(text: str) -> list[str]:
@@ -122,9 +122,9 @@ def _cause_of_place(rest: str, before: str, here: str, message: str, at: int) ->
     if message.startswith("Expecting ':' delimiter"):
         return "a colon is missing between a name and its value", 'Write "name": value', at
     if message.startswith("Extra data"):
-        return "there is more after the end of the configuration", "Check whether a } is one too many", at
+        return "there is more after the end of the configuration", "Check for an extra }", at
     if char == ",":
-        return "a comma is one too many", "Remove it", at
+        return "an extra comma", "Remove it", at
     if word and word[0].lower() in ("true", "false", "none", "null"):
         return f"{word[0]} is not a value of JSON", "Write true, false or null", at
     if word:

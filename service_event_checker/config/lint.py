@@ -1,7 +1,7 @@
 """The lint of config.json: finds what is valid and yet has no effect. Reads nothing and never raises. Pure.
 
-It is the same for the start and for `./outage config check`. load.py gives it what could be read of the file; what could
-not is a mistake that is listed already.
+It is the same for the start and for `./outage config check`. load.py gives it what could be read of the file;
+what could not is a mistake that is listed already.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _WHAT = {
     "affects_us": "affects_us is yes or unknown",
     "test": "test is true or false",
     "source": "No checker and no other source of alerts has this name",
-    "intake": "There is no such way in",
+    "intake": "No alert comes in by this way",
 }
 
 

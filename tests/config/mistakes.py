@@ -126,8 +126,8 @@ CLOSED_SETS = [
         'can never match. No checker and no other source of alerts has this name. Did you mean "github"?',
     ),
     error('source="redmine"', f"can never match. No checker and no other source of alerts has this name. {NAMES}"),
-    error('intake="/alerts"', 'can never match. There is no such way in. Did you mean "/alert"?'),
-    error('intake="/grafana"', f"can never match. There is no such way in. {WAYS}"),
+    error('intake="/alerts"', 'can never match. No alert comes in by this way. Did you mean "/alert"?'),
+    error('intake="/grafana"', f"can never match. No alert comes in by this way. {WAYS}"),
     error('title!~".*"', "can never match. It excludes every value"),
 ]
 EXCLUDING = [

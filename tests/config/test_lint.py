@@ -239,14 +239,14 @@ class TestSyntax:
             ('{"a": "x\n"}', "a text has no closing quote in its line"),
             ('{"a": 1', "the file ends before everything is closed"),
             ('{"a": 1}}', "there is more after the end of the configuration"),
-            ('{"a": 1,, "b": 2}', "a comma is one too many"),
+            ('{"a": 1,, "b": 2}', "an extra comma"),
             ('{"a": "\\q"}', "a backslash in a text begins an unknown escape"),
             ('{"a": [1}', "} does not close what is open"),
             ('{"a": 01}', "a value is followed by more characters"),
             ('{"a": }', "a value is missing"),
             ("{“a”: 1}", "“ is not a quote of JSON"),
-            ("[" * 100_000, "nested too deeply"),
-            (f'{{"a": {"9" * 5000}}}', "a number that is too long"),
+            ("[" * 100_000, "very deeply nested brackets"),
+            (f'{{"a": {"9" * 5000}}}', "a number of thousands of digits"),
         ],
     )
     def test_the_likely_cause_is_said(self, start: Start, text: str, cause: str) -> None:
