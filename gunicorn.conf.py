@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 from dotenv import dotenv_values
@@ -34,13 +34,24 @@ from service_event_checker.config.settings import Settings  # noqa: E402
 HALTS = 3  # Gunicorn's exit code for what no restart can repair
 BIND_TRIES = 5  # seconds; a process that is being stopped still holds its port
 
+
+def _refuse() -> NoReturn:
+    """Print every mistake, also those of config.json, and exit."""
+    from service_event_checker import wiring  # slow to import, and the app's own part otherwise
+
+    try:
+        wiring.examine({name: value or "" for name, value in _environment.items()})
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+    sys.exit(HALTS)
+
+
 # The app reads .env too, but later: the port is asked first. The real environment wins.
 _environment = {**dotenv_values(ROOT / ".env"), **os.environ}
 try:
     _settings = Settings.read({name: value or "" for name, value in _environment.items()})
-except ConfigError as error:
-    sys.stderr.write(f"{error}\n")
-    sys.exit(HALTS)
+except ConfigError:
+    _refuse()
 
 bind = f"0.0.0.0:{_settings.port}"
 

@@ -87,6 +87,8 @@ class _Reader:
         self._unknown: set[str] = set()
         self._warnings: list[str] = []
         self._flawed = False
+        self._services: set[str] = set()
+        self._regions: set[str] = set()
 
     def read(self, payload: Any) -> None:
         """Take an answer in. Raises SourceError for one without services."""
@@ -106,6 +108,7 @@ class _Reader:
             complete=not self._flawed,
             unknown=frozenset((self._unknown - self._events.keys()) | unjudged),
             warnings=tuple(dict.fromkeys(self._warnings)),
+            listed={"service": frozenset(self._services), "region": frozenset(self._regions)},
         )
 
     def _read_service(self, payload: Mapping[str, Any], service: Any) -> None:
@@ -114,6 +117,7 @@ class _Reader:
         if not name or not isinstance(geographies, list):
             self._flawed = True
             return
+        self._services.add(one_line(name))
         if not geographies:
             self._flawed = True
             self._warnings.append(f"{one_line(name, 40)} names no geography")
@@ -126,6 +130,7 @@ class _Reader:
         if not region or len(fingerprint) > FINGERPRINT_MAX:
             self._flawed = True
             return
+        self._regions.add(one_line(region))
         health = one_line(geography.get("health"), 40).casefold()
         if health == "healthy" or (health == "advisory" and not self._advisories):
             self._well.add(fingerprint)

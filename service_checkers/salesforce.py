@@ -7,7 +7,10 @@ no title: it is made of the kind of impact and the instances. Format: https://ap
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -26,6 +29,7 @@ from service_event_checker.http.client import Http
 API = "https://api.status.salesforce.com/v1"
 PAGE_HOST = "status.salesforce.com"  # answers 403 "Direct API access not allowed"
 PAGE = "https://status.salesforce.com/incidents/"
+LIST_EVERY = 12 * 3600  # seconds between two looks at the list of all instances, 1.5 MB
 LOOKUPS_MAX = 10  # single incidents asked for in one check; the others stay unknown until the next
 SEVERITIES = {"critical": Severity.CRITICAL, "major": Severity.ERROR, "minor": Severity.WARNING}
 NAMED_MAX = 3  # instances in a title
@@ -69,13 +73,26 @@ class Checker:
         self._instances = config.instances
         address, self._warnings = api_address(config.url)
         self._http = Http(address, timeout=config.timeout.total_seconds())
+        self._listed: frozenset[str] = frozenset()
+        self._list_again_at = 0.0  # time.monotonic()
 
     def check(self, tracked: frozenset[str]) -> Snapshot:
         """Return what is open and how the tracked that are not have ended. Raises SourceError."""
         reader = _Reader(self._name, self._instances, self._warnings)
         reader.active(fetch_json(self._http, self._name, "/incidents/active"))
         self._look_up(reader, shuffled(tracked - reader.seen))
-        return reader.snapshot()
+        return replace(reader.snapshot(), listed={"instance": self._instances_listed()})
+
+    def _instances_listed(self) -> frozenset[str]:
+        """Return the keys of all instances as they were last listed; that list is long and rarely changes."""
+        if time.monotonic() < self._list_again_at:
+            return self._listed
+        self._list_again_at = time.monotonic() + LIST_EVERY
+        with suppress(SourceError):  # what is open could be read: that is what counts
+            payload = fetch_json(self._http, self._name, "/instances/status")
+            entries = objects(payload) if isinstance(payload, list) else []
+            self._listed = frozenset(key for entry in entries if (key := identity(entry.get("key")))) or self._listed
+        return self._listed
 
     def _look_up(self, reader: _Reader, absent: list[str]) -> None:
         """Ask for each by its id; one that is not known there (404) counts as absent, an unreadable one is unknown."""

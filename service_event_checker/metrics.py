@@ -15,6 +15,7 @@ PING_PONGS = Counter(
     "poc_ping_pong_total", "Statuses that were not carried, as they went to and fro", ["receiver"], registry=REGISTRY
 )
 REPAIRS = Counter("poc_repairs_total", "Differences found by reconciliation", ["with", "fix"], registry=REGISTRY)
+UNROUTED = Counter("poc_alerts_unrouted_total", "Alerts that no rule matched when they opened", registry=REGISTRY)
 POLLS = Counter("poc_polls_total", "Polls of status pages", ["checker", "outcome"], registry=REGISTRY)
 REFUSALS = Counter("poc_requests_refused_total", "Requests not let in", ["route", "reason"], registry=REGISTRY)
 UNKNOWN_VALUES = Counter(

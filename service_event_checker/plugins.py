@@ -6,15 +6,19 @@ import importlib
 import json
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.resources import files
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from service_event_checker.config.findings import Traits
 from service_event_checker.config.load import Config
-from service_event_checker.config.models import CheckerConfig, DestinationConfig, SourceConfig
+from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
+from service_event_checker.core.vocabulary import Verb
+from service_event_checker.sources.severities import severity_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Package:
 CHECKERS = Package("service_checkers", "checker", "Checker")
 DESTINATIONS = Package("service_event_checker.destinations", "adapter", "Adapter")
 SOURCES = Package("service_event_checker.sources", "reconcile", "Source")  # those that can be asked
+_ACTS = frozenset({"api", "cli", "reconcile", "slack"})  # ways in by which people and reconciliation change alerts
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -81,6 +86,54 @@ def display_names(config: Config) -> dict[str, str]:
         if named := getattr(entry.config, "name", ""):
             names[entry.name] = named
     return names
+
+
+def traits(now: datetime) -> Traits:
+    """Return what the lint of the configuration asks of the kinds; each is loaded when it is asked for."""
+    return Traits(
+        now=now,
+        verbs=_verbs,
+        reports=_reports,
+        opens=_opens,
+        intake=_intake,
+        webhooks={kind: model.INTAKES for kind in kinds(SOURCES) if (model := source_config(kind))},
+        acts=_ACTS,
+        severity_of=severity_of,
+        variables=lambda: frozenset(_variables()),
+    )
+
+
+def _verbs(kind: str) -> frozenset[Verb]:
+    found: frozenset[Verb] = adapter_class(kind).verbs if destination_config(kind) else frozenset()
+    return found
+
+
+def _reports(kind: str) -> bool:
+    """Whether a kind of destination tells us what people do there, by webhook or when asked; True for no such kind."""
+    model = destination_config(kind)
+    if model is None or model.ANY_PLACE:
+        return True
+    adapter = adapter_class(kind)
+    return hasattr(adapter, "verify_signature") or hasattr(adapter, "open_objects")
+
+
+def _opens(kind: str) -> bool:
+    model = destination_config(kind)
+    return bool(model and (model.OPENS_ALERTS or model.ANY_PLACE))
+
+
+def _intake(kind: str) -> str:
+    model = destination_config(kind)
+    return (model.INTAKE if model else "") or f"/hooks/{kind.replace('_', '-')}"
+
+
+def _variables() -> Iterator[str]:
+    """Yield the variables that the models of all kinds read."""
+    of_kind = ((CHECKERS, checker_config), (DESTINATIONS, destination_config), (SOURCES, source_config))
+    models: list[type[Model] | None] = [config_of(kind) for package, config_of in of_kind for kind in kinds(package)]
+    for model in models:
+        for names in model.ENV.values() if model else ():
+            yield from names
 
 
 def adapter_class(kind: str) -> Any:

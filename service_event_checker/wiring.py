@@ -6,15 +6,18 @@ The only module that knows the concrete classes. Building connects to nothing an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 from pydantic import SecretStr
 
 from service_event_checker import logs, plugins
 from service_event_checker.config import load
+from service_event_checker.config import settings as environment
 from service_event_checker.config.load import Config, ConfigError, Entry
 from service_event_checker.config.models import CheckerConfig, DestinationConfig
 from service_event_checker.config.settings import Settings
@@ -26,7 +29,7 @@ from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller, Watch
 from service_event_checker.engine.reconcile.passes import Reconciler
-from service_event_checker.engine.selection import affects_us
+from service_event_checker.engine.selection import affects_us, not_listed
 from service_event_checker.engine.services import Part, Services, WakeEvents
 from service_event_checker.engine.test_mode import TestMode
 from service_event_checker.engine.throttle import Throttle
@@ -34,6 +37,7 @@ from service_event_checker.http import outbound
 from service_event_checker.http.address import password_forms, password_in
 from service_event_checker.http.outbound import Outbound
 from service_event_checker.render import names
+from service_event_checker.stores import choose
 from service_event_checker.stores.choose import make_store
 from service_event_checker.stores.prepared import gated
 
@@ -42,25 +46,57 @@ LOOK_EVERY = timedelta(seconds=1)  # how soon what becomes due by itself is seen
 LOOK_AT_AZURE_EVERY = timedelta(seconds=3)  # there a look is sixteen billed reads
 LEASE_TIMEOUTS = 8  # a check asks several addresses one after the other; see LOOKUP_TIMEOUTS of statuspage
 
+Read = TypeVar("Read")
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|_PAT|_KEY|CONNECTION_STRING|WEBHOOK_URL|DATABASE_URL")
 
 
 def load_config(settings: Settings) -> Config:
     """Read the configured file. Raises ConfigError."""
+    return _load(settings.config_file, settings.variables)
+
+
+def examine(environ: Mapping[str, str]) -> tuple[Settings, Config]:
+    """Check all that a start reads: the environment, config.json and where the store is. Connects to nothing.
+
+    Raises ConfigError with every mistake found.
+    """
+    errors: list[ConfigError] = []
+    settings = _tried(lambda: Settings.read(environ), errors)
+    config = _tried(lambda: _load(environment.config_file(environ), environ), errors)
+    if settings:
+        _tried(lambda: choose.check(settings), errors)
+    if settings is None or config is None or errors:
+        files = dict.fromkeys(error.file for error in errors)
+        problems = [problem for error in errors for problem in error.problems]
+        warnings = config.warnings if config else [line for error in errors for line in error.warnings]
+        raise ConfigError(" and ".join(files), problems, warnings)
+    return settings, config
+
+
+def _tried(read: Callable[[], Read], errors: list[ConfigError]) -> Read | None:
+    try:
+        return read()
+    except ConfigError as error:
+        errors.append(error)
+        return None
+
+
+def _load(file: Path, environ: Mapping[str, str]) -> Config:
     packages = {"checkers": plugins.CHECKERS, "destinations": plugins.DESTINATIONS, "sources": plugins.SOURCES}
     return load.load(
-        settings.config_file,
-        settings.variables,
+        file,
+        environ,
         checker_config=plugins.checker_config,
         destination_config=plugins.destination_config,
         source_config=plugins.source_config,
         kinds=lambda section: plugins.kinds(packages[section]),
+        traits=plugins.traits(_now()),
     )
 
 
-def build(settings: Settings) -> Services:
-    """Build everything. Raises ConfigError."""
-    config = load_config(settings)
+def build(settings: Settings, config: Config | None = None) -> Services:
+    """Build everything; without a configuration that was read already, reads it. Raises ConfigError."""
+    config = config or load_config(settings)
     logs.hide(_secrets(config, settings))
     past_proxy = (*outbound.LOCAL, *settings.outbound_no_proxy)
     outbound.use(Outbound(settings.ca_file, settings.public_url, settings.outbound_proxy, past_proxy))
@@ -154,6 +190,7 @@ def _watch(name: str, config: CheckerConfig | None) -> Watch:
         lease=max(config.every, config.timeout * LEASE_TIMEOUTS),
         resolve_after=config.resolve_after,
         affects=partial(affects_us, only=config.only, except_=config.except_, when_unknown=config.when_unknown),
+        not_listed=partial(not_listed, config.only, config.except_),
     )
 
 

@@ -169,7 +169,7 @@ class _CheckRun:
         )
         seen = checked(read, self._summary, tracked, self._named)
         events, warnings = self._with_page_severity(seen.events), tuple(dict.fromkeys(seen.warnings))
-        return replace(seen, events=events, warnings=warnings)
+        return replace(seen, events=events, warnings=warnings, listed=self.places.listed)
 
     def _with_page_severity(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
         """Raise what the page's level means, whichever list told the newer word; without a summary, as before."""
@@ -202,8 +202,9 @@ def read_file(config: Config, name: str, body: bytes) -> Snapshot:
     if not isinstance(payload, dict) or "status" not in payload or "incidents" not in payload:
         return Snapshot(source=name, events=raised(reading.events, reading.level), warnings=reading.warnings)
     read = Snapshot(source=name, events=reading.events, complete=not reading.flawed, warnings=reading.warnings)
-    seen = checked(read, summary_of(base, payload, Places.of(payload)), frozenset(), reading.named)
-    return replace(seen, events=raised(seen.events, reading.level))
+    places = Places.of(payload)
+    seen = checked(read, summary_of(base, payload, places), frozenset(), reading.named)
+    return replace(seen, events=raised(seen.events, reading.level), listed=places.listed)
 
 
 def split_endpoint(url: str) -> tuple[str, str]:

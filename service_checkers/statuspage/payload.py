@@ -62,6 +62,12 @@ class Places:
             children=children,
         )
 
+    @property
+    def listed(self) -> dict[str, frozenset[str]]:
+        """The names of all components, groups among them, and of all groups, by label."""
+        groups = frozenset(group for _, group in self.by_id.values() if group)
+        return {"component": frozenset(name for name, _ in self.by_id.values() if name), "group": groups}
+
     def state(self, component: Mapping[str, Any]) -> str:
         """Return the state of a component that an incident lists: the page's word, else the incident's."""
         known = self.states.get(text(component.get("id") or component.get("code")), "")

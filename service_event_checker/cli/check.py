@@ -90,7 +90,7 @@ def _shown(services: Services, seen: Seen) -> str:
     if events:
         rows = [_row(event, _affects(services, seen.name, event), now) for event in events]
         lines.append(table(("KIND", "STATUS", "SEVERITY", "AFFECTS US", "BEGAN", "TITLE"), rows))
-    lines += [f"warning: {line(warning, 300)}" for warning in seen.snapshot.warnings]
+    lines += [f"warning: {line(warning, 300)}" for warning in _warnings(services, seen)]
     return "\n".join(lines)
 
 
@@ -111,7 +111,7 @@ def _as_json(services: Services, seen: Seen) -> dict[str, Any]:
         "state": state,
         "why": seen.why,
         "complete": bool(seen.snapshot and seen.snapshot.complete),
-        "warnings": list(seen.snapshot.warnings) if seen.snapshot else [],
+        "warnings": _warnings(services, seen),
         "events": [
             {
                 "fingerprint": event.fingerprint,
@@ -127,6 +127,14 @@ def _as_json(services: Services, seen: Seen) -> dict[str, Any]:
             for event in events
         ],
     }
+
+
+def _warnings(services: Services, seen: Seen) -> list[str]:
+    """Return what the source warns of, and which selected places it does not have."""
+    if seen.snapshot is None:
+        return []
+    watch = services.poller.watches.get(seen.name)
+    return [*seen.snapshot.warnings, *(watch.not_listed(seen.snapshot.listed) if watch else ())]
 
 
 def _affects(services: Services, name: str, event: Event) -> Affects:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import click
 
 from service_event_checker import wiring
 from service_event_checker.cli.config_schema import as_text
 from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.cli.tables import print_json, table
-from service_event_checker.config.load import Config
+from service_event_checker.config.load import Config, ConfigError
 
 
 @click.group()
@@ -17,24 +19,40 @@ def config() -> None:
 
 
 @config.command("check")
+@click.option("--strict", is_flag=True, help="Exit code 1 for warnings as well.")
 @click.option("--json", "as_json", is_flag=True)
 @pass_here
-def check_config(here: Here, *, as_json: bool) -> None:
-    """Check config.json as the start does.
+def check_config(here: Here, *, strict: bool, as_json: bool) -> None:
+    """Check config.json and the environment as the start does.
 
-    Exit code 1, with path and hint, where it is wrong. Asks nobody.
+    Prints every mistake with its path and a hint; exit code 1 if there is one. Asks nobody.
     """
-    found = wiring.load_config(here.settings)
+    try:
+        settings, found = wiring.examine(here.environ)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        print_json({"problems": error.problems, "warnings": error.warnings})
+        raise SystemExit(1) from None
     parts = [
         {"section": section, "name": entry.name, "kind": entry.kind, "on": not entry.why_off, "why_off": entry.why_off}
         for section, entry in found.entries()
     ]
     if as_json:
-        print_json({"parts": parts, "rules": len(found.rules), "silences": len(found.silences)})
-        return
+        counts = {"rules": len(found.rules), "silences": len(found.silences)}
+        print_json({"parts": parts, **counts, "warnings": list(found.warnings)})
+    else:
+        _show(settings.config_file.name, found, parts)
+    if strict and found.warnings:
+        raise SystemExit(1)
+
+
+def _show(file: str, found: Config, parts: Iterable[Mapping[str, object]]) -> None:
     rows = [(part["section"], part["name"], part["kind"], part["why_off"] or "on") for part in parts]
     click.echo(table(("SECTION", "NAME", "KIND", "STATE"), [tuple(map(str, row)) for row in rows]))
-    click.echo(f"{here.settings.config_file.name} can be used: {_counts(found)}")
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}")
+    click.echo(f"{file} can be used: {_counts(found)}")
 
 
 @config.command("schema")

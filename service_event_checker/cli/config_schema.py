@@ -14,8 +14,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from service_event_checker import plugins
+from service_event_checker.config.file import File as ConfigFile
 from service_event_checker.config.load import MOVED_TO
-from service_event_checker.config.load import File as ConfigFile
 from service_event_checker.config.models import Model
 from service_event_checker.plugins import Package
 

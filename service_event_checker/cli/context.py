@@ -42,7 +42,7 @@ class Here:
     @cached_property
     def services(self) -> Services:
         """Raises ConfigError."""
-        return self._given or wiring.build(self.settings)
+        return self._given or wiring.build(*wiring.examine(self.environ))
 
     @cached_property
     def ready(self) -> Services:

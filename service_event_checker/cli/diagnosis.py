@@ -48,14 +48,14 @@ def environment() -> Iterator[Finding]:
 
 def configuration(here: Here) -> Iterator[Finding]:
     try:
-        file = here.settings.config_file
-        found = wiring.load_config(here.settings)
-        here.services  # noqa: B018  # also what the environment gets wrong
+        settings, found = wiring.examine(here.environ)
     except ConfigError as error:
         for problem in error.problems:
             yield Finding(False, f"configuration: {problem}", "correct it, then ./outage config check")
         return
-    yield Finding(True, f"configuration: {file} can be used")
+    yield Finding(True, f"configuration: {settings.config_file} can be used")
+    for warning in found.warnings:
+        yield Finding(True, f"configuration: warning: {warning}")
     for section, entry in found.entries():
         if entry.why_off:
             yield Finding(True, f"{section} {entry.name}: off, {entry.why_off}")

@@ -13,6 +13,7 @@ from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.cli.tables import print_json, table, when
 from service_event_checker.core.model import Alert, Link, Transition
 from service_event_checker.core.roles import Store
+from service_event_checker.core.rules import is_unrouted
 from service_event_checker.render.shapes import AlertDetail
 from service_event_checker.render.text import clean, line, web_address
 
@@ -34,12 +35,15 @@ def show(here: Here, id: str, *, as_json: bool) -> None:
     store = here.store
     timeline, links = store.timeline(alert.key), store.links([alert.key]).get(alert.key, [])
     deliveries = states(store, alert, links)
+    unrouted = is_unrouted(alert, here.services.book.rules)
     if as_json:
         detail = AlertDetail.with_history(alert, timeline, links).model_dump(mode="json")
-        print_json(detail | {"deliveries": deliveries})
+        print_json(detail | {"deliveries": deliveries, "unrouted": unrouted})
         return
     now = datetime.now(UTC)
     click.echo("\n".join(_head(alert, now)))
+    if unrouted:
+        click.echo("\nNobody is told: no rule matched. Add a rule that matches, in config.json")
     if deliveries:
         rows = [(each["receiver"], each["state"], each["url"] or each["why"]) for each in deliveries]
         click.echo("\n" + table(("RECEIVER", "STATE", "WHERE, WHY"), rows, width=0))

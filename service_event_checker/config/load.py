@@ -6,17 +6,20 @@ If something is invalid, the app does not start. If a credential is missing, one
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, TypeVar, get_args
 
-from pydantic import AwareDatetime, Field, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
+from service_event_checker.config import environment, json_text, lint, lint_entries
 from service_event_checker.config.fields import with_new_names
-from service_event_checker.config.models import CheckerConfig, DestinationConfig, Duration, Model, SourceConfig
+from service_event_checker.config.file import File, MirrorEntry, RuleEntry, SilenceEntry, numbered, readable
+from service_event_checker.config.findings import Findings, Traits
+from service_event_checker.config.lint_matchers import Values
+from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
 from service_event_checker.config.problems import explain, nearest
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core import matchers
@@ -27,17 +30,22 @@ from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Verb
 
 MOVED_TO = "moved_to"  # of a destination: the only key of an old name
-_Mirrored = Literal["update", "note", "ack", "unack", "close"]
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 ModelT = TypeVar("ModelT", bound=Model)
 
 
 class ConfigError(OutageCheckerError):
-    """config.json cannot be used; `problems` are lines like `checkers.github.every: what is wrong. What to do`."""
+    """config.json cannot be used; `problems` are lines like `checkers.github.every: what is wrong. What to do`.
 
-    def __init__(self, file: str, problems: Sequence[str]) -> None:
-        super().__init__(f"{file} cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
+    `warnings` are lines of the same form; they alone stop nothing.
+    """
+
+    def __init__(self, file: str, problems: Sequence[str], warnings: Sequence[str] = ()) -> None:
+        lines = (*problems, *(f"warning: {warning}" for warning in warnings))
+        super().__init__(f"{file} cannot be used:\n" + "\n".join(f"  {line}" for line in lines))
+        self.file = file
         self.problems = list(problems)
+        self.warnings = list(warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,7 @@ class Config:
     mirrors: Mirrors = Mirrors()
     repeat_within: timedelta = REPEAT_WITHIN
     moved: Mapping[str, str] = dataclasses.field(default_factory=dict)  # destinations: old name -> new name
+    warnings: tuple[str, ...] = ()
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
@@ -81,38 +90,6 @@ class Config:
         return tuple(sunset for config in on for sunset in config.sunsets())
 
 
-class _RuleEntry(Model):
-    name: str = Field(min_length=1, max_length=100)
-    match: tuple[str, ...] = ()
-    send: tuple[str, ...]
-    proceed: bool = False
-
-
-class _SilenceEntry(Model):
-    match: tuple[str, ...] = Field(min_length=1)
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
-    owner: str
-    reason: str
-
-
-class _MirrorEntry(Model):
-    from_: str = Field(alias="from")
-    to: str
-    verbs: dict[_Mirrored, tuple[_Mirrored, ...]]
-
-
-class File(Model):
-    schema_: str = Field(default="", alias="$schema")
-    checkers: dict[str, dict[str, Any]] = {}
-    destinations: dict[str, dict[str, Any]] = {}
-    sources: dict[str, dict[str, Any]] = {"alertmanager": {"kind": "alertmanager"}}
-    rules: tuple[_RuleEntry, ...] = ()
-    silences: tuple[_SilenceEntry, ...] = ()
-    mirrors: tuple[_MirrorEntry, ...] = ()
-    repeat_within: Annotated[Duration, Field(le=timedelta(hours=1))] = REPEAT_WITHIN
-
-
 def load(
     path: Path,
     environ: Mapping[str, str],
@@ -121,40 +98,91 @@ def load(
     destination_config: Callable[[str], type[DestinationConfig] | None],
     source_config: Callable[[str], type[SourceConfig] | None],
     kinds: Callable[[str], Sequence[str]],
+    traits: Traits,
 ) -> Config:
     """Read and check the file. `kinds("checkers")`, "destinations" and "sources" list what there is, for hints.
 
     Raises ConfigError with every problem found.
     """
-    problems: list[str] = []
-    file = _validated(File, _read(path), "", problems)
-    if file is None:
-        raise ConfigError(path.name, problems)
+    raw, problems = _read(path)
+    file = _validated(File, raw, "", problems) or readable(raw)
     checkers = _entries("checkers", file.checkers, environ, checker_config, kinds, problems)
     moved = _moved(file.destinations, problems)
     current = {name: raw for name, raw in file.destinations.items() if MOVED_TO not in raw}
     destinations = _entries("destinations", current, environ, destination_config, kinds, problems)
     sources = _entries("sources", file.sources, environ, source_config, kinds, problems)
-    rules = tuple(_rule(number, rule, current, problems) for number, rule in enumerate(file.rules))
-    silences = tuple(_silence(number, entry, problems) for number, entry in enumerate(file.silences))
+    rules = tuple(_rule(number, rule, current, problems) for number, rule in numbered(file.rules))
+    silences = tuple(_silence(number, entry, problems) for number, entry in numbered(file.silences))
     mirrors = _mirrors(file.mirrors, current, problems)
-    if len({name for rule in file.rules for name in rule.send}) > RECEIVERS_MAX:
+    if len({name for rule in rules for name in rule.send}) > RECEIVERS_MAX:
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Combine some of them in the remote systems")
+    found = _lint(file, current, (("checkers", checkers), ("destinations", destinations), ("sources", sources)), traits)
+    models = (
+        *_models(file.checkers, checker_config),
+        *_models(current, destination_config),
+        *_models(file.sources, source_config),
+    )
+    found.warnings.extend(environment.misspelt(environ, models, environment.named_in(raw), traits.variables))
+    problems += found.errors
     if problems:
-        raise ConfigError(path.name, problems)
-    return Config(checkers, destinations, sources, rules, silences, mirrors, file.repeat_within, moved)
+        raise ConfigError(path.name, problems, found.warnings)
+    return Config(
+        checkers,
+        destinations,
+        sources,
+        rules,
+        silences,
+        mirrors,
+        file.repeat_within,
+        moved,
+        tuple(found.warnings),
+    )
 
 
-def _read(path: Path) -> Any:
+def _lint(
+    file: File,
+    destinations: Mapping[str, dict[str, Any]],
+    sections: Iterable[tuple[str, Sequence[Entry[Any]]]],
+    traits: Traits,
+) -> Findings:
+    """Return what is valid in a file and yet has no effect, or looks like a slip."""
+    kinds = {name: str(raw.get("kind")) for name, raw in destinations.items()}
+    rules = [(f"rules[{number}]", rule) for number, rule in numbered(file.rules)]
+    silences = [(f"silences[{number}]", entry) for number, entry in numbered(file.silences)]
+    acts = traits.acts.union(traits.intake(kind) for kind in kinds.values() if traits.reports(kind))
+    values = Values(lint.origins(file.checkers, kinds, traits), acts, traits)
+    found = lint.rules(rules, [(where, entry.match) for where, entry in silences], values)
+    for section, entries in sections:
+        found.warnings.extend(f"{section}.{entry.name}: {text}" for entry in entries for text in entry.warnings)
+        found.add(lint.entries(section, [(entry.name, entry.config) for entry in entries]))
+    for where, entry in silences:
+        found.add(lint_entries.silence(where, entry.ends_at, traits.now))
+    for number, each in numbered(file.mirrors):
+        verbs = {Verb(verb): tuple(map(Verb, wanted)) for verb, wanted in each.verbs.items()}
+        found.add(lint_entries.mirror(f"mirrors[{number}]", each.from_, each.to, verbs, kinds, traits))
+    return found
+
+
+def _models(
+    entries: Mapping[str, dict[str, Any]], config_of: Callable[[str], type[ModelT] | None]
+) -> Iterator[type[ModelT]]:
+    """Yield the models of the kinds that are configured."""
+    for raw in entries.values():
+        kind = raw.get("kind")
+        if isinstance(kind, str) and (model := config_of(kind)):
+            yield model
+
+
+def _read(path: Path) -> tuple[Any, list[str]]:
     try:
-        return json.loads(path.read_bytes())
+        return json_text.read(path.read_bytes())
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise ConfigError(
             str(path), [f"the file: {reason}. Set CONFIG_FILE to the path of your config.json"]
         ) from error
-    except ValueError as error:
-        raise ConfigError(path.name, [f"the file: is not JSON ({error}). Correct that line"]) from error
+    except json_text.NotJson as error:
+        raise ConfigError(path.name, [f"the file: {error}"]) from None
 
 
 def _entries(
@@ -194,10 +222,13 @@ def _entry(
     values, unset = _resolve(raw, environ)
     bare = [field for field, value in raw.items() if _is_bare_secret(model, field, value)]
     problems += [f'{where}.{field}: is a secret. Write "env:NAME" here and set that variable' for field in bare]
+    given_by = {
+        field: str(raw[field]).removeprefix("env:").strip() for field in values if values[field] is not raw[field]
+    }
     for field, variables in model.ENV.items():
-        given = next((environ[variable] for variable in variables if environ.get(variable)), None)
+        given = next((variable for variable in variables if environ.get(variable)), None)
         if field not in raw and given is not None:
-            values[field] = given
+            values[field], given_by[field] = environ[given], given
     missing = [_wanting(field, where, model, unset) for field in model.NEEDS if not _is_given(model, field, values)]
     why_off = _not_set(missing)
     try:
@@ -207,7 +238,7 @@ def _entry(
         absent = {str(part["loc"][0]) for part in error.errors() if part["type"] == "missing" and part["loc"]}
         if len(absent) == error.error_count() and absent <= unset.keys():
             return Entry(name, kind, None, _not_set([unset[field] for field in sorted(absent)]), warnings)
-        problems += explain(error, where, model)
+        problems += explain(error, where, model, given_by)
         return None
 
 
@@ -250,7 +281,7 @@ def _is_bare_secret(model: type[Model], field: str, value: Any) -> bool:
     return SecretStr in kinds and isinstance(value, str) and not value.startswith("env:")
 
 
-def _rule(number: int, entry: _RuleEntry, destinations: Mapping[str, Any], problems: list[str]) -> Rule:
+def _rule(number: int, entry: RuleEntry, destinations: Mapping[str, Any], problems: list[str]) -> Rule:
     for name in entry.send:
         if name not in destinations:
             problems.append(f'rules[{number}].send: "{name}" is not a destination.{nearest(name, list(destinations))}')
@@ -274,7 +305,7 @@ def _moved(entries: Mapping[str, dict[str, Any]], problems: list[str]) -> dict[s
     return found
 
 
-def _silence(number: int, entry: _SilenceEntry, problems: list[str]) -> Silence:
+def _silence(number: int, entry: SilenceEntry, problems: list[str]) -> Silence:
     where = f"silences[{number}]"
     ends_at: datetime = entry.ends_at
     if ends_at <= entry.starts_at:
@@ -286,9 +317,9 @@ def _silence(number: int, entry: _SilenceEntry, problems: list[str]) -> Silence:
     return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason)
 
 
-def _mirrors(entries: Sequence[_MirrorEntry], destinations: Mapping[str, Any], problems: list[str]) -> Mirrors:
+def _mirrors(entries: Sequence[MirrorEntry], destinations: Mapping[str, Any], problems: list[str]) -> Mirrors:
     tables: dict[tuple[str, str], dict[Verb, tuple[Verb, ...]]] = {}
-    for number, entry in enumerate(entries):
+    for number, entry in numbered(entries):
         where, pair = f"mirrors[{number}]", (entry.from_, entry.to)
         for field, name in (("from", entry.from_), ("to", entry.to)):
             if name not in destinations and (field, name) != ("to", ALERT):

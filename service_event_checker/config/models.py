@@ -66,6 +66,10 @@ class Model(BaseModel):
         """Return what a checked entry still lacks to be on, for needs that no single field shows; "" for nothing."""
         return ""
 
+    def cautions(self) -> tuple[str, ...]:
+        """Return what is probably a mistake in a checked entry: lines like `token: what is wrong. How to fix it`."""
+        return ()
+
     def sunsets(self) -> tuple[Sunset, ...]:
         """Return what this entry uses and its vendor will switch off."""
         return ()
@@ -123,6 +127,8 @@ class CheckerConfig(Model):
 class SourceConfig(Model):
     """What every source has that sends to us and can be asked as well. `every`: how often it is asked."""
 
+    INTAKES: ClassVar[frozenset[str]] = frozenset()  # the ways in by which it sends
+
     kind: str
     every: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=5)
 
@@ -137,6 +143,9 @@ class DestinationConfig(Model):
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(0)
     RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # deliveries per second, burst
     UPDATE_EVERY: ClassVar[timedelta] = timedelta(0)  # the shortest time between two updates of one object
+    INTAKE: ClassVar[str] = ""  # the way in of its webhooks, where that is not /hooks/<kind>
+    OPENS_ALERTS: ClassVar[bool] = False  # whether alerts that were born there come to us
+    ANY_PLACE: ClassVar[bool] = False  # whether people put it in the place of any other kind, to try a configuration
     STAND_IN: ClassVar[str] = ""  # the kind that takes over while this one lacks what it needs
 
     kind: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -43,12 +43,19 @@ _BOUNDS = {
 _DURATION = re.compile(r"datetime\.timedelta\((?:seconds=)?(\d+)\)")
 
 
-def explain(error: ValidationError, where: str, model: type[BaseModel]) -> list[str]:
-    """Turn pydantic's errors of `model` into lines; `where` is the model's path in the file."""
+def explain(
+    error: ValidationError, where: str, model: type[BaseModel], variables: Mapping[str, str] | None = None
+) -> list[str]:
+    """Turn pydantic's errors of `model` into lines; `where` is the model's path in the file.
+
+    `variables`: by field, the variable of the environment that its value came from.
+    """
     lines = []
     for part in error.errors(include_url=False, include_input=False):
         steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in part["loc"]]
         path = (where + "".join(steps)).removeprefix(".") or "the file"
+        if variables and part["loc"] and part["loc"][0] in variables:
+            path += f" ({variables[str(part['loc'][0])]})"
         lines.append(f"{path}: {_said(part['type'], part['msg'], part.get('ctx', {}), part['loc'], model)}")
     return lines
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
+from service_event_checker.config import environment
+from service_event_checker.config.api_tokens import SECRET_MIN, read_tokens
 from service_event_checker.config.fields import is_address
 from service_event_checker.config.load import ConfigError
+
+Value = TypeVar("Value")
 
 DEFAULT_DATABASE = "sqlite:///instance/outage_checker.db"
 DEFAULT_RETENTION_DAYS = 400
 DEFAULT_PORT = 8000
-SECRET_MIN = 16  # characters of a secret that we choose ourselves; shorter ones can be guessed
 WEBHOOK_TOKEN = "WEBHOOK_TOKEN"  # noqa: S105  # the name of a variable
 #: where people name the authorities that they trust; the first that is set wins, as with requests and curl
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -63,7 +67,8 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the environment. Raises ConfigError."""
+        """Read the environment. Raises ConfigError with every mistake found."""
+        problems = environment.problems(environ)
 
         def text(*names: str, default: str = "") -> str:
             return next((value for name in names if (value := environ.get(name, "").strip())), default)
@@ -74,28 +79,46 @@ class Settings:
             if (name == WEBHOOK_TOKEN or name.startswith(WEBHOOK_TOKEN + "_")) and value.strip()
         }
         for name, secret in {**webhook_tokens, "SECRET_KEY": text("SECRET_KEY")}.items():
-            demand_length(name, secret)
-        return cls(
-            config_file=Path(text("CONFIG_FILE", default="config.json")),
+            _read(demand_length, name, secret, problems=problems, default=None)
+        _read(read_tokens, text("API_TOKENS"), problems=problems, default=None)
+        days = ("RETENTION_DAYS", text("RETENTION_DAYS"), DEFAULT_RETENTION_DAYS, 1, 36_500)
+        found = cls(
+            config_file=config_file(environ),
             database_url=text("DATABASE_URL", default=DEFAULT_DATABASE),
             storage_account=text("AZURE_STORAGE_CONNECTION_STRING"),
             active_table=text("AZURE_TABLE_NAME", "EVENT_TABLE_NAME", default="EventTickets"),
             resolved_table=text("RESOLVED_EVENTS_TABLE", default="ResolvedEvents"),
-            retention=timedelta(
-                days=_number("RETENTION_DAYS", text("RETENTION_DAYS"), DEFAULT_RETENTION_DAYS, 1, 36_500)
-            ),
-            public_url=_public(text("PUBLIC_URL")),
+            retention=timedelta(days=_read(_number, *days, problems=problems, default=DEFAULT_RETENTION_DAYS)),
+            public_url=_read(_public, text("PUBLIC_URL"), problems=problems, default=""),
             secret_key=text("SECRET_KEY"),
             api_tokens=text("API_TOKENS"),
             webhook_tokens=webhook_tokens,
             ca_file=text(*_CA_VARIABLES),
-            outbound_proxy=_proxy(text(_PROXY)),
-            outbound_no_proxy=_no_proxy(text(_NO_PROXY)),
-            port=_number("PORT", text("PORT"), DEFAULT_PORT, 0, 65_535),
-            processes=_number("WEB_CONCURRENCY", text("WEB_CONCURRENCY"), 1, 1, 64),
-            trusted_proxies=_networks(text("TRUSTED_PROXIES")),
+            outbound_proxy=_read(_proxy, text(_PROXY), problems=problems, default=""),
+            outbound_no_proxy=_read(_no_proxy, text(_NO_PROXY), problems=problems, default=()),
+            port=_read(_number, "PORT", text("PORT"), DEFAULT_PORT, 0, 65_535, problems=problems, default=DEFAULT_PORT),
+            processes=_read(
+                _number, "WEB_CONCURRENCY", text("WEB_CONCURRENCY"), 1, 1, 64, problems=problems, default=1
+            ),
+            trusted_proxies=_read(_networks, text("TRUSTED_PROXIES"), problems=problems, default=()),
             variables=environ,
         )
+        if problems:
+            raise ConfigError("environment", problems)
+        return found
+
+
+def config_file(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("CONFIG_FILE", "").strip() or "config.json")
+
+
+def _read(read: Callable[..., Value], *arguments: object, problems: list[str], default: Value) -> Value:
+    """Return what `read` makes of the arguments; if it raises ConfigError, keep its problems and return `default`."""
+    try:
+        return read(*arguments)
+    except ConfigError as error:
+        problems.extend(error.problems)
+        return default
 
 
 def demand_length(variable: str, secret: str) -> None:

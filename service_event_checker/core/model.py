@@ -78,6 +78,7 @@ class Snapshot:
     `own`: fingerprints of events that no incident of the source's explains: its own word on one of its places.
     `explains`: by event, the fingerprints of the places that it is about; it takes over the outage that is open there.
     `max_age`: what has had no news for so long, and is not shown, is no longer believed; None: it is, for ever.
+    `listed`: by label, like "component", the names of all places that the source has, where it lists them.
     """
 
     source: str
@@ -88,6 +89,7 @@ class Snapshot:
     own: frozenset[str] = frozenset()
     explains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     max_age: timedelta | None = None
+    listed: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

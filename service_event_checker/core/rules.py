@@ -11,6 +11,8 @@ from service_event_checker.core.mirrors import Mirrors
 from service_event_checker.core.model import Alert, Receiver
 from service_event_checker.core.vocabulary import Family, Verb
 
+LABEL = "label."  # before the name of a label that one of the alert's own names would hide
+OWN_NAMES = ("source", "kind", "intake", "severity", "title", "test", "affects_us")
 RECEIVERS_MAX = 24  # an alert, its deliveries and its lanes must fit one entity group transaction of Azure Tables
 
 
@@ -49,7 +51,8 @@ class Rulebook:
 
 
 def names_of(alert: Alert) -> dict[str, str]:
-    """Return what a matcher may ask for: the alert's labels and, over them, its own names."""
+    """Return what a matcher may ask for: the alert's labels and, over them, its own names; `label.<name>` is always the
+    sender's label."""
     own = {
         "source": alert.source,
         "kind": alert.kind.value,
@@ -59,16 +62,28 @@ def names_of(alert: Alert) -> dict[str, str]:
         "test": "true" if alert.test else "false",
         "affects_us": alert.affects_us.value,
     }
-    return {**alert.labels, **own}
+    return {**alert.labels, **{LABEL + name: value for name, value in alert.labels.items()}, **own}
 
 
 def matched(alert: Alert, rules: Iterable[Rule]) -> tuple[str, ...]:
     """Return the receivers that the rules name for the alert as it is, in their order, each once."""
+    return tuple(dict.fromkeys(name for rule in matching(alert, rules) for name in rule.send))
+
+
+def matching(alert: Alert, rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Return the rules that match the alert as it is, in their order, up to the first that does not proceed."""
     names = names_of(alert)
-    found: dict[str, None] = {}
+    found: list[Rule] = []
     for rule in rules:
         if all(matcher.matches(names) for matcher in rule.matchers):
-            found |= dict.fromkeys(rule.send)
+            found.append(rule)
             if not rule.proceed:
                 break
     return tuple(found)
+
+
+def is_unrouted(alert: Alert, rules: Iterable[Rule]) -> bool:
+    """Whether nobody hears of an open alert because no rule matches it; a rule that sends to nobody does match."""
+    if not alert.open or alert.test or alert.receivers or alert.withheld:
+        return False
+    return not matching(alert, rules)

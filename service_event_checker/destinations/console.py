@@ -21,6 +21,8 @@ RULE = "-" * 72
 class Config(DestinationConfig):
     RATE: ClassVar[tuple[float, int]] = (50.0, 50)
 
+    ANY_PLACE: ClassVar[bool] = True
+
     kind: Literal["console"] = "console"
 
 

@@ -25,7 +25,7 @@ from service_event_checker.engine import pending_events
 from service_event_checker.engine.echoes import is_no_news, marked
 from service_event_checker.engine.recognise import Seen, recognise, rounds
 from service_event_checker.logs import alert_facts
-from service_event_checker.metrics import TRANSITIONS, label
+from service_event_checker.metrics import TRANSITIONS, UNROUTED, label
 
 CONFLICTS_MAX = 20  # tries; at each at least one writer of a contended alert wins
 
@@ -211,9 +211,19 @@ class Pipeline:
         done = [write for write, result in zip(writes, results, strict=True) if isinstance(result, Done)]
         for write in done:
             tell(write)
+            self._tell_unrouted(write)
         if any(write.deliveries for write in done):
             self._wake()
         return results
+
+    def _tell_unrouted(self, write: Write) -> None:
+        """Log and count an alert that opens and that no rule matches: nobody hears of it."""
+        alert = write.alert
+        if any(transition.why.opens for transition in write.transitions) and rules.is_unrouted(alert, self.book.rules):
+            UNROUTED.inc()
+            log.warning(
+                "alert_unrouted", id=alert.internal_id, key=alert.key, source=alert.source, why="no rule matched"
+            )
 
 
 def tell(write: Write) -> None:

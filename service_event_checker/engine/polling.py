@@ -46,7 +46,10 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """A checker and how it is to be asked. `lease`: how long one poll may take before the slot is free again."""
+    """A checker and how it is to be asked. `lease`: how long one poll may take before the slot is free again.
+
+    `not_listed`: given what the source lists, warnings of places that are selected and are not there.
+    """
 
     name: str
     checker: Checker
@@ -54,6 +57,7 @@ class Watch:
     lease: timedelta
     resolve_after: int
     affects: Callable[[Event], Affects]
+    not_listed: Callable[[Mapping[str, frozenset[str]]], tuple[str, ...]] = lambda _listed: ()
 
 
 class Poller:
@@ -156,6 +160,9 @@ class Poller:
         for warning in set(snapshot.warnings) - set(slot.warnings):
             UNKNOWN_VALUES.labels(slot.name).inc()
             log.warning("source_warning", checker=slot.name, warning=warning)
+        missing = self.watches[slot.name].not_listed(snapshot.listed)
+        for warning in set(missing) - set(slot.warnings):
+            log.warning("not_on_the_page", checker=slot.name, warning=warning)
         POLLS.labels(slot.name, "ok").inc()
         return replace(
             slot,
@@ -164,7 +171,7 @@ class Poller:
             unknown_since=None,
             unknown_reason="",
             failures=0,
-            warnings=snapshot.warnings,
+            warnings=(*snapshot.warnings, *missing),
         )
 
     def _failed(self, watch: Watch, slot: Slot, error: SourceError) -> Slot:

@@ -5,8 +5,9 @@ Only opening is decided here: what is tracked is followed to its end, whatever a
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from service_event_checker.config.models import Selection
@@ -14,6 +15,7 @@ from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import Affects
 
 COMPONENT = "component"
+NAMED_MAX = 8  # places in a sentence
 _LABELS = {
     "components": COMPONENT,
     "groups": "group",
@@ -44,6 +46,29 @@ def affects_us(event: Event, only: Selection, except_: Selection, when_unknown: 
     if Affects.UNKNOWN in answers:
         return Affects.UNKNOWN if when_unknown == "open" else Affects.NO
     return Affects.YES
+
+
+def not_listed(only: Selection, except_: Selection, listed: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """Return a warning for each place that is selected and that its source does not have.
+
+    `listed`: the names of all places, by label; of a label that is missing or empty nothing is known.
+    """
+    found = []
+    for key, label in _LABELS.items():
+        known = {name.strip().casefold(): name for name in listed.get(label, ())}
+        for field, selection in (("only", only), ("except", except_)):
+            wanted = getattr(selection, key) if known else ()
+            gone = (name for name in wanted if name.strip() and name.strip().casefold() not in known)
+            found += [f'{field}.{key}: the page lists no {label} "{name}".{_hint(name, known)}' for name in gone]
+    return tuple(found)
+
+
+def _hint(name: str, known: Mapping[str, str]) -> str:
+    near = difflib.get_close_matches(name.strip().casefold(), list(known), n=1)
+    if near:
+        return f' Did you mean "{known[near[0]]}"?'
+    names = sorted(known.values())
+    return f" It lists {', '.join(names[:NAMED_MAX])}" + (" and more" if len(names) > NAMED_MAX else "")
 
 
 def _excepted(event: Event, except_: Selection) -> bool:

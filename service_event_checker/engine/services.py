@@ -74,9 +74,9 @@ class Services:
         """Log each configured component at DEBUG, and warn of what stands in the configuration and is not used yet."""
         for part in self.parts:
             log.debug("component", section=part.section, name=part.name, kind=part.kind, state=part.state)
-        for section, any_entry in self.config.entries():
-            for text in any_entry.warnings:
-                log.warning("config_warning", path=f"{section}s.{any_entry.name}", text=text)
+        for warning in self.config.warnings:
+            path, _, text = warning.partition(": ")
+            log.warning("config_warning", path=path, text=text)
         for entry in self.config.destinations:
             if entry.config and entry.config.fallback:
                 log.warning("config_key_ignored", path=f"destinations.{entry.name}.fallback")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from service_event_checker.config.load import ConfigError
@@ -9,22 +10,14 @@ from service_event_checker.config.settings import Settings
 from service_event_checker.core.roles import Store
 from service_event_checker.stores.sql.mounts import refuses_network_mount
 
+_TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 MOUNTS = Path("/proc/mounts")
 
 
 def make_store(settings: Settings) -> Store:
     """Return the store that the settings name. Raises ConfigError."""
     if settings.storage_account:
-        from service_event_checker.stores.azure.store import AzureTablesStore
-
-        try:
-            return AzureTablesStore(
-                settings.storage_account, active_table=settings.active_table, resolved_table=settings.resolved_table
-            )
-        except ValueError:  # its text may hold the key
-            hint = "Copy it from the storage account: Security + networking, Access keys"
-            problem = f"AZURE_STORAGE_CONNECTION_STRING: is not a connection string. {hint}"
-            raise ConfigError("environment", [problem]) from None
+        return _azure(settings)
     from service_event_checker.stores.sql.address import database_address
     from service_event_checker.stores.sql.store import SqlStore
 
@@ -36,6 +29,36 @@ def make_store(settings: Settings) -> Store:
     if network:
         raise ConfigError("environment", [f"DATABASE_URL: {network}"])
     return SqlStore(address)
+
+
+def check(settings: Settings) -> None:
+    """Check what the settings say of the store. Raises ConfigError."""
+    make_store(settings)  # connects to nothing
+
+
+def _azure(settings: Settings) -> Store:
+    from service_event_checker.stores.azure.store import AzureTablesStore
+
+    tables = (("AZURE_TABLE_NAME", settings.active_table), ("RESOLVED_EVENTS_TABLE", settings.resolved_table))
+    problems = [
+        f"{variable}: is not a table's name. Use 3 to 63 letters and digits, a letter first"
+        for variable, name in tables
+        if not _TABLE.fullmatch(name)
+    ]
+    if settings.active_table.lower() == settings.resolved_table.lower():
+        problems.append("RESOLVED_EVENTS_TABLE: is the table of AZURE_TABLE_NAME as well. Give each its own")
+    try:
+        store = AzureTablesStore(
+            settings.storage_account, active_table=settings.active_table, resolved_table=settings.resolved_table
+        )
+    except ValueError:  # its message may quote the string, which holds the account's key
+        problems.append(
+            "AZURE_STORAGE_CONNECTION_STRING: is not a connection string. Copy it from the storage account's access "
+            "keys: DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net"
+        )
+    if problems:
+        raise ConfigError("environment", problems)
+    return store
 
 
 def _network_mount(path: str) -> str:

@@ -10,7 +10,6 @@ from jinja2 import StrictUndefined
 
 from service_event_checker import wiring
 from service_event_checker.cli import former
-from service_event_checker.config.settings import Settings
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.web import access, errors
 from service_event_checker.web.api import alerts, deliveries
@@ -29,9 +28,9 @@ BODY_MAX = 8 * 1024 * 1024  # bytes; what any route may take, most take less
 
 def create_app(environ: Mapping[str, str]) -> Flask:
     """Build the app from the environment. Starts nothing. Raises ConfigError."""
-    settings = Settings.read(environ)
+    settings, config = wiring.examine(environ)
     keys = auth.read_keys(settings)
-    services = replace(wiring.build(settings), sunsets=sunsets(settings.variables))
+    services = replace(wiring.build(settings, config), sunsets=sunsets(settings.variables))
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = BODY_MAX
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider

@@ -207,3 +207,10 @@ def with_sound(services: list[Any]) -> dict[str, Any]:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     hostile(read, body)
+
+
+def test_it_lists_the_services_and_geographies_that_the_address_asks_for(world: Vendors) -> None:
+    listed = check(world).listed
+
+    assert listed["region"] == {"US"}
+    assert {"Pipelines", "Boards"} <= listed["service"]

@@ -128,7 +128,7 @@ def test_lookups_are_bounded_and_what_was_not_asked_is_unknown(world: Vendors) -
     snapshot = check(world, *(f"i{number:02}" for number in range(12)))
 
     assert len(snapshot.unknown) == 2
-    assert len(world.requests) == 11
+    assert len(world.requests) == 12  # the list of open incidents, that of all instances, and ten lookups
 
 
 def test_each_tracked_incident_has_its_turn_to_be_looked_up(world: Vendors) -> None:
@@ -240,3 +240,18 @@ def test_any_incident_is_read_or_left_out(incidents: list[Any]) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     hostile(read, body)
+
+
+def test_it_lists_all_instances_and_asks_for_them_rarely(world: Vendors) -> None:
+    config = Config(kind="salesforce", url=world.base("salesforce") + "/v1", instances=("NA137",))
+    checker = Checker("sf", config)
+    listed = [checker.check(NONE).listed for _ in range(3)]
+
+    assert listed == [{"instance": frozenset({"NA137", "CS5"})}] * 3
+    assert [request.path for request in world.requests].count("/salesforce/v1/instances/status") == 1
+
+
+def test_what_is_open_is_told_also_where_the_instances_are_not(world: Vendors) -> None:
+    world.instances = None
+
+    assert check(world).listed == {"instance": NONE}

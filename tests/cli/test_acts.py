@@ -239,3 +239,16 @@ def test_a_store_that_cannot_be_used_is_a_sentence_with_the_next_step(terminal: 
         assert answer.exit_code == 1
         assert answer.stderr.startswith("Error: the store cannot be used, so nothing was done: "), words
         assert "./outage doctor" in answer.stderr
+
+
+def test_show_says_that_no_rule_matched(tmp_path: Path) -> None:
+    rules = [{"name": "outages", "match": ['kind="outage"'], "send": ["chat"]}]
+    terminal = Terminal(tmp_path, {**CONFIG, "rules": rules}, **ADO)
+    lost = ingest(terminal, event(kind=Kind.ALERT, fingerprint="lost"))
+    told = ingest(terminal, event())
+
+    assert "no rule matched" in terminal.run("show", lost.internal_id).stdout
+    assert json.loads(terminal.run("show", lost.internal_id, "--json").stdout)["unrouted"] is True
+    assert "no rule matched" not in terminal.run("show", told.internal_id).stdout
+    terminal.run("ticket", lost.internal_id)
+    assert "no rule matched" not in terminal.run("show", lost.internal_id).stdout

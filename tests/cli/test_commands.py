@@ -251,3 +251,26 @@ def test_a_wrong_command_names_the_one_that_was_meant(terminal: Terminal) -> Non
 
     assert answer.exit_code == 2
     assert 'there is no command "alrts". Did you mean alerts' in answer.stderr
+
+
+def test_check_warns_of_a_component_that_the_page_does_not_list(terminal: Terminal, pages: StatusPages) -> None:
+    pages.add_component("github", "API Requests")
+
+    answer = terminal.run("check", "github")
+    (seen,) = json.loads(terminal.run("check", "github", "--json").stdout)["checks"]
+
+    said = 'only.components: the page lists no component "Actions". It lists API Requests'
+    assert f"warning: {said}" in answer.stdout
+    assert seen["warnings"] == [said]
+    pages.add_component("github", "Actions", group="Runtime")
+    assert "warning" not in terminal.run("check", "github").stdout
+
+
+def test_config_check_tells_programs_what_is_wrong(terminal: Terminal) -> None:
+    terminal.file.write_text(terminal.file.read_text().replace('"all"', '"all", "match": ["kind=\\"outages\\""]'))
+
+    answer = terminal.run("config", "check", "--json")
+
+    (problem,) = json.loads(answer.stdout)["problems"]
+    assert answer.exit_code == 1
+    assert problem.startswith('rules[0].match[0]: kind="outages" can never match.')

@@ -104,3 +104,11 @@ def test_a_wrong_configuration_is_a_line_and_the_rest_is_left_out(tmp_path: Path
     assert found[what] == "correct it, then ./outage config check"
     other = Terminal(tmp_path, {}, DATABASE_URL="nonsense://x")
     assert any("DATABASE_URL" in what for what in wrong(other))
+
+
+def test_a_warning_of_the_configuration_is_shown_and_not_counted_as_wrong(tmp_path: Path) -> None:
+    rules = [{"name": "all", "send": ["chat"]}, {"name": "late", "send": ["chat"]}]
+    terminal = Terminal(tmp_path, {"destinations": {"chat": {"kind": "console"}}, "rules": rules})
+
+    assert 'configuration: warning: rules[1]: "late" is never reached' in terminal.run("doctor").stdout
+    assert not [what for what in wrong(terminal) if "late" in what]

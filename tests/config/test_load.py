@@ -25,7 +25,7 @@ CANARY = "cAnArY-93157-value"
 GITHUB = {"kind": "statuspage", "url": "https://status.example.com"}
 SLACK = {"kind": "slack"}
 SILENCE = {
-    "match": ['source="github"'],
+    "match": ['team="web"'],
     "starts_at": "2026-01-01T00:00:00Z",
     "ends_at": "2026-01-02T00:00:00Z",
     "owner": "Ada",
@@ -439,7 +439,7 @@ class TestTheFileAsShipped:
 class TestMirrors:
     """`mirrors`: who mirrors whom, and which verbs."""
 
-    PAGERS: ClassVar[dict[str, Any]] = {"a": {"kind": "console"}, "b": {"kind": "console"}}
+    PAGERS: ClassVar[dict[str, Any]] = {"a": {"kind": "opsgenie"}, "b": {"kind": "pagerduty"}}
 
     def test_they_are_read_by_pair(self, file: Path) -> None:
         mirrors = [

@@ -517,3 +517,17 @@ class TestTheLinkOfADelivery:
 
         assert named is not None
         assert (named.external_id, named.previous) == ("", "https://tickets.example/1")
+
+
+class TestNames:
+    def test_a_label_that_an_own_name_hides_is_reached_by_its_long_name(self) -> None:
+        found = rules.names_of(alert(labels={"severity": "page", "team": "web"}))
+
+        assert (found["severity"], found["label.severity"]) == ("error", "page")
+        assert (found["team"], found["label.team"]) == ("web", "web")
+
+    def test_a_label_that_is_called_like_a_long_name_does_not_hide_the_label_itself(self) -> None:
+        labels = {"severity": "page", "label.severity": "low"}
+
+        assert rules.names_of(alert(labels=labels))["label.severity"] == "page"
+        assert rules.names_of(alert(labels=labels))["label.label.severity"] == "low"

@@ -2,7 +2,7 @@
 
 `/azure_devops/_apis/status/health` (https://learn.microsoft.com/rest/api/azure/devops/status/health/get),
 `/slack/api/v2.0.0/{current,history}` (https://docs.slack.dev/reference/slack-status-api),
-`/salesforce/v1/incidents/{active,<id>}` (https://api.status.salesforce.com/v1/docs),
+`/salesforce/v1/incidents/{active,<id>}` and `/salesforce/v1/instances/status` (https://api.status.salesforce.com/v1/docs),
 `/instatus/summary.json` (https://instatus.com/help/public-api).
 """
 
@@ -30,6 +30,7 @@ class Vendors(Double):
         self.message = "Everything is looking good"
         self.slack: dict[str, dict[str, Any]] = {}
         self.salesforce: dict[str, dict[str, Any]] = {}
+        self.instances: tuple[str, ...] | None = ("NA137", "CS5")  # of Salesforce; None: not found
         self.instatus: dict[str, dict[str, Any]] = {}
         self.clock = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
 
@@ -167,6 +168,8 @@ class Vendors(Double):
     def _salesforce(self, path: str, _: Request) -> Any:
         if path == "v1/incidents/active":
             return [one for one in self.salesforce.values() if not one["IncidentImpacts"][0]["endTime"]]
+        if path == "v1/instances/status":
+            return self.instances and [{"key": key, "status": "OK", "isActive": True} for key in self.instances]
         return self.salesforce.get(path.removeprefix("v1/incidents/"))
 
     def _instatus(self, path: str, _: Request) -> Any:

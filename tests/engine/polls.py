@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -61,6 +61,7 @@ class World:
         self.clock = Clock()
         self.page = Page()
         self.affects: Callable[[Event], Affects] = lambda _event: Affects.YES
+        self.not_listed: Callable[[Mapping[str, frozenset[str]]], tuple[str, ...]] = lambda _listed: ()
 
     def process(self) -> Poller:
         watch = Watch(
@@ -70,6 +71,7 @@ class World:
             lease=LEASE,
             resolve_after=2,
             affects=lambda seen: self.affects(seen),
+            not_listed=lambda listed: self.not_listed(listed),
         )
         pipeline = Pipeline(self.store, BOOK)
         return Poller(self.store, pipeline, {"github": watch}, clock=self.clock, jitter=lambda: 0.0)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
+from structlog.testing import capture_logs
 
 from service_event_checker.core import matchers, rules
 from service_event_checker.core.errors import InvalidInput, StoreConflict
@@ -503,3 +504,33 @@ def test_the_receivers_are_the_same_in_whatever_order_intakes_severities_and_sil
         chance.shuffle(steps)  # type: ignore[attr-defined]
 
     assert outcomes[0] == outcomes[1]
+
+
+class TestAnAlertThatNoRuleMatches:
+    RULES = (rule('kind="outage"', "slack"), rule('team="quiet"', proceed=False))
+
+    def seen(self, ledger: Ledger, *events: Event) -> tuple[list[str], float]:
+        """Ingest; return which alerts the log calls unrouted, and how many were counted."""
+        pipeline = Pipeline(ledger, Rulebook(self.RULES, (), RECEIVERS))  # type: ignore[arg-type]
+        before = REGISTRY.get_sample_value("poc_alerts_unrouted_total") or 0.0
+        with capture_logs() as lines:
+            for each in events:
+                pipeline.ingest([each], NOW)
+        counted = (REGISTRY.get_sample_value("poc_alerts_unrouted_total") or 0.0) - before
+        return [line["key"] for line in lines if line["event"] == "alert_unrouted"], counted
+
+    def test_it_is_logged_and_counted_once(self, ledger: Ledger) -> None:
+        lost = event(kind=Kind.ALERT, source="alertmanager")
+
+        assert self.seen(ledger, lost, replace(lost, severity=Severity.CRITICAL), replace(lost, status=RESOLVED)) == (
+            [lost.key],
+            1.0,
+        )
+
+    def test_one_that_a_rule_matches_is_not_also_where_the_rule_sends_to_nobody(self, ledger: Ledger) -> None:
+        quiet = event(kind=Kind.ALERT, source="alertmanager", labels={"team": "quiet"})
+
+        assert self.seen(ledger, event(), quiet) == ([], 0.0)
+
+    def test_a_test_alert_is_not(self, ledger: Ledger) -> None:
+        assert self.seen(ledger, event(kind=Kind.ALERT, test=True)) == ([], 0.0)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
+from structlog.testing import capture_logs
 
+from service_event_checker.config.models import Selection
 from service_event_checker.core.errors import Reason, SourceError, StoreConflict, StoreError
 from service_event_checker.core.model import Alert, Slot, Snapshot
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Severity, Status, Why
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import BACK_OFF_MAX, DISMISSED_MAX, JITTER, Poller
+from service_event_checker.engine.selection import not_listed
 from service_event_checker.metrics import REGISTRY
 from service_event_checker.stores.sql.store import SqlStore
 from tests.engine.polls import BOOK, EVERY, LEASE, World
@@ -548,3 +552,31 @@ class TestWhatIsTooOldToBeBelieved:
         world.poll(after=self.MAX_AGE * 2)
 
         assert world.alert.status is Status.FIRING
+
+
+class TestPlacesThatThePageDoesNotList:
+    ACTIONS = Selection(components=("Actions",))
+
+    def watch(self, world: World, *components: str) -> None:
+        world.not_listed = partial(not_listed, self.ACTIONS, Selection())
+        world.page.shows(listed={"component": frozenset(components)})
+
+    def test_one_is_a_warning_of_the_checker_from_the_first_good_poll(self, world: World) -> None:
+        self.watch(world, "Action")
+
+        with capture_logs() as lines:
+            world.poll()
+            world.poll(after=EVERY)
+
+        (warning,) = world.slot.warnings
+        assert warning == 'only.components: the page lists no component "Actions". Did you mean "Action"?'
+        assert [line["warning"] for line in lines if line["event"] == "not_on_the_page"] == [warning]
+
+    def test_also_when_it_disappears_later_and_until_it_is_back(self, world: World) -> None:
+        said = []
+        for components in (("Actions",), ("Pages",), (), ("Actions", "Pages")):
+            self.watch(world, *components)
+            world.poll(after=EVERY)
+            said.append(len(world.slot.warnings))
+
+        assert said == [0, 1, 0, 0]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from service_event_checker.config.models import CheckerConfig, Selection
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import Affects, Severity
-from service_event_checker.engine.selection import affects_us
+from service_event_checker.engine.selection import affects_us, not_listed
 from tests.factories import event
 
 ALL = Selection()
@@ -134,3 +134,19 @@ class TestComponentsThatWork:
 def test_affected_without_a_component_that_it_is_about_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="affected"):
         CheckerConfig.model_validate({"kind": "x", "url": "https://x.example", **wrong})
+
+
+LISTED = {"component": frozenset({"Actions", "API Requests"}), "region": frozenset()}
+
+
+def test_a_place_that_the_page_does_not_list_is_named_with_the_one_that_was_meant() -> None:
+    only = Selection(components=("Action", "api requests"), regions=("US",))
+
+    assert not_listed(only, Selection(components=("Zebra",)), LISTED) == (
+        'only.components: the page lists no component "Action". Did you mean "Actions"?',
+        'except.components: the page lists no component "Zebra". It lists API Requests, Actions',
+    )
+
+
+def test_of_a_page_that_lists_nothing_nothing_is_said() -> None:
+    assert not_listed(Selection(components=("Actions",), instances=("NA1",)), ALL, {}) == ()

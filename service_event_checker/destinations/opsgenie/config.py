@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from service_event_checker.config.fields import by_severity
+from service_event_checker.config.fields import Address, by_severity, web_address
 from service_event_checker.config.models import DestinationConfig, Model
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core.vocabulary import Severity
@@ -55,15 +55,17 @@ class Config(DestinationConfig):
         "email": ("JIRA_EMAIL",),
     }
     NEEDS: ClassVar[tuple[str, ...]] = ("token",)
+    INTAKE: ClassVar[str] = "/ops-webhook"
+    OPENS_ALERTS: ClassVar[bool] = True
 
     kind: Literal["opsgenie"] = "opsgenie"
-    url: str = "https://api.opsgenie.com"
+    url: Address = "https://api.opsgenie.com"
     api: Literal["", "opsgenie", "jsm-integration", "jsm"] = ""
     token: SecretStr | None = None
     email: str = ""
     integration_id: str = ""
     user: str = Field(default=TAG, min_length=1, max_length=100)
-    site: str = ""
+    site: Annotated[str, web_address("https://acme.app.opsgenie.com")] = ""
     query: str = ""
     priorities: Mapping[Severity, Priority] = Field(default=by_severity("P1", "P2", "P3", "P5"))
     responders: tuple[Responder, ...] = ()

@@ -34,6 +34,7 @@ class Config(DestinationConfig):
         "webhook_secret": ("PAGERDUTY_WEBHOOK_SECRET",),
     }
     NEEDS: ClassVar[tuple[str, ...]] = ("token", "service_id")
+    INTAKE: ClassVar[str] = "/pd-webhook"
 
     kind: Literal["pagerduty"] = "pagerduty"
     url: Address = "https://api.pagerduty.com"

@@ -28,6 +28,7 @@ EVENT_TYPE = "outage_alert"  # metadata of the message itself
 END_TYPE = "outage_end"  # metadata of the reply that says that it is over
 SCOPES_TO_LOOK = frozenset({"channels:history", "groups:history"})
 SCOPES_TO_LIST = frozenset({"channels:read", "groups:read"})
+BOT_TOKEN = "xoxb-"  # noqa: S105  # how a bot's token begins
 TURN_SECONDS = 2.0  # that an edit waits for the answer to a press, which writes the same message
 _VERBS = {Status.FIRING: Verb.UPDATE, Status.ACKNOWLEDGED: Verb.ACK, Status.RESOLVED: Verb.CLOSE}
 _CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{6,}")
@@ -56,6 +57,11 @@ class Config(DestinationConfig):
     announce_end: Literal["thread", "channel", "edit"] = "thread"
     buttons: bool = True
     look_back: Duration = timedelta(days=1)
+
+    def cautions(self) -> tuple[str, ...]:
+        if not self.token or secret(self.token).startswith(BOT_TOKEN):
+            return ()
+        return (f"token: is not a bot token. Give the Bot User OAuth Token, which begins with {BOT_TOKEN}",)
 
 
 class Adapter:

@@ -33,10 +33,11 @@ class Config(SourceConfig):
     DISPLAY_NAME: ClassVar[str] = "Alertmanager"
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {"url": ("ALERTMANAGER_URL",)}
     NEEDS: ClassVar[tuple[str, ...]] = ("url",)
+    INTAKES: ClassVar[frozenset[str]] = frozenset({"/alert", "/webhook"})
 
     kind: Literal["alertmanager"] = "alertmanager"
     url: Annotated[str, web_address("http://alertmanager.example.com:9093", base=False)] = ""
-    external_url: str = ""
+    external_url: Annotated[str, web_address("http://alertmanager.example.com:9093", base=False)] = ""
     token: SecretStr | None = None
     timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=2))] = timedelta(seconds=15)
     resolve_after: Annotated[int, Field(ge=2, le=100)] = 2

@@ -11,33 +11,23 @@ import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from urllib.parse import urlsplit
 
 from flask import Request
 
 from service_event_checker import logs
-from service_event_checker.config.load import ConfigError
-from service_event_checker.config.settings import SECRET_MIN, WEBHOOK_TOKEN, Settings
+from service_event_checker.config.api_tokens import API_TOKENS, ApiToken, read_tokens
+from service_event_checker.config.api_tokens import Scope as Scope
+from service_event_checker.config.settings import WEBHOOK_TOKEN, Settings
 from service_event_checker.engine.refusals import Refusal
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.security.local import is_foreign, is_local
 
-API_TOKENS = "API_TOKENS"
 _CHALLENGES = (
     ("WWW-Authenticate", 'Basic realm="Platform Outage Checker", charset="UTF-8"'),
     ("WWW-Authenticate", 'Bearer realm="Platform Outage Checker"'),
 )
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class Scope(StrEnum):
-    """What a caller may do; `admin` includes the others, which include nothing but themselves."""
-
-    READ = "read"
-    WRITE = "write"
-    ACT = "act"
-    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +65,7 @@ def read_keys(settings: Settings) -> Keys:
     """Read API_TOKENS (`name:scopes:token;…`), WEBHOOK_TOKEN and its variants. Raises ConfigError."""
     logs.hide(settings.webhook_tokens.values())
     return Keys(
-        tokens=_tokens(settings.api_tokens),
+        tokens=tuple(map(_token, read_tokens(settings.api_tokens))),
         webhooks={name: _digest(value.encode()) for name, value in settings.webhook_tokens.items()},
         public_host=urlsplit(settings.public_url).netloc.lower(),
     )
@@ -118,42 +108,9 @@ def authorize_webhook(request: Request, sender: str, keys: Keys) -> Caller:
     return caller
 
 
-def _tokens(text: str) -> tuple[Token, ...]:
-    """Parse API_TOKENS. What it holds is never part of a message: a misplaced colon would show the secret."""
-    if not text.strip():
-        return ()
-    found: list[Token] = []
-    for number, entry in enumerate((part.strip() for part in text.split(";")), start=1):
-        if not entry:
-            continue
-        token = _token(number, entry)
-        if any(other.caller.name == token.caller.name or other.digest == token.digest for other in found):
-            raise _malformed(number, "repeats the name or the token of an earlier one. Give each its own")
-        found.append(token)
-    if not found:
-        raise _malformed(1, "is empty. Write name:scopes:token, or unset the variable")
-    return tuple(found)
-
-
-def _token(number: int, entry: str) -> Token:
-    parts = [part.strip() for part in entry.split(":", 2)]
-    if len(parts) != 3 or not all(parts):
-        raise _malformed(number, "is not name:scopes:token. Write it like ci:read,write:a-long-random-text")
-    name, scopes, secret = parts
-    try:
-        granted = frozenset(Scope(scope.strip().lower()) for scope in scopes.split(","))
-    except ValueError:
-        raise _malformed(number, f"has an unknown scope. Known are {', '.join(Scope)}") from None
-    if not all("!" <= char <= "~" for char in secret):
-        raise _malformed(number, "has a token that no header can carry. Use visible ASCII characters, no space")
-    if len(secret) < SECRET_MIN:
-        raise _malformed(number, f"has a token of {len(secret)} characters, at least {SECRET_MIN} are needed")
-    logs.hide([secret])
-    return Token(Caller(name, frozenset(Scope) if Scope.ADMIN in granted else granted), _digest(secret.encode()))
-
-
-def _malformed(number: int, problem: str) -> ConfigError:
-    return ConfigError("environment", [f"{API_TOKENS}: entry {number} {problem}"])
+def _token(given: ApiToken) -> Token:
+    logs.hide([given.secret])
+    return Token(Caller(given.name, given.scopes), _digest(given.secret.encode()))
 
 
 def _caller(request: Request, keys: Keys) -> Caller | None:

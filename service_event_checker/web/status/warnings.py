@@ -7,6 +7,7 @@ from datetime import datetime
 
 import structlog
 
+from service_event_checker.core.rules import is_unrouted
 from service_event_checker.core.store import Query
 from service_event_checker.engine import unowned
 from service_event_checker.engine.reconcile import passes
@@ -17,6 +18,7 @@ from service_event_checker.render.text import moment
 from service_event_checker.sources.alertmanager.intake import unknown_severities
 from service_event_checker.web.webhooks.destinations import is_unauthenticated
 
+NAMED_MAX = 5  # alerts in a sentence
 LOOKED_AT = 200  # open alerts, the latest; the page costs the same however many there are
 
 _SENDER_REFUSED = {
@@ -34,7 +36,14 @@ log = structlog.get_logger()
 def warnings(services: Services, now: datetime) -> tuple[str, ...]:
     """Return the standing warnings. Raises StoreError."""
     found = (*unauthenticated_webhooks(services), *_unknown_severities(services, now), *_not_reconciled(services))
-    return (*found, *_unowned(services), *_left_behind(services), *_refused(services, now))
+    return (
+        *services.config.warnings,
+        *_unrouted(services),
+        *found,
+        *_unowned(services),
+        *_left_behind(services),
+        *_refused(services, now),
+    )
 
 
 def unauthenticated_webhooks(services: Services) -> list[str]:
@@ -81,6 +90,17 @@ def _unowned(services: Services) -> list[str]:
         f"./outage failed --give-up {each.receiver}"
         for each in unowned.unowned(services.outbox)
     ]
+
+
+def _unrouted(services: Services) -> list[str]:
+    """Return what is said of open alerts that no rule matches."""
+    shown = services.store.page(Query(open=True, limit=LOOKED_AT)).alerts
+    ids = [alert.internal_id for alert in shown if is_unrouted(alert, services.book.rules)]
+    if not ids:
+        return []
+    named = ", ".join(ids[:NAMED_MAX]) + (", …" if len(ids) > NAMED_MAX else "")
+    count = "1 open alert matches" if len(ids) == 1 else f"{len(ids)} open alerts match"
+    return [f"{count} no rule, so that nobody is told: {named}. Add a rule that matches, in config.json"]
 
 
 def _left_behind(services: Services) -> list[str]:

@@ -334,3 +334,26 @@ def test_an_id_with_odd_characters_stays_inside_its_path(world: StatusPages) -> 
 def test_a_configured_address_that_is_none_is_refused_at_start(url: str) -> None:
     with pytest.raises(ValidationError):
         Config(kind="statuspage", url=url)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_it_lists_all_components_and_groups(world: StatusPages, endpoint: str) -> None:
+    world.add_component("github", "Actions", group="Runtime")
+    world.add_component("github", "Pages")
+
+    listed = checker(world, endpoint).check(NONE).listed
+
+    assert {"Actions", "Pages"} <= listed["component"]
+    assert listed["group"] == {"Runtime"}
+
+
+def test_it_remembers_them_while_the_summary_cannot_be_read(world: StatusPages) -> None:
+    world.add_component("github", "Actions")
+    page = checker(world, "/api/v2/incidents/unresolved.json")
+    before = page.check(NONE).listed
+    world.broken["github"] = "500"
+    with suppress(SourceError):
+        page.check(NONE)
+    world.broken.clear()
+
+    assert page.check(NONE).listed == before

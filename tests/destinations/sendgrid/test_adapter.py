@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from service_event_checker import plugins
 from service_event_checker.config.load import load
 from service_event_checker.config.models import SourceConfig
 from service_event_checker.core.errors import DeliveryError, Reason
@@ -324,4 +325,5 @@ class Dripping:
 
 def entries(file: Path, environ: dict[str, str]) -> Any:
     nothing = {"checker_config": lambda _: None, "source_config": lambda _: SourceConfig, "kinds": lambda _: []}
-    return load(file, environ, destination_config=lambda _: Config, **nothing).destinations
+    traits = plugins.traits(datetime.now(UTC))
+    return load(file, environ, destination_config=lambda _: Config, traits=traits, **nothing).destinations

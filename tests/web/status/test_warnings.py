@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from flask import Flask
+from structlog.testing import capture_logs
 
 from service_event_checker.core.model import Slot
+from service_event_checker.core.vocabulary import Kind
 from service_event_checker.engine.reconcile.passes import SLOT
 from service_event_checker.engine.unowned import give_up
 from tests.factories import NOW, event
@@ -46,3 +48,27 @@ def test_what_could_not_be_reconciled_is_said(make_app: MakeApp) -> None:
     store.put_slot(Slot(name=SLOT, due_at=NOW, warnings=("redmine: could not be asked: unreachable",)))
 
     assert "reconciliation: redmine: could not be asked: unreachable" in page_of(app)
+
+
+def test_open_alerts_that_no_rule_matches_are_counted_and_named(make_app: MakeApp) -> None:
+    app = make_app({**CONFIG, "rules": [{"name": "outages", "match": ['kind="outage"'], "send": ["chat"]}]})
+    pipeline = app.extensions["services"].pipeline
+    alerts = [event(source="alertmanager", fingerprint=str(number), kind=Kind.ALERT) for number in range(3)]
+    found = pipeline.ingest([*alerts, event()], NOW)
+
+    page = page_of(app)
+
+    assert "3 open alerts match no rule, so that nobody is told: " in page
+    assert all(found[each.key].internal_id in page for each in alerts)
+    assert "match no rule" not in page_of(make_app())  # with a rule for all
+
+
+def test_what_the_configuration_warns_of_is_on_the_page_and_in_the_log(make_app: MakeApp) -> None:
+    app = make_app({**CONFIG, "rules": [*CONFIG["rules"], {"name": "late", "send": ["chat"]}]})
+    with capture_logs() as lines:
+        app.extensions["services"].log_components()
+
+    assert "rules[1]: &#34;late&#34; is never reached" in page_of(app)
+    (warning,) = (line for line in lines if line["event"] == "config_warning")
+    assert warning["path"] == "rules[1]"
+    assert warning["text"].startswith('"late" is never reached')

@@ -1,0 +1,76 @@
+"""The shape of config.json as pydantic models, as far as it does not depend on the kinds of its entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from service_event_checker.config.models import Duration, Model
+from service_event_checker.core.tracker import REPEAT_WITHIN
+
+_Mirrored = Literal["update", "note", "ack", "unack", "close"]
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+class RuleEntry(Model):
+    name: str = Field(min_length=1, max_length=100)
+    match: tuple[str, ...] = ()
+    send: tuple[str, ...]
+    proceed: bool = False
+
+
+class SilenceEntry(Model):
+    match: tuple[str, ...] = Field(min_length=1)
+    starts_at: AwareDatetime
+    ends_at: AwareDatetime
+    owner: str
+    reason: str
+
+
+class MirrorEntry(Model):
+    from_: str = Field(alias="from")
+    to: str
+    verbs: dict[_Mirrored, tuple[_Mirrored, ...]]
+
+
+class File(Model):
+    schema_: str = Field(default="", alias="$schema")
+    checkers: dict[str, dict[str, Any]] = {}
+    destinations: dict[str, dict[str, Any]] = {}
+    sources: dict[str, dict[str, Any]] = {"alertmanager": {"kind": "alertmanager"}}
+    rules: tuple[RuleEntry, ...] = ()
+    silences: tuple[SilenceEntry, ...] = ()
+    mirrors: tuple[MirrorEntry, ...] = ()
+    repeat_within: Annotated[Duration, Field(le=timedelta(hours=1))] = REPEAT_WITHIN
+
+
+def readable(raw: Any) -> File:
+    """Return what can be read of a file with mistakes, so that the rest of it is checked as well.
+
+    A rule, silence or mirror that cannot be read is None: the others keep their numbers.
+    """
+    if not isinstance(raw, dict):
+        return File()
+    sections: dict[str, Any] = {}
+    for section in ("checkers", "destinations", "sources"):
+        if isinstance(entries := raw.get(section), dict):
+            sections[section] = {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
+    for section, model in (("rules", RuleEntry), ("silences", SilenceEntry), ("mirrors", MirrorEntry)):
+        if isinstance(listed := raw.get(section), list):
+            sections[section] = tuple(_entry(model, entry) for entry in listed)
+    return File.model_construct(**sections)
+
+
+def numbered(entries: Iterable[ModelT | None]) -> Iterator[tuple[int, ModelT]]:
+    """Yield the entries that can be read, each with its number in the file."""
+    return ((number, entry) for number, entry in enumerate(entries) if entry is not None)
+
+
+def _entry(model: type[ModelT], raw: Any) -> ModelT | None:
+    try:
+        return model.model_validate(raw)
+    except ValidationError:
+        return None
