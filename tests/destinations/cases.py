@@ -21,6 +21,8 @@ class Case:
     `objects_kept`: it keeps an object for each episode; a chat does not. `take`, `end`: a person takes, or ends, the
     object with this id there. `says_end_of_ended`: what a person has ended is told the end nevertheless.
 
+    `forbidden`: the body of a 403 in which the system says so.
+
     `real`: the fixture of a real server, which `double` is then given. `deadline`: seconds of the adapter's calls.
     """
 
@@ -33,6 +35,7 @@ class Case:
     ended: Callable[[Any], int]
     end_notes: Callable[[Any], int]
     shown: Callable[[Any], str]
+    forbidden: Callable[[str], object] = lambda said: {"message": said}
     real: str = ""
     objects_kept: bool = True
     take: Callable[[Any, str], object] = lambda _double, _id: None

@@ -22,7 +22,7 @@ from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, 
 from service_event_checker.engine import objects
 from tests.destinations.cases import Case, all_cases
 from tests.destinations.deliver import deliver, link_to
-from tests.doubles.base import Fault
+from tests.doubles.base import Answer, Fault
 from tests.factories import NOW, alert, delivery
 from tests.strategies import REPEATABLE, json_values
 
@@ -376,6 +376,23 @@ def test_a_refused_token_waits_for_a_person_and_is_named_nowhere(case, double, d
 
     assert (raised.value.reason, raised.value.permanent) == (Reason.UNAUTHORIZED, False)
     assert case.objects(double) == 0
+    _assert_no_secret(case, raised.value)
+
+
+@OBJECTS
+@pytest.mark.parametrize("verb", [Verb.OPEN, Verb.NOTE, Verb.CLOSE])
+def test_what_we_may_not_do_waits_for_a_person_and_is_told_in_the_systems_own_words(
+    case, double, destination, firing, verb
+):
+    link = pay(destination, firing, Verb.OPEN, None) if verb is not Verb.OPEN else None
+    words = "Example: the role lacks a right here"
+    double.forbids = lambda request: Answer.json(case.forbidden(f"{words} {dict(request.headers)}"), 403)
+
+    with pytest.raises(DeliveryError) as raised:
+        deliver(destination, delivery(firing, verb, receiver=destination.name), firing, link)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.FORBIDDEN, False)
+    assert words in str(raised.value)
     _assert_no_secret(case, raised.value)
 
 

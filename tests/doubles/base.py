@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -82,6 +82,7 @@ class Double:
         self.refused: list[str] = []
         self.retry_after = "1"
         self.limits: dict[str, str] = {}  # what a 429 tells besides, in headers
+        self.forbids: Callable[[Request], Answer] | None = None  # answers every call, in place of `handle`
         self.hang_seconds = 30.0
         self.late_seconds = 1.0
         self.lock = threading.RLock()
@@ -179,7 +180,7 @@ def _handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
 
         def reply_after(self, request: Request, fault: Fault | None) -> None:
             with double.lock:
-                answer = double.handle(request)
+                answer = double.forbids(request) if double.forbids else double.handle(request)
             if fault in (Fault.HANG_AFTER, Fault.RESET_AFTER):
                 self.break_off(fault)
             elif fault is Fault.ERROR_AFTER:

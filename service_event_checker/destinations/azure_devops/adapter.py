@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
@@ -41,7 +43,10 @@ _WHO = {
     Status.ACKNOWLEDGED: ("Microsoft.VSTS.Common.ActivatedBy",),
     Status.RESOLVED: ("Microsoft.VSTS.Common.ClosedBy", "Microsoft.VSTS.Common.ResolvedBy"),
 }
+_NO_TAGS = "TF401289"  # the user may not create tags; a key's tag is always a new one
 _IDENTITY = ["System.Tags", "System.State", "System.WorkItemType", "System.CreatedBy"]
+
+log = structlog.get_logger()
 
 
 class Adapter:
@@ -64,17 +69,17 @@ class Adapter:
         self.raise_if_paused = self._items.pauses.raise_if_paused
 
     def create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> ObjectRef:
-        """Create the work item; an Issue where the process (Basic) has no Bug."""
+        """Create the work item; without its tags, and saying so in it, where our user may not create tags."""
         told = notice_of(delivery, alert)
         fields = self._fields(alert, told, key, previous)
         links = {previous: "The time before", told.link: "What the source says"}
         try:
-            made = self._items.create(self._type, document.patch(self._type, fields, links))
-        except DeliveryError as error:
-            if error.reason is not Reason.NOT_FOUND or self._type != "Bug":
+            made = self._made(fields, links)
+        except DeliveryError as refusal:
+            if _NO_TAGS not in refusal.detail:
                 raise
-            made = self._items.create("Issue", document.patch("Issue", fields, links))
-            self._type = "Issue"
+            log.warning("azure_devops_without_tags", receiver=self.name, why=refusal.detail)
+            made = self._made(document.without_tags(fields), links)
         self._we = made.creator
         return self._ref(made.id)
 
@@ -156,6 +161,17 @@ class Adapter:
             for state in wanted
             if state not in known
         ]
+
+    def _made(self, fields: Mapping[str, Any], links: Mapping[str, str]) -> WorkItem:
+        """Create a work item; an Issue where the process (Basic) has no Bug."""
+        try:
+            return self._items.create(self._type, document.patch(self._type, fields, links))
+        except DeliveryError as error:
+            if error.reason is not Reason.NOT_FOUND or self._type != "Bug":
+                raise
+        made = self._items.create("Issue", document.patch("Issue", fields, links))
+        self._type = "Issue"
+        return made
 
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
         area = {"System.AreaPath": self.config.area_path} if self.config.area_path else {}

@@ -134,7 +134,7 @@ class Adapter:
         try:
             codes = self._incidents.choices("close_code")
         except DeliveryError as error:
-            if error.reason is not Reason.UNAUTHORIZED:
+            if error.reason is not Reason.FORBIDDEN:
                 raise
             return []
         if self.config.on_resolve != "close" or not codes or self.config.close_code in codes:

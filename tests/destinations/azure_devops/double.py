@@ -113,6 +113,7 @@ class AzureDevOps(Double):
         self.changes_behind_our_back = 0  # so many PATCHes meet a revision that has just moved on
         self.deleted_after_query = 0  # id of a work item that somebody deletes right after the next query
         self.echo_credentials = False
+        self.may_create_tags = True
         self._made = 0
 
     @property
@@ -248,6 +249,9 @@ class AzureDevOps(Double):
     def _create(self, request: Request, kind: str) -> Any:
         states = self._states(kind)
         fields, relations = self._operations(request, kind, None)
+        if not self.may_create_tags and fields.get("System.Tags"):
+            text = "TF401289: The current user does not have permissions to create tags."
+            raise Refusal(403, text, counts=False)
         if not fields.get("System.Title"):
             raise Refusal(400, "TF401320: Rule Error for field Title. Error code: Required, InvalidEmpty.")
         fields.setdefault("System.State", states[0][0])

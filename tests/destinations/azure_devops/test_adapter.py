@@ -527,3 +527,14 @@ def test_an_organization_is_an_address_or_a_name(given, address):
 def test_an_organization_that_is_neither_is_refused():
     with pytest.raises(ValidationError):
         Config(url="dev.azure.com/contoso")
+
+
+def test_a_user_who_may_not_create_tags_makes_a_work_item_without_them_that_says_so(boards):
+    boards.may_create_tags = False
+
+    link = opened(boards, alert())
+
+    item = boards.items[int(link.external_id)]
+    assert item.tags == set()
+    assert "Create tag definition" in item.shown
+    assert boards.refused == []

@@ -35,6 +35,7 @@ def _case(api: str) -> Case:
         shown=lambda double: "\n".join(each.shown for each in double.issues.values()),
         take=lambda double, id: double.person_moves(id, "In Progress"),
         end=lambda double, id: double.person_closes(id),
+        forbidden=lambda said: {"errorMessages": [said], "errors": {}},
     )
 
 

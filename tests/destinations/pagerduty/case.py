@@ -33,4 +33,5 @@ CASE = Case(
     shown=_shown,
     take=lambda double, id: double.person_acknowledges(id),
     end=lambda double, id: double.person_resolves(id),
+    forbidden=lambda said: {"error": {"message": "Access Denied", "code": 2010, "errors": [said]}},
 )

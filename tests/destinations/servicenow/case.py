@@ -25,4 +25,5 @@ CASE = Case(
     shown=lambda double: "\n".join(each.shown for each in double.incidents.values()),
     take=lambda double, id: double.change(id, state="2"),
     end=lambda double, id: double.change(id, state=RESOLVED),
+    forbidden=lambda said: {"error": {"message": "Operation Failed", "detail": said}, "status": "failure"},
 )

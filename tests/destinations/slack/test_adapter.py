@@ -240,7 +240,7 @@ def test_the_posts_of_one_second_are_refused_with_a_pause(slack):
         ("channel_not_found", Reason.REFUSED, False, "invite"),
         ("not_in_channel", Reason.REFUSED, False, "/invite"),
         ("is_archived", Reason.REFUSED, False, "unarchive"),
-        ("missing_scope", Reason.REFUSED, False, "add the scope"),
+        ("missing_scope", Reason.FORBIDDEN, False, "add the scope"),
         ("token_revoked", Reason.UNAUTHORIZED, False, "token_revoked"),
         ("msg_too_long", Reason.REFUSED, True, "msg_too_long"),
         ("invalid_blocks", Reason.REFUSED, True, "invalid_blocks"),
