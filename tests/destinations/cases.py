@@ -21,6 +21,7 @@ class Case:
     `objects_kept`: it keeps an object for each episode; a chat does not. `take`, `end`: a person takes, or ends, the
     object with this id there. `says_end_of_ended`: what a person has ended is told the end nevertheless.
 
+    `refuse_end`: from now on the system lets nobody end an object. None where nothing there can demand so.
     `forbidden`: the body of a 403 in which the system says so.
 
     `real`: the fixture of a real server, which `double` is then given. `deadline`: seconds of the adapter's calls.
@@ -35,6 +36,7 @@ class Case:
     ended: Callable[[Any], int]
     end_notes: Callable[[Any], int]
     shown: Callable[[Any], str]
+    refuse_end: Callable[[Any], object] | None = None
     forbidden: Callable[[str], object] = lambda said: {"message": said}
     real: str = ""
     objects_kept: bool = True

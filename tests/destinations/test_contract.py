@@ -43,6 +43,8 @@ OBJECTS = pytest.mark.parametrize(
     "case", [case for case in all_cases() if case.objects_kept], ids=lambda case: case.name, indirect=True
 )
 
+REFUSERS = [case for case in all_cases() if case.refuse_end]
+
 
 @pytest.fixture
 def double(case: Case, request: pytest.FixtureRequest) -> Iterator[Any]:
@@ -128,6 +130,36 @@ def test_the_end_does_what_is_configured(case, double, destination, firing, over
 
     assert links == [link, link]
     assert (case.ended(double), case.end_notes(double)) == (0, notes)
+
+
+@pytest.mark.parametrize("case", REFUSERS, ids=lambda case: case.name, indirect=True)
+def test_where_the_end_is_refused_it_is_told_once_all_the_same_and_the_delivery_fails(
+    case, double, destination, firing, over
+):
+    link = pay(destination, firing, Verb.OPEN, None)
+    case.refuse_end(double)
+
+    for attempt in range(2):  # a failed delivery that a person sends again
+        with pytest.raises(DeliveryError) as raised:
+            pay(destination, over, Verb.CLOSE, link, attempts=attempt)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.REFUSED, True)
+    assert (case.ended(double), case.end_notes(double)) == (0, 1)
+    assert double.refused == []
+
+
+@OBJECTS
+def test_a_close_ends_what_was_told_of_its_end_already_and_does_not_tell_it_again(
+    case, double, destination, firing, over
+):
+    link = pay(destination, firing, Verb.OPEN, None)
+    closing = delivery(over, Verb.CLOSE, receiver=destination.name)
+    objects.deliver(destination, closing, over, link, "comment")
+
+    objects.deliver(destination, closing, over, link, "close")
+
+    assert (case.ended(double), case.end_notes(double)) == (1, 1)
+    assert double.refused == []
 
 
 @OBJECTS

@@ -87,7 +87,12 @@ class Adapter:
         """Bring the work item back into `reopen_state`, or into the first state of its type that is not over."""
         is_there = frozenset({PROPOSED, IN_PROGRESS, ""})
         said = document.comment(comment_of(delivery, alert))
-        return self._move(external_id, is_there, (PROPOSED, IN_PROGRESS), self.config.reopen_state, said)
+
+        def steps(item: WorkItem) -> list[Operation]:
+            move = self._way(item, is_there, (PROPOSED, IN_PROGRESS), self.config.reopen_state)
+            return [*move, said] if move else []
+
+        return self._items.change(external_id, steps)
 
     def comment(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Comment on the work item, unless one of its newest comments is this one already."""
@@ -97,7 +102,8 @@ class Adapter:
 
     def close(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Bring the work item into `close_state`, or into the first Completed state of its type."""
-        self._end(external_id, document.comment(comment_of(delivery, alert)))
+        said = comment_of(delivery, alert)
+        self._end(external_id, document.comment(said), said.mark)
 
     def find(self, remote_key: str) -> ObjectRef | None:
         """Return the oldest work item with the key's tag."""
@@ -127,8 +133,9 @@ class Adapter:
     def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Close a work item that was made twice, with a comment naming the other."""
         address = original.url or self._items.address(original.external_id)
-        said = document.duplicate(*duplicate_note(duplicate, original, address), address)
-        unless_gone(lambda: self._end(duplicate.external_id, said), is_gone)
+        text, mark = duplicate_note(duplicate, original, address)
+        said = document.duplicate(text, mark, address)
+        unless_gone(lambda: self._end(duplicate.external_id, said, mark), is_gone)
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the work item that `create` would make."""
@@ -180,18 +187,21 @@ class Adapter:
         tags = "; ".join([fields["System.Tags"], *filter(None, [str(self.config.fields.get("System.Tags", ""))])])
         return {**fields, **priority, **area, **self.config.fields, "System.Tags": tags}
 
-    def _end(self, id: str, said: Operation) -> None:
-        self._move(id, ENDED, (COMPLETED,), self.config.close_state, said)
-
-    def _move(self, id: str, there: frozenset[str], categories: tuple[str, ...], state: str, said: Operation) -> bool:
-        """Bring the work item into `state`, or a state of one of `categories`; False if it is `there` already."""
+    def _end(self, id: str, said: Operation, mark: str) -> None:
+        """Close a work item; what an earlier try that was refused has told of it is not told again."""
+        values = document.values(self.config.close_fields)
 
         def steps(item: WorkItem) -> list[Operation]:
-            if self._states.category(item.type, item.state) in there or item.state == state:
-                return []
-            return [document.move(state or self._states.first(item.type, categories)), said]
+            move = self._way(item, ENDED, (COMPLETED,), self.config.close_state)
+            return [*move, *values, *([] if self._items.told(item, mark) else [said])] if move else []
 
-        return self._items.change(id, steps)
+        self._items.change(id, steps)
+
+    def _way(self, item: WorkItem, there: frozenset[str], categories: tuple[str, ...], state: str) -> list[Operation]:
+        """Return the step into `state`, or a state of one of `categories`; none if the work item is `there` already."""
+        if self._states.category(item.type, item.state) in there or item.state == state:
+            return []
+        return [document.move(state or self._states.first(item.type, categories))]
 
     def _not_ended(self) -> list[str]:
         """Return the condition that spares a query what is over; empty where the type's states are not known."""

@@ -73,6 +73,11 @@ def duplicate(text: str, mark: str, address: str) -> Operation:
     return _history(f"<p>{linked}</p><p><small>{signature(mark)}</small></p>")
 
 
+def values(fields: Mapping[str, Any]) -> list[Operation]:
+    """Return what sets fields, by reference name."""
+    return [{"op": "add", "path": f"/fields/{name}", "value": value} for name, value in fields.items()]
+
+
 def move(state: str) -> Operation:
     return {"op": "add", "path": "/fields/System.State", "value": state}
 

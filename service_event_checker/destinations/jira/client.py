@@ -132,6 +132,10 @@ class Jira:
     def comment(self, id: str, body: dict[str, Any] | str) -> None:
         self._ask("POST", f"issue/{quote(id, safe='')}/comment", json={"body": body})
 
+    def edit(self, id: str, fields: Mapping[str, Any]) -> None:
+        """Set fields of the issue."""
+        self._ask("PUT", f"issue/{quote(id, safe='')}", json={"fields": dict(fields)})
+
     def steps(self, id: str) -> list[Step]:
         """Return what the workflow, and our rights, allow from the status that the issue is in."""
         path = f"issue/{quote(id, safe='')}/transitions"

@@ -37,16 +37,17 @@ def category(status: Any) -> str:
     return str(as_mapping(as_mapping(status).get("statusCategory")).get("key", ""))
 
 
-def ending(steps: Iterable[Step], wanted: str, where: str) -> Step:
+def ending(steps: Iterable[Step], wanted: str, where: str, given: Collection[str] = ()) -> Step:
     """Return the step that ends an issue: that named `wanted`, else that which demands least, the first of them.
 
-    `wanted` is the name of a transition or of its status, or "". Raises DeliveryError, which says `where`.
+    `wanted` is the name of a transition or of its status, or ""; `given` are the fields that we have a value for.
+    Raises DeliveryError, which says `where`.
     """
     ends = [step for step in steps if step.category == DONE]
     name = wanted.casefold()
     chosen = [step for step in ends if not name or name in (step.name.casefold(), step.status.casefold())]
     if chosen:
-        return min(chosen, key=lambda step: len(set(demanded(step.screen)) - {"resolution"}))
+        return min(chosen, key=lambda step: len(set(demanded(step.screen)) - {"resolution", *given}))
     if ends:
         offered = ", ".join(step.name for step in ends)
         raise _refused(f"{where} there is no transition {wanted}, but {offered}. Set `close_transition`")

@@ -123,10 +123,14 @@ class OpsAlerts:
         return notes
 
     def act(self, action: str, id: str, text: str) -> None:
-        """Acknowledge, unacknowledge or close an alert, and note why. Raises Undone when it could not be done."""
-        body = {**self._signature, "note": text} if self._dialect.signed else None
+        """Acknowledge, unacknowledge or close an alert, and note why unless `text` is "".
+
+        Raises Undone when it could not be done.
+        """
+        note = {"note": text} if text else {}
+        body = {**self._signature, **note} if self._dialect.signed else None
         self._outcome(self._call("POST", f"{quote(id, safe='')}/{action}", json=body, params=self._named(id)))
-        if body is None:
+        if body is None and text:
             self.note(id, text)
 
     def prioritize(self, id: str, priority: str) -> None:

@@ -156,10 +156,14 @@ class Adapter:
 
     def _end(self, sys_id: str, text: str, said: Mapping[str, str]) -> None:
         """Bring an incident into the state Resolved, unless it is over already."""
-        if self._incidents.get(sys_id).get("state") in ENDED:
+        incident = self._incidents.get(sys_id)
+        if incident.get("state") in ENDED:
             return
+        if incident.get("correlation_display") == said.get("correlation_display"):
+            said = {}  # told by an earlier try, which was not let through
         notes = document.plain(self.config.close_notes or text)[: document.TEXT_MAX]
-        ending = {"state": RESOLVED, "close_code": self.config.close_code, "close_notes": notes}
+        own = {name: _text(value) for name, value in self.config.close_fields.items()}
+        ending = {**own, "state": RESOLVED, "close_code": self.config.close_code, "close_notes": notes}
         try:
             self._incidents.change(sys_id, {**ending, **said})
         except DeliveryError as error:
@@ -220,5 +224,5 @@ def _text(value: str | int | float | bool) -> str:
 
 
 def _not_resolved(why: str) -> DeliveryError:
-    hint = "set close_code to one of the instance's choices, or let the rule allow it for our user"
+    hint = "set close_code to one of the instance's choices and close_fields to what else it demands"
     return DeliveryError(Reason.REFUSED, f"ServiceNow does not resolve it: {why}; {hint}", permanent=True)

@@ -48,7 +48,9 @@ _FIELDS = frozenset(
     {"System.Title", "System.Description", "System.Tags", "System.AreaPath", "System.IterationPath", "System.State"}
     | {"System.Reason", "System.History", "System.AssignedTo", "Microsoft.VSTS.Common.Priority"}
 )
-_BUG_FIELDS = frozenset({"Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.Common.Severity", "Custom.Team"})
+_BUG_FIELDS = frozenset(
+    {"Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.Common.Severity", "Custom.Team", "Custom.RootCause"}
+)
 _READABLE = _FIELDS | frozenset(
     {"System.CreatedDate", "System.CreatedBy", "System.WorkItemType"}
     | {f"Microsoft.VSTS.Common.{name}" for name in ("StateChangeDate", "ActivatedBy", "ResolvedBy", "ClosedBy")}
@@ -114,6 +116,7 @@ class AzureDevOps(Double):
         self.deleted_after_query = 0  # id of a work item that somebody deletes right after the next query
         self.echo_credentials = False
         self.may_create_tags = True
+        self.rule = ""  # the field without which nobody completes a work item
         self._made = 0
 
     @property
@@ -267,6 +270,10 @@ class AzureDevOps(Double):
             self.changes_behind_our_back -= 1
             self._apply(item, {"System.AssignedTo": f"somebody {item.rev}"}, [])
         fields, relations = self._operations(request, item.type, item)
+        ends = dict(self._states(item.type)).get(fields.get("System.State", "")) == "Completed"
+        if self.rule and ends and not {**item.fields, **fields}.get(self.rule):
+            text = f"TF401320: Rule Error for field {self.rule}. Error code: Required, HasValues, InvalidEmpty."
+            raise Refusal(400, text, counts=False)
         self._apply(item, fields, relations)
         return self._as_json(item)
 

@@ -80,6 +80,7 @@ class ServiceNow(Double):
         self.columns = set(COLUMNS)
         self.rule = ""
         self.keeps_state = False
+        self.demanded = ""  # a column that must be filled before an incident is resolved
         self.choices_are = "listed"  # or "nothing" (rows hidden in silence), "forbidden"
         self.cancelled = False
         self.resolved_while_listed = ""
@@ -192,6 +193,8 @@ class ServiceNow(Double):
             if lacking:
                 self.refused.append(f"resolved without {lacking}")
                 raise Refusal(403, "Operation Failed", f"Data Policy Exception: mandatory fields: {lacking}")
+            if self.demanded and not fields.get(self.demanded, incident.fields[self.demanded]):
+                raise Refusal(403, "Operation Failed", f"Data Policy Exception: mandatory fields: {self.demanded}")
             if self.rule:
                 raise Refusal(403, f"Operation against file 'incident' was aborted by Business Rule '{self.rule}'")
         if self.keeps_state:
