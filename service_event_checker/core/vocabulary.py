@@ -88,6 +88,7 @@ class Why(StrEnum):
     LINKED = "linked"
     RECEIVER_ADDED = "receiver added"
     OVER_BEFORE_SENT = "over before it was sent"
+    DELIVERED_OTHERWISE = "delivered in another way"
     GAVE_UP = "delivery given up"
     DRY_RUN = "dry run"
     COPY_RESOLVED = "resolved at a copy"

@@ -19,7 +19,7 @@ from service_event_checker.core.errors import DeliveryError, InvalidInput, Reaso
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link
 from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
-from service_event_checker.engine import objects
+from service_event_checker.engine import objects, plainer
 from tests.destinations.cases import Case, all_cases
 from tests.destinations.deliver import deliver, link_to
 from tests.doubles.base import Answer, Fault
@@ -160,6 +160,33 @@ def test_a_close_ends_what_was_told_of_its_end_already_and_does_not_tell_it_agai
 
     assert (case.ended(double), case.end_notes(double)) == (1, 1)
     assert double.refused == []
+
+
+@OBJECTS
+def test_a_system_that_cannot_store_astral_characters_is_told_all_in_the_first_plainer_form(
+    case, double, destination, firing, over
+):
+    fire = {
+        "title": "🔥 Checkout",
+        "description": "Customers wait 😢",
+        "labels": {"team": "shop 😢"},
+        "owner": "Ada 👍",
+    }
+    double.refuses_astral = True
+    with pytest.raises(DeliveryError) as raised:
+        pay(destination, replace(firing, **fire), Verb.OPEN, None)
+    assert raised.value.reason is Reason.SERVER_ERROR
+
+    owed, shown = plainer.plainer(delivery(firing, receiver=destination.name), replace(firing, **fire), 1)
+    link = deliver(destination, owed, shown, None)
+    for verb, state in ((Verb.NOTE, firing), (Verb.CLOSE, over)):
+        changed = replace(state, **fire)
+        noted = delivery(changed, verb, receiver=destination.name, note="on it 👍", actor="Ada 👍")
+        deliver(destination, *plainer.plainer(noted, changed, 1), link)
+
+    assert (case.objects(double), case.ended(double), case.end_notes(double)) == (1, 1, 1)
+    assert plainer.FORMS[0] in case.shown(double)
+    assert "on it" in case.shown(double)
 
 
 @OBJECTS

@@ -83,6 +83,7 @@ class Double:
         self.retry_after = "1"
         self.limits: dict[str, str] = {}  # what a 429 tells besides, in headers
         self.forbids: Callable[[Request], Answer] | None = None  # answers every call, in place of `handle`
+        self.refuses_astral = False  # answers 500 to any text above U+FFFF, as one on MySQL's utf8 does
         self.hang_seconds = 30.0
         self.late_seconds = 1.0
         self.lock = threading.RLock()
@@ -137,6 +138,14 @@ class _Server(ThreadingHTTPServer):
         """Say nothing: a client that was killed leaves broken pipes behind."""
 
 
+def _has_astral(body: bytes) -> bool:
+    """Whether a JSON body has a character above U+FFFF, escaped or not."""
+    try:
+        return any(char > "\uffff" for char in json.dumps(json.loads(body), ensure_ascii=False))
+    except ValueError:
+        return False
+
+
 def _handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -150,7 +159,7 @@ def _handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
             request = Request(self.command, parts.path, query, dict(self.headers.items()), body, pairs)
             with double.lock:
                 double.requests.append(request)
-                fault = double.next_fault()
+                fault = Fault.ERROR if double.refuses_astral and _has_astral(body) else double.next_fault()
             self.reply(request, fault)
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_OPTIONS = serve
