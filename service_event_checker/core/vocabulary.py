@@ -92,6 +92,7 @@ class Why(StrEnum):
     GAVE_UP = "delivery given up"
     DRY_RUN = "dry run"
     COPY_RESOLVED = "resolved at a copy"
+    COPY_NOT_FIXED = "merged, moved, marked as a duplicate or deleted at a copy"
     RECONCILED = "repaired by reconciliation"
     LEFT_OUT = "changes left out"
     MOVED = "its destination has another name"

@@ -22,6 +22,7 @@ class Case:
     object with this id there. `says_end_of_ended`: what a person has ended is told the end nevertheless.
 
     `refuse_end`: from now on the system lets nobody end an object. None where nothing there can demand so.
+    `displace`: a person ends the object without fixing anything: merges it, marks it as a duplicate, removes it.
     `forbidden`: the body of a 403 in which the system says so.
 
     `real`: the fixture of a real server, which `double` is then given. `deadline`: seconds of the adapter's calls.
@@ -37,6 +38,7 @@ class Case:
     end_notes: Callable[[Any], int]
     shown: Callable[[Any], str]
     refuse_end: Callable[[Any], object] | None = None
+    displace: Callable[[Any, str], object] | None = None
     forbidden: Callable[[str], object] = lambda said: {"message": said}
     real: str = ""
     objects_kept: bool = True

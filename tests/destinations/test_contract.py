@@ -43,6 +43,9 @@ OBJECTS = pytest.mark.parametrize(
     "case", [case for case in all_cases() if case.objects_kept], ids=lambda case: case.name, indirect=True
 )
 
+DISPLACED = pytest.mark.parametrize(
+    "case", [case for case in all_cases() if case.displace], ids=lambda case: case.name, indirect=True
+)
 REFUSERS = [case for case in all_cases() if case.refuse_end]
 
 
@@ -187,6 +190,20 @@ def test_a_system_that_cannot_store_astral_characters_is_told_all_in_the_first_p
     assert (case.objects(double), case.ended(double), case.end_notes(double)) == (1, 1, 1)
     assert plainer.FORMS[0] in case.shown(double)
     assert "on it" in case.shown(double)
+
+
+@DISPLACED
+def test_what_was_merged_or_marked_as_a_duplicate_there_is_over_and_not_fixed(case, double, destination, firing):
+    link = pay(destination, firing, Verb.OPEN, None)
+    plain = pay(destination, replace(firing, episode=2), Verb.OPEN, None)
+    case.displace(double, link.external_id)
+    case.end(double, plain.external_id)
+
+    displaced, ended = (destination.get_remote(each.external_id) for each in (link, plain))
+
+    assert (displaced.status, ended.status) == (Status.RESOLVED, Status.RESOLVED)
+    assert displaced.not_fixed
+    assert ended.not_fixed == ""
 
 
 @OBJECTS

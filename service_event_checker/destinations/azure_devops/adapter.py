@@ -17,7 +17,7 @@ from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
-from service_event_checker.core.vocabulary import Family, Status, Verb
+from service_event_checker.core.vocabulary import EventStatus, Family, Status, Verb
 from service_event_checker.destinations.azure_devops import document
 from service_event_checker.destinations.azure_devops.client import (
     BATCH,
@@ -152,7 +152,11 @@ class Adapter:
         if change is None:
             return []
         before, after = (self._states.status(change.kind, state) for state in (change.before, change.after))
-        return replace(change.remote, status=moved(before, after)).events(self.name, INTAKE)
+        status = EventStatus.RESOLVED if change.deleted else moved(before, after)
+        left = "deleted in Azure DevOps" if change.deleted else ""
+        if status is EventStatus.RESOLVED and not left:
+            left = self._not_fixed(change.kind, change.after, change.reason)
+        return replace(change.remote, status=status, reason=left, not_fixed=bool(left)).events(self.name, INTAKE)
 
     def preflight(self) -> list[str]:
         """Ask for the states of what we make, which `parse` then knows; return which of the configured do not exist."""
@@ -203,6 +207,12 @@ class Adapter:
             return []
         return [document.move(state or self._states.first(item.type, categories))]
 
+    def _not_fixed(self, kind: str, state: str, reason: str) -> str:
+        """Say that a work item is over without being fixed, "" where its state and its reason do not tell so."""
+        if self._states.removed(kind, state) or "duplicate" in reason.casefold():
+            return f"{state} in Azure DevOps" + (f": {reason}" if reason else "")
+        return ""
+
     def _not_ended(self) -> list[str]:
         """Return the condition that spares a query what is over; empty where the type's states are not known."""
         ended = [name for name, category in self._states.of_any(self._type) if category in ENDED]
@@ -228,6 +238,9 @@ class Adapter:
             url=self._items.address(item.id),
             actor=next(filter(None, who), ""),
             at=moment(item.fields.get(_CHANGED_AT)),
+            not_fixed=self._not_fixed(item.type, item.state, text(item.fields.get("System.Reason")))
+            if status is Status.RESOLVED
+            else "",
         )
 
 

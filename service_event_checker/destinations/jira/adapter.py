@@ -231,6 +231,7 @@ class Adapter:
             created_at=moment(issue.fields.get("created")),
             url=self._jira.address(issue.key),
             at=moment(changed),
+            not_fixed=workflow.not_fixed(issue.resolution) if issue.category == DONE else "",
         )
 
     def _originals(self, found: Iterable[Issue]) -> list[Issue]:

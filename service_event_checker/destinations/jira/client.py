@@ -29,7 +29,7 @@ SEARCH_PAGES = 100
 COMMENT_PAGES = 10
 BODY_MAX = 16 * 1024 * 1024  # bytes: a page of the longest comments
 RECONCILE_MAX = 50  # ids
-FIELDS = ("labels", "status", "created", "resolutiondate", "statuscategorychangedate", "creator")
+FIELDS = ("labels", "status", "created", "resolution", "resolutiondate", "statuscategorychangedate", "creator")
 _WHO = ("accountId", "key", "name")
 _LOGIN = "X-Seraph-LoginReason"
 _LIMIT = "RateLimit-Reason"  # which one: https://developer.atlassian.com/cloud/jira/platform/rate-limiting/
@@ -61,6 +61,10 @@ class Issue:
     @property
     def category(self) -> str:
         return category(self.fields.get("status"))
+
+    @property
+    def resolution(self) -> str:
+        return str(as_mapping(self.fields.get("resolution")).get("name", ""))
 
     @property
     def creator(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ are the same everywhere, in every language.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from service_event_checker.core.vocabulary import Status
 NEW, IN_PROGRESS, DONE = "new", "indeterminate", "done"
 STATUSES = {NEW: Status.FIRING, IN_PROGRESS: Status.ACKNOWLEDGED, DONE: Status.RESOLVED}
 _RESOLUTIONS = ("Done", "Fixed", "Resolved")  # of those that a screen allows, before its first
+
+_NOT_FIXED = re.compile(r"duplicat|merge|moved", re.IGNORECASE)  # of the names of resolutions
 
 Screen = Mapping[str, Mapping[str, Any]]  # field id -> what Jira tells of it (FieldMetadata)
 
@@ -35,6 +38,11 @@ class Step:
 def category(status: Any) -> str:
     """Return the key of a status' category, "" if it tells none."""
     return str(as_mapping(as_mapping(status).get("statusCategory")).get("key", ""))
+
+
+def not_fixed(resolution: str) -> str:
+    """Say that an issue was closed without being fixed, "" where its resolution does not tell so."""
+    return f"closed as {resolution[:100]} in Jira" if _NOT_FIXED.search(resolution) else ""
 
 
 def ending(steps: Iterable[Step], wanted: str, where: str, given: Collection[str] = ()) -> Step:

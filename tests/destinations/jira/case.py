@@ -36,6 +36,7 @@ def _case(api: str) -> Case:
         take=lambda double, id: double.person_moves(id, "In Progress"),
         refuse_end=lambda double: setattr(double, "validator", "customfield_10010"),
         end=lambda double, id: double.person_closes(id),
+        displace=lambda double, id: double.person_closes(id, resolution="Duplicate"),
         forbidden=lambda said: {"errorMessages": [said], "errors": {}},
     )
 

@@ -176,7 +176,9 @@ class Jira(Double):
             self._set_status(clone, "To Do")
             return clone
 
-    def person_closes(self, id: str, who: str = "Alice Archer") -> Hook:
+    def person_closes(self, id: str, who: str = "Alice Archer", resolution: str = "") -> Hook:
+        if resolution:
+            self.issues[id].fields["resolution"] = {"name": resolution}
         return self.person_moves(id, "Done", who)
 
     def person_comments(self, id: str, text: str, who: str = "Alice Archer", **more: Any) -> Hook:
