@@ -20,6 +20,7 @@ from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, 
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.servicenow import document
 from service_event_checker.destinations.servicenow.client import (
+    CANCELED,
     ENDED,
     LOCKED,
     NEW,
@@ -126,7 +127,8 @@ class Adapter:
         if any(is_signed(text) for _, text in change.remote.notes):
             return []
         status = moved(_status(change.before), _status(change.after))
-        return replace(change.remote, status=status).events(self.name, INTAKE)
+        left = _not_fixed(change.after, change.close_code)
+        return replace(change.remote, status=status, reason=left, not_fixed=bool(left)).events(self.name, INTAKE)
 
     def preflight(self) -> list[str]:
         """Ask whether incidents can be searched, and whether the close code is one as far as our user may read that."""
@@ -199,6 +201,7 @@ class Adapter:
             at=moment(
                 incident.get("sys_updated_on" if theirs else "sys_created_on")
             ),  # at the earliest, if we wrote last
+            not_fixed=_not_fixed(incident.get("state"), incident.get("close_code")),
         )
 
 
@@ -216,6 +219,13 @@ def _status(state: str) -> Status | None:
     if state in ENDED:
         return Status.RESOLVED
     return Status.ACKNOWLEDGED if state in WORKED_ON else {NEW: Status.FIRING}.get(state)
+
+
+def _not_fixed(state: str, close_code: str) -> str:
+    """Say that an incident is over without being fixed, "" where its state and its code do not tell so."""
+    if state == CANCELED:
+        return "canceled in ServiceNow"
+    return f"resolved as {close_code} in ServiceNow" if state in ENDED and "duplicate" in close_code.casefold() else ""
 
 
 def _text(value: str | int | float | bool) -> str:

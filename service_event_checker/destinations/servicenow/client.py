@@ -32,6 +32,7 @@ READ = (
     "sys_id",
     "number",
     "state",
+    "close_code",
     "correlation_id",
     "correlation_display",
     "sys_created_on",

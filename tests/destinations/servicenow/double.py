@@ -126,7 +126,7 @@ class ServiceNow(Double):
             return self._hook(incident, before, by, fields)
 
     def _hook(self, incident: Incident, before: str, by: str, written: dict[str, str]) -> tuple[dict[str, str], bytes]:
-        shown = ("sys_id", "number", "state", "correlation_id", "correlation_display")
+        shown = ("sys_id", "number", "state", "close_code", "correlation_id", "correlation_display")
         body = {
             "event": "incident.updated",
             **{name: incident.fields[name] for name in shown},
