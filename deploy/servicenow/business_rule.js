@@ -27,6 +27,7 @@
     number: text('number'),
     state: text('state'),
     previous_state: String(previous.getValue('state') || ''),
+    close_code: text('close_code'),
     correlation_id: text('correlation_id'),
     correlation_display: text('correlation_display'),
     work_notes: workNotes,

@@ -90,7 +90,7 @@ class Api:
         translated = source_error(self._source, error)
         if error.status not in (401, 403):
             return translated
-        return SourceError(self._source, Reason.UNAUTHORIZED, f"{translated.detail}{_code(error.body)}")
+        return SourceError(self._source, translated.reason, f"{translated.detail}{_code(error.body)}")
 
 
 def values(source: str, page: Any) -> list[Any]:

@@ -24,7 +24,8 @@ OFF_MAX = timedelta(seconds=60)  # signatures of Slack and PagerDuty are good fo
 _REMEDIES = {
     Reason.UNREACHABLE: "check DNS and network; behind a proxy set OUTBOUND_PROXY",
     Reason.TIMEOUT: "check the network; `timeout` of the checker gives it longer",
-    Reason.UNAUTHORIZED: "check the credentials and their rights",
+    Reason.UNAUTHORIZED: "check the credentials",
+    Reason.FORBIDDEN: "the credentials work: give their account the right that is missing",
     Reason.NOT_FOUND: "check `url`; ./outage detect URL finds the right one",
     Reason.FORBIDDEN_ADDRESS: "check `url`: it leads to an address that is not allowed",
 }

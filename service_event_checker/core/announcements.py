@@ -72,6 +72,15 @@ def moved(alert: Alert, old: str, new: str, now: datetime) -> Write:
     return Write(alert=renamed, transitions=(transition,))
 
 
+def remarked(write: Write | None, alert: Alert, receiver: str, remark: str, now: datetime) -> Write | None:
+    """Return the commit with a row that says what was done in another way at a receiver; as it is if nothing was."""
+    if not remark:
+        return write
+    transition = replace(make_transition(alert, Why.DELIVERED_OTHERWISE, now, receiver=receiver), note=remark)
+    write = write or Write(alert=replace(alert, updated_at=now))
+    return replace(write, transitions=(*write.transitions, transition))
+
+
 def gave_up(
     delivery: Delivery,
     alert: Alert,

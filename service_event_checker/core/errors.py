@@ -23,7 +23,8 @@ class Reason(StrEnum):
     SERVER_ERROR = "server error"
     GARBAGE = "unreadable answer"
     RATE_LIMITED = "rate limited"
-    UNAUTHORIZED = "unauthorized"
+    UNAUTHORIZED = "unauthorized"  # who we are
+    FORBIDDEN = "forbidden"  # what we may
     REFUSED = "refused"
     NOT_FOUND = "not found"
     TOO_LARGE = "too large"

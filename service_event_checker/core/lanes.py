@@ -74,10 +74,11 @@ def settle(lane: Lane, waiting: Sequence[Delivery], settled: Delivery, outcome: 
     """Apply what became of a claimed delivery and make the next one due."""
     queue = [delivery for delivery in in_order(waiting) if delivery.id != settled.id]
     match outcome:
-        case Again(due_at=due_at, reason=reason, intent_at=intent_at):
+        case Again(due_at=due_at, reason=reason, intent_at=intent_at, yields=yields):
             released = replace(_released(settled), due_at=due_at, reason=reason, intent_at=intent_at)
             again = replace(released, attempts=settled.attempts + 1)
-            return _change(lane, waiting, _behind(queue, again), now)
+            queue = _behind(queue, again)
+            return _change(lane, waiting, _end_first(queue, again) if yields else queue, now)
         case Failed(reason=reason):
             dead = replace(_released(settled), due_at=None, reason=reason)
             if settled.verb is Verb.OPEN:
@@ -182,6 +183,21 @@ def _until(delivery: Delivery, latest: datetime) -> Delivery:
     if delivery.lease_until is not None and delivery.lease_until > latest:
         delivery = replace(delivery, lease_until=latest)
     return replace(delivery, due_at=None) if delivery.due_at and delivery.due_at > latest else delivery
+
+
+def _end_first(queue: Sequence[Delivery], again: Delivery) -> list[Delivery]:
+    """Let the end of its episode overtake a change that does not get through; nothing overtakes an open.
+
+    It is the end that takes another place: it was never tried, so that its id is nowhere known yet.
+    """
+    if again.verb in (Verb.OPEN, Verb.CLOSE):
+        return list(queue)
+    return in_order(
+        replace(each, revision=again.revision, seq=again.seq - 1)
+        if each.verb is Verb.CLOSE and each.episode == again.episode
+        else each
+        for each in queue
+    )
 
 
 def _is_ending(queue: Sequence[Delivery], episode: int) -> bool:

@@ -38,8 +38,11 @@ class Mirrors:
         return self.tables.get((transition.via, to), {}).get(verb, default)
 
     def promote_to_alert_end(self, event: Event) -> Event:
-        """Return the event as what it is for the alert: a copy's resolved may be a person's end of the alert itself."""
-        if event.status is not EventStatus.RESOLVED or not event.via or event.person:
+        """Return the event as what it is for the alert: a copy's resolved may be a person's end of the alert itself.
+
+        A copy that was merged, moved or deleted ends nothing.
+        """
+        if event.status is not EventStatus.RESOLVED or not event.via or event.person or event.not_fixed:
             return event
         ends = Verb.CLOSE in self.tables.get((event.via, ALERT), {}).get(Verb.CLOSE, ())
         return replace(event, person=True) if ends else event

@@ -38,6 +38,8 @@ class Event:
     A label with several values holds one per line. `person`: one of us did this, not the source.
     `origin`: the address of the system that vouches for it and can be asked whether it still is, "" if none.
     `listed`: we asked its source, whose list shows it as open.
+    `not_fixed`: what is RESOLVED was merged, moved, marked as a duplicate or deleted there; `note` says which.
+    `content_only`: it changes what an open alert says, and opens nothing. `severity_told`: whether its source told it.
     """
 
     source: str
@@ -63,6 +65,9 @@ class Event:
     ref: tuple[str, str] | None = None
     origin: str = ""
     listed: bool = False
+    not_fixed: bool = False
+    content_only: bool = False
+    severity_told: bool = True
 
     @property
     def key(self) -> str:
@@ -302,6 +307,7 @@ class Remote:
 
     `actor`, `at`: who brought it into its status, and when, where the system tells. `notes`: where it lists them.
     `event`: what the system would have told us of it by webhook, for objects that were born there.
+    `not_fixed`: that a resolved one was merged, moved or marked as a duplicate, in words; "" where it is over.
     """
 
     external_id: str
@@ -313,6 +319,7 @@ class Remote:
     at: datetime | None = None
     notes: tuple[RemoteNote, ...] = ()
     event: Event | None = None
+    not_fixed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

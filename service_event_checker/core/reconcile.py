@@ -30,7 +30,8 @@ class Fix(StrEnum):
 
     CLOSE = "open though its alert is over: closed"
     ENDED = "closed there by a person: applied"
-    GONE = "deleted there: treated as closed"
+    NOT_FIXED = "merged, moved or marked as a duplicate there: applied"
+    GONE = "deleted there: applied"
     ACKED = "work started there: applied"
     UNACKED = "moved back there: applied"
     NOTED = "new comment there: applied"
@@ -149,8 +150,9 @@ def ended(alert: Alert, link: Link, remote: Remote | None, view: LocalView) -> l
     shown = remote or Remote(external_id=link.external_id, remote_key=link.remote_key, status=Status.RESOLVED)
     if shown.status is not Status.RESOLVED or _is_elsewhere(link, shown):
         return []  # a search that lags, or an object of the same id at another address
-    fix = Fix.ENDED if remote else Fix.GONE
-    event = _event(view, shown, EventStatus.RESOLVED, note="" if remote else f"{link.external_id} is gone")
+    fix = Fix.ENDED if remote and not remote.not_fixed else Fix.NOT_FIXED if remote else Fix.GONE
+    what = shown.not_fixed if remote else f"{link.external_id} was deleted at {view.receiver.name}"
+    event = replace(_event(view, shown, EventStatus.RESOLVED, note=what), not_fixed=bool(what))
     return [*notes(alert, shown, view), _repair(view, fix, shown, alert, event=event)]
 
 

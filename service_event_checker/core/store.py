@@ -57,18 +57,26 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """The delivery is done with: the row goes, the lane's next becomes due. `link` is stored if given."""
+    """The delivery is done with: the row goes, the lane's next becomes due. `link` is stored if given.
+
+    `remark`: what was done in another way than people would expect, for the timeline.
+    """
 
     link: Link | None = None
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """Try again at `due_at`. `intent_at` replaces the row's (None: the create certainly did not happen)."""
+    """Try again at `due_at`. `intent_at` replaces the row's (None: the create certainly did not happen).
+
+    `yields`: it fails for its own sake, so the end of its episode need not wait behind it.
+    """
 
     due_at: datetime
     reason: str
     intent_at: datetime | None = None
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

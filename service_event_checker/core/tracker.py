@@ -52,6 +52,8 @@ def track(
     `first_good_at`: when the source could first be read; what was over before is history and is not stored.
     `repeat_within`: how long after a change the repetition of an earlier message is a late duplicate.
     """
+    if event.content_only and not _takes_content(alert, event):
+        return Tracked(alert)
     if alert is None:
         return _first_seen(event, now, first_good_at)
     if not event.via or event.person or event.status not in _STATUSES:
@@ -65,6 +67,14 @@ def track(
     change = _fold(alert, event, now, repeat_within)
     seen_at = {**seen_at, newest: event.at, this: event.at}
     return replace(change, alert=replace(change.alert or alert, status_seen_at=seen_at))
+
+
+def _takes_content(alert: Alert | None, event: Event) -> bool:
+    """Whether a mere change of content concerns an alert: it is open, or it got worse after a person's end."""
+    if alert is None or alert.open:
+        return alert is not None
+    worse = event.severity_told and event.severity.rank < alert.severity.rank
+    return alert.resolved_by is ResolvedBy.PERSON and worse
 
 
 def _fold(alert: Alert, event: Event, now: datetime, repeat_within: timedelta) -> Tracked:
@@ -165,8 +175,8 @@ def _observe(alert: Alert, event: Event, now: datetime) -> Tracked:
     fresh = _content(seen, event)
     if _told(fresh) == _told(seen):
         return Tracked(replace(fresh, updated_at=now) if transitions else fresh, tuple(transitions))
-    worse = event.severity.rank < alert.severity.rank
-    why = Why.SEVERITY_RAISED if worse else Why.SEVERITY_LOWERED if event.severity != alert.severity else Why.CHANGED
+    worse = fresh.severity.rank < alert.severity.rank
+    why = Why.SEVERITY_RAISED if worse else Why.SEVERITY_LOWERED if fresh.severity != alert.severity else Why.CHANGED
     verbs: tuple[Verb, ...] = (Verb.UPDATE,)
     if worse and alert.status is Status.ACKNOWLEDGED:  # who took it took something smaller
         fresh, verbs = replace(fresh, status=Status.FIRING, owner=""), (Verb.UPDATE, Verb.UNACK)
@@ -179,7 +189,7 @@ def _content(alert: Alert, event: Event) -> Alert:
     """Return the alert with the event's content, as its source owns it; what the event leaves out stays."""
     return replace(
         alert,
-        severity=event.severity,
+        severity=event.severity if event.severity_told else alert.severity,
         title=event.title or alert.title,
         description=event.description or alert.description,
         url=event.url or alert.url,
@@ -199,6 +209,8 @@ def _told(alert: Alert) -> tuple[object, ...]:
 
 def _end(alert: Alert, event: Event, now: datetime, repeat_within: timedelta) -> Tracked:
     if event.via and not event.person and event.via != alert.source:  # a copy does not end what its source owns
+        if event.not_fixed:
+            return _step(alert, Why.COPY_NOT_FIXED, event, now, Verb.NOTE) if alert.open else Tracked(alert)
         text = event.note or f"resolved at {event.via}" + (f" by {event.actor}" if event.actor else "")
         return _step(alert, Why.COPY_RESOLVED, event, now, Verb.CLOSE, note=text) if alert.open else Tracked(alert)
     if not alert.open:

@@ -23,7 +23,7 @@ from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
-from service_event_checker.remote.errors import body_of, delivery_error, words
+from service_event_checker.remote.errors import ACCESS, body_of, delivery_error, words
 from service_event_checker.remote.marks import tag
 from service_event_checker.render.notice import Notice, notice_of
 from service_event_checker.render.text import cut, line
@@ -109,8 +109,9 @@ class Adapter:
     def _mapped(self, error: HttpError) -> DeliveryError:
         said = self._said(error)
         refusal = delivery_error(error, said, pause=PAUSE)
-        if "routing" in said.lower() or error.reason is Reason.UNAUTHORIZED:
-            return DeliveryError(Reason.UNAUTHORIZED, f"{refusal.detail}; check PAGERDUTY_ROUTING_KEY")
+        if "routing" in said.lower() or error.reason in ACCESS:
+            reason = Reason.FORBIDDEN if error.reason is Reason.FORBIDDEN else Reason.UNAUTHORIZED
+            return DeliveryError(reason, f"{refusal.detail}; check PAGERDUTY_ROUTING_KEY")
         if error.reason is Reason.NOT_FOUND:  # of the address, which a person corrects: deliveries wait
             return DeliveryError(Reason.NOT_FOUND, f"{refusal.detail}; check PAGERDUTY_EVENTS_URL")
         return refusal

@@ -19,7 +19,7 @@ from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
-from service_event_checker.remote.errors import WORDS_MAX, body_of, delivery_error, pause, words
+from service_event_checker.remote.errors import ACCESS, WORDS_MAX, body_of, delivery_error, pause, words
 from service_event_checker.render import mail as text_mail
 from service_event_checker.render.mail import Mail
 
@@ -116,7 +116,7 @@ class Adapter:
 
 def _failure(error: HttpError, token: str) -> DeliveryError:
     said = _said(error, token)
-    if error.reason is Reason.UNAUTHORIZED and _QUOTA in said.lower():
+    if error.reason in ACCESS and _QUOTA in said.lower():
         detail = f"the quota is used up: {error.detail}, {said}"
         return DeliveryError(Reason.RATE_LIMITED, detail, retry_after=LOOK_AT_QUOTA_EVERY)
     failure = delivery_error(error, pause=pause(error.headers, until="X-RateLimit-Reset"))

@@ -16,6 +16,8 @@ from service_event_checker.core.ports import FindableByAlert, ObjectDestination
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.http.address import origin, without_credentials
 
+UNCLOSED = "This could not be closed here, please close it:"
+
 
 def deliver(
     destination: ObjectDestination, delivery: Delivery, alert: Alert, link: Link | None, on_resolve: OnResolve
@@ -25,7 +27,7 @@ def deliver(
         return _open(destination, delivery, alert, link)
     link = _known(link, destination.homes)
     if delivery.verb is Verb.CLOSE and on_resolve == "close":
-        destination.close(delivery, alert, link.external_id)
+        _close(destination, delivery, alert, link.external_id)
         return replace(link, closed=True)
     if delivery.verb is not Verb.CLOSE or on_resolve == "comment":
         destination.comment(delivery, alert, link.external_id)
@@ -58,6 +60,28 @@ def _open(destination: ObjectDestination, delivery: Delivery, alert: Alert, link
     if not reopened and link.remote_key != remote_key(delivery.key, delivery.episode):
         destination.comment(delivery, alert, link.external_id)  # an earlier episode's object that nobody closed
     return replace(link, closed=False)
+
+
+def _close(destination: ObjectDestination, delivery: Delivery, alert: Alert, external_id: str) -> None:
+    """End the object. Where its system does not let us, the end is told in it all the same; then the refusal counts."""
+    try:
+        destination.close(delivery, alert, external_id)
+    except DeliveryError as refusal:
+        if refusal.reason is Reason.FORBIDDEN or (refusal.permanent and refusal.reason is not Reason.NOT_FOUND):
+            _tell_the_end(destination, delivery, alert, external_id, refusal)
+        raise
+
+
+def _tell_the_end(
+    destination: ObjectDestination, delivery: Delivery, alert: Alert, external_id: str, refusal: DeliveryError
+) -> None:
+    """Comment on an object that could not be closed. Raises DeliveryError where that may work another time."""
+    note = "\n".join(filter(None, (delivery.note, f"{UNCLOSED} {refusal.detail}".strip())))
+    try:
+        destination.comment(replace(delivery, note=note), alert, external_id)
+    except DeliveryError as error:
+        if not error.permanent and refusal.permanent:
+            raise
 
 
 def _replaced(destination: ObjectDestination, delivery: Delivery, alert: Alert, previous: str) -> Link:

@@ -33,7 +33,7 @@ from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Again, Claimed, Failed, Outcome, Settled, Write
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
-from service_event_checker.engine import objects
+from service_event_checker.engine import objects, plainer
 from service_event_checker.engine.pipeline import tell
 from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
@@ -55,6 +55,7 @@ BACK_OFF_MAX = 300.0
 RETRY_AFTER_MAX = 900.0  # seconds; a longer pause that a destination asks for is asked again
 DOUBLINGS_MAX = 16  # of a back-off; 2.0 ** 1024 is an error
 CONFLICTS_MAX = 20
+GONE = "what was made there is gone"
 _WRITES = {Verb.ACK: Status.ACKNOWLEDGED, Verb.UNACK: Status.FIRING, Verb.CLOSE: Status.RESOLVED}
 
 log = structlog.get_logger()
@@ -81,6 +82,7 @@ class Outbox:
         self._clock = clock
         self._jitter = jitter
         self._wake = wake
+        self._suspects = plainer.Suspects()
 
     @property
     def longest_wait(self) -> timedelta:
@@ -122,6 +124,7 @@ class Outbox:
         else:
             if type(outcome) is Settled:  # nothing else proves that the destination works
                 self.throttles[delivery.receiver].record_success()
+                outcome = self._taken(delivery, outcome)
         self.record(claimed, outcome)
 
     def _attempt(self, claimed: Claimed) -> Outcome:
@@ -162,19 +165,45 @@ class Outbox:
         except DeliveryError as error:
             if error.reason.ambiguous and _makes_something(delivery, receiver):
                 raise _Ambiguous(error, self._clock()) from error
-            if error.reason is Reason.NOT_FOUND and link is not None and link.closed:
-                return Settled()  # it was deleted there, as we were told: nobody reads it any more
-            raise
+            if error.reason is not Reason.NOT_FOUND or link is None:
+                raise
+            if link.closed:  # it was deleted there, as we were told: nobody reads it any more
+                return Settled(remark=f"{delivery.verb}: {GONE}, and it was over there")
+            if not made or not isinstance(destination, MessageDestination):
+                raise
+            return self._post_anew(claimed, link, receiver, destination)
         return Settled(link=self._changed(claimed, changed, current.verb, began))
 
     def _deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         destination, receiver = self.destinations[delivery.receiver], self.book.receivers[delivery.receiver]
-        with budget.limit(receiver.deadline.total_seconds() * CALLS_AT_THEIR_SLOWEST):
-            if isinstance(destination, ObjectDestination):
-                return objects.deliver(destination, delivery, alert, link, receiver.on_resolve)
-            if isinstance(destination, MessageDestination):
-                return destination.deliver(delivery, alert, link) or link
+        sent, shown = plainer.plainer(delivery, alert, self._suspects.form(delivery, self._clock()))
+        try:
+            with budget.limit(receiver.deadline.total_seconds() * CALLS_AT_THEIR_SLOWEST):
+                if isinstance(destination, ObjectDestination):
+                    return objects.deliver(destination, sent, shown, link, receiver.on_resolve)
+                if isinstance(destination, MessageDestination):
+                    return destination.deliver(sent, shown, link) or link
+        except DeliveryError as error:
+            if error.reason is Reason.SERVER_ERROR:
+                self._suspects.add(delivery, self._clock())
+            raise
         raise DeliveryError(Reason.NOT_CONFIGURED, "takes neither messages nor objects", permanent=True)
+
+    def _post_anew(self, claimed: Claimed, link: Link, receiver: Receiver, destination: Destination) -> Outcome:
+        """Post another message in place of one that was deleted: people must hear how it goes on, and that it ends."""
+        key = remote_key(claimed.delivery.key, claimed.delivery.episode)
+        missing = replace(link, external_id="", url="", remote_key=key, previous="")
+        outcome = self._create(claimed, missing, receiver, destination)
+        if not isinstance(outcome, Settled):
+            return outcome
+        return replace(outcome, remark=f"{claimed.delivery.verb}: {GONE}, so a new message was posted")
+
+    def _taken(self, delivery: Delivery, outcome: Settled) -> Settled:
+        """Return the outcome of a delivery that was taken, with a remark if only in a plainer form."""
+        form = self._suspects.form(delivery, self._clock())
+        self._suspects.works(delivery)
+        said = f"{delivery.verb}: {plainer.remark(form)}" if form else ""
+        return replace(outcome, remark="; ".join(filter(None, (outcome.remark, said))))
 
     def _was_dry_run(self, delivery: Delivery) -> bool:
         """Whether the episode was opened while its receiver was in shadow: then there is nothing to end."""
@@ -253,15 +282,20 @@ class Outbox:
         FAILURES.labels(delivery.receiver, error.reason.name.lower()).inc()
         reason = str(error)
         if error.permanent:
+            self._suspects.forget(delivery)
             return Failed(reason=reason)
         old = delivery.created_at is not None and now - delivery.created_at > GIVE_UP_AFTER
         if old and delivery.attempts + 1 >= TRIES_AT_LEAST:
+            self._suspects.forget(delivery)
             return Failed(reason=f"{FAILED_FOR_AGE} {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
         due_at = now + self._patience(delivery, error, now)
+        yields = self._suspects.form(delivery, now) > 0
         if not isinstance(error, _Ambiguous):
-            return Again(due_at=due_at, reason=reason)
+            return Again(due_at=due_at, reason=reason, yields=yields)
         settle = self.book.receivers[delivery.receiver].settle
-        return Again(due_at=max(due_at, error.intent_at + settle), reason=reason, intent_at=error.intent_at)
+        return Again(
+            due_at=max(due_at, error.intent_at + settle), reason=reason, intent_at=error.intent_at, yields=yields
+        )
 
     def _patience(self, delivery: Delivery, error: DeliveryError, now: datetime) -> timedelta:
         """Return how long to wait: what the destination asked for, else exponential with jitter.
@@ -295,10 +329,11 @@ class Outbox:
         """Return what the alert itself is to be told of the outcome: a new link, a failed delivery, a dry run."""
         delivery = claimed.delivery
         linked = isinstance(outcome, Settled) and outcome.link is not None and delivery.verb is Verb.OPEN
+        remark = outcome.remark if isinstance(outcome, Settled) else ""
         receiver = self.book.receivers.get(delivery.receiver)
         shadow = receiver is not None and receiver.shadow
         dry = isinstance(outcome, DryRun) and (shadow or delivery.verb is Verb.OPEN)
-        if not (linked or dry or isinstance(outcome, Failed)):
+        if not (linked or dry or remark or isinstance(outcome, Failed)):
             return None
         head: Alert | None = self.store.get([delivery.key]).get(delivery.key)
         if head is None or head.episode != delivery.episode:
@@ -312,9 +347,9 @@ class Outbox:
             return announcements.shadowed(head, delivery, outcome.text, now)
         if isinstance(outcome, DryRun):
             return announcements.dry_run(head, delivery.receiver, outcome.text, self.book, now)
-        if isinstance(outcome, Settled) and outcome.link is not None:
-            return announcements.linked(head, delivery.receiver, outcome.link.url, self.book, now)
-        return None
+        link = outcome.link if isinstance(outcome, Settled) and linked else None
+        write = announcements.linked(head, delivery.receiver, link.url, self.book, now) if link else None
+        return announcements.remarked(write, head, delivery.receiver, remark, now)
 
     def _tell(self, claimed: Claimed, outcome: Outcome, write: Write | None) -> None:
         delivery = claimed.delivery

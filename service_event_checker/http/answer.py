@@ -24,7 +24,7 @@ _CHUNK = 64 * 1024
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _REASONS = {
     401: Reason.UNAUTHORIZED,
-    403: Reason.UNAUTHORIZED,
+    403: Reason.FORBIDDEN,
     404: Reason.NOT_FOUND,
     408: Reason.TIMEOUT,
     410: Reason.NOT_FOUND,

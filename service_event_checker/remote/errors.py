@@ -13,6 +13,7 @@ from service_event_checker.http.answer import RETRY_AFTER_MAX, HttpError, parse_
 
 WORDS_MAX = 300  # characters
 _FINAL = frozenset({Reason.NOT_FOUND, Reason.REFUSED})
+ACCESS = frozenset({Reason.UNAUTHORIZED, Reason.FORBIDDEN})
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
@@ -25,6 +26,16 @@ def delivery_error(error: HttpError, said: str = "", *, pause: float | None = No
     detail = f"{error.detail}: {said}" if said else error.detail
     wanted = error.retry_after or (pause if error.reason is Reason.RATE_LIMITED else None)
     return DeliveryError(error.reason, detail, permanent=final, retry_after=wanted)
+
+
+def access_error(error: HttpError, said: str, *, who: str, right: str) -> DeliveryError:
+    """Return the error of a system that does not know us (401) or does not let us (403): a person corrects both.
+
+    `said`: its own words, see `words`. `who`, `right`: what to correct of the credentials, of their rights.
+    """
+    hint = right if error.reason is Reason.FORBIDDEN else who
+    reason = Reason.FORBIDDEN if error.reason is Reason.FORBIDDEN else Reason.UNAUTHORIZED
+    return DeliveryError(reason, f"{said}; {hint}" if said else hint, retry_after=error.retry_after)
 
 
 def body_of(error: HttpError) -> dict[str, Any]:

@@ -95,13 +95,17 @@ def without_copies(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteChange:
-    """What a person did to one of our objects: set a status, with a reason or "", wrote notes (id, text)."""
+    """What a person did to one of our objects: set a status, with a reason or "", wrote notes (id, text).
+
+    `not_fixed`: what is resolved was merged, moved, marked as a duplicate or deleted, as the reason says.
+    """
 
     external_id: str
     actor: str
     at: datetime | None
     status: EventStatus | None = None
     reason: str = ""
+    not_fixed: bool = False
     notes: Sequence[tuple[str, str]] = ()
 
     def events(self, receiver: str, intake: str) -> list[Event]:
@@ -122,4 +126,5 @@ class RemoteChange:
             at=self.at,
             note=note,
             note_id=note_id,
+            not_fixed=self.not_fixed and status is EventStatus.RESOLVED,
         )

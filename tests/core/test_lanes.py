@@ -104,6 +104,13 @@ class LaneMachine(RuleBasedStateMachine):
             moved = replace(first, revision=later[-1].revision, seq=lanes.LAST)
             self.owed = lanes.in_order([*self.owed, moved])
 
+    def _end_first(self, stuck: Delivery) -> None:
+        """The end of its episode goes before what does not get through."""
+        ends = [other for other in self.owed if other.verb is Verb.CLOSE and other.episode == stuck.episode]
+        self._forget(ends, "goes before")
+        moved = [replace(each, revision=stuck.revision, seq=stuck.seq - 1) for each in ends]
+        self.owed = lanes.in_order([*self.owed, *moved])
+
     def _forget(self, those: list[Delivery], why: str) -> None:
         self.gone |= {each.id: why for each in those}
         self.owed = [other for other in self.owed if other not in those]
@@ -156,6 +163,7 @@ class LaneMachine(RuleBasedStateMachine):
                 Settled(),
                 Again(due_at=NOW + LEASE, reason="timeout", intent_at=NOW),
                 Again(due_at=NOW, reason="x"),
+                Again(due_at=NOW + LEASE, reason="500", yields=True),
                 Failed(reason="refused"),
             ]
         )
@@ -167,6 +175,8 @@ class LaneMachine(RuleBasedStateMachine):
         if isinstance(outcome, Again):
             if held.verb is Verb.UPDATE:
                 self._let_pass(held)
+            if outcome.yields and held.verb not in (Verb.OPEN, Verb.CLOSE):
+                self._end_first(held)
             return
         (first,) = [other for other in self.owed if other.id == held.id]
         assert all(other.id != held.id for other in self.owed if other is not first)
@@ -378,3 +388,23 @@ class TestAnUpdateThatFails:
         change = lanes.append(EMPTY, [owed(Verb.CLOSE, 1, due_at=NOW)], [owed(Verb.CLOSE, 2)], NOW)
 
         assert change.put == ()
+
+
+def test_the_end_overtakes_a_note_that_does_not_get_through() -> None:
+    note, later, close = owed(Verb.NOTE, 2, due_at=NOW), owed(Verb.NOTE, 3), owed(Verb.CLOSE, 4)
+    again = Again(due_at=NOW + LEASE, reason="HTTP 500", yields=True)
+
+    change = lanes.settle(EMPTY, [note, later, close], note, again, NOW)
+
+    queue = lanes.in_order(change.put)
+    assert [(row.verb, row.due_at) for row in queue] == [(Verb.CLOSE, NOW), (Verb.NOTE, None)]
+    assert change.drop == (close.id,)
+
+
+def test_nothing_overtakes_an_open_that_does_not_get_through() -> None:
+    head, close = owed(Verb.OPEN, 1, due_at=NOW), owed(Verb.CLOSE, 2)
+    again = Again(due_at=NOW + LEASE, reason="HTTP 500", yields=True)
+
+    change = lanes.settle(EMPTY, [head, close], head, again, NOW)
+
+    assert change.lane.head == head.id

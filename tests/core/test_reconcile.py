@@ -80,6 +80,16 @@ def test_what_was_given_up_is_not_owed_again() -> None:
     assert {Fix.GIVEN_UP} <= LEFT
 
 
+def test_what_was_merged_or_deleted_there_is_told_as_not_fixed() -> None:
+    view = LocalView(receiver=receiver("pager", Family.PAGER))
+    merged = replace(SHOWN, status=Status.RESOLVED, not_fixed="merged into Q2 at PagerDuty")
+    looks = [ended(FIRING, LINK, remote, view)[-1] for remote in (merged, None, replace(merged, not_fixed=""))]
+
+    assert [look.fix for look in looks] == [Fix.NOT_FIXED, Fix.GONE, Fix.ENDED]
+    assert [look.event and look.event.not_fixed for look in looks] == [True, True, False]
+    assert [look.event and look.event.note for look in looks][0] == "merged into Q2 at PagerDuty"
+
+
 def test_an_object_of_the_same_id_at_another_address_is_not_ours() -> None:
     view = LocalView(receiver=receiver("pager", Family.PAGER))
     link = replace(LINK, url="https://old.example.com/7")

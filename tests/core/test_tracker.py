@@ -314,6 +314,14 @@ class TestCopies:
 
         assert (after(said).note, after(silent).note) == ("was a false alarm", "resolved at pagerduty")
 
+    def test_one_that_was_merged_away_ends_nothing_and_is_told_as_a_note(self) -> None:
+        merged = self.copy(status=RESOLVED, note="merged into #12 at PagerDuty", not_fixed=True, actor="Ada")
+
+        change = track(alert(), merged, LATER)
+
+        assert (whys(change), verbs(change)) == ([Why.COPY_NOT_FIXED], [Verb.NOTE])
+        assert (after(change).status, change.transitions[0].note) == (Status.FIRING, "merged into #12 at PagerDuty")
+
     def test_it_may_acknowledge(self) -> None:
         change = track(alert(), self.copy(status=EventStatus.ACKNOWLEDGED, actor="Ada"), LATER)
 
@@ -588,3 +596,32 @@ def test_a_longer_id_begins_like_the_short_one() -> None:
 
     assert longer.startswith(alert().internal_id)
     assert len(longer) == len(alert().internal_id) + 2
+
+
+class TestAMereChangeOfContent:
+    """A source tells that what it says of an alert has changed, not that the alert fires."""
+
+    def told(self, **changes: object) -> Event:
+        return event(**{"content_only": True, "at": LATER, **changes})
+
+    def test_it_changes_an_open_alert_as_any_news_does(self) -> None:
+        change = track(alert(), self.told(severity=Severity.CRITICAL), LATER)
+
+        assert (whys(change), after(change).severity) == ([Why.SEVERITY_RAISED], Severity.CRITICAL)
+
+    def test_it_leaves_the_severity_where_it_tells_none(self) -> None:
+        change = track(alert(), self.told(title="Worse", severity=Severity.INFO, severity_told=False), LATER)
+
+        assert (whys(change), after(change).severity, after(change).title) == ([Why.CHANGED], Severity.ERROR, "Worse")
+
+    def test_it_opens_nothing(self) -> None:
+        over = alert(status=Status.RESOLVED, resolved_by=ResolvedBy.SOURCE, ended_at=NOW)
+
+        assert track(None, self.told(), LATER).alert is None
+        assert track(over, self.told(severity=Severity.CRITICAL, starts_at=None), LATER + HOUR).transitions == ()
+
+    def test_what_a_person_had_ended_is_opened_by_a_higher_severity_alone(self) -> None:
+        over = alert(status=Status.RESOLVED, resolved_by=ResolvedBy.PERSON, ended_at=NOW)
+
+        assert track(over, self.told(title="Other"), LATER).transitions == ()
+        assert whys(track(over, self.told(severity=Severity.CRITICAL), LATER)) == [Why.OPENED_AGAIN]

@@ -21,6 +21,10 @@ class Case:
     `objects_kept`: it keeps an object for each episode; a chat does not. `take`, `end`: a person takes, or ends, the
     object with this id there. `says_end_of_ended`: what a person has ended is told the end nevertheless.
 
+    `refuse_end`: from now on the system lets nobody end an object. None where nothing there can demand so.
+    `displace`: a person ends the object without fixing anything: merges it, marks it as a duplicate, removes it.
+    `forbidden`: the body of a 403 in which the system says so.
+
     `real`: the fixture of a real server, which `double` is then given. `deadline`: seconds of the adapter's calls.
     """
 
@@ -33,6 +37,9 @@ class Case:
     ended: Callable[[Any], int]
     end_notes: Callable[[Any], int]
     shown: Callable[[Any], str]
+    refuse_end: Callable[[Any], object] | None = None
+    displace: Callable[[Any, str], object] | None = None
+    forbidden: Callable[[str], object] = lambda said: {"message": said}
     real: str = ""
     objects_kept: bool = True
     take: Callable[[Any, str], object] = lambda _double, _id: None

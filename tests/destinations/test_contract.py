@@ -19,10 +19,10 @@ from service_event_checker.core.errors import DeliveryError, InvalidInput, Reaso
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link
 from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
-from service_event_checker.engine import objects
+from service_event_checker.engine import objects, plainer
 from tests.destinations.cases import Case, all_cases
 from tests.destinations.deliver import deliver, link_to
-from tests.doubles.base import Fault
+from tests.doubles.base import Answer, Fault
 from tests.factories import NOW, alert, delivery
 from tests.strategies import REPEATABLE, json_values
 
@@ -42,6 +42,11 @@ def case(request: pytest.FixtureRequest) -> Case:
 OBJECTS = pytest.mark.parametrize(
     "case", [case for case in all_cases() if case.objects_kept], ids=lambda case: case.name, indirect=True
 )
+
+DISPLACED = pytest.mark.parametrize(
+    "case", [case for case in all_cases() if case.displace], ids=lambda case: case.name, indirect=True
+)
+REFUSERS = [case for case in all_cases() if case.refuse_end]
 
 
 @pytest.fixture
@@ -128,6 +133,77 @@ def test_the_end_does_what_is_configured(case, double, destination, firing, over
 
     assert links == [link, link]
     assert (case.ended(double), case.end_notes(double)) == (0, notes)
+
+
+@pytest.mark.parametrize("case", REFUSERS, ids=lambda case: case.name, indirect=True)
+def test_where_the_end_is_refused_it_is_told_once_all_the_same_and_the_delivery_fails(
+    case, double, destination, firing, over
+):
+    link = pay(destination, firing, Verb.OPEN, None)
+    case.refuse_end(double)
+
+    for attempt in range(2):  # a failed delivery that a person sends again
+        with pytest.raises(DeliveryError) as raised:
+            pay(destination, over, Verb.CLOSE, link, attempts=attempt)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.REFUSED, True)
+    assert (case.ended(double), case.end_notes(double)) == (0, 1)
+    assert double.refused == []
+
+
+@OBJECTS
+def test_a_close_ends_what_was_told_of_its_end_already_and_does_not_tell_it_again(
+    case, double, destination, firing, over
+):
+    link = pay(destination, firing, Verb.OPEN, None)
+    closing = delivery(over, Verb.CLOSE, receiver=destination.name)
+    objects.deliver(destination, closing, over, link, "comment")
+
+    objects.deliver(destination, closing, over, link, "close")
+
+    assert (case.ended(double), case.end_notes(double)) == (1, 1)
+    assert double.refused == []
+
+
+@OBJECTS
+def test_a_system_that_cannot_store_astral_characters_is_told_all_in_the_first_plainer_form(
+    case, double, destination, firing, over
+):
+    fire = {
+        "title": "🔥 Checkout",
+        "description": "Customers wait 😢",
+        "labels": {"team": "shop 😢"},
+        "owner": "Ada 👍",
+    }
+    double.refuses_astral = True
+    with pytest.raises(DeliveryError) as raised:
+        pay(destination, replace(firing, **fire), Verb.OPEN, None)
+    assert raised.value.reason is Reason.SERVER_ERROR
+
+    owed, shown = plainer.plainer(delivery(firing, receiver=destination.name), replace(firing, **fire), 1)
+    link = deliver(destination, owed, shown, None)
+    for verb, state in ((Verb.NOTE, firing), (Verb.CLOSE, over)):
+        changed = replace(state, **fire)
+        noted = delivery(changed, verb, receiver=destination.name, note="on it 👍", actor="Ada 👍")
+        deliver(destination, *plainer.plainer(noted, changed, 1), link)
+
+    assert (case.objects(double), case.ended(double), case.end_notes(double)) == (1, 1, 1)
+    assert plainer.FORMS[0] in case.shown(double)
+    assert "on it" in case.shown(double)
+
+
+@DISPLACED
+def test_what_was_merged_or_marked_as_a_duplicate_there_is_over_and_not_fixed(case, double, destination, firing):
+    link = pay(destination, firing, Verb.OPEN, None)
+    plain = pay(destination, replace(firing, episode=2), Verb.OPEN, None)
+    case.displace(double, link.external_id)
+    case.end(double, plain.external_id)
+
+    displaced, ended = (destination.get_remote(each.external_id) for each in (link, plain))
+
+    assert (displaced.status, ended.status) == (Status.RESOLVED, Status.RESOLVED)
+    assert displaced.not_fixed
+    assert ended.not_fixed == ""
 
 
 @OBJECTS
@@ -376,6 +452,23 @@ def test_a_refused_token_waits_for_a_person_and_is_named_nowhere(case, double, d
 
     assert (raised.value.reason, raised.value.permanent) == (Reason.UNAUTHORIZED, False)
     assert case.objects(double) == 0
+    _assert_no_secret(case, raised.value)
+
+
+@OBJECTS
+@pytest.mark.parametrize("verb", [Verb.OPEN, Verb.NOTE, Verb.CLOSE])
+def test_what_we_may_not_do_waits_for_a_person_and_is_told_in_the_systems_own_words(
+    case, double, destination, firing, verb
+):
+    link = pay(destination, firing, Verb.OPEN, None) if verb is not Verb.OPEN else None
+    words = "Example: the role lacks a right here"
+    double.forbids = lambda request: Answer.json(case.forbidden(f"{words} {dict(request.headers)}"), 403)
+
+    with pytest.raises(DeliveryError) as raised:
+        deliver(destination, delivery(firing, verb, receiver=destination.name), firing, link)
+
+    assert (raised.value.reason, raised.value.permanent) == (Reason.FORBIDDEN, False)
+    assert words in str(raised.value)
     _assert_no_secret(case, raised.value)
 
 

@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -82,6 +82,8 @@ class Double:
         self.refused: list[str] = []
         self.retry_after = "1"
         self.limits: dict[str, str] = {}  # what a 429 tells besides, in headers
+        self.forbids: Callable[[Request], Answer] | None = None  # answers every call, in place of `handle`
+        self.refuses_astral = False  # answers 500 to any text above U+FFFF, as one on MySQL's utf8 does
         self.hang_seconds = 30.0
         self.late_seconds = 1.0
         self.lock = threading.RLock()
@@ -136,6 +138,14 @@ class _Server(ThreadingHTTPServer):
         """Say nothing: a client that was killed leaves broken pipes behind."""
 
 
+def _has_astral(body: bytes) -> bool:
+    """Whether a JSON body has a character above U+FFFF, escaped or not."""
+    try:
+        return any(char > "\uffff" for char in json.dumps(json.loads(body), ensure_ascii=False))
+    except ValueError:
+        return False
+
+
 def _handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -149,7 +159,7 @@ def _handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
             request = Request(self.command, parts.path, query, dict(self.headers.items()), body, pairs)
             with double.lock:
                 double.requests.append(request)
-                fault = double.next_fault()
+                fault = Fault.ERROR if double.refuses_astral and _has_astral(body) else double.next_fault()
             self.reply(request, fault)
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_OPTIONS = serve
@@ -179,7 +189,7 @@ def _handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
 
         def reply_after(self, request: Request, fault: Fault | None) -> None:
             with double.lock:
-                answer = double.handle(request)
+                answer = double.forbids(request) if double.forbids else double.handle(request)
             if fault in (Fault.HANG_AFTER, Fault.RESET_AFTER):
                 self.break_off(fault)
             elif fault is Fault.ERROR_AFTER:

@@ -132,6 +132,18 @@ def test_the_mirrors_may_let_a_copys_end_be_the_alerts(fresh_store):
     assert house.told() == {"pager": [Verb.CLOSE], "chat": [Verb.CLOSE]}
 
 
+def test_a_copy_that_was_merged_away_is_never_the_alerts_end_and_is_told_as_what_it_is(fresh_store):
+    closing = (Verb.CLOSE,)
+    tables = {("pager", "alert"): {Verb.CLOSE: closing}, ("pager", "tickets"): {Verb.CLOSE: closing}}
+    house = House(fresh_store(), Mirrors(tables))
+
+    house.hear(house.pager.says("1", RESOLVED, not_fixed=True, note="merged into #12 at PagerDuty"))
+
+    assert house.alert.status is Status.FIRING
+    assert house.told() == {"tickets": [Verb.NOTE], "chat": [Verb.NOTE]}
+    assert house.tickets.notes[-1] == "merged into #12 at PagerDuty"
+
+
 def test_one_verb_may_become_two_and_the_note_names_who(fresh_store):
     house = House(fresh_store(), Mirrors({("tickets", "pager"): {Verb.ACK: (Verb.NOTE, Verb.ACK)}}))
 

@@ -165,7 +165,7 @@ def test_a_body_that_does_not_decompress_is_garbage(pages: Pages) -> None:
     [
         (400, Reason.REFUSED),
         (401, Reason.UNAUTHORIZED),
-        (403, Reason.UNAUTHORIZED),
+        (403, Reason.FORBIDDEN),
         (404, Reason.NOT_FOUND),
         (410, Reason.NOT_FOUND),
         (422, Reason.REFUSED),

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
-from service_event_checker.core.vocabulary import Family, Status, Verb
+from service_event_checker.core.vocabulary import EventStatus, Family, Status, Verb
 from service_event_checker.destinations.azure_devops import document
 from service_event_checker.destinations.azure_devops.client import (
     BATCH,
@@ -41,7 +43,10 @@ _WHO = {
     Status.ACKNOWLEDGED: ("Microsoft.VSTS.Common.ActivatedBy",),
     Status.RESOLVED: ("Microsoft.VSTS.Common.ClosedBy", "Microsoft.VSTS.Common.ResolvedBy"),
 }
+_NO_TAGS = "TF401289"  # the user may not create tags; a key's tag is always a new one
 _IDENTITY = ["System.Tags", "System.State", "System.WorkItemType", "System.CreatedBy"]
+
+log = structlog.get_logger()
 
 
 class Adapter:
@@ -64,17 +69,17 @@ class Adapter:
         self.raise_if_paused = self._items.pauses.raise_if_paused
 
     def create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> ObjectRef:
-        """Create the work item; an Issue where the process (Basic) has no Bug."""
+        """Create the work item; without its tags, and saying so in it, where our user may not create tags."""
         told = notice_of(delivery, alert)
         fields = self._fields(alert, told, key, previous)
         links = {previous: "The time before", told.link: "What the source says"}
         try:
-            made = self._items.create(self._type, document.patch(self._type, fields, links))
-        except DeliveryError as error:
-            if error.reason is not Reason.NOT_FOUND or self._type != "Bug":
+            made = self._made(fields, links)
+        except DeliveryError as refusal:
+            if _NO_TAGS not in refusal.detail:
                 raise
-            made = self._items.create("Issue", document.patch("Issue", fields, links))
-            self._type = "Issue"
+            log.warning("azure_devops_without_tags", receiver=self.name, why=refusal.detail)
+            made = self._made(document.without_tags(fields), links)
         self._we = made.creator
         return self._ref(made.id)
 
@@ -82,7 +87,12 @@ class Adapter:
         """Bring the work item back into `reopen_state`, or into the first state of its type that is not over."""
         is_there = frozenset({PROPOSED, IN_PROGRESS, ""})
         said = document.comment(comment_of(delivery, alert))
-        return self._move(external_id, is_there, (PROPOSED, IN_PROGRESS), self.config.reopen_state, said)
+
+        def steps(item: WorkItem) -> list[Operation]:
+            move = self._way(item, is_there, (PROPOSED, IN_PROGRESS), self.config.reopen_state)
+            return [*move, said] if move else []
+
+        return self._items.change(external_id, steps)
 
     def comment(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Comment on the work item, unless one of its newest comments is this one already."""
@@ -92,7 +102,8 @@ class Adapter:
 
     def close(self, delivery: Delivery, alert: Alert, external_id: str) -> None:
         """Bring the work item into `close_state`, or into the first Completed state of its type."""
-        self._end(external_id, document.comment(comment_of(delivery, alert)))
+        said = comment_of(delivery, alert)
+        self._end(external_id, document.comment(said), said.mark)
 
     def find(self, remote_key: str) -> ObjectRef | None:
         """Return the oldest work item with the key's tag."""
@@ -122,8 +133,9 @@ class Adapter:
     def close_duplicate(self, duplicate: Remote, original: Remote) -> None:
         """Close a work item that was made twice, with a comment naming the other."""
         address = original.url or self._items.address(original.external_id)
-        said = document.duplicate(*duplicate_note(duplicate, original, address), address)
-        unless_gone(lambda: self._end(duplicate.external_id, said), is_gone)
+        text, mark = duplicate_note(duplicate, original, address)
+        said = document.duplicate(text, mark, address)
+        unless_gone(lambda: self._end(duplicate.external_id, said, mark), is_gone)
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the work item that `create` would make."""
@@ -140,7 +152,11 @@ class Adapter:
         if change is None:
             return []
         before, after = (self._states.status(change.kind, state) for state in (change.before, change.after))
-        return replace(change.remote, status=moved(before, after)).events(self.name, INTAKE)
+        status = EventStatus.RESOLVED if change.deleted else moved(before, after)
+        left = "deleted in Azure DevOps" if change.deleted else ""
+        if status is EventStatus.RESOLVED and not left:
+            left = self._not_fixed(change.kind, change.after, change.reason)
+        return replace(change.remote, status=status, reason=left, not_fixed=bool(left)).events(self.name, INTAKE)
 
     def preflight(self) -> list[str]:
         """Ask for the states of what we make, which `parse` then knows; return which of the configured do not exist."""
@@ -157,6 +173,17 @@ class Adapter:
             if state not in known
         ]
 
+    def _made(self, fields: Mapping[str, Any], links: Mapping[str, str]) -> WorkItem:
+        """Create a work item; an Issue where the process (Basic) has no Bug."""
+        try:
+            return self._items.create(self._type, document.patch(self._type, fields, links))
+        except DeliveryError as error:
+            if error.reason is not Reason.NOT_FOUND or self._type != "Bug":
+                raise
+        made = self._items.create("Issue", document.patch("Issue", fields, links))
+        self._type = "Issue"
+        return made
+
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
         area = {"System.AreaPath": self.config.area_path} if self.config.area_path else {}
         priority = {"Microsoft.VSTS.Common.Priority": self.config.priorities.get(alert.severity, 2)}
@@ -164,18 +191,27 @@ class Adapter:
         tags = "; ".join([fields["System.Tags"], *filter(None, [str(self.config.fields.get("System.Tags", ""))])])
         return {**fields, **priority, **area, **self.config.fields, "System.Tags": tags}
 
-    def _end(self, id: str, said: Operation) -> None:
-        self._move(id, ENDED, (COMPLETED,), self.config.close_state, said)
-
-    def _move(self, id: str, there: frozenset[str], categories: tuple[str, ...], state: str, said: Operation) -> bool:
-        """Bring the work item into `state`, or a state of one of `categories`; False if it is `there` already."""
+    def _end(self, id: str, said: Operation, mark: str) -> None:
+        """Close a work item; what an earlier try that was refused has told of it is not told again."""
+        values = document.values(self.config.close_fields)
 
         def steps(item: WorkItem) -> list[Operation]:
-            if self._states.category(item.type, item.state) in there or item.state == state:
-                return []
-            return [document.move(state or self._states.first(item.type, categories)), said]
+            move = self._way(item, ENDED, (COMPLETED,), self.config.close_state)
+            return [*move, *values, *([] if self._items.told(item, mark) else [said])] if move else []
 
-        return self._items.change(id, steps)
+        self._items.change(id, steps)
+
+    def _way(self, item: WorkItem, there: frozenset[str], categories: tuple[str, ...], state: str) -> list[Operation]:
+        """Return the step into `state`, or a state of one of `categories`; none if the work item is `there` already."""
+        if self._states.category(item.type, item.state) in there or item.state == state:
+            return []
+        return [document.move(state or self._states.first(item.type, categories))]
+
+    def _not_fixed(self, kind: str, state: str, reason: str) -> str:
+        """Say that a work item is over without being fixed, "" where its state and its reason do not tell so."""
+        if self._states.removed(kind, state) or "duplicate" in reason.casefold():
+            return f"{state} in Azure DevOps" + (f": {reason}" if reason else "")
+        return ""
 
     def _not_ended(self) -> list[str]:
         """Return the condition that spares a query what is over; empty where the type's states are not known."""
@@ -202,6 +238,9 @@ class Adapter:
             url=self._items.address(item.id),
             actor=next(filter(None, who), ""),
             at=moment(item.fields.get(_CHANGED_AT)),
+            not_fixed=self._not_fixed(item.type, item.state, text(item.fields.get("System.Reason")))
+            if status is Status.RESOLVED
+            else "",
         )
 
 

@@ -23,7 +23,7 @@ from service_event_checker.http.address import without_credentials
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
-from service_event_checker.remote.errors import body_of, delivery_error, words
+from service_event_checker.remote.errors import ACCESS, access_error, body_of, delivery_error, words
 from service_event_checker.remote.payload import Payload, answered
 from service_event_checker.remote.values import objects, text
 
@@ -33,7 +33,11 @@ UPDATE_PAGES = 10
 QUERY_MAX = 20_000  # WIQL refuses to return more (VS402337)
 TRIES = 3  # against people who change the same work item at the same moment
 JSON_PATCH = "application/json-patch+json"
-_NEXT_STEP = "the PAT is wrong or expired, or lacks the scope Work Items (read & write)"
+_WHO = "the PAT is wrong or expired"
+_RIGHT = (
+    "give the PAT the scope Work Items (read & write), and its user the rights Edit work items in this node and Create"
+    " tag definition"
+)
 
 Operation = dict[str, Any]  # of a JSON patch: op, path, value
 
@@ -183,11 +187,12 @@ class WorkItems:
 
     def _mapped(self, error: HttpError) -> DeliveryError:
         redirected = error.reason is Reason.REFUSED and error.status is None  # to a sign-in page
-        if redirected or error.reason is Reason.UNAUTHORIZED:
-            if not isinstance(self._pat, str):
+        said = words([body_of(error).get("message")], self._secrets)  # TF401320: ...
+        if redirected or error.reason in ACCESS:
+            if error.reason is not Reason.FORBIDDEN and not isinstance(self._pat, str):
                 self._pat.refused()
-            return DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP)
-        refusal = delivery_error(error, words([body_of(error).get("message")], self._secrets))  # TF401320: ...
+            return access_error(error, said, who=_WHO, right=_RIGHT)
+        refusal = delivery_error(error, said)
         return _ChangedMeanwhile(Reason.REFUSED, refusal.detail) if error.status in (409, 412) else refusal
 
 

@@ -23,6 +23,8 @@ GLOBAL_PAT = Sunset(
     "If ADO_PAT is one of them, make one for your organization alone, or use a service principal",
 )
 
+_SET_AT_CLOSE = frozenset({"System.State", "System.History", "System.Tags"})
+
 
 class Config(DestinationConfig):
     """`url` is the organization's address or its name; `token` the PAT, base64 of it, or base64 of `:PAT`.
@@ -30,7 +32,7 @@ class Config(DestinationConfig):
     `kubernetes_host` and `kubernetes_port` are set by Kubernetes itself.
 
     `close_state` and `reopen_state` stand in for the states that are found by category. `fields` are set on creation,
-    by reference name. Where the process has no Bug, an Issue is made.
+    by reference name, `close_fields` at the close. Where the process has no Bug, an Issue is made.
     """
 
     DISPLAY_NAME: ClassVar[str] = "Azure DevOps"
@@ -60,6 +62,7 @@ class Config(DestinationConfig):
     priorities: Mapping[Severity, int] = Field(default=by_severity(1, 2, 3, 4))
     fields: Mapping[str, str | int | float | bool] = Field(default={})
     close_state: str = ""
+    close_fields: Mapping[str, str | int | float | bool] = Field(default={})
     reopen_state: str = ""
 
     def sunsets(self) -> tuple[Sunset, ...]:
@@ -67,6 +70,13 @@ class Config(DestinationConfig):
         host = urlsplit(self.url).hostname or ""
         hosted = host == "dev.azure.com" or host.endswith(".visualstudio.com")
         return (GLOBAL_PAT,) if hosted and secret(self.token) else ()
+
+    @field_validator("close_fields")
+    @classmethod
+    def _not_our_own(cls, fields: Mapping[str, str | int | float | bool]) -> Mapping[str, str | int | float | bool]:
+        if taken := sorted(_SET_AT_CLOSE & fields.keys()):
+            raise ValueError(f"{', '.join(taken)}: set by the product itself. The state is `close_state`")
+        return fields
 
     @field_validator("token")
     @classmethod

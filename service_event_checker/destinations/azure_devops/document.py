@@ -17,6 +17,11 @@ from service_event_checker.render.templates import render
 from service_event_checker.render.text import cut
 
 TITLE_MAX = 255
+UNTAGGED = (
+    "<p>This work item has no tags, because our user may not create any: give it the right Create tag definition. Until"
+    " then we do not hear what is changed here, and cannot find this work item again by a search.</p>"
+)
+_TEXTS = frozenset({"System.Description", "Microsoft.VSTS.TCM.ReproSteps"})
 EPISODES_MAX = 10_000  # tried when it is asked which of two keys is made of the other
 _BUG_ONLY = frozenset({"Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.Common.Severity"})
 _NAMED_SEVERITY = by_severity("1 - Critical", "2 - High", "3 - Medium", "4 - Low")
@@ -51,6 +56,12 @@ def patch(kind: str, values: Mapping[str, Any], addresses: Mapping[str, str]) ->
     return operations
 
 
+def without_tags(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a new work item without tags, with a sentence that says so."""
+    told = {name: value + UNTAGGED for name, value in values.items() if name in _TEXTS}
+    return {name: value for name, value in {**values, **told}.items() if name != "System.Tags"}
+
+
 def comment(said: Comment) -> Operation:
     return _history(render("comment.html.j2", said.told, marker=signature(said.mark), full=said.full))
 
@@ -60,6 +71,11 @@ def duplicate(text: str, mark: str, address: str) -> Operation:
     shown = html.escape(address)
     linked = html.escape(text).replace(shown, f'<a href="{shown}">{shown}</a>')
     return _history(f"<p>{linked}</p><p><small>{signature(mark)}</small></p>")
+
+
+def values(fields: Mapping[str, Any]) -> list[Operation]:
+    """Return what sets fields, by reference name."""
+    return [{"op": "add", "path": f"/fields/{name}", "value": value} for name, value in fields.items()]
 
 
 def move(state: str) -> Operation:

@@ -62,6 +62,10 @@ class States:
                     return name
         raise DeliveryError(Reason.REFUSED, f"{kind} has no state of category {categories[0]}", permanent=True)
 
+    def removed(self, kind: str, state: str) -> bool:
+        """Whether a state means that the work is not to be done at all. Asks nobody."""
+        return (dict(self._known.get(kind, ())).get(state) or _STOCK.get(state, "")) == REMOVED
+
     def status(self, kind: str, state: str) -> Status | None:
         """Return what a state means for an alert, None for one that is not known. Asks nobody.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -22,6 +22,7 @@ from service_event_checker.remote.ticket import RemoteChange
 from service_event_checker.remote.values import moment, text
 
 COMMENT_MAX = 40_000  # characters of HTML that are read
+REASON_MAX = 200
 _HINT = "Let the subscription of the service hook send all details of the resource"
 _MAIL = re.compile(r"\s*<[^<>]*>\s*$")
 _BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h[1-6]|pre|blockquote)>", re.IGNORECASE)
@@ -39,6 +40,7 @@ class _Body(Payload):
 class _Values(Payload):
     kind: Text = Field(default="", alias="System.WorkItemType")
     tags: Text = Field(default="", alias="System.Tags")  # a work item without tags has no such field
+    reason: Text = Field(default="", alias="System.Reason")
     comment: Text = Field(default="", alias="System.History")
     changed_by: Any = Field(default=None, alias="System.ChangedBy")
     changed_at: Text = Field(default="", alias="System.ChangedDate")
@@ -82,12 +84,17 @@ class _Commented(_Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItemChange:
-    """What somebody did to a work item of type `kind`. `before`, `after`: states, both "" where it has not changed."""
+    """What somebody did to a work item of type `kind`. `before`, `after`: states, both "" where it has not changed.
+
+    `reason`: of the state that it is in. `deleted`: it is in the recycle bin.
+    """
 
     remote: RemoteChange
     kind: str
     before: str
     after: str
+    reason: str = ""
+    deleted: bool = False
 
 
 def read(payload: Any) -> WorkItemChange | None:
@@ -100,6 +107,9 @@ def read(payload: Any) -> WorkItemChange | None:
         return _updated(read_payload(_Updated, payload, _HINT))
     if event == "workitem.commented":
         return _commented(read_payload(_Commented, payload, _HINT))
+    if event == "workitem.deleted":
+        found = _commented(read_payload(_Commented, payload, _HINT))
+        return replace(found, deleted=True, remote=replace(found.remote, notes=[])) if found else None
     return None
 
 
@@ -139,6 +149,7 @@ def _change(
         kind=shown.kind,
         before=state.before,
         after=state.after,
+        reason=shown.reason[:REASON_MAX],
     )
 
 

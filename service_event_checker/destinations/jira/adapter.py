@@ -194,8 +194,14 @@ class Adapter:
         }
 
     def _finish(self, issue: Issue) -> None:
-        step = workflow.ending(self._jira.steps(issue.id), self.config.close_transition, _where(issue))
-        self._move(issue, step, lambda category: category == DONE, workflow.answers(step, self.config.resolution))
+        given = self.config.close_fields
+        step = workflow.ending(self._jira.steps(issue.id), self.config.close_transition, _where(issue), given)
+        before = {name: value for name, value in given.items() if name not in step.screen}
+        if before:  # a validator may demand what no screen asks for
+            self._jira.edit(issue.id, before)
+        asked = {name: value for name, value in given.items() if name in step.screen}
+        answers = {**asked, **workflow.answers(step, self.config.resolution)}
+        self._move(issue, step, lambda category: category == DONE, answers)
 
     def _move(self, issue: Issue, step: Step, there: Callable[[str], bool], fields: Mapping[str, Any]) -> None:
         """Take a transition and look what came of it: a person may be faster, the workflow may do more than it says."""
@@ -225,6 +231,7 @@ class Adapter:
             created_at=moment(issue.fields.get("created")),
             url=self._jira.address(issue.key),
             at=moment(changed),
+            not_fixed=workflow.not_fixed(issue.resolution) if issue.category == DONE else "",
         )
 
     def _originals(self, found: Iterable[Issue]) -> list[Issue]:

@@ -21,7 +21,7 @@ from service_event_checker.http.address import without_credentials
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api as JsonApi
-from service_event_checker.remote.errors import body_of, delivery_error, words
+from service_event_checker.remote.errors import ACCESS, access_error, body_of, delivery_error, words
 from service_event_checker.remote.values import objects
 
 PAGE = 100  # issues or comments a call
@@ -29,13 +29,16 @@ SEARCH_PAGES = 100
 COMMENT_PAGES = 10
 BODY_MAX = 16 * 1024 * 1024  # bytes: a page of the longest comments
 RECONCILE_MAX = 50  # ids
-FIELDS = ("labels", "status", "created", "resolutiondate", "statuscategorychangedate", "creator")
+FIELDS = ("labels", "status", "created", "resolution", "resolutiondate", "statuscategorychangedate", "creator")
 _WHO = ("accountId", "key", "name")
 _LOGIN = "X-Seraph-LoginReason"
 _LIMIT = "RateLimit-Reason"  # which one: https://developer.atlassian.com/cloud/jira/platform/rate-limiting/
 _STRANGER = re.compile(r"AUTHENTICATED_FAILED|AUTHENTICATION_DENIED|AUTHORISATION_FAILED")
 _NEXT_STEP = "Jira does not accept the e-mail and API token (Cloud) or the personal access token (Server)"
-_NO_RIGHTS = "the account lacks a right in this project, or the API token is wrong"
+_RIGHT = (
+    "give the account the rights Browse projects, Create, Edit, Transition, Close and Resolve issues, and Add comments"
+    " in the project"
+)
 _CAPTCHA = "Jira wants a CAPTCHA after failed logins: sign in once in a browser, or use a personal access token"
 
 Api = Literal["cloud", "server"]
@@ -58,6 +61,10 @@ class Issue:
     @property
     def category(self) -> str:
         return category(self.fields.get("status"))
+
+    @property
+    def resolution(self) -> str:
+        return str(as_mapping(self.fields.get("resolution")).get("name", ""))
 
     @property
     def creator(self) -> frozenset[str]:
@@ -128,6 +135,10 @@ class Jira:
 
     def comment(self, id: str, body: dict[str, Any] | str) -> None:
         self._ask("POST", f"issue/{quote(id, safe='')}/comment", json={"body": body})
+
+    def edit(self, id: str, fields: Mapping[str, Any]) -> None:
+        """Set fields of the issue."""
+        self._ask("PUT", f"issue/{quote(id, safe='')}", json={"fields": dict(fields)})
 
     def steps(self, id: str) -> list[Step]:
         """Return what the workflow, and our rights, allow from the status that the issue is in."""
@@ -222,9 +233,11 @@ class Jira:
 
     def _mapped(self, error: HttpError) -> DeliveryError:
         redirected = error.reason is Reason.REFUSED and error.status is None
-        if redirected or error.reason is Reason.UNAUTHORIZED:
-            return DeliveryError(Reason.UNAUTHORIZED, _hint(error))
         fields, said = self._said(error)
+        if redirected or (error.reason in ACCESS and _is_unknown(error)):
+            return DeliveryError(Reason.UNAUTHORIZED, f"{said}; {_hint(error)}" if said else _hint(error))
+        if error.reason in ACCESS:
+            return access_error(error, said, who=_NEXT_STEP, right=_RIGHT)
         refusal = delivery_error(error, said)
         if refusal.permanent and _is_stranger(error.headers):
             return DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP)
@@ -249,11 +262,18 @@ def _is_stranger(headers: Mapping[str, str]) -> bool:
 
 
 def _hint(error: HttpError) -> str:
+    return _CAPTCHA if _wants_captcha(error) else _NEXT_STEP
+
+
+def _is_unknown(error: HttpError) -> bool:
+    """Whether it is about who we are: a 403 may be as well."""
+    return error.status != 403 or _is_stranger(error.headers) or _wants_captcha(error)
+
+
+def _wants_captcha(error: HttpError) -> bool:
     # some proxies drop the header; the page has it too: "Basic Authentication Failure - Reason : AUTHENTICATION_DENIED"
     login = error.headers.get(_LOGIN, "")
-    if "AUTHENTICATION_DENIED" in login or b"AUTHENTICATION_DENIED" in error.body or b"CAPTCHA" in error.body:
-        return _CAPTCHA
-    return _NO_RIGHTS if error.status == 403 and not _is_stranger(error.headers) else _NEXT_STEP
+    return "AUTHENTICATION_DENIED" in login or b"AUTHENTICATION_DENIED" in error.body or b"CAPTCHA" in error.body
 
 
 def _issue(value: Mapping[str, Any]) -> Issue:

@@ -26,6 +26,7 @@ class Config(DestinationConfig):
 
     `api` is cloud for Atlassian's hosts and server elsewhere. Where the project has no Bug, a Task is made.
     `priorities` are names by severity, `labels` are put beside ours, `fields` are set on creation, by id.
+    `close_fields` are set at the close: by the transition, or before it where its screen lacks them.
     `close_transition` names a transition, or the status it leads to, where several end an issue; `resolution` is given
     where its screen asks. `webhook_secret` is that of Jira's webhook. `settle`: how long Cloud's search may lag.
     """
@@ -56,6 +57,7 @@ class Config(DestinationConfig):
     labels: tuple[str, ...] = ()
     fields: Mapping[str, Any] = Field(default={})
     close_transition: str = ""
+    close_fields: Mapping[str, Any] = Field(default={})
     resolution: str = ""
 
     @field_validator("project")
@@ -77,6 +79,13 @@ class Config(DestinationConfig):
     @classmethod
     def _foreign_fields(cls, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         if taken := sorted(OWN_FIELDS & fields.keys()):
+            raise ValueError(f"{', '.join(taken)}: set by the product itself or by a key of its own")
+        return fields
+
+    @field_validator("close_fields")
+    @classmethod
+    def _not_our_own(cls, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        if taken := sorted((OWN_FIELDS | {"resolution", "status"}) & fields.keys()):
             raise ValueError(f"{', '.join(taken)}: set by the product itself or by a key of its own")
         return fields
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event
-from service_event_checker.destinations.jira.workflow import STATUSES
+from service_event_checker.core.vocabulary import EventStatus
+from service_event_checker.destinations.jira.workflow import STATUSES, not_fixed
 from service_event_checker.remote.marks import ends_signed
-from service_event_checker.remote.payload import Payload
+from service_event_checker.remote.payload import OR_NONE, Payload, Text
 from service_event_checker.remote.payload import read as read_payload
 from service_event_checker.remote.ticket import RemoteChange, moved
 from service_event_checker.remote.values import moment
@@ -26,6 +27,7 @@ from service_event_checker.render.text import clean, line
 
 INTAKE = "/hooks/jira"
 NOTE_MAX = 8000  # characters
+_UPDATED, _DELETED = "jira:issue_updated", "jira:issue_deleted"
 _COMMENTS = frozenset({"comment_created", "comment_updated"})
 _NUMBER = r"^[0-9]{1,20}$"  # Jira writes its ids as text
 _LATEST_MS = 253_402_300_800_000  # the year 10000
@@ -57,8 +59,13 @@ class _Status(Payload):
     statusCategory: _Category | None = None
 
 
+class _Resolution(Payload):
+    name: Text = ""
+
+
 class _Fields(Payload):
     labels: list[Any] | None = None
+    resolution: Annotated[_Resolution | None, OR_NONE] = None
     status: _Status | None = None
 
 
@@ -79,6 +86,7 @@ class _Comment(Payload):
 
 class _ChangedField(Payload):
     field: Any = None
+    after: Text = Field(default="", alias="toString")
 
 
 class _Changelog(Payload):
@@ -106,13 +114,15 @@ class OwnIdentity:
 def read(payload: Any, own: OwnIdentity) -> list[Event]:
     """Return the events of one webhook. Raises InvalidInput."""
     kind = read_payload(_Kind, payload, _HINT).webhookEvent
-    if kind != "jira:issue_updated" and kind not in _COMMENTS:
+    if kind not in (_UPDATED, _DELETED) and kind not in _COMMENTS:
         return []
     webhook = read_payload(_Webhook, payload, _HINT)
     labels = webhook.issue.fields.labels if webhook.issue.fields else None
     if labels is not None and own.label not in labels:
         return []
-    return [*_note(webhook, own), *_change_of_status(webhook, own)]
+    if kind == _DELETED:
+        return _deletion(webhook, own)
+    return [*_note(webhook, own), *_move(webhook, own), *_change_of_status(webhook, own)]
 
 
 def _note(webhook: _Webhook, own: OwnIdentity) -> list[Event]:
@@ -132,6 +142,40 @@ def _note(webhook: _Webhook, own: OwnIdentity) -> list[Event]:
     return change.events(own.receiver, INTAKE)
 
 
+def _deletion(webhook: _Webhook, own: OwnIdentity) -> list[Event]:
+    """Return that an issue is gone; what was not shown as ours may be a stranger's, and nobody misses that."""
+    user = webhook.user or _Person()
+    if user.is_one_of(own.account):
+        return []
+    return _ended(webhook, own, user, EventStatus.RESOLVED, "deleted in Jira")
+
+
+def _move(webhook: _Webhook, own: OwnIdentity) -> list[Event]:
+    """Return a note that an issue has a new key, as one that was moved to another project has."""
+    changed = webhook.changelog.items if webhook.changelog else None
+    key = next((each.after for each in changed or () if each.field == "Key"), "")
+    user, at = webhook.user or _Person(), _stamp(webhook.timestamp)
+    if not key or user.is_one_of(own.account):
+        return []
+    note = (f"moved:{key[:100]}", f"moved in Jira, and is {line(key[:300], 100)} now")
+    change = RemoteChange(external_id=webhook.issue.id, actor=user.shown(), at=at, notes=[note])
+    return change.events(own.receiver, INTAKE)
+
+
+def _ended(
+    webhook: _Webhook, own: OwnIdentity, user: _Person, status: EventStatus | None, not_fixed: str
+) -> list[Event]:
+    change = RemoteChange(
+        external_id=webhook.issue.id,
+        actor=user.shown(),
+        at=_stamp(webhook.timestamp),
+        status=status,
+        reason=not_fixed,
+        not_fixed=bool(not_fixed),
+    )
+    return change.events(own.receiver, INTAKE)
+
+
 def _change_of_status(webhook: _Webhook, own: OwnIdentity) -> list[Event]:
     """Return the change of status, told by the category of the status that the issue is in now."""
     user, changed = webhook.user or _Person(), webhook.changelog.items if webhook.changelog else None
@@ -141,9 +185,10 @@ def _change_of_status(webhook: _Webhook, own: OwnIdentity) -> list[Event]:
     key = status.statusCategory.key if status and status.statusCategory else None
     if key is None:
         raise InvalidInput("issue.fields.status.statusCategory.key", "is missing", _HINT)
-    at, change_to = _stamp(webhook.timestamp), moved(None, STATUSES.get(key))
-    change = RemoteChange(external_id=webhook.issue.id, actor=user.shown(), at=at, status=change_to)
-    return change.events(own.receiver, INTAKE)
+    change_to = moved(None, STATUSES.get(key))
+    resolution = webhook.issue.fields.resolution if webhook.issue.fields else None
+    ended = change_to is EventStatus.RESOLVED and resolution
+    return _ended(webhook, own, user, change_to, not_fixed(resolution.name) if ended and resolution else "")
 
 
 def _text(body: Any) -> str:

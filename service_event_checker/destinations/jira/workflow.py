@@ -6,6 +6,7 @@ are the same everywhere, in every language.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from service_event_checker.core.vocabulary import Status
 NEW, IN_PROGRESS, DONE = "new", "indeterminate", "done"
 STATUSES = {NEW: Status.FIRING, IN_PROGRESS: Status.ACKNOWLEDGED, DONE: Status.RESOLVED}
 _RESOLUTIONS = ("Done", "Fixed", "Resolved")  # of those that a screen allows, before its first
+
+_NOT_FIXED = re.compile(r"duplicat|merge|moved", re.IGNORECASE)  # of the names of resolutions
 
 Screen = Mapping[str, Mapping[str, Any]]  # field id -> what Jira tells of it (FieldMetadata)
 
@@ -37,16 +40,22 @@ def category(status: Any) -> str:
     return str(as_mapping(as_mapping(status).get("statusCategory")).get("key", ""))
 
 
-def ending(steps: Iterable[Step], wanted: str, where: str) -> Step:
+def not_fixed(resolution: str) -> str:
+    """Say that an issue was closed without being fixed, "" where its resolution does not tell so."""
+    return f"closed as {resolution[:100]} in Jira" if _NOT_FIXED.search(resolution) else ""
+
+
+def ending(steps: Iterable[Step], wanted: str, where: str, given: Collection[str] = ()) -> Step:
     """Return the step that ends an issue: that named `wanted`, else that which demands least, the first of them.
 
-    `wanted` is the name of a transition or of its status, or "". Raises DeliveryError, which says `where`.
+    `wanted` is the name of a transition or of its status, or ""; `given` are the fields that we have a value for.
+    Raises DeliveryError, which says `where`.
     """
     ends = [step for step in steps if step.category == DONE]
     name = wanted.casefold()
     chosen = [step for step in ends if not name or name in (step.name.casefold(), step.status.casefold())]
     if chosen:
-        return min(chosen, key=lambda step: len(set(demanded(step.screen)) - {"resolution"}))
+        return min(chosen, key=lambda step: len(set(demanded(step.screen)) - {"resolution", *given}))
     if ends:
         offered = ", ".join(step.name for step in ends)
         raise _refused(f"{where} there is no transition {wanted}, but {offered}. Set `close_transition`")

@@ -170,17 +170,19 @@ class Adapter:
     def _tell(self, action: str, id: str, text: str, mark: str) -> None:
         """Carry out an action with a note, or only note it where the alert is that far already; once per mark."""
         state, changes = self.alerts.get(id).state, _CHANGES.get(action, frozenset())
-        if any(mark in each.note for each in self.alerts.notes(id)):
+        told = any(mark in each.note for each in self.alerts.notes(id))
+        if told and not (action == _CLOSE and state in changes):  # told, but not let close the last time
             return
         if state in changes:
             try:
-                self.alerts.act(action, id, text)
+                self.alerts.act(action, id, "" if told else text)
             except Undone:
                 if self.alerts.get(id).state in changes:
                     raise
             else:
                 return
-        self.alerts.note(id, text)  # it is that far already, or somebody was faster
+        if not told:
+            self.alerts.note(id, text)  # it is that far already, or somebody was faster
 
     def _recent(self, ours: str) -> OpsAlert | None:
         """Return the oldest alert with a tag that is open, or may come from one of our attempts."""

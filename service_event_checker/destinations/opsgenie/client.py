@@ -21,7 +21,7 @@ from service_event_checker.destinations.opsgenie.payload import OpsAlert, OpsNot
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
-from service_event_checker.remote.errors import body_of, delivery_error, pause, words
+from service_event_checker.remote.errors import ACCESS, access_error, body_of, delivery_error, pause, words
 from service_event_checker.remote.payload import answered
 from service_event_checker.remote.ticket import unless_gone
 from service_event_checker.remote.values import objects
@@ -32,6 +32,8 @@ LISTED_MAX = 19_000  # both refuse to page beyond 20,000
 NOTE_PAGES = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two questions what became of a request
 _PERIOD = "X-RateLimit-Period-In-Sec"  # in which a limit was met; https://docs.opsgenie.com/docs/api-rate-limiting
+_WHO = "the key is wrong: use that of an API integration"
+_RIGHT = "the key may not do this: let its integration read, create and update alerts"
 _NOT_KNOWN = "the request was taken, what became of it"
 
 
@@ -121,10 +123,14 @@ class OpsAlerts:
         return notes
 
     def act(self, action: str, id: str, text: str) -> None:
-        """Acknowledge, unacknowledge or close an alert, and note why. Raises Undone when it could not be done."""
-        body = {**self._signature, "note": text} if self._dialect.signed else None
+        """Acknowledge, unacknowledge or close an alert, and note why unless `text` is "".
+
+        Raises Undone when it could not be done.
+        """
+        note = {"note": text} if text else {}
+        body = {**self._signature, **note} if self._dialect.signed else None
         self._outcome(self._call("POST", f"{quote(id, safe='')}/{action}", json=body, params=self._named(id)))
-        if body is None:
+        if body is None and text:
             self.note(id, text)
 
     def prioritize(self, id: str, priority: str) -> None:
@@ -195,8 +201,7 @@ class OpsAlerts:
         said = words([body_of(error).get("message")], self._secrets)
         refusal = delivery_error(error, said, pause=pause(error.headers, seconds=_PERIOD))
         if error.status == 402:
-            return DeliveryError(Reason.UNAUTHORIZED, f"{refusal.detail} (the plan does not include it)")
-        if error.reason is Reason.UNAUTHORIZED:
-            next_step = "the key is wrong, or may not do this: use an API integration's key that may read and write"
-            return DeliveryError(Reason.UNAUTHORIZED, f"{refusal.detail} ({next_step})", retry_after=error.retry_after)
+            return DeliveryError(Reason.FORBIDDEN, f"{refusal.detail} (the plan does not include it)")
+        if error.reason in ACCESS:
+            return access_error(error, refusal.detail, who=_WHO, right=_RIGHT)
         return refusal

@@ -6,6 +6,7 @@ Limits: https://support.atlassian.com/opsgenie/docs/alerts-and-alert-fields
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from service_event_checker.core.model import Alert
@@ -26,7 +27,8 @@ _TAG_START = re.compile(r"<(?=[A-Za-z!/?@#])")  # the message and the descriptio
 
 def document(alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
     """Return the fields of a new alert, of the episode with the remote key `key`; `previous` names an earlier one."""
-    body = render("alert.txt.j2", told) + (f"\n\nEarlier alert: {previous}" if previous else "")
+    shown = replace(told, mark="")  # a character above U+FFFF, and the priority says the same
+    body = render("alert.txt.j2", shown).lstrip() + (f"\n\nEarlier alert: {previous}" if previous else "")
     return {
         "message": cut(_plain(told.subject), MESSAGE_MAX),
         "alias": tag(key),

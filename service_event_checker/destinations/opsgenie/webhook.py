@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +37,7 @@ _STATUSES = {
     "close": EventStatus.RESOLVED,
     _DELETED: EventStatus.RESOLVED,
 }
+_CONTENT = frozenset({"updatepriority", "updatemessage", "updatedescription"})
 _NOTE_HOUR = 3600  # seconds
 _HINT = "Send Opsgenie's own webhook body"
 
@@ -70,6 +71,8 @@ def events(payload: Any, own: OwnIdentity) -> list[Event]:
         return []
     if action == "create":
         return [] if alert.remote_key else [born(alert, own)]
+    if action in _CONTENT:
+        return [] if alert.remote_key else [_changed(alert, own)]
     return _change(alert, action, note, own).events(own.receiver, INTAKE)
 
 
@@ -89,7 +92,13 @@ def born(alert: OpsAlert, own: OwnIdentity) -> Event:
         labels=_labels(alert),
         intake=INTAKE,
         via=own.receiver,
+        severity_told=bool(alert.priority),
     )
+
+
+def _changed(alert: OpsAlert, own: OwnIdentity) -> Event:
+    """Return the new content of an alert that was born over there; labels may be told in part only, and are left."""
+    return replace(born(alert, own), at=alert.updated_at, labels={}, content_only=True)
 
 
 def note_id(alert_id: str, at: datetime | None, note: str) -> str:
@@ -117,6 +126,7 @@ def _change(alert: OpsAlert, action: str, note: str, own: OwnIdentity) -> Remote
         at=alert.updated_at,
         status=status,
         reason=note,
+        not_fixed=action == _DELETED and bool(alert.remote_key),
         notes=[(note_id(alert.id, alert.updated_at, note), note)] if action == _NOTED and note else [],
     )
 

@@ -217,6 +217,7 @@ class Adapter:
             actor=actor,
             at=at,
             notes=tuple(_remote_note(note) for note in notes if not self._is_ours(note)),
+            not_fixed=incident.resolve_reason.merged if incident.resolve_reason else "",
         )
 
     def _last_change(self, incident: Incident) -> tuple[str, datetime | None]:

@@ -25,7 +25,7 @@ from service_event_checker.destinations.pagerduty.payload import (
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
-from service_event_checker.remote.errors import body_of, delivery_error, pause, words
+from service_event_checker.remote.errors import ACCESS, access_error, body_of, delivery_error, pause, words
 from service_event_checker.remote.payload import answered
 from service_event_checker.remote.values import objects
 
@@ -37,6 +37,7 @@ PAUSE = 10.0  # seconds; a 429 may come without a header, and the limits are cou
 _ACCEPT = "application/vnd.pagerduty+json;version=2"
 _RESET = "ratelimit-reset"  # seconds; https://developer.pagerduty.com/docs/rest-api-rate-limits
 _DUPLICATE = "matching dedup key"  # "Open incident with matching dedup key already exists on this service"
+_RIGHT = "PAGERDUTY_API_KEY may only read: use a key with full access, or give its user the role Responder or higher"
 _NO_SENDER = "requester user not found"
 
 Pairs = Iterable[tuple[str, str]]
@@ -158,8 +159,8 @@ class Incidents:
         if _NO_SENDER in said.lower():
             next_step = "PAGERDUTY_EMAIL must be the e-mail of a user of this account"
             return DeliveryError(Reason.UNAUTHORIZED, f"{refusal.detail}; {next_step}")
-        if error.reason is Reason.UNAUTHORIZED:
-            return DeliveryError(Reason.UNAUTHORIZED, f"{refusal.detail}; check PAGERDUTY_API_KEY and its rights")
+        if error.reason in ACCESS:
+            return access_error(error, refusal.detail, who="check PAGERDUTY_API_KEY", right=_RIGHT)
         return refusal
 
     def _said(self, error: HttpError) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from service_event_checker.remote.payload import OR_NONE, Moment, Payload, Text
+from service_event_checker.render.text import web_address
 
+NAME_MAX = 200
 TRIGGERED, ACKNOWLEDGED, RESOLVED = "triggered", "acknowledged", "resolved"
 
 
@@ -33,6 +35,32 @@ class Acknowledgement(Payload):
     at: Moment = None
 
 
+class _Target(Payload):
+    id: Text = ""
+    summary: Text = ""
+    html_url: Text = ""
+
+
+class ResolveReason(Payload):
+    """Why an incident is resolved, where somebody did more than resolve it. https://developer.pagerduty.com/api-reference"""
+
+    type: Text = ""
+    incident: Annotated[_Target | None, OR_NONE] = None
+
+    @property
+    def merged(self) -> str:
+        """Say into which incident it was merged, "" if it was not."""
+        if not self.type.startswith("merge"):
+            return ""
+        target = self.incident or _Target()
+        named = target.summary[:NAME_MAX] or target.id or "another incident"
+        address = web_address(target.html_url)
+        return f"merged into {named} at PagerDuty" + (f": {address}" if address else "")
+
+
+Reason = Annotated[ResolveReason | None, OR_NONE]
+
+
 class Incident(Payload):
     id: str
     status: str
@@ -43,6 +71,7 @@ class Incident(Payload):
     created_at: Moment = None
     last_status_change_at: Moment = None
     last_status_change_by: Agent = None
+    resolve_reason: Reason = None
     acknowledgements: list[Acknowledgement] = []
 
 

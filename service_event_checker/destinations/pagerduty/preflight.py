@@ -41,7 +41,7 @@ def of_webhook(incidents: Incidents, paths: tuple[str, ...], *, signed: bool) ->
     try:
         methods = [each.delivery_method for each in incidents.subscriptions()]
     except DeliveryError as error:
-        if error.reason in (Reason.UNAUTHORIZED, Reason.NOT_FOUND):
+        if error.reason in (Reason.UNAUTHORIZED, Reason.FORBIDDEN, Reason.NOT_FOUND):
             return found  # a key need not be able to see them
         raise
     ours = [each for each in methods if each.url.rstrip("/").endswith(paths)]

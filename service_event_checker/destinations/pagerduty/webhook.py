@@ -13,7 +13,7 @@ import structlog
 from pydantic import Field
 
 from service_event_checker.core.vocabulary import EventStatus
-from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, Agent, Reference
+from service_event_checker.destinations.pagerduty.payload import ACKNOWLEDGED, Agent, Reason, Reference
 from service_event_checker.remote.payload import Moment, Payload, Text
 from service_event_checker.remote.payload import read as read_payload
 from service_event_checker.remote.ticket import RemoteChange
@@ -42,6 +42,7 @@ class _Incident(Payload):
     id: Id
     status: Text = ""
     incident_key: Text = ""  # not in all of them
+    resolve_reason: Reason = None
 
 
 class _Note(Payload):
@@ -88,7 +89,16 @@ def read(payload: Any) -> IncidentChange | None:
 def _change(kind: str, event: _Event[_Incident]) -> IncidentChange:
     taken = kind == _REOPENED and event.data.status == ACKNOWLEDGED
     status = EventStatus.ACKNOWLEDGED if taken else _STATUSES[kind]
-    remote = RemoteChange(external_id=event.data.id, actor=_name(event.agent), at=event.occurred_at, status=status)
+    reason = event.data.resolve_reason
+    merged = reason.merged if reason and status is EventStatus.RESOLVED else ""
+    remote = RemoteChange(
+        external_id=event.data.id,
+        actor=_name(event.agent),
+        at=event.occurred_at,
+        status=status,
+        reason=merged,
+        not_fixed=bool(merged),
+    )
     return IncidentChange(remote=remote, agent=event.agent, key=event.data.incident_key)
 
 

@@ -16,15 +16,17 @@ from service_event_checker.http.address import without_credentials
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Api
-from service_event_checker.remote.errors import body_of, delivery_error, words
+from service_event_checker.remote.errors import ACCESS, access_error, body_of, delivery_error, words
 from service_event_checker.remote.payload import Model, answered
 from service_event_checker.remote.values import objects
 
 PAGE = 100  # Redmine gives no more, whatever is asked
 PAGES = 50  # of one list; more of our open tickets are not plausible
 BODY_MAX = 16 * 1024 * 1024  # bytes of an answer: a page of our longest descriptions
-_NEXT_STEP = (
-    "the API key is wrong, its user may not do this in the project, or REST is not enabled in Redmine's settings"
+_WHO = "the API key is wrong"
+_RIGHT = (
+    "enable the REST API in Redmine's settings, and give the key's user a role in the project that may view, add and"
+    " edit issues and add notes"
 )
 
 Attributes = Mapping[str, Any]  # of an issue, by the API's names
@@ -139,7 +141,8 @@ class Issues:
         return [answered(model, each, f"what was asked for ({name})") for each in objects(answer, name)]
 
     def _mapped(self, error: HttpError) -> DeliveryError:
-        if error.reason is Reason.UNAUTHORIZED:
-            return DeliveryError(Reason.UNAUTHORIZED, _NEXT_STEP)
-        said = body_of(error).get("errors")  # ["Subject cannot be blank"]; a 404 has none
-        return delivery_error(error, words(said if isinstance(said, list) else [], [self._key], between="; "))
+        listed = body_of(error).get("errors")  # ["Subject cannot be blank"]; a 404 has none
+        said = words(listed if isinstance(listed, list) else [], [self._key], between="; ")
+        if error.reason in ACCESS:
+            return access_error(error, said, who=_WHO, right=_RIGHT)
+        return delivery_error(error, said)

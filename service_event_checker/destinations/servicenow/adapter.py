@@ -20,6 +20,7 @@ from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, 
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.servicenow import document
 from service_event_checker.destinations.servicenow.client import (
+    CANCELED,
     ENDED,
     LOCKED,
     NEW,
@@ -126,7 +127,8 @@ class Adapter:
         if any(is_signed(text) for _, text in change.remote.notes):
             return []
         status = moved(_status(change.before), _status(change.after))
-        return replace(change.remote, status=status).events(self.name, INTAKE)
+        left = _not_fixed(change.after, change.close_code)
+        return replace(change.remote, status=status, reason=left, not_fixed=bool(left)).events(self.name, INTAKE)
 
     def preflight(self) -> list[str]:
         """Ask whether incidents can be searched, and whether the close code is one as far as our user may read that."""
@@ -134,7 +136,7 @@ class Adapter:
         try:
             codes = self._incidents.choices("close_code")
         except DeliveryError as error:
-            if error.reason is not Reason.UNAUTHORIZED:
+            if error.reason is not Reason.FORBIDDEN:
                 raise
             return []
         if self.config.on_resolve != "close" or not codes or self.config.close_code in codes:
@@ -156,10 +158,14 @@ class Adapter:
 
     def _end(self, sys_id: str, text: str, said: Mapping[str, str]) -> None:
         """Bring an incident into the state Resolved, unless it is over already."""
-        if self._incidents.get(sys_id).get("state") in ENDED:
+        incident = self._incidents.get(sys_id)
+        if incident.get("state") in ENDED:
             return
+        if incident.get("correlation_display") == said.get("correlation_display"):
+            said = {}  # told by an earlier try, which was not let through
         notes = document.plain(self.config.close_notes or text)[: document.TEXT_MAX]
-        ending = {"state": RESOLVED, "close_code": self.config.close_code, "close_notes": notes}
+        own = {name: _text(value) for name, value in self.config.close_fields.items()}
+        ending = {**own, "state": RESOLVED, "close_code": self.config.close_code, "close_notes": notes}
         try:
             self._incidents.change(sys_id, {**ending, **said})
         except DeliveryError as error:
@@ -195,6 +201,7 @@ class Adapter:
             at=moment(
                 incident.get("sys_updated_on" if theirs else "sys_created_on")
             ),  # at the earliest, if we wrote last
+            not_fixed=_not_fixed(incident.get("state"), incident.get("close_code")),
         )
 
 
@@ -214,11 +221,18 @@ def _status(state: str) -> Status | None:
     return Status.ACKNOWLEDGED if state in WORKED_ON else {NEW: Status.FIRING}.get(state)
 
 
+def _not_fixed(state: str, close_code: str) -> str:
+    """Say that an incident is over without being fixed, "" where its state and its code do not tell so."""
+    if state == CANCELED:
+        return "canceled in ServiceNow"
+    return f"resolved as {close_code} in ServiceNow" if state in ENDED and "duplicate" in close_code.casefold() else ""
+
+
 def _text(value: str | int | float | bool) -> str:
     """Return a value as ServiceNow writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _not_resolved(why: str) -> DeliveryError:
-    hint = "set close_code to one of the instance's choices, or let the rule allow it for our user"
+    hint = "set close_code to one of the instance's choices and close_fields to what else it demands"
     return DeliveryError(Reason.REFUSED, f"ServiceNow does not resolve it: {why}; {hint}", permanent=True)

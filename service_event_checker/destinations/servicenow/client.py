@@ -18,7 +18,7 @@ from service_event_checker.http.address import without_credentials
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
 from service_event_checker.remote.api import Answer, Api
-from service_event_checker.remote.errors import body_of, delivery_error, pause, words
+from service_event_checker.remote.errors import ACCESS, access_error, body_of, delivery_error, pause, words
 
 NEW, RESOLVED, CLOSED, CANCELED = "1", "6", "7", "8"
 WORKED_ON = frozenset({"2", "3", "4", "5"})  # in progress and on hold, which older releases divide into three
@@ -32,6 +32,7 @@ READ = (
     "sys_id",
     "number",
     "state",
+    "close_code",
     "correlation_id",
     "correlation_display",
     "sys_created_on",
@@ -43,7 +44,8 @@ _CODE = re.compile(r"[\w ()/-]{1,100}")
 _RESET = "X-RateLimit-Reset"  # seconds since 1970; comes with a 429, as Retry-After does
 # What a 403 says when the instance's own rules, not the user's rights, are against it.
 _POLICY = re.compile(r"data policy|business rule|mandatory", re.IGNORECASE)
-_NEXT_STEP = "the user or the password is wrong, or the user lacks the rights to read and write incidents"
+_WHO = "the user or the password is wrong"
+_RIGHT = "give the user a role that may read and write incidents, itil for example"
 _NO_RECORD = "No Record found"  # other answers with 404 speak of the address, not of the record
 _IGNORED = "ServiceNow ignored the search: the user cannot read a field of it, or the instance has no such field"
 
@@ -144,8 +146,8 @@ class Incidents:
         said = self._words(body_of(error))
         if error.status == 403 and _POLICY.search(said):
             return DeliveryError(Reason.REFUSED, said, permanent=True)
-        if error.reason is Reason.UNAUTHORIZED:
-            return DeliveryError(Reason.UNAUTHORIZED, f"{_NEXT_STEP}: {said}" if said else _NEXT_STEP)
+        if error.reason in ACCESS:
+            return access_error(error, said, who=_WHO, right=_RIGHT)
         return delivery_error(error, said, pause=pause(error.headers, until=_RESET))
 
     def _words(self, value: Mapping[str, Any]) -> str:

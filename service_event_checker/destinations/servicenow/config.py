@@ -15,6 +15,7 @@ from service_event_checker.core.vocabulary import Severity
 from service_event_checker.destinations.servicenow.client import NEW
 
 _OWN_FIELDS = frozenset({"sys_id", "number", "state", "correlation_id", "correlation_display", "impact", "urgency"})
+_SET_AT_CLOSE = frozenset({"close_code", "close_notes", "work_notes"})
 Level = Annotated[int, Field(ge=1, le=3)]
 
 
@@ -23,7 +24,8 @@ class Config(DestinationConfig):
     makes the priority of them.
 
     `assignment_group` is the group's sys_id. `fields` are set on creation, by the names of columns. `close_code` is one
-    of the instance's choices; `close_notes` replaces what we would say of the end. `reopen_state`: what a resolved
+    of the instance's choices; `close_notes` replaces what we would say of the end,
+    `close_fields` are set with it. `reopen_state`: what a resolved
     incident goes back to.
     """
 
@@ -48,6 +50,7 @@ class Config(DestinationConfig):
     fields: Mapping[str, str | int | float | bool] = Field(default={})
     close_code: str = "Solution provided"
     close_notes: str = ""
+    close_fields: Mapping[str, str | int | float | bool] = Field(default={})
     reopen_state: str = NEW
 
     @field_validator("assignment_group")
@@ -56,6 +59,13 @@ class Config(DestinationConfig):
         if group and not re.fullmatch(r"[0-9a-f]{32}", group):
             raise ValueError("is not a sys_id. Open the group in ServiceNow, right-click its header, Copy sys_id")
         return group
+
+    @field_validator("close_fields")
+    @classmethod
+    def _not_our_own(cls, fields: Mapping[str, str | int | float | bool]) -> Mapping[str, str | int | float | bool]:
+        if taken := sorted(_SET_AT_CLOSE & fields.keys()):
+            raise ValueError(f"{taken[0]}: set by the product itself, or by a key of its own")
+        return cls._may_be_set(fields)
 
     @field_validator("fields")
     @classmethod

@@ -1,9 +1,10 @@
 """What the business rule `deploy/servicenow/business_rule.js` tells of an incident: JSON in, a value out. Asks nobody.
 
 ServiceNow has no webhook of its own, so the shape is ours:
-`{"event": "incident.updated", "sys_id", "number", "state", "previous_state", "correlation_id", "correlation_display",
-"work_notes", "comments", "comment_id", "user", "user_name", "at"}`, all texts. `user` is the login, `user_name` how the
-person is called; `work_notes` and `comments` are "" where nothing was said; `at` is UTC, `2026-11-20 03:00:00`.
+`{"event": "incident.updated", "sys_id", "number", "state", "previous_state", "close_code", "correlation_id",
+"correlation_display", "work_notes", "comments", "comment_id", "user", "user_name", "at"}`, all texts. `user` is the
+login, `user_name` how the person is called; `work_notes` and `comments` are "" where nothing was said; `at` is UTC,
+`2026-11-20 03:00:00`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class _Update(Payload):
     sys_id: str = Field(pattern=f"^{SYS_ID.pattern}$")
     state: str | None = None
     previous_state: str | None = None
+    close_code: str | None = None
     correlation_display: str | None = KEY_TAG
     work_notes: str | None = None
     comments: str | None = None
@@ -52,6 +54,7 @@ class IncidentChange:
     before: str
     after: str
     user: str
+    close_code: str = ""
 
 
 def read(payload: Any) -> IncidentChange | None:
@@ -67,6 +70,7 @@ def read(payload: Any) -> IncidentChange | None:
         before=update.previous_state or "",
         after=update.state or "",
         user=user,
+        close_code=(update.close_code or "")[:NAME_MAX],
     )
 
 

@@ -32,7 +32,11 @@ _CODE = re.compile(r"[a-z][a-z0-9_]*")
 _RATE_LIMITED = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 _UNAUTHORIZED = frozenset(
     {"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive", "not_allowed_token_type"}
-    | {"org_login_required", "ekm_access_denied", "team_access_not_granted", "access_denied", "no_permission"}
+    | {"org_login_required"}
+)
+_FORBIDDEN = frozenset(
+    {"missing_scope", "restricted_action", "ekm_access_denied", "team_access_not_granted", "access_denied"}
+    | {"no_permission"}
 )
 _TROUBLE = frozenset(
     {"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org", "accesslimited"}
@@ -133,7 +137,8 @@ def _refusal(method: str, said: Mapping[str, Any], retry_after: float | None) ->
         return DeliveryError(Reason.RATE_LIMITED, detail, retry_after=retry_after)
     if code in _TROUBLE:
         return DeliveryError(Reason.SERVER_ERROR, detail)
-    if code in _UNAUTHORIZED:
-        return SlackRefusal(code, Reason.UNAUTHORIZED, detail, permanent=False, retry_after=None)
+    if code in _UNAUTHORIZED | _FORBIDDEN:
+        reason = Reason.FORBIDDEN if code in _FORBIDDEN else Reason.UNAUTHORIZED
+        return SlackRefusal(code, reason, detail, permanent=False, retry_after=None)
     reason = Reason.NOT_FOUND if code in _GONE else Reason.REFUSED
     return SlackRefusal(code, reason, detail, permanent=not step, retry_after=None)

@@ -195,7 +195,7 @@ def test_a_missing_role_is_told_by_the_code_of_the_answer(world: Microsoft) -> N
     with pytest.raises(SourceError) as caught:
         checker(world).check(NONE)
 
-    assert caught.value.reason is Reason.UNAUTHORIZED
+    assert caught.value.reason is Reason.FORBIDDEN
     assert "HTTP 403, AuthorizationFailed" in str(caught.value)
     assert "prose" not in str(caught.value)
     assert world.issued == 1

@@ -193,7 +193,7 @@ def test_a_missing_consent_is_told_by_the_code_of_the_answer(world: Microsoft) -
     with pytest.raises(SourceError, match="HTTP 403, Forbidden") as caught:
         checker(world).check(NONE)
 
-    assert caught.value.reason is Reason.UNAUTHORIZED
+    assert caught.value.reason is Reason.FORBIDDEN
 
 
 def test_a_throttled_tenant_says_how_long_to_wait(world: Microsoft) -> None:

@@ -24,5 +24,7 @@ CASE = Case(
     end_notes=lambda double: sum("Resolved after" in c for each in double.items.values() for c in each.comments),
     shown=lambda double: "\n".join(each.shown for each in double.items.values()),
     take=lambda double, id: double.change(int(id), State="Active"),
+    displace=lambda double, id: double.change(int(id), State="Closed", Reason="Duplicate"),
+    refuse_end=lambda double: setattr(double, "rule", "Custom.RootCause"),
     end=lambda double, id: double.change(int(id), State="Closed"),
 )

@@ -48,7 +48,9 @@ _FIELDS = frozenset(
     {"System.Title", "System.Description", "System.Tags", "System.AreaPath", "System.IterationPath", "System.State"}
     | {"System.Reason", "System.History", "System.AssignedTo", "Microsoft.VSTS.Common.Priority"}
 )
-_BUG_FIELDS = frozenset({"Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.Common.Severity", "Custom.Team"})
+_BUG_FIELDS = frozenset(
+    {"Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.Common.Severity", "Custom.Team", "Custom.RootCause"}
+)
 _READABLE = _FIELDS | frozenset(
     {"System.CreatedDate", "System.CreatedBy", "System.WorkItemType"}
     | {f"Microsoft.VSTS.Common.{name}" for name in ("StateChangeDate", "ActivatedBy", "ResolvedBy", "ClosedBy")}
@@ -113,6 +115,8 @@ class AzureDevOps(Double):
         self.changes_behind_our_back = 0  # so many PATCHes meet a revision that has just moved on
         self.deleted_after_query = 0  # id of a work item that somebody deletes right after the next query
         self.echo_credentials = False
+        self.may_create_tags = True
+        self.rule = ""  # the field without which nobody completes a work item
         self._made = 0
 
     @property
@@ -248,6 +252,9 @@ class AzureDevOps(Double):
     def _create(self, request: Request, kind: str) -> Any:
         states = self._states(kind)
         fields, relations = self._operations(request, kind, None)
+        if not self.may_create_tags and fields.get("System.Tags"):
+            text = "TF401289: The current user does not have permissions to create tags."
+            raise Refusal(403, text, counts=False)
         if not fields.get("System.Title"):
             raise Refusal(400, "TF401320: Rule Error for field Title. Error code: Required, InvalidEmpty.")
         fields.setdefault("System.State", states[0][0])
@@ -263,6 +270,10 @@ class AzureDevOps(Double):
             self.changes_behind_our_back -= 1
             self._apply(item, {"System.AssignedTo": f"somebody {item.rev}"}, [])
         fields, relations = self._operations(request, item.type, item)
+        ends = dict(self._states(item.type)).get(fields.get("System.State", "")) == "Completed"
+        if self.rule and ends and not {**item.fields, **fields}.get(self.rule):
+            text = f"TF401320: Rule Error for field {self.rule}. Error code: Required, HasValues, InvalidEmpty."
+            raise Refusal(400, text, counts=False)
         self._apply(item, fields, relations)
         return self._as_json(item)
 

@@ -527,3 +527,48 @@ def test_an_organization_is_an_address_or_a_name(given, address):
 def test_an_organization_that_is_neither_is_refused():
     with pytest.raises(ValidationError):
         Config(url="dev.azure.com/contoso")
+
+
+def test_a_user_who_may_not_create_tags_makes_a_work_item_without_them_that_says_so(boards):
+    boards.may_create_tags = False
+
+    link = opened(boards, alert())
+
+    item = boards.items[int(link.external_id)]
+    assert item.tags == set()
+    assert "Create tag definition" in item.shown
+    assert boards.refused == []
+
+
+def test_a_rule_of_the_process_is_met_by_the_fields_that_are_set_at_the_close(boards):
+    boards.rule = "Custom.RootCause"
+    outage = alert()
+    link = opened(boards, outage)
+
+    closed(boards, outage, link, close_fields={"Custom.RootCause": "vendor"})
+
+    item = boards.items[int(link.external_id)]
+    assert (item.state, item.fields["Custom.RootCause"]) == ("Closed", "vendor")
+    assert boards.refused == []
+
+
+def test_a_close_that_was_refused_tells_the_end_once_when_it_is_sent_again(boards):
+    boards.rule = "Custom.RootCause"
+    outage = alert()
+    link = opened(boards, outage)
+    with pytest.raises(DeliveryError, match="TF401320"):
+        closed(boards, outage, link)
+
+    closed(boards, outage, link, close_fields={"Custom.RootCause": "vendor"})
+
+    item = boards.items[int(link.external_id)]
+    assert item.state == "Closed"
+    (said,) = item.comments
+    assert "Resolved after" in said
+    assert "TF401320" in said
+
+
+@pytest.mark.parametrize("name", ["System.State", "System.History", "System.Tags"])
+def test_what_we_set_ourselves_at_the_close_is_not_a_close_field(name):
+    with pytest.raises(ValidationError, match=name):
+        Config(close_fields={name: "x"})

@@ -192,7 +192,7 @@ def test_a_payload_that_does_not_show_the_tags_is_not_thrown_away():
     assert event.ref == ("azure_devops", "13")
 
 
-@pytest.mark.parametrize("event", ["workitem.created", "workitem.deleted", "workitem.restored", "git.push", ""])
+@pytest.mark.parametrize("event", ["workitem.created", "workitem.restored", "git.push", ""])
 def test_other_events_are_nothing(event):
     assert adapter().parse({}, {**moved("New", "Active"), "eventType": event}) == []
 
@@ -288,3 +288,29 @@ def test_the_recorded_payloads_are_read_as_what_they_are():
         else:
             assert (told.status, told.note, told.actor) == (NOTED, "comment", "Example User")
             assert told.at.isoformat() == "2021-08-07T15:41:50.230000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("after", "reason", "said"),
+    [
+        ("Removed", "Removed from the backlog", "Removed in Azure DevOps: Removed from the backlog"),
+        ("Closed", "Duplicate", "Closed in Azure DevOps: Duplicate"),
+        ("Closed", "Fixed and verified", ""),
+    ],
+)
+def test_a_work_item_that_is_removed_or_a_duplicate_is_not_fixed(after, reason, said):
+    fields = {"System.State": {"oldValue": "Active", "newValue": after}}
+    payload = updated(fields=fields, revision={"id": 13, "fields": {**OURS, "System.Reason": reason}})
+
+    (event,) = adapter().parse({}, payload)
+
+    assert (event.status, event.not_fixed, event.note) == (RESOLVED, bool(said), said)
+
+
+def test_a_work_item_that_was_deleted_is_over_there_and_not_fixed():
+    payload = {"id": "4c19", "eventType": "workitem.deleted", "resource": {"id": 13, "rev": 4, "fields": OURS}}
+
+    (event,) = adapter().parse({}, payload)
+
+    assert (event.status, event.not_fixed, event.note) == (RESOLVED, True, "deleted in Azure DevOps")
+    assert event.ref == ("azure_devops", "13")

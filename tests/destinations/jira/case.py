@@ -34,7 +34,10 @@ def _case(api: str) -> Case:
         end_notes=lambda double: sum("Resolved after" in text for each in double.issues.values() for text in each.said),
         shown=lambda double: "\n".join(each.shown for each in double.issues.values()),
         take=lambda double, id: double.person_moves(id, "In Progress"),
+        refuse_end=lambda double: setattr(double, "validator", "customfield_10010"),
         end=lambda double, id: double.person_closes(id),
+        displace=lambda double, id: double.person_closes(id, resolution="Duplicate"),
+        forbidden=lambda said: {"errorMessages": [said], "errors": {}},
     )
 
 

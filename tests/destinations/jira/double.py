@@ -120,6 +120,7 @@ class Jira(Double):
         self.required: set[str] = set()
         self.workflow = copy.deepcopy(WORKFLOW)
         self.demands_resolution = False
+        self.validator = ""  # a field without which no issue gets Done, whatever the screens ask
         self.post_function = ""
         self.meanwhile = ""
         self.busy = 0
@@ -175,7 +176,9 @@ class Jira(Double):
             self._set_status(clone, "To Do")
             return clone
 
-    def person_closes(self, id: str, who: str = "Alice Archer") -> Hook:
+    def person_closes(self, id: str, who: str = "Alice Archer", resolution: str = "") -> Hook:
+        if resolution:
+            self.issues[id].fields["resolution"] = {"name": resolution}
         return self.person_moves(id, "Done", who)
 
     def person_comments(self, id: str, text: str, who: str = "Alice Archer", **more: Any) -> Hook:
@@ -289,6 +292,8 @@ class Jira(Double):
                 return 200, self._screen(project, type_id)
             case ("GET", ["issue", id]):
                 return 200, self._as_json(self._issue(id), request.query.get("fields", "*all").split(","))
+            case ("PUT", ["issue", id]):
+                return 204, self._edit(self._issue(id), request.json())
             case ("GET", ["issue", id, "comment"]):
                 return 200, self._comments(self._issue(id), request)
             case ("POST", ["issue", id, "comment"]):
@@ -331,6 +336,14 @@ class Jira(Double):
         self.issues[id] = issue
         self._set_status(issue, "To Do")
         return {"id": id, "key": key, "self": f"{self.url}/rest/api/2/issue/{id}"}
+
+    def _edit(self, issue: Issue, body: Any) -> None:
+        given = self._only(body, {"fields", "update"})["fields"]
+        for name in given:
+            if name not in self.screen:
+                text = f"Field '{name}' cannot be set. It is not on the appropriate screen, or unknown."
+                raise Refusal(400, counts=False, **{name: text})
+        issue.fields.update(given)
 
     def _check_fields(self, given: dict[str, Any]) -> None:
         for name in given:
@@ -443,8 +456,11 @@ class Jira(Double):
                 )
         if "resolution" in way["fields"] and fields.get("resolution", {}).get("name") not in RESOLUTIONS:
             raise Refusal(400, counts=False, resolution="Resolution is required.")
-        issue.fields["resolution"] = fields.get("resolution")
         to = way["to"]["name"]
+        if self.validator and STATUSES[to][1] == "done" and not {**issue.fields, **fields}.get(self.validator):
+            raise Refusal(400, f"{self.validator} is required to close an issue.", counts=False)
+        issue.fields.update({name: value for name, value in fields.items() if name != "resolution"})
+        issue.fields["resolution"] = fields.get("resolution")
         self._set_status(issue, self.post_function if self.post_function and STATUSES[to][1] == "done" else to)
 
     def _set_status(self, issue: Issue, status: str) -> None:

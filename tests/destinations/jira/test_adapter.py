@@ -806,3 +806,32 @@ def test_the_double_refuses_what_jira_would(jira):
             http.send("POST", f"{root}/{path}", json=body)
 
     assert (len(jira.refused), jira.issues) == (7, {})
+
+
+def test_a_field_that_a_validator_demands_without_a_screen_is_set_before_the_transition(jira):
+    jira.validator = "customfield_10010"
+    outage = alert()
+    link = opened(jira, outage)
+
+    closed(jira, outage, link, close_fields={"customfield_10010": {"value": "vendor"}})
+
+    assert (only(jira).status, only(jira).fields["customfield_10010"]) == ("Done", {"value": "vendor"})
+    assert jira.refused == []
+
+
+def test_a_field_of_the_transitions_screen_is_given_with_the_transition(jira):
+    field = {"required": True, "name": "Root cause", "hasDefaultValue": False, "schema": {}}
+    jira.screens = {"21": {"customfield_10010": field}}
+    outage = alert()
+    link = opened(jira, outage)
+
+    closed(jira, outage, link, close_transition="Close", close_fields={"customfield_10010": "vendor"})
+
+    assert (only(jira).status, only(jira).fields["customfield_10010"]) == ("Done", "vendor")
+    assert not any(request.method == "PUT" for request in jira.requests)
+
+
+@pytest.mark.parametrize("name", ["resolution", "status", "summary", "labels"])
+def test_what_has_a_key_of_its_own_is_not_a_close_field(name):
+    with pytest.raises(ValidationError, match=name):
+        Config(close_fields={name: "x"})

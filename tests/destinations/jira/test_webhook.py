@@ -201,7 +201,7 @@ def test_a_comment_for_some_eyes_only_is_not_told_to_all():
     assert adapter().parse({}, commented("secret", visibility={"type": "role", "value": "Administrators"})) == []
 
 
-@pytest.mark.parametrize("event", ["jira:issue_created", "jira:issue_deleted", "comment_deleted", "sprint_started", ""])
+@pytest.mark.parametrize("event", ["jira:issue_created", "comment_deleted", "sprint_started", ""])
 def test_other_events_are_no_news(event):
     assert adapter().parse({}, {**moved("done"), "webhookEvent": event}) == []
 
@@ -331,3 +331,27 @@ def test_recorded_webhooks_are_read():
 
         assert (event.status, event.ref) == (ACKNOWLEDGED, ("jira", "10000"))
         assert event.actor == "James Williams"
+
+
+@pytest.mark.parametrize(("resolution", "not_fixed"), [("Duplicate", True), ("Done", False), (None, False)])
+def test_an_issue_that_is_closed_as_a_duplicate_is_not_fixed(jira, resolution, not_fixed):
+    (event,) = parsed(jira.person_closes("10001", resolution=resolution or ""))
+
+    assert (event.status, event.not_fixed) == (RESOLVED, not_fixed)
+    assert event.note == ("closed as Duplicate in Jira" if not_fixed else "")
+
+
+def test_an_issue_that_was_deleted_is_over_there_and_not_fixed(jira):
+    (event,) = parsed(jira.webhook("jira:issue_deleted", jira.issues["10001"], who=ALICE))
+
+    assert (event.status, event.not_fixed, event.note) == (RESOLVED, True, "deleted in Jira")
+    assert event.actor == "Alice Archer"
+
+
+def test_an_issue_that_was_moved_is_noted_by_its_new_key(jira):
+    item = {"field": "Key", "fromString": "OPS-1", "toString": "WEB-7"}
+    hook = jira.webhook("jira:issue_updated", jira.issues["10001"], who=ALICE, changelog=[item])
+
+    (event,) = parsed(hook)
+
+    assert (event.status, event.note) == (NOTED, "moved in Jira, and is WEB-7 now")

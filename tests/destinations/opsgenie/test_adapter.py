@@ -203,16 +203,16 @@ def test_a_plan_that_does_not_include_it_waits_for_a_person(pager):
     with pytest.raises(DeliveryError, match="is suspended") as raised:
         told(pager, alert())
 
-    assert (raised.value.reason, raised.value.permanent) == (Reason.UNAUTHORIZED, False)
+    assert (raised.value.reason, raised.value.permanent) == (Reason.FORBIDDEN, False)
 
 
 def test_a_key_that_may_not_do_it_waits_for_a_person(pager):
     pager.readable = False
 
-    with pytest.raises(DeliveryError, match="API integration's key") as raised:
+    with pytest.raises(DeliveryError, match="the key may not do this") as raised:
         adapter(pager).find(remote_key(alert().key, 1))
 
-    assert (raised.value.reason, raised.value.permanent) == (Reason.UNAUTHORIZED, False)
+    assert (raised.value.reason, raised.value.permanent) == (Reason.FORBIDDEN, False)
 
 
 @pytest.mark.parametrize("api", APIS)

@@ -294,3 +294,31 @@ def test_recorded_webhooks_are_read_as_what_they_are():
     assert read["opsgenie/create.json"].labels["tag"] == "tag1\ntag2"
     assert read["opsgenie/addnote.json"].note == "note to test alert"
     assert all(event.at and event.at.year == 2015 for event in read.values())
+
+
+@pytest.mark.parametrize(
+    ("action", "told", "changed"),
+    [
+        ("UpdatePriority", {"priority": "P1"}, {"severity": Severity.CRITICAL, "severity_told": True}),
+        ("UpdateMessage", {"message": "Disk almost full"}, {"title": "Disk almost full", "severity_told": False}),
+        ("UpdateDescription", {"description": "99 %"}, {"description": "99 %", "severity_told": False}),
+    ],
+)
+def test_new_content_of_an_alert_that_was_born_there_is_told(action, told, changed):
+    event = heard(body(action, **told))
+
+    assert (event.status, event.fingerprint, event.content_only) == (EventStatus.FIRING, ALERT["alertId"], True)
+    assert {name: getattr(event, name) for name in changed} == changed
+    assert event.at == datetime(2015, 1, 5, 10, 3, 44, 764002, tzinfo=UTC)
+    assert event.labels == {}
+
+
+@pytest.mark.parametrize("action", ["UpdatePriority", "UpdateMessage", "UpdateDescription"])
+def test_new_content_of_an_alert_of_ours_is_no_news(action):
+    assert adapter().parse({}, body(action, alias=f"poc-{'ab' * 10}", priority="P1")) == []
+
+
+def test_an_alert_of_ours_that_was_deleted_there_is_not_fixed():
+    ours, theirs = heard(body("Delete", alias=f"poc-{'ab' * 10}")), heard(body("Delete"))
+
+    assert (ours.status, ours.not_fixed, theirs.not_fixed) == (EventStatus.RESOLVED, True, False)

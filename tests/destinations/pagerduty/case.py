@@ -33,4 +33,6 @@ CASE = Case(
     shown=_shown,
     take=lambda double, id: double.person_acknowledges(id),
     end=lambda double, id: double.person_resolves(id),
+    displace=lambda double, id: double.person_merges(id, "Whole shop is down"),
+    forbidden=lambda said: {"error": {"message": "Access Denied", "code": 2010, "errors": [said]}},
 )

@@ -69,6 +69,7 @@ class Incident:
     priority: str = ""
     changed_at: datetime | None = None
     changed_by: str = ""
+    merged_into: str = ""
     acks: list[tuple[str, datetime]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
@@ -118,6 +119,12 @@ class PagerDuty(Double):
     def person_reopens(self, id: str, user: str = ALICE) -> None:
         with self.lock:
             self._set(self.incidents[id], "triggered", user)
+
+    def person_merges(self, id: str, into: str, user: str = ALICE) -> None:
+        """A person merges an incident into another, whose id or summary is told."""
+        with self.lock:
+            self.incidents[id].merged_into = into
+            self._set(self.incidents[id], "resolved", user)
 
     def person_notes(self, id: str, content: str, user: str = ALICE) -> Note:
         with self.lock:
@@ -405,8 +412,14 @@ class PagerDuty(Double):
             "priority": None,
             "urgency": incident.urgency,
             "conference_bridge": None,
-            "resolve_reason": None,
+            "resolve_reason": self._resolve_reason(incident),
         }
+
+    def _resolve_reason(self, incident: Incident) -> dict[str, Any] | None:
+        if not incident.merged_into:
+            return None
+        target = self._reference("incident", "QMAIN01", incident.merged_into)
+        return {"type": "merge_resolve_reason", "incident": target}
 
     def _as_json(self, incident: Incident) -> dict[str, Any]:
         """The incident as the REST API shows it."""
@@ -415,6 +428,7 @@ class PagerDuty(Double):
             **self._reference("incident", incident.id, f"[#{incident.number}] {incident.title}"),
             "type": "incident",
             "incident_number": incident.number,
+            "resolve_reason": self._resolve_reason(incident),
             "title": incident.title,
             "created_at": _stamp(incident.created_at),
             "status": incident.status,

@@ -970,3 +970,38 @@ def test_our_examples_are_events_of_a_person(pager, file, status):
     assert (event.status, event.actor) == (status, "Alice Archer")
     assert event.ref
     assert event.at
+
+
+def test_an_incident_that_was_merged_is_told_as_that_with_a_link_to_the_other(pager):
+    link = pay(pager, alert())
+    pager.webhooks.clear()
+    pager.person_merges(link.external_id, "[#12] Whole shop is down")
+    headers, body = pager.webhooks.pop()
+
+    (heard,) = adapter(pager).parse(headers, json.loads(body))
+
+    assert (heard.status, heard.not_fixed) == (EventStatus.RESOLVED, True)
+    assert heard.note.startswith("merged into [#12] Whole shop is down at PagerDuty: https://")
+
+
+@pytest.mark.parametrize(
+    ("reason", "note"),
+    [
+        ({"type": "merge_resolve_reason"}, "merged into another incident at PagerDuty"),
+        (
+            {"type": "merge_resolve_reason", "incident": {"html_url": "javascript:alert(1)", "id": "Q1"}},
+            "merged into Q1",
+        ),
+        ({"type": "resolved_by_timeout"}, ""),
+        ("merged", ""),
+        (None, ""),
+    ],
+)
+def test_any_reason_of_a_resolved_incident_is_read(pager, reason, note):
+    event = told_event("incident.resolved", {"id": "Q1", "status": "resolved", "resolve_reason": reason})
+
+    (heard,) = adapter(pager).parse({}, {"event": event})
+
+    assert heard.not_fixed is bool(note)
+    assert heard.note.startswith(note)
+    assert "javascript" not in heard.note

@@ -84,6 +84,7 @@ def _case(name: str, custom_field: str) -> Case:
         shown=lambda proxy: proxy.shown,
         take=lambda proxy, id: proxy.server.move(int(id), "In Progress"),
         end=lambda proxy, id: proxy.server.close(int(id)),
+        forbidden=lambda said: {"errors": [said]},
     )
 
 

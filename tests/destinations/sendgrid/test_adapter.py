@@ -124,7 +124,7 @@ def test_a_sender_that_is_not_verified_waits_for_a_person_and_says_so(sendgrid):
     sendgrid.senders.clear()
     raised = failure(sendgrid)
 
-    assert (raised.reason, raised.permanent) == (Reason.UNAUTHORIZED, False)
+    assert (raised.reason, raised.permanent) == (Reason.FORBIDDEN, False)
     assert "verified Sender Identity" in str(raised)
 
 

@@ -24,5 +24,8 @@ CASE = Case(
     end_notes=lambda double: sum("Resolved after" in note for i in double.incidents.values() for note in i.work_notes),
     shown=lambda double: "\n".join(each.shown for each in double.incidents.values()),
     take=lambda double, id: double.change(id, state="2"),
+    displace=lambda double, id: double.change(id, state=RESOLVED, close_code="Duplicate"),
+    refuse_end=lambda double: setattr(double, "rule", "Root cause first"),
     end=lambda double, id: double.change(id, state=RESOLVED),
+    forbidden=lambda said: {"error": {"message": "Operation Failed", "detail": said}, "status": "failure"},
 )

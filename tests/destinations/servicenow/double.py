@@ -80,6 +80,7 @@ class ServiceNow(Double):
         self.columns = set(COLUMNS)
         self.rule = ""
         self.keeps_state = False
+        self.demanded = ""  # a column that must be filled before an incident is resolved
         self.choices_are = "listed"  # or "nothing" (rows hidden in silence), "forbidden"
         self.cancelled = False
         self.resolved_while_listed = ""
@@ -125,7 +126,7 @@ class ServiceNow(Double):
             return self._hook(incident, before, by, fields)
 
     def _hook(self, incident: Incident, before: str, by: str, written: dict[str, str]) -> tuple[dict[str, str], bytes]:
-        shown = ("sys_id", "number", "state", "correlation_id", "correlation_display")
+        shown = ("sys_id", "number", "state", "close_code", "correlation_id", "correlation_display")
         body = {
             "event": "incident.updated",
             **{name: incident.fields[name] for name in shown},
@@ -192,6 +193,8 @@ class ServiceNow(Double):
             if lacking:
                 self.refused.append(f"resolved without {lacking}")
                 raise Refusal(403, "Operation Failed", f"Data Policy Exception: mandatory fields: {lacking}")
+            if self.demanded and not fields.get(self.demanded, incident.fields[self.demanded]):
+                raise Refusal(403, "Operation Failed", f"Data Policy Exception: mandatory fields: {self.demanded}")
             if self.rule:
                 raise Refusal(403, f"Operation against file 'incident' was aborted by Business Rule '{self.rule}'")
         if self.keeps_state:

@@ -504,3 +504,22 @@ def test_an_instance_is_an_address_or_a_name(given, address):
 def test_what_cannot_work_is_refused_at_the_start(wrong):
     with pytest.raises(ValidationError):
         Config(**wrong)
+
+
+def test_a_policy_of_the_instance_is_met_by_the_fields_that_are_set_at_the_close(context):
+    context.demanded = "category"
+    link = opened(context, alert())
+    with pytest.raises(DeliveryError, match="Data Policy Exception"):
+        closed(context, alert(), link)
+
+    closed(context, alert(), link, close_fields={"category": "software"})
+
+    assert (only(context).state, only(context).fields["category"]) == (RESOLVED, "software")
+    assert sum("Resolved after" in note for note in only(context).work_notes) == 1
+    assert context.refused == []
+
+
+@pytest.mark.parametrize("name", ["state", "close_code", "close_notes", "work_notes", "Category!"])
+def test_what_cannot_be_set_at_the_close_is_not_a_close_field(name):
+    with pytest.raises(ValidationError):
+        Config(close_fields={name: "x"})

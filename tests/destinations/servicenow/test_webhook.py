@@ -174,3 +174,18 @@ def test_ten_megabytes_are_kept_short():
     (event,) = adapter().parse({}, update(work_notes=text, user_name=text, comment_id=text, at=text))
 
     assert (len(event.note), len(event.actor), len(event.note_id), event.at) == (20_000, 200, 200, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"state": "8"}, "canceled in ServiceNow"),
+        ({"state": "6", "close_code": "Duplicate"}, "resolved as Duplicate in ServiceNow"),
+        ({"state": "6", "close_code": "Solution provided"}, ""),
+        ({"state": "7"}, ""),
+    ],
+)
+def test_an_incident_that_is_canceled_or_a_duplicate_is_not_fixed(changes, said):
+    (event,) = adapter().parse({}, update(**changes))
+
+    assert (event.status, event.not_fixed, event.note) == (RESOLVED, bool(said), said)

@@ -133,6 +133,11 @@ class Slack(Double):
         self.hang_seconds = seconds
         self.chaos(1.0)
 
+    def person_deletes(self, external_id: str) -> None:
+        """A person deletes a message, given as channel:ts."""
+        with self.lock:
+            self.messages = [each for each in self.messages if f"{each.channel}:{each.ts}" != external_id]
+
     def handle(self, request: Request) -> Answer:
         if request.path.startswith("/actions/"):
             return self._respond(request)

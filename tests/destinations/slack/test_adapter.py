@@ -13,12 +13,16 @@ import pytest
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link
-from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb
+from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.slack.adapter import Adapter, Config
 from service_event_checker.destinations.slack.message import Pressed, read_button
 from tests.destinations.slack.double import Slack
 from tests.doubles.base import Answer, Fault, Request
-from tests.factories import NOW, alert, delivery
+from tests.factories import NOW, alert, delivery, event, receiver
+from tests.process import World
+from tests.sink import Clock
+from tests.stores.memory import MemoryStore
 
 BUTTON_KEY = b"a key that nobody else knows"
 
@@ -240,7 +244,7 @@ def test_the_posts_of_one_second_are_refused_with_a_pause(slack):
         ("channel_not_found", Reason.REFUSED, False, "invite"),
         ("not_in_channel", Reason.REFUSED, False, "/invite"),
         ("is_archived", Reason.REFUSED, False, "unarchive"),
-        ("missing_scope", Reason.REFUSED, False, "add the scope"),
+        ("missing_scope", Reason.FORBIDDEN, False, "add the scope"),
         ("token_revoked", Reason.UNAUTHORIZED, False, "token_revoked"),
         ("msg_too_long", Reason.REFUSED, True, "msg_too_long"),
         ("invalid_blocks", Reason.REFUSED, True, "invalid_blocks"),
@@ -310,3 +314,18 @@ class Refusing(Slack):
 
     def handle(self, request: Request) -> Answer:
         return Answer.json({"ok": False, "error": self.code})
+
+
+def test_the_end_of_an_outage_whose_message_was_deleted_is_told_in_a_new_message(slack):
+    book = Rulebook((Rule("all", (), ("slack",)),), (), {"slack": receiver()})
+    world = World(MemoryStore(), {"slack": adapter(slack)}, book, Clock())
+    world.see(event())
+    world.settle_down()
+    slack.person_deletes(world.store.links([event().key])[event().key][0].external_id)
+
+    world.see(event(status=EventStatus.RESOLVED))
+    world.settle_down()
+
+    (message,) = slack.roots()
+    assert "Resolved" in message.shown
+    assert world.store.failed_deliveries() == []
