@@ -57,8 +57,15 @@ class Alerts(Protocol):
 class History(Protocol):
     """What became of alerts, and how long it is kept."""
 
-    def timeline(self, key: str, limit: int = 200) -> list[Transition]:
-        """Return the newest transitions of an alert, oldest first."""
+    def timeline(self, key: str, limit: int = 400) -> list[Transition]:
+        """Return the newest transitions of an alert, oldest first, outcomes of deliveries among them by their time."""
+        ...
+
+    def outcomes(self, key: str, episode: int) -> list[Transition]:
+        """Return what became of an episode's deliveries, oldest first: the rows that `Outbox.settle` wrote, no limit.
+
+        Of a receiver's updates only the last of each outcome is kept: each says the state of its time.
+        """
         ...
 
     def archive(self, now: datetime) -> int:
@@ -101,8 +108,17 @@ class Outbox(Protocol):
         """Record durably that a create may leave from now on. Raises LeaseLost."""
         ...
 
-    def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
+    def settle(
+        self,
+        delivery: Delivery,
+        outcome: Outcome,
+        now: datetime,
+        write: Write | None = None,
+        step: Transition | None = None,
+    ) -> None:
         """Record what became of a claimed delivery and release it; `write` goes with it or not at all.
+
+        `step`: the outcome's row of the timeline, written with it also; the alert's revision stays.
 
         Raises LeaseLost when the lease is another's, StoreConflict when `write` or the lane was changed by
         somebody else meanwhile: then nothing is recorded and the caller decides anew.
