@@ -149,8 +149,8 @@ class Outbox(Protocol):
         """Return when the oldest unsettled delivery was made; None when none is pending."""
         ...
 
-    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
-        """Return the unsettled deliveries, the oldest first (failed ones do not count)."""
+    def waiting_deliveries(self, limit: int = 200, *, key: str = "") -> list[Delivery]:
+        """Return the unsettled deliveries, the oldest first (failed ones do not count); of one alert if named."""
         ...
 
     def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from service_event_checker.core.vocabulary import Why
 from service_event_checker.render.text import line
 
 _names: dict[str, str] = {}
+_STEPS = {Why.DELIVERED: "Told", Why.GAVE_UP: "Failed"}
 
 
 def use(names: Mapping[str, str]) -> None:
     """Set display names."""
     _names.update(names)
+
+
+def step_name(why: Why) -> str:
+    """Return what the timeline calls a transition for people."""
+    return _STEPS.get(why, why.capitalize())
 
 
 def platform_name(source: str) -> str:

@@ -215,10 +215,10 @@ class MemoryStore:
         with self._lock:
             return min((one.created_at or BEGINNING for one in self._rows.waiting.values()), default=None)
 
-    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
+    def waiting_deliveries(self, limit: int = 200, *, key: str = "") -> list[Delivery]:
         with self._lock:
             oldest_first = sorted(self._rows.waiting.values(), key=lambda one: one.created_at or BEGINNING)
-        return oldest_first[:limit]
+        return [one for one in oldest_first if key in ("", one.key)][:limit]
 
     def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         with self._lock:

@@ -213,8 +213,12 @@ class AzureTablesStore:
         oldest = min(made, default=azure_keys.NEVER)
         return codec.from_micros(int(oldest)) if oldest != azure_keys.NEVER else None
 
-    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
-        rows = sorted(self._scan(azure_keys.LANE, "waiting gt 0"), key=lambda row: str(row["made_at"]))
+    def waiting_deliveries(self, limit: int = 200, *, key: str = "") -> list[Delivery]:
+        if key and not azure_keys.is_key(key):
+            return []
+        places = (partition(key),) if key else PARTITIONS
+        found = self._scan(azure_keys.LANE + key, "waiting gt 0", partitions=places)
+        rows = sorted(found, key=lambda row: str(row["made_at"]))
         queued = [each for row in rows[:limit] for each in azure_rows.load_lane(row).waiting]
         return sorted(queued, key=lambda each: codec.micros(each.created_at) if each.created_at else 0)[:limit]
 

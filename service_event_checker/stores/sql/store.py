@@ -254,8 +254,9 @@ class SqlStore:
             oldest = connection.scalar(select(func.min(deliveries.c.created_at)).where(deliveries.c.dead.is_(False)))
         return codec.from_micros(oldest) if oldest is not None else None
 
-    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
+    def waiting_deliveries(self, limit: int = 200, *, key: str = "") -> list[Delivery]:
         wanted = select(deliveries.c.doc).where(deliveries.c.dead.is_(False)).order_by(deliveries.c.created_at)
+        wanted = wanted.where(deliveries.c.key == key) if key else wanted
         with self._read() as connection:
             return [codec.load_delivery(doc) for doc in connection.scalars(wanted.limit(limit))]
 
