@@ -14,6 +14,7 @@ from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Alert, Transition
 from service_event_checker.core.rules import is_unrouted
 from service_event_checker.engine.ledger import ledger
+from service_event_checker.render.labels import alert_title
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.shapes import AlertDetail
 from service_event_checker.render.text import clean, line, web_address
@@ -84,7 +85,7 @@ def _head(alert: Alert, now: datetime) -> list[str]:
         ("key", f"{alert.key}, fingerprint {line(alert.fingerprint, 80)}, episode {alert.episode}"),
     ]
     rows = ["  ".join([alert.internal_id, alert.status.value, alert.severity.value, alert.kind.value, *test])]
-    rows.append(line(alert.title, 300) or "(no title)")
+    rows.append(alert_title(alert, 300))
     rows += [f"{name + ':':10}{text}" for name, text in facts if text]
     described = clean(alert.description, DESCRIPTION_MAX)
     return rows + ["", described] if described else rows

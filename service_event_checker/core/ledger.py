@@ -24,8 +24,8 @@ class Entry:
     """What became of one verb at one receiver.
 
     `at`: when it was told, failed or withheld; of one that waits, when it is tried next (None: another goes first);
-    None where an earlier version did not record it. `why`: the reason; of what was delivered, what was done in another way, or "". `delivery_id`: of a
-    failed one that can be sent again.
+    None where an earlier version did not record it. `why`: the reason; of what was delivered, what was done in another
+    way, or "". `delivery_id`: of a failed one that can be sent again.
     """
 
     receiver: str
