@@ -30,12 +30,12 @@ WORDS = {
 }
 _LOOKS = {State.DELIVERED: "ok", State.WAITING: "waiting", State.FAILED: "failed"}
 _VERBS = {
-    Verb.OPEN: "opened",
-    Verb.UPDATE: "updated",
+    Verb.OPEN: "opening",
+    Verb.UPDATE: "update",
     Verb.NOTE: "note",
-    Verb.ACK: "acknowledged",
+    Verb.ACK: "acknowledgement",
     Verb.UNACK: "acknowledgement taken back",
-    Verb.CLOSE: "closed",
+    Verb.CLOSE: "end",
 }
 
 blueprint = Blueprint("alert_page", __name__)

@@ -31,14 +31,14 @@ def test_each_receiver_is_answered(services: Services, ingest: Ingest, client: F
 
     (told,) = (step for step in services.store.outcomes(alert.key, 1) if step.receiver == "chat")
     assert page.heading.strip() == alert.title
-    assert f"chat Told opened {told.at:%Y-%m-%d %H:%M:%S} UTC 1" in text
-    assert "Azure DevOps Withheld: off: ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set opened" in text
-    assert "Told: chat, opened" in text
+    assert f"chat Told opening {told.at:%Y-%m-%d %H:%M:%S} UTC 1" in text
+    assert "Azure DevOps Withheld: off: ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set opening" in text
+    assert "Told: chat, opening" in text
 
 
 def test_a_failure_and_what_waits_say_why(services: Services, ingest: Ingest, client: FlaskClient) -> None:
     alert = ingest(event())
-    assert "chat Waiting opened next " in shown(client, alert)[1]
+    assert "chat Waiting opening next " in shown(client, alert)[1]
 
     give_up(services, "chat", "refused (token=abcdefghijkl)")
 
