@@ -24,7 +24,7 @@ from service_event_checker.config.settings import Settings
 from service_event_checker.core.model import Receiver
 from service_event_checker.core.ports import Destination, Findable
 from service_event_checker.core.rules import Rulebook
-from service_event_checker.core.vocabulary import Severity
+from service_event_checker.core.vocabulary import Family, Severity
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller, Watch
@@ -100,10 +100,11 @@ def build(settings: Settings, config: Config | None = None) -> Services:
     logs.hide(_secrets(config, settings))
     past_proxy = (*outbound.LOCAL, *settings.outbound_no_proxy)
     outbound.use(Outbound(settings.ca_file, settings.public_url, settings.outbound_proxy, past_proxy))
-    names.use(plugins.display_names(config))
     store = gated(make_store(settings))
     adapters, notes = _adapters(config)
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
+    pagers = [name for name, each in receivers.items() if each.family is Family.PAGER]
+    names.use(plugins.display_names(config), pagers)
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors)
     wakes = WakeEvents(adapters)
     pipeline = Pipeline(store, book, wakes.set_all, repeat_within=config.repeat_within)

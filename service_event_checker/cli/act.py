@@ -17,6 +17,7 @@ from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.core.model import Alert
 from service_event_checker.engine import acts
 from service_event_checker.engine.acts import TicketState
+from service_event_checker.render.labels import alert_title
 from service_event_checker.render.text import line
 
 INTAKE = "cli"
@@ -127,4 +128,4 @@ def _ticket(answer: dict[str, Any]) -> str:
 
 
 def _title(alert: Alert) -> str:
-    return line(alert.title, 100) or "(no title)"
+    return alert_title(alert, 100)

@@ -14,8 +14,8 @@ from service_event_checker.core.errors import OutageCheckerError
 from service_event_checker.core.model import Alert
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Kind, Severity, Status
+from service_event_checker.render.labels import alert_title
 from service_event_checker.render.shapes import AlertSummary
-from service_event_checker.render.text import line
 
 LIMIT_MAX = 500
 _ACTIVE = frozenset({Status.FIRING, Status.ACKNOWLEDGED})
@@ -35,7 +35,7 @@ def complete_ids(ctx: click.Context, _param: click.Parameter, begun: str) -> lis
         found = here.store.page(Query(open=True, limit=LIMIT_MAX)).alerts if here else ()
     except OutageCheckerError:
         return []  # the command itself will say it
-    ids = [CompletionItem(alert.internal_id, help=line(alert.title, 60)) for alert in found]
+    ids = [CompletionItem(alert.internal_id, help=alert_title(alert, 60)) for alert in found]
     return [item for item in ids if item.value.startswith(begun.upper())]
 
 
@@ -85,7 +85,7 @@ def alerts(
 
 
 def _row(alert: Alert, now: datetime) -> tuple[str, ...]:
-    title = line(alert.title, 200) or "(no title)"
+    title = alert_title(alert, 200)
     return (
         alert.internal_id,
         alert.status.value,

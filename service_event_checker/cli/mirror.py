@@ -18,7 +18,8 @@ from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Family, Why
 from service_event_checker.engine.reconcile.passes import Report
 from service_event_checker.engine.services import Services
-from service_event_checker.render.text import duration, line
+from service_event_checker.render.labels import alert_title
+from service_event_checker.render.text import duration
 
 TITLE_WIDTH = 60
 SHADOWED_ALERTS = 500  # whose timelines are read: those that changed last, open or over
@@ -99,7 +100,7 @@ def _should_not_be(repair: Repair) -> bool:
 def _difference(repair: Repair, alert: Alert | None) -> str:
     """Return a difference in two or three lines: whose it is, where and what → what repairs it, the address there."""
     name = repair.internal_id or "no alert known"
-    title = f" “{line(alert.title, TITLE_WIDTH)}”" if alert else ""
+    title = f" “{alert_title(alert, TITLE_WIDTH)}”" if alert else ""
     what, _, remedy = repair.fix.value.partition(": ")
     other = f" (stays: {repair.original.external_id})" if repair.original else ""
     since = f", since {repair.since:%Y-%m-%d %H:%M} UTC ({_age(repair.since)})" if repair.since else ""

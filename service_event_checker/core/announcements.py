@@ -30,17 +30,10 @@ def linked(alert: Alert, receiver: str, url: str, book: Rulebook, now: datetime)
 
 
 def dry_run(alert: Alert, receiver: str, text: str, book: Rulebook, now: datetime) -> Write:
-    """Return the commit that shows in chat what a test alert would have made elsewhere."""
+    """Return the commit that keeps, and shows in chat, what a test alert would have made elsewhere."""
     seen = replace(alert, annotations={**alert.annotations, f"{DRY_RUN}{receiver}": text}, updated_at=now)
     transition = replace(make_transition(seen, Why.DRY_RUN, now, receiver=receiver), note=text)
-    return _shown_in_chats(seen, transition, book, now)
-
-
-def shadowed(alert: Alert, delivery: Delivery, text: str, now: datetime) -> Write:
-    """Return the commit that records what a receiver in shadow would have been sent."""
-    said = f"{delivery.verb}: {text.removeprefix(f'{delivery.verb} ')}"
-    transition = replace(make_transition(alert, Why.DRY_RUN, now, receiver=delivery.receiver), note=said)
-    return Write(alert=replace(alert, updated_at=now), transitions=(transition,))
+    return replace(_shown_in_chats(seen, transition, book, now), transitions=())
 
 
 def requested(alert: Alert, receiver: str, actor: str, book: Rulebook, now: datetime) -> Write | None:
@@ -72,15 +65,6 @@ def moved(alert: Alert, old: str, new: str, now: datetime) -> Write:
     return Write(alert=renamed, transitions=(transition,))
 
 
-def remarked(write: Write | None, alert: Alert, receiver: str, remark: str, now: datetime) -> Write | None:
-    """Return the commit with a row that says what was done in another way at a receiver; as it is if nothing was."""
-    if not remark:
-        return write
-    transition = replace(make_transition(alert, Why.DELIVERED_OTHERWISE, now, receiver=receiver), note=remark)
-    write = write or Write(alert=replace(alert, updated_at=now))
-    return replace(write, transitions=(*write.transitions, transition))
-
-
 def gave_up(
     delivery: Delivery,
     alert: Alert,
@@ -89,8 +73,8 @@ def gave_up(
     now: datetime,
     *,
     unreached: Collection[str] = (),
-) -> Write:
-    """Return the commit that records a failed delivery and tells of it through another channel: chat, else mail.
+) -> Write | None:
+    """Return the commit that tells of a failed delivery through another channel: chat, else mail; None where it is not.
 
     Where neither is left, the page and the metrics show it. The failure of such a notice is told nowhere. `unreached`:
     receivers whose own opening of this episode failed.
@@ -98,22 +82,21 @@ def gave_up(
     name = delivery.receiver
     note = f"{name}: {delivery.verb} failed, {reason}"
     transition = replace(make_transition(alert, Why.GAVE_UP, now, receiver=name), note=note)
-    plain = Write(alert=alert, transitions=(transition,))
     if delivery.notice:
-        return plain
+        return None
     if reason == PING_PONG:  # it was not sent on purpose
-        return plain if book.family(name) is Family.CHAT else _shown_in_chats(alert, transition, book, now)
+        shown = replace(_shown_in_chats(alert, transition, book, now), transitions=())
+        return shown if shown.deliveries and book.family(name) is not Family.CHAT else None
     for family in (Family.CHAT,) if alert.test else (Family.CHAT, Family.MAIL):
         channels = _channels(alert, family, {name, *unreached}, book)
         if channels:
             notices = (make_delivery(alert, each, _verb(alert, each, book), transition, book, now) for each in channels)
             receivers = tuple(dict.fromkeys((*alert.receivers, *channels)))
-            return replace(
-                plain,
+            return Write(
                 alert=replace(alert, receivers=receivers),
                 deliveries=tuple(replace(each, notice=True) for each in notices),
             )
-    return plain
+    return None
 
 
 def _channels(alert: Alert, family: Family, failed: Collection[str], book: Rulebook) -> tuple[str, ...]:

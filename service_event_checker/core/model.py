@@ -166,6 +166,9 @@ class Transition:
     """One row of an alert's timeline: the change, its cause, and the verbs for its receivers.
 
     `left_out`: how many content changes this row stands for, where there were very many.
+    The outcome of a delivery is a row also: `receiver`, `verb` (what was to be done there), `tries`, `url` (the object
+    that it was done to, "" where none has an address), `note` (why it failed or was not sent). It is written with the
+    delivery, does not raise the alert's revision, and no receiver is owed anything for it.
     """
 
     key: str
@@ -181,6 +184,9 @@ class Transition:
     via: str = ""
     receiver: str = ""
     left_out: int = 0
+    verb: Verb | None = None
+    tries: int = 0
+    url: str = ""
 
 
 OnResolve = Literal["close", "comment", "none"]

@@ -57,8 +57,15 @@ class Alerts(Protocol):
 class History(Protocol):
     """What became of alerts, and how long it is kept."""
 
-    def timeline(self, key: str, limit: int = 200) -> list[Transition]:
-        """Return the newest transitions of an alert, oldest first."""
+    def timeline(self, key: str, limit: int = 400) -> list[Transition]:
+        """Return the newest transitions of an alert, oldest first, outcomes of deliveries among them by their time."""
+        ...
+
+    def outcomes(self, key: str, episode: int) -> list[Transition]:
+        """Return what became of an episode's deliveries, oldest first: the rows that `Outbox.settle` wrote, no limit.
+
+        Of a receiver's updates only the last of each outcome is kept: each says the state of its time.
+        """
         ...
 
     def archive(self, now: datetime) -> int:
@@ -101,8 +108,17 @@ class Outbox(Protocol):
         """Record durably that a create may leave from now on. Raises LeaseLost."""
         ...
 
-    def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
+    def settle(
+        self,
+        delivery: Delivery,
+        outcome: Outcome,
+        now: datetime,
+        write: Write | None = None,
+        step: Transition | None = None,
+    ) -> None:
         """Record what became of a claimed delivery and release it; `write` goes with it or not at all.
+
+        `step`: the outcome's row of the timeline, written with it also; the alert's revision stays.
 
         Raises LeaseLost when the lease is another's, StoreConflict when `write` or the lane was changed by
         somebody else meanwhile: then nothing is recorded and the caller decides anew.
@@ -133,8 +149,8 @@ class Outbox(Protocol):
         """Return when the oldest unsettled delivery was made; None when none is pending."""
         ...
 
-    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
-        """Return the unsettled deliveries, the oldest first (failed ones do not count)."""
+    def waiting_deliveries(self, limit: int = 200, *, key: str = "") -> list[Delivery]:
+        """Return the unsettled deliveries, the oldest first (failed ones do not count); of one alert if named."""
         ...
 
     def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:

@@ -6,7 +6,7 @@ opened gets the transition's verbs. A silence, or a receiver that is off, withho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from service_event_checker.core import mirrors
@@ -24,6 +24,7 @@ _CHAT_LIKE = frozenset({None, Family.CHAT})  # people read there, nothing echoes
 def route(alert: Alert, transitions: Iterable[Transition], book: Rulebook, now: datetime) -> Write:
     """Return the commit that the transitions ask for. `alert.revision` is the one that was read."""
     transitions = tuple(transitions)
+    before = alert.withheld
     alert, links = _born_at_destination(alert, transitions, book)
     owed: dict[tuple[str, Verb], Delivery] = {}
     for transition in transitions:
@@ -33,7 +34,8 @@ def route(alert: Alert, transitions: Iterable[Transition], book: Rulebook, now: 
     if alert.open and (transitions or alert.withheld):
         alert = _open_new(alert, transitions, book, now, owed)
     deliveries = (replace(delivery, seq=seq) for seq, delivery in enumerate(owed.values()))
-    return Write(alert=alert, transitions=transitions, deliveries=tuple(deliveries), links=links)
+    held_back = _held_back(alert, before, now)
+    return Write(alert=alert, transitions=(*transitions, *held_back), deliveries=tuple(deliveries), links=links)
 
 
 def release(alert: Alert, book: Rulebook, now: datetime) -> Write | None:
@@ -45,7 +47,7 @@ def release(alert: Alert, book: Rulebook, now: datetime) -> Write | None:
         return None
     told = tuple(delivery.receiver for delivery in write.deliveries)
     why = (make_transition(alert, Why.RELEASED, now, receiver=", ".join(told)),) if told else ()
-    return replace(write, transitions=why)
+    return replace(write, transitions=(*why, *write.transitions))
 
 
 def link_for(delivery: Delivery, alert: Alert, links: Iterable[Link], receiver: Receiver) -> Link | None:
@@ -145,6 +147,13 @@ def _open_new(
             receivers.append(name)
             _owe(owed, make_delivery(alert, name, Verb.OPEN, cause, book, now))
     return replace(alert, receivers=tuple(receivers), withheld=withheld)
+
+
+def _held_back(alert: Alert, before: Mapping[str, str], now: datetime) -> Iterator[Transition]:
+    """Yield the timeline's rows of who has to wait from now on, or for another reason than before."""
+    for name, why in alert.withheld.items():
+        if before.get(name) != why:
+            yield replace(make_transition(alert, Why.WITHHELD, now, receiver=name), note=why, verb=Verb.OPEN)
 
 
 def _silence(alert: Alert, book: Rulebook, now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""What of an open alert's timeline is kept when its source changes it all the time. Pure.
+"""What a timeline holds: outcomes of deliveries among the commits, and no endless content changes. Pure.
 
 Content changes are capped: the first and the last ones stay, the rest is counted. What people did, outcomes of
 deliveries, openings and ends always stay.
@@ -6,11 +6,12 @@ deliveries, openings and ends always stay.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from service_event_checker.core.model import Transition
-from service_event_checker.core.vocabulary import Why
+from service_event_checker.core.vocabulary import Verb, Why
 
 FIRST, LAST = 50, 200  # content changes of an episode that stay
 SPARE = 50  # more than these are trimmed at once, so that a busy alert is not written again at each change
@@ -18,6 +19,22 @@ KEPT = FIRST + LAST + SPARE
 _CAPPED = frozenset({Why.CHANGED, Why.SEVERITY_RAISED, Why.SEVERITY_LOWERED, Why.REPEATED})
 
 Row = tuple[int, tuple[Transition, ...]]  # the revision of a commit, and what it brought
+
+
+def merged(steps: Iterable[Transition], outcomes: Iterable[Transition], limit: int) -> list[Transition]:
+    """Return the newest of both by their times, oldest first; what a commit brought keeps its order."""
+    by_time = sorted(outcomes, key=lambda step: step.at)
+    return list(heapq.merge(steps, by_time, key=lambda step: step.at))[-limit:]
+
+
+def outcome_place(step: Transition, revision: int) -> tuple[int, str]:
+    """Return under which revision and name an outcome is kept, within its episode: the same replaces the earlier one.
+
+    `revision` is the delivery's. A receiver's updates share one place: each says the state of its time, and there is no
+    end to them. All else is bounded by what people did.
+    """
+    name = f"{step.receiver}:{step.verb}:{step.why.name}"
+    return (0, name) if step.verb is Verb.UPDATE else (revision, name)
 
 
 def trimmed(rows: Sequence[Row]) -> Mapping[int, tuple[Transition, ...]]:

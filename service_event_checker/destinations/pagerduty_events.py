@@ -126,7 +126,7 @@ class Adapter:
 
 def _custom(told: Notice) -> dict[str, str]:
     """Return what the incident shows as details: fields, link, text, labels and annotations, as far as they fit."""
-    pairs = [*told.fields, ("Link", told.link), ("Text", told.body), *told.labels, *told.annotations]
+    pairs = [*told.fields, ("Link", told.link), *told.links, ("Text", told.body), *told.labels, *told.annotations]
     details: dict[str, str] = {}
     left = CUSTOM_MAX
     for name, value in pairs:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -34,6 +34,7 @@ from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Again, Claimed, Failed, Outcome, Settled, Write
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
 from service_event_checker.engine import objects, plainer
+from service_event_checker.engine.outcomes import DryRun, Skipped, outcome_step
 from service_event_checker.engine.pipeline import tell
 from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
@@ -153,13 +154,13 @@ class Outbox:
             if found is None and alert.open and delivery.verb is not Verb.CLOSE:
                 return self._create(claimed, link, receiver, destination)  # opened while the receiver was in shadow
             if found is None and self._was_dry_run(delivery):
-                return Settled()
+                return Skipped(why="nothing was opened there: the opening was a dry run")
             if found is None:
                 raise DeliveryError(Reason.NOT_FOUND, "nothing was created there that could be changed", permanent=True)
             link = objects.link_to(found, delivery, link.previous if link else "")
         current = self._unless_stale(delivery, alert, receiver)
         if current is None:
-            return Settled()
+            return Skipped(why="it was changed there since, by a person")
         try:
             changed = self._deliver(current, alert, link)
         except DeliveryError as error:
@@ -168,7 +169,7 @@ class Outbox:
             if error.reason is not Reason.NOT_FOUND or link is None:
                 raise
             if link.closed:  # it was deleted there, as we were told: nobody reads it any more
-                return Settled(remark=f"{delivery.verb}: {GONE}, and it was over there")
+                return Skipped(why=f"{GONE}, and it was over there")
             if not made or not isinstance(destination, MessageDestination):
                 raise
             return self._post_anew(claimed, link, receiver, destination)
@@ -207,9 +208,8 @@ class Outbox:
 
     def _was_dry_run(self, delivery: Delivery) -> bool:
         """Whether the episode was opened while its receiver was in shadow: then there is nothing to end."""
-        steps = self.store.timeline(delivery.key)
-        own = (step for step in steps if step.episode == delivery.episode and step.receiver == delivery.receiver)
-        return any(step.why is Why.DRY_RUN for step in own)
+        steps = self.store.outcomes(delivery.key, delivery.episode)
+        return any(step.why is Why.DRY_RUN and step.receiver == delivery.receiver for step in steps)
 
     def _changed(self, claimed: Claimed, link: Link | None, verb: Verb, began: datetime) -> Link | None:
         """Return the link to store after a change, None where nothing of it is new.
@@ -313,9 +313,9 @@ class Outbox:
         """Settle a claim; when the alert was changed meanwhile, decide anew what the outcome means for it."""
         delivery = claimed.delivery
         for _ in range(CONFLICTS_MAX):
-            write = self._consequence(claimed, outcome)
+            write, now = self._consequence(claimed, outcome), self._clock()
             try:
-                self.store.settle(delivery, outcome, self._clock(), write)
+                self.store.settle(delivery, outcome, now, write, outcome_step(claimed, outcome, now))
             except StoreConflict:
                 continue
             except LeaseLost:
@@ -326,14 +326,15 @@ class Outbox:
         log.warning("settle_contended", **_facts(claimed))
 
     def _consequence(self, claimed: Claimed, outcome: Outcome) -> Write | None:
-        """Return what the alert itself is to be told of the outcome: a new link, a failed delivery, a dry run."""
+        """Return what the outcome means for the alert: a new link, others told of a failure or of a dry run.
+
+        The outcome's own row of the timeline is `outcome_step`.
+        """
         delivery = claimed.delivery
         linked = isinstance(outcome, Settled) and outcome.link is not None and delivery.verb is Verb.OPEN
-        remark = outcome.remark if isinstance(outcome, Settled) else ""
         receiver = self.book.receivers.get(delivery.receiver)
-        shadow = receiver is not None and receiver.shadow
-        dry = isinstance(outcome, DryRun) and (shadow or delivery.verb is Verb.OPEN)
-        if not (linked or dry or remark or isinstance(outcome, Failed)):
+        dry = isinstance(outcome, DryRun) and delivery.verb is Verb.OPEN and not (receiver and receiver.shadow)
+        if not (linked or dry or isinstance(outcome, Failed)):
             return None
         head: Alert | None = self.store.get([delivery.key]).get(delivery.key)
         if head is None or head.episode != delivery.episode:
@@ -343,13 +344,11 @@ class Outbox:
             failed = self.store.failed_deliveries(key=head.key)
             unreached = {each.receiver for each in failed if each.verb is Verb.OPEN and each.episode == head.episode}
             return announcements.gave_up(delivery, head, outcome.reason, self.book, now, unreached=unreached)
-        if isinstance(outcome, DryRun) and shadow:
-            return announcements.shadowed(head, delivery, outcome.text, now)
         if isinstance(outcome, DryRun):
             return announcements.dry_run(head, delivery.receiver, outcome.text, self.book, now)
-        link = outcome.link if isinstance(outcome, Settled) and linked else None
-        write = announcements.linked(head, delivery.receiver, link.url, self.book, now) if link else None
-        return announcements.remarked(write, head, delivery.receiver, remark, now)
+        if isinstance(outcome, Settled) and outcome.link is not None:
+            return announcements.linked(head, delivery.receiver, outcome.link.url, self.book, now)
+        return None
 
     def _tell(self, claimed: Claimed, outcome: Outcome, write: Write | None) -> None:
         delivery = claimed.delivery
@@ -369,6 +368,8 @@ def _log(claimed: Claimed, outcome: Outcome, reason: str) -> None:
     match outcome:
         case DryRun():
             log.info("delivery_dry_run", **facts)
+        case Skipped(why=why):
+            log.info("delivery_skipped", **facts, reason=why)
         case Settled(link=link):
             log.info("delivered", **facts, **({"url": link.url} if link and link.url else {}))
         case Again(due_at=due_at):
@@ -381,13 +382,6 @@ def _log(claimed: Claimed, outcome: Outcome, reason: str) -> None:
 def _facts(claimed: Claimed) -> dict[str, str]:
     delivery = claimed.delivery
     return {**alert_facts(claimed.alert), "receiver": delivery.receiver, "verb": delivery.verb.value}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRun(Settled):
-    """A test alert's delivery: rendered and checked, not sent."""
-
-    text: str
 
 
 class _Ambiguous(DeliveryError):

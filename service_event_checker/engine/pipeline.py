@@ -29,7 +29,7 @@ from service_event_checker.metrics import TRANSITIONS, UNROUTED, label
 
 CONFLICTS_MAX = 20  # tries; at each at least one writer of a contended alert wins
 
-_TOLD_ELSEWHERE = frozenset({Why.LINKED, Why.GAVE_UP, Why.DRY_RUN, Why.REPEATED})  # by the delivery's line, or before
+_TOLD_ELSEWHERE = frozenset({Why.LINKED, Why.REPEATED})  # by the delivery's line, or before
 
 log = structlog.get_logger()
 
@@ -230,6 +230,8 @@ def tell(write: Write) -> None:
     """Log and count a committed write: one line per change of state. What a delivery brought about is told there."""
     alert = write.alert
     for transition in write.transitions:
+        if transition.why is Why.WITHHELD:
+            continue  # not a change of the alert: of each receiver that is off there is one
         level = log.debug if transition.why in _TOLD_ELSEWHERE else log.info
         facts = {"receiver": transition.receiver, "actor": transition.actor, "note": transition.note}
         level(

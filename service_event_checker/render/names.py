@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from service_event_checker.core.vocabulary import Why
 from service_event_checker.render.text import line
 
 _names: dict[str, str] = {}
+_pagers: set[str] = set()
+_STEPS = {Why.DELIVERED: "Told", Why.GAVE_UP: "Failed"}
 
 
-def use(names: Mapping[str, str]) -> None:
-    """Set display names."""
+def use(names: Mapping[str, str], pagers: Iterable[str] = ()) -> None:
+    """Set display names; `pagers` are the receivers whose objects are called pages."""
     _names.update(names)
+    _pagers.update(pagers)
+
+
+def object_name(receiver: str) -> str:
+    """Return what a receiver's object is called: "Page" at a pager, "Ticket" elsewhere."""
+    return "Page" if receiver in _pagers else "Ticket"
+
+
+def step_name(why: Why) -> str:
+    """Return what the timeline calls a transition for people."""
+    return _STEPS.get(why, why.capitalize())
 
 
 def platform_name(source: str) -> str:

@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import DRY_RUN, Affects, Kind, ResolvedBy, Severity, Status, Verb
-from service_event_checker.render.names import platform_name
+from service_event_checker.render.labels import alert_title, author_links
+from service_event_checker.render.names import object_name, platform_name
 from service_event_checker.render.text import clean, duration, line, moment, web_address
 
 TEST_WORD = "TEST"
-TITLE_MAX = 240  # characters; Azure DevOps takes 255, Jira 255, Redmine 255
 BODY_MAX = 8000
 VALUE_MAX = 500
+FINGERPRINT = "Fingerprint"  # the field by which a ticket is found from its source
 MARKS: Mapping[Severity, str] = {
     Severity.CRITICAL: "🔴",
     Severity.ERROR: "🟠",
@@ -46,7 +47,8 @@ class Notice:
     `subject` is one line that need not change while the alert lasts: a vendor's outage is named after its platform, an
     internal alert by its title alone. `headline` adds severity, and the word TEST for a test;
     `state` is the status, `change` the latest change ("" for the opening). `fields`, `labels`
-    and `annotations` are (name, value) pairs, `tickets` (system, address) of what was opened elsewhere.
+    and `annotations` are (name, value) pairs, `tickets` (what, system, address) of what was opened elsewhere, where
+    what is "Ticket" or "Page"; `links` (text, address) are the runbook and the dashboard.
     """
 
     test: bool
@@ -61,15 +63,16 @@ class Notice:
     fields: tuple[tuple[str, str], ...]
     labels: tuple[tuple[str, str], ...]
     annotations: tuple[tuple[str, str], ...]
-    tickets: tuple[tuple[str, str], ...]
+    tickets: tuple[tuple[str, str, str], ...]
+    links: tuple[tuple[str, str], ...]
     body: str
     link: str
     link_text: str
     footer: str
 
 
-def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: str = "") -> Notice:
-    """Return the notice of `alert`; `actor` and `note` are those of the change.
+def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: str = "", receiver: str = "") -> Notice:
+    """Return the notice of `alert`; `actor` and `note` are those of the change. At `receiver` it links elsewhere only.
 
     For an open alert, the text does not depend on `now` (except for the verb `close`), so that a repetition is
     identical.
@@ -83,35 +86,33 @@ def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: st
         mark=_mark(alert),
         subject=subject,
         headline=_headline(alert, subject),
-        title=_title(alert),
+        title=alert_title(alert),
         state=_state(alert, now),
         change=_change(alert, verb, now, line(actor, 100), clean(note, 2000)),
         fields=tuple(_fields(alert, platform)),
         labels=_pairs(alert.labels),
         annotations=_pairs(alert.annotations),
-        tickets=tuple(_tickets(alert)),
+        tickets=tuple(_tickets(alert, receiver)),
+        links=tuple(author_links(alert.annotations)),
         body=clean(alert.description, BODY_MAX),
         link=web_address(alert.url),
         link_text=f"Open {platform} status page" if alert.kind is not Kind.ALERT else "Open alert source",
-        footer=f"{alert.internal_id} · from {line(alert.source, 60)} · as of {moment(alert.updated_at)}",
+        footer=f"{alert.internal_id} · from {platform} · as of {moment(alert.updated_at)}",
     )
 
 
 def notice_of(delivery: Delivery, alert: Alert) -> Notice:
     """Return the notice of a delivery that is sent now."""
-    return notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+    now = datetime.now(UTC)
+    return notice(alert, delivery.verb, now, actor=delivery.actor, note=delivery.note, receiver=delivery.receiver)
 
 
 def _mark(alert: Alert) -> str:
     return "✅" if alert.status is Status.RESOLVED else MARKS[alert.severity]
 
 
-def _title(alert: Alert) -> str:
-    return line(alert.title, TITLE_MAX) or "(no title)"
-
-
 def _subject(alert: Alert, platform: str) -> str:
-    title = _title(alert)
+    title = alert_title(alert)
     named = alert.kind is Kind.ALERT or title.lower().startswith(platform.lower())
     return title if named else f"{platform}: {title}"
 
@@ -175,14 +176,15 @@ def _fields(alert: Alert, platform: str) -> Iterator[tuple[str, str]]:
     if alert.explained_by:
         yield "Explained by", line(alert.explained_by, 100)
     yield "Internal ID", alert.internal_id
+    yield FINGERPRINT, line(alert.fingerprint, VALUE_MAX)
     for name, value in sorted(alert.annotations.items()):
         if alert.test and name.startswith(DRY_RUN):
             yield name.capitalize(), line(value, VALUE_MAX)
 
 
-def _tickets(alert: Alert) -> Iterator[tuple[str, str]]:
-    links = ((name, web_address(url)) for name, url in sorted(alert.links.items()))
-    return ((platform_name(name), url) for name, url in links if url)
+def _tickets(alert: Alert, but: str) -> Iterator[tuple[str, str, str]]:
+    links = ((name, web_address(url)) for name, url in sorted(alert.links.items()) if name != but)
+    return ((object_name(name), platform_name(name), url) for name, url in links if url)
 
 
 def _pairs(texts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -9,9 +9,12 @@ from typing import Self
 from pydantic import AwareDatetime, BaseModel
 
 from service_event_checker import logs
+from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb, Why
 from service_event_checker.render.text import web_address
+
+_REASONS = frozenset({Why.GAVE_UP, Why.WITHHELD, Why.SKIPPED})  # their notes quote other systems
 
 
 class Withheld(BaseModel):
@@ -64,6 +67,35 @@ class TimelineEntry(BaseModel):
     note: str
     via: str
     receiver: str
+    verb: Verb | None
+    tries: int
+    url: str
+
+
+class DeliveryEntry(BaseModel):
+    """What became of one verb at one receiver; `core.ledger.Entry` says what the fields mean."""
+
+    receiver: str
+    verb: Verb | None
+    state: State
+    at: AwareDatetime | None
+    tries: int
+    url: str
+    why: str
+    id: str
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        return cls(
+            receiver=entry.receiver,
+            verb=entry.verb,
+            state=entry.state,
+            at=entry.at,
+            tries=entry.tries,
+            url=web_address(entry.url),
+            why=logs.masked(entry.why),
+            id=entry.delivery_id,
+        )
 
 
 class RemoteObject(BaseModel):
@@ -76,20 +108,24 @@ class RemoteObject(BaseModel):
 
 
 class AlertDetail(AlertSummary):
-    """One alert with its timeline, oldest entry first (the latest 200), and the objects made for it."""
+    """One alert with its timeline, oldest entry first (the latest 400), the objects made for it, and who was told."""
 
     intakes: list[str]
     repeats: int
     objects: list[RemoteObject]
+    deliveries: list[DeliveryEntry]
     timeline: list[TimelineEntry]
 
     @classmethod
-    def with_history(cls, alert: Alert, timeline: Iterable[Transition], links: Iterable[Link]) -> Self:
+    def with_history(
+        cls, alert: Alert, timeline: Iterable[Transition], links: Iterable[Link], told: Iterable[Entry]
+    ) -> Self:
         """Take what belongs to the alert's episode."""
         episode = alert.episode
         entries = [_entry(transition) for transition in timeline if transition.episode == episode]
         objects = [_object(link) for link in links if link.episode == episode and link.external_id]
         more = {"intakes": list(alert.intakes), "repeats": alert.repeats, "objects": objects, "timeline": entries}
+        more["deliveries"] = [DeliveryEntry.of(entry) for entry in told]
         return cls.model_validate(_fields(alert) | more)
 
 
@@ -143,9 +179,12 @@ def _entry(transition: Transition) -> TimelineEntry:
         after=transition.after,
         owed=list(transition.verbs),
         actor=transition.actor,
-        note=logs.masked(transition.note) if transition.why is Why.GAVE_UP else transition.note,
+        note=logs.masked(transition.note) if transition.why in _REASONS else transition.note,
         via=transition.via,
         receiver=transition.receiver,
+        verb=transition.verb,
+        tries=transition.tries,
+        url=web_address(transition.url),
     )
 
 

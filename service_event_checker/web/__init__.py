@@ -15,6 +15,7 @@ from service_event_checker.web import access, errors
 from service_event_checker.web.api import alerts, deliveries
 from service_event_checker.web.api import dead_letters as former_deliveries
 from service_event_checker.web.api import quarantine as quarantined
+from service_event_checker.web.page import alert as alert_page
 from service_event_checker.web.page import dashboard
 from service_event_checker.web.security import auth, headers
 from service_event_checker.web.slack import routes
@@ -51,6 +52,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         former_deliveries,
         quarantined,
         dashboard,
+        alert_page,
         routes,
         status_pages,
         alertmanager,

@@ -57,6 +57,7 @@ RULES: Mapping[str, Need] = {
     "dead_letters.many": Scope.READ,
     "dead_letters.requeue": Scope.ACT,
     "dashboard.page": Scope.READ,
+    "alert_page.page": Scope.READ,
     "slack.commands": Signed(routes.admit),
     "slack.interactions": Signed(routes.admit),
     "hooks.status_page": Signed(status_pages.admit),

@@ -201,13 +201,17 @@ def test_show_tells_who_was_told_who_waits_what_failed_and_what_is_withheld(term
     shown = terminal.run("show", alert.internal_id).stdout
     found = json.loads(terminal.run("show", alert.internal_id, "--json").stdout)
 
-    states = {each["receiver"]: each for each in found["deliveries"]}
+    states = {each["receiver"]: each for each in found["deliveries"] if each["verb"] == "open"}
     assert {name: each["state"] for name, each in states.items()} == {
         "chat": "waiting",
         "azure_devops": "failed",
         "redmine": "withheld",
     }
-    assert f"./outage failed --retry {claimed.delivery.id}" in states["azure_devops"]["why"]
+    assert states["azure_devops"]["id"] == claimed.delivery.id
+    assert f"./outage failed --retry {claimed.delivery.id}" in shown
+    rows = [row.split() for row in shown.splitlines()]
+    assert ["Azure", "DevOps", "open", "failed"] in [row[:4] for row in rows]
+    assert ["Redmine", "open", "withheld"] in [row[:3] for row in rows]
     assert states["redmine"]["why"].startswith("off: REDMINE_URL")
     assert "abcdefghijkl" not in shown
     assert "receiver added: azure_devops" in shown

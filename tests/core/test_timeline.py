@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.model import Transition
-from service_event_checker.core.timeline import FIRST, KEPT, LAST, Row, trimmed
-from service_event_checker.core.vocabulary import Status, Why
+from service_event_checker.core.timeline import FIRST, KEPT, LAST, Row, merged, outcome_place, trimmed
+from service_event_checker.core.vocabulary import Status, Verb, Why
 from tests.factories import NOW, alert
 
 KEY = alert().key
@@ -71,3 +74,39 @@ def test_nothing_is_lost_but_counted(whys: list[list[Why]]) -> None:
     assert len([each for each in steps if each.why is not Why.LEFT_OUT]) + left_out == sum(len(row) for _, row in rows)
     assert notes(kept, Why.NOTED) == notes(rows, Why.NOTED)
     assert trimmed(kept) == {}
+
+
+TIMES = st.lists(st.integers(0, 20), max_size=12)
+
+
+def at_minutes(minutes: list[int], why: Why) -> list[Transition]:
+    return [replace(step(why, note=str(number)), at=NOW + timedelta(minutes=at)) for number, at in enumerate(minutes)]
+
+
+@given(TIMES, TIMES, st.integers(1, 30))
+def test_outcomes_stand_among_the_commits_by_their_time(commits: list[int], told: list[int], limit: int) -> None:
+    steps, outcomes = at_minutes(sorted(commits), Why.CHANGED), at_minutes(told, Why.DELIVERED)
+
+    rows = merged(steps, outcomes, limit)
+
+    assert [each.at for each in rows] == sorted(each.at for each in [*steps, *outcomes])[-limit:]
+    assert [each for each in rows if each.why is Why.CHANGED] == [each for each in steps if each in rows]
+
+
+@given(TIMES, TIMES)
+def test_commits_keep_their_order_when_a_clock_was_set_back(commits: list[int], told: list[int]) -> None:
+    steps = at_minutes(commits, Why.CHANGED)
+
+    rows = merged(steps, at_minutes(told, Why.DELIVERED), 100)
+
+    assert [each for each in rows if each.why is Why.CHANGED] == steps
+
+
+def test_only_a_receivers_updates_replace_each_other() -> None:
+    def place(verb: Verb, revision: int, receiver: str = "slack", why: Why = Why.DELIVERED) -> tuple[int, str]:
+        return outcome_place(replace(step(why, receiver=receiver), verb=verb), revision)
+
+    assert place(Verb.UPDATE, 3) == place(Verb.UPDATE, 9)
+    others = {place(verb, revision) for verb in Verb if verb is not Verb.UPDATE for revision in (3, 9)}
+    others |= {place(Verb.UPDATE, 3, "teams"), place(Verb.UPDATE, 3, why=Why.GAVE_UP), place(Verb.UPDATE, 3)}
+    assert len(others) == 2 * (len(Verb) - 1) + 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
 import time
 import traceback
@@ -18,7 +19,7 @@ from hypothesis import given
 from service_event_checker.core.errors import DeliveryError, InvalidInput, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Link
-from service_event_checker.core.vocabulary import ResolvedBy, Severity, Status, Verb
+from service_event_checker.core.vocabulary import Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.engine import objects, plainer
 from tests.destinations.cases import Case, all_cases
 from tests.destinations.deliver import deliver, link_to
@@ -482,6 +483,31 @@ def test_what_a_vendor_wrote_cannot_do_anything(case, double, destination, firin
     assert not re.search(r"<!channel|<@U|<https://evil|<script|<b on", shown)
     assert "{{ 7*7 }}" in shown
     assert double.refused == []
+
+
+def test_similar_alerts_are_told_apart_and_the_runbook_is_a_click_away(case, double, destination, firing):
+    labels = {"alertname": "KubePodNotReady", "namespace": "prod", "pod": "api-1"}
+    written = {"runbook_url": "https://runbooks.example/pod", "dashboard_url": "javascript:alert(1)"}
+    known = replace(firing, kind=Kind.ALERT, title="KubePodNotReady", labels=labels, annotations=written)
+    pay(destination, known, Verb.OPEN, None)
+
+    shown = html.unescape(case.shown(double)).replace("\\/", "/")
+    assert re.search(r"KubePodNotReady · prod\\*/api", shown)
+    assert known.internal_id in shown
+    assert "Runbook" in shown
+    assert "runbooks.example/pod" in shown
+    assert "Dashboard" not in shown
+    assert not case.objects_kept or known.fingerprint in shown
+
+
+@OBJECTS
+def test_an_object_links_to_the_others_and_not_to_itself(case, double, destination, firing):
+    there = "https://elsewhere.example/itself-77"
+    known = replace(firing, links={destination.name: there, "other": "https://tracker.example/OPS-5"})
+    pay(destination, known, Verb.OPEN, None)
+
+    assert "tracker.example/OPS-5" in case.shown(double)
+    assert "itself-77" not in case.shown(double)
 
 
 def test_endless_text_is_cut_to_what_the_other_side_takes(case, double, destination, firing, over):

@@ -13,7 +13,7 @@ import pytest
 
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert
-from service_event_checker.core.vocabulary import Family, ResolvedBy, Status, Verb
+from service_event_checker.core.vocabulary import Family, Kind, ResolvedBy, Status, Verb
 from tests.destinations.mail_cases import TO, MailCase
 from tests.factories import NOW, alert, delivery
 
@@ -49,6 +49,20 @@ def send(case: MailCase, server: Any) -> Any:
 def over(alert: Alert) -> Alert:
     changes = {"ended_at": NOW + timedelta(minutes=42), "resolved_by": ResolvedBy.SOURCE, "revision": 2}
     return replace(alert, status=Status.RESOLVED, **changes)
+
+
+def test_similar_alerts_are_told_apart_and_the_runbook_is_a_click_away(case, server, send):
+    labels = {"alertname": "DiskFull", "instance": "db-1:9100"}
+    send(
+        alert(
+            kind=Kind.ALERT, title="DiskFull", labels=labels, annotations={"runbook_url": "https://runbooks.example/d"}
+        )
+    )
+
+    (mail,) = case.mails(server)
+    assert "DiskFull · db-1:9100" in mail.subject
+    assert "Runbook:      https://runbooks.example/d" in mail.text
+    assert '<a href="https://runbooks.example/d"' in mail.html
 
 
 def test_the_end_is_told_in_the_same_thread(case, server, send):

@@ -5,6 +5,8 @@ Nothing may be lost, doubled, left open or out of order, whatever the point. The
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Verb
+from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Verb, Why
 from tests.factories import NOW, event, receiver
 from tests.process import Death, World
 from tests.sink import Clock, Sink
@@ -78,6 +80,11 @@ def assert_well_told(world: World) -> None:
             assert verbs.count(Verb.OPEN) == 1 or (
                 sink.family is Family.TICKET and episode == 2
             )  # a reopening may repeat
+    for episode in (1, 2):
+        outcomes = world.survive(lambda episode=episode: world.store.outcomes(event().key, episode))  # type: ignore[misc]
+        told = Counter((step.receiver, step.verb) for step in outcomes if step.verb in (Verb.OPEN, Verb.CLOSE))
+        assert told == dict.fromkeys(itertools.product(sinks(world), (Verb.OPEN, Verb.CLOSE)), 1)
+        assert {step.why for step in outcomes} == {Why.DELIVERED}
     assert world.survive(world.store.waiting) == 0
     assert world.survive(world.store.failed_deliveries) == []
     assert [alert.open for alert in world.survive(lambda: world.store.get([event().key])).values()] == [False]

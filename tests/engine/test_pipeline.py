@@ -315,7 +315,7 @@ class TestRelease:
         assert pipeline.release(LATER) == 1
         assert pipeline.release(LATER) == 0
         assert ledger.owed() == [("slack", Verb.OPEN)]
-        assert ledger.whys() == [Why.OPENED, Why.RELEASED]
+        assert ledger.whys() == [Why.OPENED, Why.WITHHELD, Why.RELEASED]
 
     def test_tells_when_the_destination_is_on_again(self, pipeline: Pipeline, ledger: Ledger) -> None:
         off = RECEIVERS | {"slack": receiver("slack", why_off="SLACK_BOT_TOKEN is not set")}

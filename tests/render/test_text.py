@@ -110,7 +110,7 @@ def test_what_was_opened_elsewhere_is_told_if_a_browser_may_go_there():
         alert(links={"tracker": "https://tracker.example/OPS-1", "x": "javascript:1", "y": ""}), Verb.OPEN, NOW
     )
 
-    assert said.tickets == (("tracker", "https://tracker.example/OPS-1"),)
+    assert said.tickets == (("Ticket", "tracker", "https://tracker.example/OPS-1"),)
 
 
 def test_an_open_alert_reads_the_same_whenever_it_is_told():

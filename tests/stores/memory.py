@@ -46,6 +46,7 @@ class Rows:
     archived: dict[str, int] = field(default_factory=dict)  # key -> revision that was archived
     codes: dict[str, tuple[str, int]] = field(default_factory=dict)
     timeline: dict[tuple[str, int], tuple[int, tuple[Transition, ...]]] = field(default_factory=dict)
+    outcomes: dict[tuple[str, int, int, str], Transition] = field(default_factory=dict)
     lanes: dict[tuple[str, str], Lane] = field(default_factory=dict)
     waiting: dict[str, Delivery] = field(default_factory=dict)
     dead: dict[str, Delivery] = field(default_factory=dict)
@@ -116,10 +117,16 @@ class MemoryStore:
             ]
         return max(found, key=lambda link: link.episode, default=None)
 
-    def timeline(self, key: str, limit: int = 200) -> list[Transition]:
+    def timeline(self, key: str, limit: int = 400) -> list[Transition]:
         with self._lock:
             rows = [rows for (of, _), (_, rows) in sorted(self._rows.timeline.items()) if of == key]
-        return [transition for row in rows for transition in row][-limit:]
+            told = [step for place, step in self._rows.outcomes.items() if place[0] == key]
+        return timeline_rules.merged([transition for row in rows for transition in row], told, limit)
+
+    def outcomes(self, key: str, episode: int) -> list[Transition]:
+        with self._lock:
+            found = [step for place, step in self._rows.outcomes.items() if place[:2] == (key, episode)]
+        return sorted(found, key=lambda step: step.at)
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         return [self._write_one(write, now) for write in writes]
@@ -154,13 +161,23 @@ class MemoryStore:
             rows.waiting[held.id] = held
             return held
 
-    def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
+    def settle(
+        self,
+        delivery: Delivery,
+        outcome: Outcome,
+        now: datetime,
+        write: Write | None = None,
+        step: Transition | None = None,
+    ) -> None:
         with self.transaction() as rows:
             held = _held(rows, delivery)
             lane, waiting = _lane(rows, held.key, held.receiver)
             _apply(rows, lane_rules.settle(lane, waiting, held, outcome, now))
             if isinstance(outcome, Settled) and outcome.link:
                 _put_link(rows, outcome.link)
+            if step:
+                place = timeline_rules.outcome_place(step, delivery.revision)
+                rows.outcomes[delivery.key, delivery.episode, *place] = step
             if write and not isinstance(_written(rows, write, now), Done):
                 raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
 
@@ -198,10 +215,10 @@ class MemoryStore:
         with self._lock:
             return min((one.created_at or BEGINNING for one in self._rows.waiting.values()), default=None)
 
-    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
+    def waiting_deliveries(self, limit: int = 200, *, key: str = "") -> list[Delivery]:
         with self._lock:
             oldest_first = sorted(self._rows.waiting.values(), key=lambda one: one.created_at or BEGINNING)
-        return oldest_first[:limit]
+        return [one for one in oldest_first if key in ("", one.key)][:limit]
 
     def failed_deliveries(self, limit: int = 200, *, receiver: str = "", key: str = "") -> list[Delivery]:
         with self._lock:
@@ -273,6 +290,7 @@ class MemoryStore:
                 if rows.heads[place[0]].episode == place[1]:
                     _forget_key(rows, place[0])
             rows.timeline = {at: row for at, row in rows.timeline.items() if (at[0], row[0]) not in old}
+            rows.outcomes = {at: step for at, step in rows.outcomes.items() if at[:2] not in old}
             rows.links = {at: link for at, link in rows.links.items() if at[:2] not in old}
             rows.dead = {id: one for id, one in rows.dead.items() if (one.key, one.episode) not in old}
             return len(old)

@@ -120,6 +120,22 @@ def pay(store: Store, outcome: Any, receiver: str = "slack", now: datetime = NOW
     return paid
 
 
+def outcome(delivery: Delivery, why: Why = Why.DELIVERED, at: datetime = NOW, **changes: Any) -> Transition:
+    """The timeline's row of what became of a delivery."""
+    base = Transition(
+        key=delivery.key,
+        episode=delivery.episode,
+        at=at,
+        why=why,
+        before=Status.FIRING,
+        after=Status.FIRING,
+        receiver=delivery.receiver,
+        verb=delivery.verb,
+        tries=delivery.attempts + 1,
+    )
+    return replace(base, **changes)
+
+
 def link_of(delivery: Delivery, external_id: str = "T-1", **changes: Any) -> Link:
     base = Link(
         key=delivery.key,

@@ -437,6 +437,9 @@ def test_waiting_deliveries_are_listed_oldest_first_without_those_that_failed(st
 
     assert [each.created_at for each in store.waiting_deliveries(2)] == [NOW + SECOND, NOW + 2 * SECOND]
     assert {each.receiver for each in store.waiting_deliveries()} == {"slack"}
+    one = new_alert("n2").key
+    assert [each.key for each in store.waiting_deliveries(key=one)] == [one]
+    assert store.waiting_deliveries(key=new_alert("failed").key) == store.waiting_deliveries(key="no key") == []
 
 
 def test_dead_letters_can_be_asked_for_by_receiver_and_by_alert(store: Store) -> None:

@@ -101,6 +101,8 @@ def _description(told: Notice, previous: str, rows: int, room: int) -> Iterator[
         yield Paragraph(cut(told.body, room))
     if told.link:
         yield Paragraph("", url=told.link)
+    for name, url in told.links:
+        yield Paragraph(f"{name}:", url=url)
     yield from _tickets(told)
     if previous:
         yield _named("Previous ticket:", previous)
@@ -132,8 +134,8 @@ def _signed(marker: str) -> Paragraph:
 
 
 def _tickets(told: Notice) -> Iterator[Block]:
-    for name, url in told.tickets:
-        yield Paragraph(f"{name}:", url=url)
+    for what, name, url in told.tickets:
+        yield Paragraph(f"{what} in {name}:", url=url)
 
 
 def _adf_paragraph(block: Paragraph) -> dict[str, Any]:

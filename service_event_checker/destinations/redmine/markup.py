@@ -89,8 +89,9 @@ def _escaped(told: Notice, markup: Format) -> Notice:
         for name in ("fields", "labels", "annotations")
     }
     link = address(told.link) if told.link else ""
-    tickets = tuple((escape(name, markup), address(url)) for name, url in told.tickets)
-    changes: dict[str, Any] = {**texts, **tables, "link": link, "tickets": tickets}
+    tickets = tuple((what, escape(name, markup), address(url)) for what, name, url in told.tickets)
+    links = tuple((name, address(url)) for name, url in told.links)
+    changes: dict[str, Any] = {**texts, **tables, "link": link, "links": links, "tickets": tickets}
     return replace(told, **changes)
 
 

@@ -82,6 +82,7 @@ class Adapter:
         self._http = web_api(config.url, secret(config.token))
         self.ticket_receivers: frozenset[str] = frozenset()
         self.writes = MessageWrites()
+        self._workspace = ""
         self._channel_id = config.channel if _CHANNEL_ID.fullmatch(config.channel) else ""
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
@@ -121,12 +122,16 @@ class Adapter:
             raise
         if not ts:
             return None
-        return Link(key="", episode=0, receiver=self.name, remote_key=remote_key, external_id=f"{channel}:{ts}")
+        message, url = f"{channel}:{ts}", self._address(channel, ts)
+        return Link(key="", episode=0, receiver=self.name, remote_key=remote_key, external_id=message, url=url)
 
     def preflight(self) -> list[str]:
-        """Ask Slack what the token may do and say what will be worse for it; one call, for the start."""
+        """Ask Slack what the token may do and say what will be worse for it; one call, for the start.
+
+        From then on the links of messages have an address.
+        """
         try:
-            scopes = self._calls().scopes()
+            self._workspace, scopes = self._calls().identity()
         except DeliveryError as error:
             return [f"{self.name}: Slack could not be asked about the token: {error}"]
         return [] if scopes is None else list(self._lacks(scopes))
@@ -163,8 +168,13 @@ class Adapter:
             receiver=delivery.receiver,
             remote_key=key,
             external_id=f"{channel}:{ts}",
+            url=self._address(channel, ts),
             previous=link.previous if link else "",
         )
+
+    def _address(self, channel: str, ts: str) -> str:
+        """Return where a person opens a message, as `chat.getPermalink` would; "" until `preflight` has asked."""
+        return f"{self._workspace.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}" if self._workspace else ""
 
     def _edit(self, calls: SlackCalls, delivery: Delivery, alert: Alert, link: Link) -> None:
         """Write the state of the claim, unless a press has shown a later one: its own delivery follows."""

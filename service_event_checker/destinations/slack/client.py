@@ -19,6 +19,7 @@ from service_event_checker.http.answer import HttpError, Response, json_body
 from service_event_checker.http.client import Http
 from service_event_checker.remote.errors import body_of, delivery_error
 from service_event_checker.remote.values import objects
+from service_event_checker.render.text import web_address
 
 PAGE = 200  # entries a call; Slack recommends no more
 PAGES = 10
@@ -78,11 +79,15 @@ class SlackCalls:
         """Call once; return Slack's fields. Raises DeliveryError."""
         return self._answer(method, values)[0]
 
-    def scopes(self) -> frozenset[str] | None:
-        """Return what the token may do, None where Slack does not say. Raises DeliveryError."""
-        _, headers = self._answer("auth.test", {})
+    def identity(self) -> tuple[str, frozenset[str] | None]:
+        """Return the workspace's address ("" for none) and what the token may do, None where Slack does not say.
+
+        Raises DeliveryError. https://docs.slack.dev/reference/methods/auth.test
+        """
+        said, headers = self._answer("auth.test", {})
         granted = headers.get("X-OAuth-Scopes")
-        return None if granted is None else frozenset(scope.strip() for scope in granted.split(","))
+        scopes = None if granted is None else frozenset(scope.strip() for scope in granted.split(","))
+        return web_address(str(said.get("url") or "")), scopes
 
     def pages(self, method: str, name: str, **values: Any) -> Iterator[Mapping[str, Any]]:
         """Yield the entries of `name` that a paged method lists, from PAGES pages at most."""

@@ -17,7 +17,7 @@ from typing import Any
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import Kind, Severity, Status, Verb
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
-from service_event_checker.render.notice import Notice, notice
+from service_event_checker.render.notice import FINGERPRINT, Notice, notice
 from service_event_checker.render.text import duration
 
 HEADER_MAX = 150
@@ -102,11 +102,11 @@ def _header(alert: Alert, told: Notice) -> dict[str, Any]:
 
 
 def _facts(alert: Alert, told: Notice) -> Iterator[dict[str, Any]]:
-    facts = [(name, escape_mrkdwn(value, FIELD_MAX)) for name, value in told.fields]
+    facts = [(name, escape_mrkdwn(value, FIELD_MAX)) for name, value in told.fields if name != FINGERPRINT]
     times = {"Since": _local(alert.started_at)}
     if alert.ended_at:
         times["Until"] = f"{_local(alert.ended_at)} ({duration(alert.ended_at - alert.started_at)})"
-    facts += [("Ticket", _link(url, f"{name} {_last_part(url)}")) for name, url in told.tickets]
+    facts += [(what, _link(url, f"{name} {_last_part(url)}")) for what, name, url in told.tickets]
     shown = [{"type": "mrkdwn", "text": f"*{name}:* {times.get(name, text)}"} for name, text in facts]
     yield {"type": "section", "fields": shown[:FIELDS_MAX]}
 
@@ -129,6 +129,7 @@ def _background(alert: Alert, told: Notice, previous: str) -> Iterator[dict[str,
         labels = " · ".join(f"{name}: {value}" for name, value in told.labels[:LABELS_MAX])
         yield _context(escape_mrkdwn(labels, 1500))
     links = [_link(told.link, told.link_text)] if told.link else []
+    links += [_link(url, name) for name, url in told.links]
     if previous.startswith("http"):
         links.append(_link(previous, "Previous message"))
     if links:

@@ -167,8 +167,9 @@ def _forget(active: Table, partition: str, key: str, episode: int) -> None:
         if row["episode"] == episode and target not in kept:
             _drop(active, keys.pointer_partition(*target), keys.digest(*target) + key)
     times = active.scan(partition, keys.TIMELINE + key, "episode eq @episode", {"episode": episode})
+    told = active.scan(partition, keys.outcomes_of(key, episode))
     dead = active.scan(partition, keys.DEAD + key, "episode eq @episode", {"episode": episode})
-    gone = [row for row in (*links, *times, *dead) if row["episode"] == episode]
+    gone = [row for row in (*links, *times, *told, *dead) if row["episode"] == episode]
     for start in range(0, len(gone), keys.ENTITIES_MAX):
         chunk = gone[start : start + keys.ENTITIES_MAX]
         with suppress(Raced):

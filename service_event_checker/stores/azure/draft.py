@@ -78,6 +78,9 @@ class Draft:
     def put_link(self, link: Link) -> None:
         self._add(client.upsert(azure_rows.link_entity(link, self._op)))
 
+    def put_outcome(self, delivery: Delivery, step: Transition) -> None:
+        self._add(client.upsert(azure_rows.outcome_entity(delivery, step, self._op)))
+
     def remove(self, row: TableEntity) -> None:
         self._add(client.delete(row, etag_of(row)))
 

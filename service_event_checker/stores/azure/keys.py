@@ -18,6 +18,7 @@ KNOWN = "k"  # one row per key ever seen; says which revision went to the archiv
 LANE = "l"  # a lane with its waiting deliveries; gone when nothing waits
 LINK = "n"
 TIMELINE = "t"
+OUTCOME = "o"  # of a delivery; a row of the timeline that belongs to no revision of the alert
 DEAD = "x"  # a failed delivery
 
 PARTITIONS = tuple(f"{number:x}" for number in range(BUCKETS))
@@ -81,6 +82,16 @@ def link_row(key: str, receiver: str, episode: int) -> str:
 def timeline_row(key: str, revision: int) -> str:
     """Return a row key that sorts the newest revision first."""
     return f"{TIMELINE}{key}{2**48 - revision:012x}"
+
+
+def outcome_row(key: str, episode: int, revision: int, name: str) -> str:
+    """Return a row key that sorts the newest episode first, in it updates (revision 0), then the newest revision."""
+    return f"{outcomes_of(key, episode)}{2**48 - revision if revision else 0:012x}{digest(name)}"
+
+
+def outcomes_of(key: str, episode: int) -> str:
+    """Return how the row keys of an episode's outcomes begin."""
+    return f"{OUTCOME}{key}{2**32 - episode:08x}"
 
 
 def dead_row(key: str, delivery_id: str) -> str:

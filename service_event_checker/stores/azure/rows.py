@@ -15,6 +15,7 @@ from typing import Any
 from service_event_checker.core.lanes import Lane, in_order
 from service_event_checker.core.mirrors import STATUSES_MAX
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
+from service_event_checker.core.timeline import outcome_place
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import keys
 
@@ -111,6 +112,12 @@ def timeline_with(row: Any, transitions: tuple[Transition, ...], op: str) -> dic
     """Return a row of a timeline with other transitions."""
     place = _row(row["PartitionKey"], row["RowKey"], op)
     return {**place, "episode": row["episode"], **_timeline_document(transitions)}
+
+
+def outcome_entity(delivery: Delivery, step: Transition, op: str) -> dict[str, Any]:
+    row_key = keys.outcome_row(delivery.key, delivery.episode, *outcome_place(step, delivery.revision))
+    place = _row(keys.partition(delivery.key), row_key, op)
+    return {**place, "episode": delivery.episode, **_timeline_document((step,))}
 
 
 def _timeline_document(transitions: tuple[Transition, ...]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from azure.data.tables import TableEntity
 
 from service_event_checker.core import lanes as lane_rules
+from service_event_checker.core import timeline as timeline_rules
 from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.ids import code_bucket, internal_code
 from service_event_checker.core.model import RANKS, Alert, Delivery, Link, Slot, Transition
@@ -101,10 +102,19 @@ class AzureTablesStore:
         same = [link for link in links if link.external_id == external_id]
         return max(same, key=lambda link: link.episode, default=None)
 
-    def timeline(self, key: str, limit: int = 200) -> list[Transition]:
+    def timeline(self, key: str, limit: int = 400) -> list[Transition]:
         rows = self.active.scan(partition(key), azure_keys.TIMELINE + key, top=limit)
         written = [codec.load_transitions(azure_rows.text_of(row)) for row in reversed(rows)]
-        return [transition for row in written for transition in row][-limit:]
+        told = self._outcomes(key, azure_keys.OUTCOME + key, top=limit)
+        return timeline_rules.merged([transition for row in written for transition in row], told, limit)
+
+    def outcomes(self, key: str, episode: int) -> list[Transition]:
+        return self._outcomes(key, azure_keys.outcomes_of(key, episode))
+
+    def _outcomes(self, key: str, prefix: str, *, top: int = 0) -> list[Transition]:
+        rows = self.active.scan(partition(key), prefix, top=top)
+        steps = [step for row in rows for step in codec.load_transitions(azure_rows.text_of(row))]
+        return sorted(steps, key=lambda step: step.at)
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Written]:
         self._point_to(link for write in writes for link in write.links)
@@ -144,19 +154,28 @@ class AzureTablesStore:
 
         return self._change_lane(delivery, step)
 
-    def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
-        def step(draft: Draft) -> None:
+    def settle(
+        self,
+        delivery: Delivery,
+        outcome: Outcome,
+        now: datetime,
+        write: Write | None = None,
+        step: Transition | None = None,
+    ) -> None:
+        def change(draft: Draft) -> None:
             held = _held(draft, delivery)
             before = draft.lane(held.receiver)
             draft.apply(lane_rules.settle(before.lane, before.waiting, held, outcome, now), held.episode)
             if isinstance(outcome, Settled) and outcome.link:
                 draft.put_link(outcome.link)
+            if step:
+                draft.put_outcome(held, step)
             if write and draft.write(write, now):
                 raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
 
         links = [outcome.link] if isinstance(outcome, Settled) and outcome.link else []
         self._point_to([*links, *(write.links if write else ())])
-        self._change_lane(delivery, step, write)
+        self._change_lane(delivery, change, write)
 
     def sweep(self, now: datetime, *, latest: datetime | None = None) -> int:
         at = azure_keys.NEVER if latest is None else azure_keys.sortable(codec.micros(latest) + 1)
@@ -194,8 +213,12 @@ class AzureTablesStore:
         oldest = min(made, default=azure_keys.NEVER)
         return codec.from_micros(int(oldest)) if oldest != azure_keys.NEVER else None
 
-    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
-        rows = sorted(self._scan(azure_keys.LANE, "waiting gt 0"), key=lambda row: str(row["made_at"]))
+    def waiting_deliveries(self, limit: int = 200, *, key: str = "") -> list[Delivery]:
+        if key and not azure_keys.is_key(key):
+            return []
+        places = (partition(key),) if key else PARTITIONS
+        found = self._scan(azure_keys.LANE + key, "waiting gt 0", partitions=places)
+        rows = sorted(found, key=lambda row: str(row["made_at"]))
         queued = [each for row in rows[:limit] for each in azure_rows.load_lane(row).waiting]
         return sorted(queued, key=lambda each: codec.micros(each.created_at) if each.created_at else 0)[:limit]
 

@@ -12,6 +12,7 @@ from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.timeline import Row as TimelineRow
+from service_event_checker.core.timeline import outcome_place
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import dialects, prepared
 from service_event_checker.stores.sql.tables import (
@@ -22,6 +23,7 @@ from service_event_checker.stores.sql.tables import (
     lanes,
     links,
     metadata,
+    outcomes,
     timeline,
 )
 
@@ -51,6 +53,7 @@ class Rows:
     deliveries: list[Row] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     links: list[Row] = field(default_factory=list)
+    outcomes: list[Row] = field(default_factory=list)
 
     def add_alert(self, row: Row, *, new: bool) -> None:
         if new:
@@ -86,6 +89,11 @@ class Rows:
         place = {"key": link.key, "episode": link.episode, "receiver": link.receiver}
         self.links.append(place | {"external_id": link.external_id, "doc": codec.dump_link(link)})
 
+    def add_outcome(self, delivery: Delivery, step: Transition) -> None:
+        revision, name = outcome_place(step, delivery.revision)
+        place = {"key": delivery.key, "episode": delivery.episode, "revision": revision, "name": name}
+        self.outcomes.append(place | {"at": codec.micros(step.at), "doc": codec.dump_transitions((step,))})
+
     def write(self, connection: Connection) -> None:
         upsert = dialects.of(connection).upsert
         if self.dropped:
@@ -99,6 +107,7 @@ class Rows:
             (timeline, _NEW_STEPS, self.steps),
             (deliveries, upsert(deliveries), self.deliveries),
             (links, upsert(links), self.links),
+            (outcomes, upsert(outcomes), self.outcomes),
         ):
             if rows:
                 prepared.write(connection, statement, _COLUMNS[table], sorted(rows, key=_place))
@@ -120,12 +129,19 @@ def read_lane(connection: Connection, key: str, receiver: str) -> tuple[Lane, li
     return lane, [codec.load_delivery(doc) for doc in connection.scalars(query)]
 
 
-def apply(connection: Connection, change: LaneChange, link: Link | None = None) -> None:
-    """Write what the lane rules decided, and the link that a delivery has made."""
+def apply(
+    connection: Connection,
+    change: LaneChange,
+    link: Link | None = None,
+    told: tuple[Delivery, Transition] | None = None,
+) -> None:
+    """Write what the lane rules decided, the link that a delivery has made, and its row of the timeline."""
     rows = Rows()
     rows.add_lane(change)
     if link:
         rows.add_link(link)
+    if told:
+        rows.add_outcome(*told)
     rows.write(connection)
 
 
@@ -146,7 +162,7 @@ def forget(connection: Connection, alert: Alert) -> None:
         return  # it was changed meanwhile
     code = internal_code(alert.internal_id)
     connection.execute(delete(internal_ids).where(internal_ids.c.code == code, internal_ids.c.key == alert.key))
-    for table in (timeline, links, deliveries, episodes):
+    for table in (timeline, outcomes, links, deliveries, episodes):
         mine = table.c.key == alert.key if newest else and_(table.c.key == alert.key, table.c.episode == alert.episode)
         connection.execute(delete(table).where(mine))
     if newest:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import URL, ColumnElement, Connection, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, TimeoutError
 
@@ -47,6 +47,7 @@ from service_event_checker.stores.sql.tables import (
     episodes,
     internal_ids,
     links,
+    outcomes,
     settings,
     slots,
     timeline,
@@ -136,11 +137,22 @@ class SqlStore:
             doc = connection.scalar(wanted.order_by(links.c.episode.desc()).limit(1))
         return codec.load_link(doc) if doc else None
 
-    def timeline(self, key: str, limit: int = 200) -> list[Transition]:
+    def timeline(self, key: str, limit: int = 400) -> list[Transition]:
         wanted = select(timeline.c.doc).where(timeline.c.key == key).order_by(timeline.c.revision.desc()).limit(limit)
         with self._read() as connection:
             rows = [codec.load_transitions(doc) for doc in connection.scalars(wanted)]
-        return [transition for row in reversed(rows) for transition in row][-limit:]
+            told = self._outcomes(connection, outcomes.c.key == key, limit)
+        return timeline_rules.merged([transition for row in reversed(rows) for transition in row], told, limit)
+
+    def outcomes(self, key: str, episode: int) -> list[Transition]:
+        with self._read() as connection:
+            return self._outcomes(connection, and_(outcomes.c.key == key, outcomes.c.episode == episode))
+
+    @staticmethod
+    def _outcomes(connection: Connection, which: ColumnElement[bool], limit: int | None = None) -> list[Transition]:
+        newest_first = (outcomes.c.at.desc(), outcomes.c.revision.desc(), outcomes.c.name.desc())
+        newest = select(outcomes.c.doc).where(which).order_by(*newest_first).limit(limit)
+        return [step for doc in reversed(list(connection.scalars(newest))) for step in codec.load_transitions(doc)]
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         results: list[Done | Conflict | IdTaken] = []
@@ -189,12 +201,20 @@ class SqlStore:
             outbox.put(connection, held)
         return held
 
-    def settle(self, delivery: Delivery, outcome: Outcome, now: datetime, write: Write | None = None) -> None:
+    def settle(
+        self,
+        delivery: Delivery,
+        outcome: Outcome,
+        now: datetime,
+        write: Write | None = None,
+        step: Transition | None = None,
+    ) -> None:
         with self._write() as connection:
             lane, waiting = sql_rows.read_lane(connection, delivery.key, delivery.receiver)
             held = outbox.held(connection, delivery)
             link = outcome.link if isinstance(outcome, Settled) else None
-            sql_rows.apply(connection, lane_rules.settle(lane, waiting, held, outcome, now), link)
+            change = lane_rules.settle(lane, waiting, held, outcome, now)
+            sql_rows.apply(connection, change, link, (delivery, step) if step else None)
             if write and not isinstance(write_all(connection, [draft(write, now)])[0], Done):
                 raise StoreConflict(f"alert {write.alert.key} was changed meanwhile")
 
@@ -234,8 +254,9 @@ class SqlStore:
             oldest = connection.scalar(select(func.min(deliveries.c.created_at)).where(deliveries.c.dead.is_(False)))
         return codec.from_micros(oldest) if oldest is not None else None
 
-    def waiting_deliveries(self, limit: int = 200) -> list[Delivery]:
+    def waiting_deliveries(self, limit: int = 200, *, key: str = "") -> list[Delivery]:
         wanted = select(deliveries.c.doc).where(deliveries.c.dead.is_(False)).order_by(deliveries.c.created_at)
+        wanted = wanted.where(deliveries.c.key == key) if key else wanted
         with self._read() as connection:
             return [codec.load_delivery(doc) for doc in connection.scalars(wanted.limit(limit))]
 

@@ -63,6 +63,19 @@ timeline = Table(
     Column("doc", LARGE_TEXT, nullable=False),
 )
 
+# What became of deliveries, written with them: rows of the timeline that belong to no revision of the alert.
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("key", String(20), primary_key=True),
+    Column("episode", Integer, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),  # of the delivery; 0 for updates
+    Column("name", String(100), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("doc", LARGE_TEXT, nullable=False),
+    Index("outcomes_newest", "key", "at"),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

@@ -11,6 +11,7 @@ from service_event_checker.core.model import Alert
 from service_event_checker.core.store import Page, Query
 from service_event_checker.engine import acts
 from service_event_checker.engine.acts import TicketState
+from service_event_checker.engine.ledger import ledger
 from service_event_checker.render.shapes import AlertDetail, AlertSummary
 from service_event_checker.web.api.lookup import find_alert, read_query
 from service_event_checker.web.api.schemas import NewNote, NewTicket, StatusChange
@@ -78,5 +79,6 @@ def _now() -> datetime:
 
 def _detail(alert: Alert) -> dict[str, Any]:
     store = services().store
-    links = store.links([alert.key]).get(alert.key, [])
-    return AlertDetail.with_history(alert, store.timeline(alert.key), links).model_dump(mode="json")
+    links, timeline = store.links([alert.key]).get(alert.key, []), store.timeline(alert.key)
+    told = ledger(store, alert, services().book.receivers, timeline)
+    return AlertDetail.with_history(alert, timeline, links, told).model_dump(mode="json")

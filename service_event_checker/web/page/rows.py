@@ -10,11 +10,11 @@ from service_event_checker import logs
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import Affects, Kind, Severity, Status, Verb
 from service_event_checker.engine.quarantine import Held
+from service_event_checker.render.labels import alert_title, author_links
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.text import duration, line, moment, web_address
 from service_event_checker.web.status.overview import CheckerState, PollState
 
-TITLE_MAX = 240
 TEXT_MAX = 300
 
 
@@ -22,12 +22,14 @@ TEXT_MAX = 300
 class AlertRow:
     """`told` and `waiting` are receivers by their names for people; `told` has (name, address or "").
 
-    `failed` and `withheld` are (name, reason). `url` is "" or may be followed.
+    `failed` and `withheld` are (name, reason). `url` is "" or may be followed; `links` (text, address) are the runbook
+    and the dashboard.
     """
 
     id: str
     title: str
     url: str
+    links: tuple[tuple[str, str], ...]
     severity: Severity
     status: Status
     tags: tuple[str, ...]
@@ -91,7 +93,8 @@ def alert_row(
     told = [name for name in alert.receivers if name not in waiting and name not in lost]
     return AlertRow(
         id=alert.internal_id,
-        title=line(alert.title, TITLE_MAX) or "(no title)",
+        title=alert_title(alert),
+        links=tuple(author_links(alert.annotations)),
         url=web_address(alert.url),
         severity=alert.severity,
         status=alert.status,
@@ -126,7 +129,7 @@ def failed_row(delivery: Delivery, alerts: Mapping[str, Alert]) -> FailedRow:
     alert = alerts.get(delivery.key)
     return FailedRow(
         id=delivery.id,
-        alert=f"{alert.internal_id} {line(alert.title, TITLE_MAX)}" if alert else delivery.key,
+        alert=f"{alert.internal_id} {alert_title(alert)}" if alert else delivery.key,
         receiver=platform_name(delivery.receiver),
         verb=delivery.verb.value,
         reason=line(logs.masked(delivery.reason), TEXT_MAX),

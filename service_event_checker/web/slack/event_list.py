@@ -10,6 +10,7 @@ from typing import Any
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Kind, Status
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
+from service_event_checker.render.labels import alert_title
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.notice import MARKS
 from service_event_checker.render.text import cut, duration, line, web_address
@@ -42,11 +43,11 @@ def row(alert: Alert, now: datetime) -> str:
     words = [f"{MARKS[alert.severity]} `{alert.internal_id}`"]
     words += ["*TEST*"] if alert.test else []
     words += ["maintenance:"] if alert.kind is Kind.MAINTENANCE else []
-    words.append(escape_mrkdwn(line(alert.title, TITLE_MAX)) or "(no title)")
+    words.append(escape_mrkdwn(alert_title(alert, TITLE_MAX)))
     words.append(f"· {duration(now - since)}")
     if alert.status is Status.ACKNOWLEDGED:
         words.append("· 👀 " + escape_mrkdwn(line(alert.owner, 30) or "acknowledged"))
-    links = [(name, web_address(url)) for name, url in sorted(alert.links.items())]
+    links = [(escape_mrkdwn(platform_name(name)), web_address(url)) for name, url in sorted(alert.links.items())]
     words += [f"· <{escape_mrkdwn(url)}|{platform_name(name)}>" for name, url in links[:2] if 0 < len(url) <= 150]
     return " ".join(words)
 

@@ -206,6 +206,18 @@ def test_without_the_scope_to_look_it_posts_all_the_same_and_warns(slack):
     ]
 
 
+def test_a_message_has_an_address_once_slack_was_asked_for_the_workspace(slack):
+    asked, outage = adapter(slack), alert()
+    asked.preflight()
+
+    link = asked.deliver(delivery(outage), outage, None)
+
+    channel, _, ts = link.external_id.partition(":")
+    assert link.url == f"https://example.slack.com/archives/{channel}/p{ts.replace('.', '')}"
+    assert asked.find(link.remote_key).url == link.url
+    assert opened(slack, replace(outage, key="0" * 20)).url == ""
+
+
 def test_a_private_channel_s_scopes_do_as_well(slack):
     slack.scopes = {"chat:write", "groups:history", "groups:read"}
 

@@ -14,7 +14,7 @@ from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from service_event_checker.engine.services import Services
 from tests.factories import NOW, event
-from tests.web.conftest import MakeApp, bearer
+from tests.web.conftest import CONFIG, MakeApp, bearer, give_up
 
 Ingest = Callable[[Event], Alert]
 CRITICAL = event(fingerprint="own", source="alertmanager", kind=Kind.ALERT, severity=Severity.CRITICAL, intake="/alert")
@@ -129,7 +129,50 @@ def test_the_detail_tells_who_was_told_who_was_not_and_what_happened(ingest: Ing
     assert found["withheld"] == [
         {"receiver": "azure_devops", "reason": "off: ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set"}
     ]
-    assert [entry["why"] for entry in found["timeline"]] == ["opened"]
+    assert [entry["why"] for entry in found["timeline"]] == ["opened", "withheld"]
+    off = "off: ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set"
+    chat, azure = found["deliveries"]
+    assert (chat["receiver"], chat["verb"], chat["state"], chat["tries"]) == ("chat", "open", "waiting", 0)
+    assert azure == {
+        "receiver": "azure_devops",
+        "verb": "open",
+        "state": "withheld",
+        "at": found["timeline"][1]["at"],
+        "tries": 0,
+        "url": "",
+        "why": off,
+        "id": "",
+    }
+
+
+def test_the_detail_tells_of_a_delivery_when_it_arrived_and_where_or_why_it_failed(
+    services: Services, ingest: Ingest, client: FlaskClient
+) -> None:
+    ingest(event())
+    services.outbox.drain("chat")
+    client.put("/api/v1/alerts/8zc63m64hy36/status", json={"status": "resolved"})
+    id = give_up(services, "chat", "refused (token=abcdefghijkl)")
+
+    found = client.get("/api/v1/alerts/8zc63m64hy36").json
+
+    told, failed = (each for each in found["deliveries"] if each["receiver"] == "chat")
+    assert (told["verb"], told["state"], told["tries"], told["why"]) == ("open", "delivered", 1, "")
+    assert told["at"] in [entry["at"] for entry in found["timeline"] if entry["why"] == "delivered"]
+    assert (failed["verb"], failed["state"], failed["id"]) == ("close", "failed", id)
+    assert "abcdefghijkl" not in json.dumps(found)
+
+
+def test_the_detail_names_the_receivers_that_no_rule_names(make_app: MakeApp) -> None:
+    app = make_app(CONFIG | {"rules": []})
+    services = app.extensions["services"]
+    services.pipeline.ingest([event()], NOW)
+
+    found = app.test_client().get("/api/v1/alerts/8zc63m64hy36").json
+
+    assert {(each["receiver"], each["state"], each["why"]) for each in found["deliveries"]} == {
+        ("chat", "not_matched", "no rule sends this alert there"),
+        ("azure_devops", "not_matched", "no rule sends this alert there"),
+    }
 
 
 def test_a_change_of_status_is_an_event_of_the_tokens_owner(make_app: MakeApp, ingest: Ingest) -> None:
@@ -163,7 +206,12 @@ def test_an_acknowledgement_is_given_and_taken_back_and_repeats_change_nothing(
         "firing",
         *["resolved"] * 2,
     ]
-    assert len(answers[-1].json["timeline"]) == 4
+    assert [entry["why"] for entry in answers[-1].json["timeline"] if entry["why"] != "withheld"] == [
+        "opened",
+        "acknowledged",
+        "acknowledgement taken back",
+        "resolved by a person",
+    ]
 
 
 @pytest.mark.parametrize("wanted", ["active", "acknowledged"])

@@ -131,7 +131,7 @@ def test_an_open_alert_is_shown_with_all_that_a_person_on_call_asks(ingest: Inge
     shown = page(client)
 
     assert alert.url in shown.links
-    assert f"/api/v1/alerts/{alert.internal_id}" in shown.links
+    assert f"/alerts/{alert.internal_id}" in shown.links
     for text in (alert.title, "42 min", "Acknowledged by local", "affects us: unknown", "Waiting: chat"):
         assert text in shown.text
     assert "Withheld: Azure DevOps (off: ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set)" in shown.text
@@ -236,7 +236,7 @@ def test_only_web_addresses_are_links(url: str, ingest: Ingest, client: FlaskCli
     before = page(client).links
     alert = ingest(event(url=url))
 
-    assert set(page(client).links) - set(before) == {f"/api/v1/alerts/{alert.internal_id}"}
+    assert set(page(client).links) - set(before) == {f"/alerts/{alert.internal_id}"}
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing(ingest: Ingest, client: FlaskClient) -> None:

@@ -1,0 +1,24 @@
+"""Reads from the store who was told of an alert, and who was not; what it means is decided by `core.ledger`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from service_event_checker.core.ledger import Entry, entries
+from service_event_checker.core.model import Alert, Transition
+from service_event_checker.core.roles import Store
+
+
+def ledger(store: Store, alert: Alert, receivers: Iterable[str], timeline: Iterable[Transition]) -> list[Entry]:
+    """Return what became of each receiver of the alert's episode. Raises StoreError.
+
+    `receivers`: those that are configured. `timeline`: the alert's, as it was read.
+    """
+    return entries(
+        alert,
+        steps=[*timeline, *store.outcomes(alert.key, alert.episode)],
+        waiting=store.waiting_deliveries(key=alert.key),
+        failed=store.failed_deliveries(key=alert.key),
+        links=store.links([alert.key]).get(alert.key, []),
+        receivers=receivers,
+    )

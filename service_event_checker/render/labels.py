@@ -1,0 +1,57 @@
+"""What tells similar alerts apart: a title that says where; and the links that an alert's author wrote. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from service_event_checker.core.model import Alert
+from service_event_checker.render.text import line, web_address
+
+TITLE_MAX = 240  # characters; Azure DevOps takes 255, Jira 255, Redmine 255
+PLACE_MAX = 120
+NAME = "alertname"
+# The first label that is there says where; the ones of Kubernetes stand behind their namespace. docs/alertmanager.md
+_OBJECTS = ("pod", "statefulset", "deployment", "daemonset", "job_name", "persistentvolumeclaim")
+_PLACES = ("instance", "job", "service", "cluster", "namespace")
+_LINKS = {
+    "runbook_url": "Runbook",
+    "runbook": "Runbook",
+    "dashboard_url": "Dashboard",
+    "dashboard": "Dashboard",
+}
+
+
+def alert_title(alert: Alert, limit: int = TITLE_MAX) -> str:
+    """Return an alert's title in one line; where it is the bare name of its rule, with the place: "DiskFull · db-1"."""
+    title = line(alert.title, limit)
+    name = line(alert.labels.get(NAME, ""), limit)
+    where = place(alert.labels) if title == name else ""
+    if title and where:
+        title = line(f"{title} · {where}", limit)
+    return title or where or "(no title)"
+
+
+def place(labels: Mapping[str, str]) -> str:
+    """Return where an alert is, of its labels; "" where none says it. A label with several values names them all.
+
+    It is `namespace/pod` (or another object of Kubernetes), else the instance, job, service, cluster or namespace.
+    """
+    for name in _OBJECTS:
+        if shown := _flat(labels.get(name, "")):
+            namespace = _flat(labels.get("namespace", ""))
+            return line(f"{namespace}/{shown}" if namespace else shown, PLACE_MAX)
+    return next(filter(None, (_flat(labels.get(name, "")) for name in _PLACES)), "")
+
+
+def author_links(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield (text, address) of an alert's runbook and dashboard, each once; only what a browser may be sent to."""
+    seen: set[str] = set()
+    for name, text in _LINKS.items():
+        address = web_address(annotations.get(name, ""))
+        if address and text not in seen:
+            seen.add(text)
+            yield text, address
+
+
+def _flat(value: str) -> str:
+    return line(", ".join(part.strip() for part in value.splitlines() if part.strip()), PLACE_MAX)

@@ -1,0 +1,68 @@
+"""The page of one alert: who was told, when and where; who was not, and why; what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from flask.testing import FlaskClient
+
+from service_event_checker.core.model import Alert, Event
+from service_event_checker.engine.services import Services
+from tests.factories import event
+from tests.web.conftest import CONFIG, MakeApp, give_up
+from tests.web.page.test_dashboard import Page
+
+Ingest = Callable[[Event], Alert]
+
+
+def shown(client: FlaskClient, alert: Alert) -> tuple[Page, str]:
+    answer = client.get(f"/alerts/{alert.internal_id}")
+    assert answer.status_code == 200, answer.text
+    found = Page(answer.text)
+    return found, " ".join(found.text.split())
+
+
+def test_each_receiver_is_answered(services: Services, ingest: Ingest, client: FlaskClient) -> None:
+    alert = ingest(event())
+    services.outbox.drain("chat")
+
+    page, text = shown(client, alert)
+
+    (told,) = (step for step in services.store.outcomes(alert.key, 1) if step.receiver == "chat")
+    assert page.heading.strip() == alert.title
+    assert f"chat Told opening {told.at:%Y-%m-%d %H:%M:%S} UTC 1" in text
+    assert "Azure DevOps Withheld: off: ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set opening" in text
+    assert "Told: chat, opening" in text
+
+
+def test_a_failure_and_what_waits_say_why(services: Services, ingest: Ingest, client: FlaskClient) -> None:
+    alert = ingest(event())
+    assert "chat Waiting opening next " in shown(client, alert)[1]
+
+    give_up(services, "chat", "refused (token=abcdefghijkl)")
+
+    text = shown(client, alert)[1]
+    assert "chat Failed: refused (token=" in text
+    assert "abcdefghijkl" not in text
+
+
+def test_a_receiver_that_no_rule_names_is_not_matched(make_app: MakeApp) -> None:
+    app = make_app(CONFIG | {"rules": []})
+    alert = app.extensions["services"].pipeline.ingest([event()], datetime.now(UTC))[event().key]
+
+    assert "chat Not matched: no rule sends this alert there" in shown(app.test_client(), alert)[1]
+
+
+def test_what_strangers_wrote_runs_nowhere(ingest: Ingest, client: FlaskClient) -> None:
+    alert = ingest(event(title="<script>alert(1)</script>", labels={"a": "<b>"}, url="javascript:alert(1)"))
+
+    page, text = shown(client, alert)
+
+    assert "<script>alert(1)</script>" in text
+    assert not [tag for tag, _ in page.tags if tag in ("script", "b>")]
+    assert not [link for link in page.links if link.startswith("javascript")]
+
+
+def test_an_unknown_alert_is_404(client: FlaskClient) -> None:
+    assert client.get("/alerts/NOPE-12345").status_code == 404
