@@ -14,14 +14,15 @@ import pytest
 from flask import Flask
 
 from service_event_checker.core.model import Alert, Event
-from service_event_checker.core.vocabulary import EventStatus, Severity, Status
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity, Status
 from service_event_checker.engine.services import Services
+from service_event_checker.web.slack import event_list
 from service_event_checker.web.slack.commands import COMMANDS
 from service_event_checker.web.slack.replies import MAX_WORKERS
 from tests.destinations.azure_devops.double import AzureDevOps
 from tests.destinations.slack.double import Slack, _check_blocks
 from tests.doubles.statuspages import StatusPages
-from tests.factories import event
+from tests.factories import NOW, alert, event
 from tests.web.conftest import MakeApp, beat
 from tests.web.slack.caller import SECRET, SlackCaller, command_form, shown
 from tests.web.slack.conftest import config
@@ -105,6 +106,19 @@ def test_a_check_by_hand_reports_what_it_found(
     assert "1 open" in answer
     assert f"Actions &amp; &lt;Pages&gt; are slow · `{alert.internal_id}`" in answer
     assert not slack.refused
+
+
+def test_a_check_by_hand_counts_planned_work_apart(people: SlackCaller, pages: StatusPages, slack: Slack) -> None:
+    begins = datetime.now(UTC) + timedelta(hours=3, minutes=1)
+    pages.schedule_maintenance("github", "m", "Storage move", begins, hours=2.0)
+    url = slack.response_url()
+
+    people.command("/manualcheck", "github", response_url=url)
+
+    answer = slack.followed(url)
+    assert "no open outage, 1 planned" in answer
+    assert "Storage move · Planned " in answer
+    assert ", in 3 h · not tracked" in answer
 
 
 def test_a_check_by_hand_says_who_has_resolved_what_the_page_still_lists(
@@ -261,6 +275,15 @@ def test_no_ticket_and_no_end_is_made_for_an_episode_of_the_past(
 
 def test_a_quiet_world_is_listed_in_a_sentence(people: SlackCaller) -> None:
     assert "No alert is open" in people.command("/listevents")
+
+
+def test_planned_work_is_listed_with_its_plan() -> None:
+    begins = NOW + timedelta(hours=3)
+    plan = {"started_at": begins, "starts_at": begins, "ends_at": begins + timedelta(hours=2)}
+
+    text = event_list.row(alert(kind=Kind.MAINTENANCE, title="Move", **plan), NOW)
+
+    assert text.endswith("maintenance: Move · Planned 06:00 to 08:00 UTC, in 3 h")
 
 
 def test_events_are_listed_by_platform_the_worst_first(people: SlackCaller, ingest: Ingest) -> None:
