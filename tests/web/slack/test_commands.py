@@ -24,7 +24,7 @@ from tests.destinations.slack.double import Slack, _check_blocks
 from tests.doubles.statuspages import StatusPages
 from tests.factories import NOW, alert, event
 from tests.web.conftest import MakeApp, beat
-from tests.web.slack.caller import SECRET, SlackCaller, command_form, shown
+from tests.web.slack.caller import SECRET, SlackCaller, command_form, shown, signed
 from tests.web.slack.conftest import config
 
 ANSWER_SECONDS = 3.0  # docs.slack.dev/interactivity/implementing-slash-commands
@@ -387,6 +387,37 @@ def test_a_store_that_hangs_delays_no_answer_and_the_rest_follows(
     assert "The answer follows here" in first
     assert "is resolved" in slack.followed(url)
     assert not services.store.get([alert.key])[alert.key].open
+
+
+def test_a_replay_to_another_process_while_the_store_hangs_is_not_done(
+    people: SlackCaller,
+    app: Flask,
+    pages: StatusPages,
+    environ: dict[str, str],
+    make_app: MakeApp,
+    slack: Slack,
+    ingest: Ingest,
+    services: Services,
+    tmp_path: Path,
+) -> None:
+    alert, url = ingest(event()), slack.response_url()
+    body = command_form("/createticket", alert.internal_id, response_url=url)
+    headers, other = signed(body), make_app(config(pages), **environ).test_client()
+    hog = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    hog.execute("BEGIN IMMEDIATE")
+
+    with ThreadPoolExecutor(2) as threads:
+        sent = [
+            threads.submit(client.post, "/slack/commands", data=body, headers=headers)
+            for client in (people.client, other)
+        ]
+    hog.execute("ROLLBACK")
+    hog.close()
+
+    assert ["The answer follows here" in shown(answer.result().json) for answer in sent] == [True, True]
+    slack.followed(url, number=2)
+    replies = [block["text"]["text"] for reply in slack.addresses[url].answers for block in reply["blocks"]]
+    assert sorted("This request was already received." in reply for reply in replies) == [False, True]
 
 
 def test_the_end_that_the_source_tells_is_no_end_by_the_person(people: SlackCaller, ingest: Ingest) -> None:
