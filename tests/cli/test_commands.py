@@ -160,6 +160,7 @@ def test_failed_deliveries_are_listed_with_their_reason_and_sent_again(terminal:
     assert terminal.run("failed").output == "no failed deliveries\n"
     id = fail_one(terminal, str(Reason.REFUSED))
 
+    assert "Disruption with some" in terminal.run("failed").output.splitlines()[1]
     listed = terminal.run("failed").output.splitlines()[1].split()
     assert (listed[0], listed[1].startswith("GITHUB-"), listed[-1]) == (id, True, "refused")
     (as_json,) = json.loads(terminal.run("failed", "--json").stdout)["deliveries"]

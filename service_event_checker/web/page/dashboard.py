@@ -49,7 +49,7 @@ def page() -> str:
         over=[alert_row(alert, now) for alert in over],
         checkers=[checker_row(checker, now) for checker in seen.checkers],
         receivers=[replace(receiver, name=platform_name(receiver.name)) for receiver in seen.receivers],
-        failed=[failed_row(delivery, known) for delivery in seen.failed],
+        failed=[failed_row(delivery, known, now) for delivery in seen.failed],
         rejected=[rejected_row(held, now) for held in seen.refused[:REJECTED_SHOWN]],
         rejected_count=f"{len(seen.refused)}{'+' if len(seen.refused) == overview.REFUSED_MAX else ''}",
         warnings=seen.warnings,

@@ -77,6 +77,7 @@ class FailedRow:
     alert: str
     receiver: str
     verb: str
+    age: str
     reason: str
 
 
@@ -158,7 +159,7 @@ def checker_row(checker: CheckerState, now: datetime) -> CheckerRow:
     )
 
 
-def failed_row(delivery: Delivery, alerts: Mapping[str, Alert]) -> FailedRow:
+def failed_row(delivery: Delivery, alerts: Mapping[str, Alert], now: datetime) -> FailedRow:
     """Describe a failed delivery; `alerts` by key, where it is still known."""
     alert = alerts.get(delivery.key)
     return FailedRow(
@@ -166,6 +167,7 @@ def failed_row(delivery: Delivery, alerts: Mapping[str, Alert]) -> FailedRow:
         alert=f"{alert.internal_id} {alert_title(alert)}" if alert else delivery.key,
         receiver=platform_name(delivery.receiver),
         verb=delivery.verb.value,
+        age=f"made {duration(now - delivery.created_at)} ago" if delivery.created_at else "",
         reason=line(logs.masked(delivery.reason), TEXT_MAX),
     )
 

@@ -298,6 +298,7 @@ def test_a_failed_delivery_is_shown_with_the_command_that_sends_it_again(
     text = page(client).text
 
     assert f"./outage failed --retry {failed}" in text
+    assert "Disruption with some GitHub services failed, made 0 s ago" in " ".join(text.split())
     assert "Failed: chat (unauthorized (invalid_auth))" in text
 
 
