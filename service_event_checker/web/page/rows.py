@@ -26,7 +26,8 @@ class AlertRow:
     """`told` and `waiting` are receivers by their names for people; `told` has (name, address or "").
 
     `failed` and `withheld` are (name, reason). `url` is "" or may be followed; `links` (text, address) are the runbook
-    and the dashboard. `silenced` says by whom and until when; `lasted` is "" for planned work that ended before its
+    and the dashboard. `silenced` says by whom and until when; `outlook` is that of planned
+    work that is not over; `lasted` is "" for planned work that ended before its
     start.
     """
 
@@ -46,6 +47,7 @@ class AlertRow:
     failed: tuple[tuple[str, str], ...]
     withheld: tuple[tuple[str, str], ...]
     silenced: str
+    outlook: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,7 @@ def alert_row(
         failed=_reasons(lost),
         withheld=_reasons(alert.withheld),
         silenced=line(silence.text, TEXT_MAX) if silence else "",
+        outlook=plan.outlook(alert.started_at, alert.ends_at, now) if plan.is_planned(alert) and alert.open else "",
     )
 
 

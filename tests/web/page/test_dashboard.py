@@ -204,6 +204,7 @@ def test_planned_work_is_coming_up_and_is_not_open(ingest: Ingest, client: Flask
     assert "All quiet" in shown
     assert "firing" not in shown.lower()
     assert "lasted" not in shown
+    assert plan in client.get(f"/alerts/{tracked.internal_id}").text
 
 
 @pytest.mark.usefixtures("seeing")
