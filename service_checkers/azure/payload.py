@@ -206,6 +206,7 @@ def _event(
         description=_description(properties, wanted or places),
         at=newest(moment(properties.get("lastUpdateTime")), *(place.at for place in places)),
         starts_at=moment(properties.get("impactStartTime")),
+        ends_at=moment(properties.get("impactMitigationTime")) if kind is Kind.MAINTENANCE else None,
         url=f"{ours.portal.rstrip('/')}/#view/Microsoft_Azure_Health/AzureHealthBrowseBlade/~/{_PLACES[kind]}"
         f"/trackingId/{quote(name, safe='')}",
         labels=_labels(shown, properties),

@@ -44,6 +44,9 @@ _FORBIDDEN = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)  # feeds do not n
 
 _STRONG = re.compile(r"<strong>([^<>]{1,40})</strong>", re.IGNORECASE)
 _BANNER = re.compile(r"<strong>\s*THIS IS A SCHEDULED EVENT\b", re.IGNORECASE)
+_PLAN = re.compile(
+    r"THIS IS A SCHEDULED EVENT\s+(.{1,20}?)\s+-\s+(?:([A-Z][a-z]{2} \d{1,2}),\s*)?(\d{1,2}:\d{2})\s*([A-Z]{2,5})\b"
+)
 _SMALL = re.compile(r"<small>", re.IGNORECASE)
 _STAMP = re.compile(r"\b([A-Z][a-z]{2})\s+(\d{1,2}),\s*(\d{1,2}:\d{2})\s*([A-Z]{2,5})\b")
 _STATUS_LINE = re.compile(r"\A\s*Status:\s*([A-Za-z][A-Za-z ]{0,40}?)\s*$", re.MULTILINE)
@@ -90,6 +93,7 @@ class _State:
     description: str = ""
     at: datetime | None = None
     starts_at: datetime | None = None
+    ends_at: datetime | None = None
     components: tuple[str, ...] = ()
     guessed: bool = False
     severity: Severity | None = None
@@ -241,6 +245,7 @@ def _event(source: str, entry: _Entry, now: datetime | None, max_age: timedelta)
         description=state.description,
         at=at,
         starts_at=state.starts_at or entry.published,
+        ends_at=state.ends_at,
         url=entry.link,
         labels=_labels(entry, state),
         annotations={"confidence": "low"} if state.guessed else {},
@@ -271,7 +276,20 @@ def _by_labels(entry: _Entry) -> _State | None:
         description=_after_label(updates[0][1]),
         at=newest(*times),
         starts_at=entry.published if planned else min((at for at in times if at), default=None),
+        ends_at=_planned_end(parts[0], entry.published) if planned else None,
     )
+
+
+def _planned_end(banner: str, starts_at: datetime | None) -> datetime | None:
+    """Return the end of "Jan 20, 22:00 - Jan 21, 04:00 UTC"; without a day of its own, the first after the start."""
+    found = _PLAN.search(plain(banner))
+    if found is None or starts_at is None:
+        return None
+    begins, day, clock, zone = found.groups()
+    ends_at = _stamp(f"{day or begins.partition(',')[0]}, {clock} {zone}", starts_at)
+    if ends_at and ends_at < starts_at and not day and ends_at.year < 9999:
+        ends_at += timedelta(days=1)
+    return ends_at
 
 
 def _after_label(part: str) -> str:

@@ -6,6 +6,8 @@ incident that is no longer in it stays unknown. How a mapping is written: mappin
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -26,6 +28,7 @@ from service_event_checker.http.client import Http
 
 MAX_BYTES = 8 * 1024 * 1024
 ENTRIES_MAX = 1000  # of each list; an expression may look through the whole page for each
+_MINUTES = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 _LABELS = {"component": "components", "group": "groups", "region": "regions", "service": "services"}
 
 
@@ -167,7 +170,18 @@ class _Reader:
     def _fields(self, entry: dict[str, Any]) -> dict[str, Any]:
         """Return what each expression on an entry finds."""
         seen = {**entry, "_page": self._payload}
-        named = ("id", "title", "status", "severity", "url", "starts_at", "updated_at", "description")
+        named = (
+            "id",
+            "title",
+            "status",
+            "severity",
+            "url",
+            "starts_at",
+            "ends_at",
+            "minutes",
+            "updated_at",
+            "description",
+        )
         return {name: evaluate(getattr(self._mapping, name), seen) for name in (*named, *_LABELS.values())}
 
     def _event(self, fields: dict[str, Any], fingerprint: str, state: str, *, planned: bool) -> Event:
@@ -185,6 +199,7 @@ class _Reader:
             description=plain(fields["description"]),
             at=updated_at or (None if over else newest(starts_at)),
             starts_at=starts_at,
+            ends_at=_planned_end(fields, starts_at) if planned else None,
             url=link(_joined(self._page, address)) or self._page,
             labels={name: value for name, value in {**labels, "state": one_line(state, 80)}.items() if value},
         )
@@ -197,6 +212,17 @@ class _Reader:
             shown = one_line(found if isinstance(found, str) else word(found), 40)
             self.warnings.append(f'{one_line(fingerprint, 80)} has an unknown severity "{shown}"')
         return level or Severity.WARNING
+
+
+def _planned_end(fields: dict[str, Any], starts_at: datetime | None) -> datetime | None:
+    """Return the planned end that an entry names, else its start and the minutes that it is to take."""
+    named, minutes = any_moment(fields["ends_at"]), word(fields["minutes"])
+    if named or starts_at is None or not _MINUTES.fullmatch(minutes):
+        return named
+    try:
+        return starts_at + timedelta(minutes=int(minutes))
+    except OverflowError:
+        return None
 
 
 def _joined(page: str, address: Any) -> str:

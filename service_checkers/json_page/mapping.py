@@ -120,6 +120,7 @@ class Mapping(Model):
     expressions), `requires`, which must find something, else the answer is not what the mapping is for, `level`, the
     page's own word on its state, and `places`, a list of its components, of each of which `place` finds an object of
     `id`, `name`, `state` and `group`. On an entry, which sees the whole page as `_page`: all other expressions.
+    `ends_at` is the planned end of planned work, or `minutes` how long it is to take.
     `status` left out: what is listed is open. A level or a component that `severities` puts above info, and that no
     open incident explains, is an outage of its own, and the list is then not complete.
     Tables: `open`, `planned` (open, and planned work), `resolved` for statuses, `severities` for levels.
@@ -139,6 +140,8 @@ class Mapping(Model):
     severity: Expression = ""
     url: Expression = ""
     starts_at: Expression = ""
+    ends_at: Expression = ""
+    minutes: Expression = ""
     updated_at: Expression = ""
     description: Expression = ""
     components: Expression = ""

@@ -219,6 +219,7 @@ class _Reader:
             description=plain(updates[0].get("body")) if updates else "",
             at=_changed_at(incident, updates),
             starts_at=_starts_at(incident, updates),
+            ends_at=moment(incident.get("scheduled_until")) if kind is Kind.MAINTENANCE else None,
             url=link(incident.get("shortlink")) or f"{self._base}/incidents/{fingerprint}",
             labels=self._labels(_components(incident, updates), state, status),
         )

@@ -6,7 +6,6 @@ app sends what is pending when it runs. What is done stands in `engine.acts`.
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ import click
 
 from service_event_checker.cli.alerts import alert_id
 from service_event_checker.cli.context import Here, pass_here
+from service_event_checker.cli.running_app import user
 from service_event_checker.core.model import Alert
 from service_event_checker.engine import acts
 from service_event_checker.engine.acts import TicketState
@@ -88,14 +88,6 @@ def ticket(here: Here, id: str, receiver: str) -> None:
         now = datetime.now(UTC)
         answer = dict(acts.request_ticket(here.ready, alert, actor=user(), now=now, receiver=receiver).summary())
     click.echo(_ticket(answer))
-
-
-def user() -> str:
-    """Return who acts, for the timeline."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return "command line"
 
 
 def _set_status(here: Here, id: str, word: str, note: str) -> None:

@@ -15,6 +15,7 @@ from service_event_checker.core.model import Alert
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Kind, Severity, Status
 from service_event_checker.render.labels import alert_title
+from service_event_checker.render.plan import is_planned, stage
 from service_event_checker.render.shapes import AlertSummary
 
 LIMIT_MAX = 500
@@ -84,11 +85,16 @@ def alerts(
             click.echo(f"the newest {limit}; --limit shows more")
 
 
+def status_word(alert: Alert, now: datetime) -> str:
+    """Return the status; of planned work, how far it is."""
+    return stage(alert.started_at, now, over=not alert.open) if is_planned(alert) else alert.status.value
+
+
 def _row(alert: Alert, now: datetime) -> tuple[str, ...]:
     title = alert_title(alert, 200)
     return (
         alert.internal_id,
-        alert.status.value,
+        status_word(alert, now),
         alert.severity.value,
         when(alert.started_at, now),
         f"TEST {title}" if alert.test else title,

@@ -15,8 +15,9 @@ from service_event_checker.cli.context import Here, UserPath, pass_here
 from service_event_checker.cli.tables import print_json, table, when
 from service_event_checker.core.errors import OutageCheckerError, SourceError
 from service_event_checker.core.model import Event, Snapshot
-from service_event_checker.core.vocabulary import Affects
+from service_event_checker.core.vocabulary import Affects, EventStatus, Kind
 from service_event_checker.engine.services import Services
+from service_event_checker.render.plan import stage
 from service_event_checker.render.text import line
 
 TITLE_MAX = 200
@@ -120,6 +121,7 @@ def _as_json(services: Services, seen: Seen) -> dict[str, Any]:
                 "severity": event.severity,
                 "affects_us": _affects(services, seen.name, event),
                 "starts_at": event.starts_at.isoformat() if event.starts_at else None,
+                "ends_at": event.ends_at.isoformat() if event.ends_at else None,
                 "title": event.title,
                 "url": event.url,
                 "labels": dict(event.labels),
@@ -143,9 +145,12 @@ def _affects(services: Services, name: str, event: Event) -> Affects:
 
 
 def _row(event: Event, affects: Affects, now: datetime) -> tuple[str, ...]:
-    began = when(event.starts_at, now)
+    began, status = when(event.starts_at, now), event.status.value
+    if event.kind is Kind.MAINTENANCE:
+        status = stage(event.starts_at, now, over=event.status is EventStatus.RESOLVED)
+        began += f" to {when(event.ends_at, now).partition(' (')[0]}" if event.ends_at else ""
     title = line(event.title, TITLE_MAX)
-    return (event.kind.value, event.status.value, event.severity.value, affects.value, began, title)
+    return (event.kind.value, status, event.severity.value, affects.value, began, title)
 
 
 def _known(services: Services) -> str:

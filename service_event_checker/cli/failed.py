@@ -12,8 +12,10 @@ from service_event_checker.core.model import Delivery
 from service_event_checker.engine import acts, unowned
 from service_event_checker.engine.acts import NotPossible, UnknownDelivery
 from service_event_checker.render.shapes import DeliveryState, DeliverySummary
+from service_event_checker.render.text import line
 
 LISTED_MAX = 200
+TITLE_MAX = 40
 RETRIED_AT_ONCE = 10_000
 ALL = "all"
 _SCOPE = "act"
@@ -53,10 +55,18 @@ def _list(here: Here, *, as_json: bool) -> None:
     else:
         now = datetime.now(UTC)
         rows = [
-            (each.id, each.alert_id, each.receiver, each.verb.value, when(each.created_at, now), each.reason)
+            (
+                each.id,
+                each.alert_id,
+                each.receiver,
+                each.verb.value,
+                when(each.created_at, now),
+                line(each.alert_title, TITLE_MAX),
+                each.reason,
+            )
             for each in shown
         ]
-        click.echo(table(("ID", "ALERT", "RECEIVER", "VERB", "SINCE", "REASON"), rows))
+        click.echo(table(("ID", "ALERT", "RECEIVER", "VERB", "SINCE", "TITLE", "REASON"), rows))
 
 
 def _retry(here: Here, wanted: str) -> bool:

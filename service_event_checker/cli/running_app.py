@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +12,11 @@ from service_event_checker.core.model import Alert
 from service_event_checker.http.answer import HttpError, json_body, parse_json
 from service_event_checker.http.client import Http
 from service_event_checker.render.shapes import AlertSummary
+from service_event_checker.render.text import line
 
 TIMEOUT = 10.0  # seconds; the app itself gives up on its store after 5
 PROBE_TIMEOUT = 2.0
+NAME_MAX = 60
 _ADMIN = "admin"
 #: the app does not let us in, or knows nothing of it: then it is asked no further, and the store is written directly
 _NOT_FOR_US = frozenset({401, 403, 404, 405, 415})
@@ -74,8 +77,18 @@ class RunningApp:
 
     def _http(self, scope: str, timeout: float) -> Http:
         token = _token(self._tokens, scope)
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"X-Actor": user().encode().decode("latin-1")} | (
+            {"Authorization": f"Bearer {token}"} if token else {}
+        )
         return Http(self.url, headers=headers, timeout=timeout, allow_loopback=True, direct=True)
+
+
+def user() -> str:
+    """Return who acts, for the timeline."""
+    try:
+        return line(getpass.getuser(), NAME_MAX)
+    except (KeyError, OSError):  # a container's user may have no name
+        return "command line"
 
 
 def _token(tokens: str, scope: str) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from service_event_checker import logs
-from service_event_checker.cli.alerts import alert_id
+from service_event_checker.cli.alerts import alert_id, status_word
 from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.cli.tables import print_json, table, when
 from service_event_checker.core.ledger import Entry, State
@@ -16,6 +16,7 @@ from service_event_checker.core.rules import is_unrouted
 from service_event_checker.engine.ledger import ledger
 from service_event_checker.render.labels import alert_title
 from service_event_checker.render.names import platform_name
+from service_event_checker.render.plan import is_planned
 from service_event_checker.render.shapes import AlertDetail
 from service_event_checker.render.text import clean, line, web_address
 
@@ -74,8 +75,10 @@ def _told(entry: Entry, now: datetime) -> tuple[str, str, str, str, str, str]:
 def _head(alert: Alert, now: datetime) -> list[str]:
     test = ["TEST"] if alert.test else []
     labels = ", ".join(f"{name}={line(value, 80)}" for name, value in alert.labels.items())
+    planned = is_planned(alert)
     facts = [
-        ("began", when(alert.started_at, now)),
+        ("planned" if planned else "began", when(alert.started_at, now)),
+        ("until", when(alert.ends_at, now) if alert.ends_at else ""),
         ("opened", when(alert.opened_at, now)),
         ("over", when(alert.ended_at, now) if alert.ended_at else ""),
         ("taken by", line(alert.owner, 80)),
@@ -84,7 +87,7 @@ def _head(alert: Alert, now: datetime) -> list[str]:
         ("page", web_address(alert.url)),
         ("key", f"{alert.key}, fingerprint {line(alert.fingerprint, 80)}, episode {alert.episode}"),
     ]
-    rows = ["  ".join([alert.internal_id, alert.status.value, alert.severity.value, alert.kind.value, *test])]
+    rows = ["  ".join([alert.internal_id, status_word(alert, now), alert.severity.value, alert.kind.value, *test])]
     rows.append(alert_title(alert, 300))
     rows += [f"{name + ':':10}{text}" for name, text in facts if text]
     described = clean(alert.description, DESCRIPTION_MAX)

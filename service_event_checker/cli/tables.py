@@ -61,7 +61,11 @@ def when(at: datetime | None, now: datetime) -> str:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_iso))
+
+
+def _iso(at: Any) -> str:
+    return at.isoformat() if isinstance(at, datetime) else str(at)
 
 
 def _fit(cell: str, width: int) -> str:

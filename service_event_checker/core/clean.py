@@ -24,6 +24,7 @@ def clean(event: Event) -> Event:
 
     Raises InvalidInput when it has no identity: source or fingerprint are empty or too long.
     """
+    starts_at, ends_at = _time(event.starts_at), _time(event.ends_at)
     return replace(
         event,
         source=_identity("source", event.source, SOURCE_MAX),
@@ -39,7 +40,8 @@ def clean(event: Event) -> Event:
         note=_text(event.note, TEXT_MAX),
         note_id=_text(event.note_id, NAME_MAX),
         at=_time(event.at),
-        starts_at=_time(event.starts_at),
+        starts_at=starts_at,
+        ends_at=None if starts_at and ends_at and ends_at <= starts_at else ends_at,
     )
 
 

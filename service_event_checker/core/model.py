@@ -37,7 +37,7 @@ class Event:
     ("poll", "/alert", "api"); `via` the receiver it came back from, which is not told of it again.
     A label with several values holds one per line. `person`: one of us did this, not the source.
     `origin`: the address of the system that vouches for it and can be asked whether it still is, "" if none.
-    `listed`: we asked its source, whose list shows it as open.
+    `listed`: we asked its source, whose list shows it as open. `ends_at`: the planned end of planned work.
     `not_fixed`: what is RESOLVED was merged, moved, marked as a duplicate or deleted there; `note` says which.
     `content_only`: it changes what an open alert says, and opens nothing. `severity_told`: whether its source told it.
     """
@@ -51,6 +51,7 @@ class Event:
     description: str = ""
     at: datetime | None = None
     starts_at: datetime | None = None
+    ends_at: datetime | None = None
     url: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -104,7 +105,8 @@ class Alert:
     `episode` counts openings and never restarts. `receivers` got or will get an `open` in this episode; none is
     removed from it. `withheld` maps a matched receiver to why it has not been told. `links` maps a receiver
     to the address of its object. `started_at` is when it began at the source, `opened_at` when we opened the
-    episode, `starts_at` the latest start the source named in it, `seen_at` the source's time of the newest
+    episode, `starts_at` the latest start the source named in it (of planned
+    work the planned one, as `ends_at` is its planned end), `seen_at` the source's time of the newest
     change that we took. `ended_at` is the source's time of the end, `closed_at` when we took it (None: still open, or
     stored by an older version); `relisted_at`: when the source's list first showed it as open after that end.
     `note_ids` are those of the latest notes. `origin` is its newest event's.
@@ -130,6 +132,7 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     starts_at: datetime | None = None
+    ends_at: datetime | None = None
     seen_at: datetime | None = None
     ended_at: datetime | None = None
     closed_at: datetime | None = None
@@ -343,12 +346,24 @@ class HeldItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedWork:
+    """A vendor's planned work as its page lists it, whether a rule has it tracked or not."""
+
+    fingerprint: str
+    title: str
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
     """One checker's row: when it is due, who runs it (`owner`, "" when nobody does), and what came of the last run.
 
     `first_good_at`: the first poll that could be read; what was over before it is history, not missed.
     `dismissed`: fingerprints that a person resolved while the source still lists them, with the good polls in a
     row that no longer did. `merged`: by incident, the fingerprint of the alert that it goes on as.
+    `planned`: the planned work that the last good poll listed, the earliest first.
     """
 
     name: str
@@ -365,3 +380,4 @@ class Slot:
     warnings: tuple[str, ...] = ()
     dismissed: Mapping[str, int] = field(default_factory=dict)
     merged: Mapping[str, str] = field(default_factory=dict)
+    planned: tuple[PlannedWork, ...] = ()

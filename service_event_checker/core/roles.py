@@ -201,6 +201,13 @@ class HoldingArea(Protocol):
         """Put aside durably; a repetition (same area and id) replaces."""
         ...
 
+    def add(self, item: HeldItem) -> bool:
+        """Put aside what is not there yet (by area and id); False where another one is, which stays.
+
+        An item with the same `doc` is this one: the answer to an earlier try was lost.
+        """
+        ...
+
     def list(self, area: str, *, source: str = "", limit: int = 200) -> Sequence[HeldItem]:
         """Return what is held in an area, the newest first; of one source if named."""
         ...

@@ -13,7 +13,7 @@ from service_event_checker.core import mirrors
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link, Receiver, Transition
 from service_event_checker.core.replacing import replace
-from service_event_checker.core.rules import Rulebook, matched, names_of
+from service_event_checker.core.rules import Rulebook, matched, silence_of
 from service_event_checker.core.store import Write
 from service_event_checker.core.vocabulary import Family, Verb, Why
 
@@ -133,7 +133,7 @@ def _open_new(
 ) -> Alert:
     """Owe an `open` to the receivers that nobody has told yet, or note why they have to wait."""
     wanted = dict.fromkeys((*alert.withheld, *matched(alert, book.rules)))
-    silence = _silence(alert, book, now)
+    silence = silence_of(alert, book.silences, now)
     withheld: dict[str, str] = {}
     receivers = list(alert.receivers)
     cause = transitions[-1] if transitions else None
@@ -141,8 +141,10 @@ def _open_new(
         if name in alert.receivers or name not in book.receivers:
             continue
         off = book.receivers[name].why_off
-        if off or silence:
-            withheld[name] = f"off: {off}" if off else f"silenced by {silence}"
+        if off:
+            withheld[name] = f"off: {off}"
+        elif silence:
+            withheld[name] = f"silenced {silence.text}"
         elif Verb.OPEN in book.receivers[name].verbs and not (cause and cause.via == name):
             receivers.append(name)
             _owe(owed, make_delivery(alert, name, Verb.OPEN, cause, book, now))
@@ -154,14 +156,6 @@ def _held_back(alert: Alert, before: Mapping[str, str], now: datetime) -> Iterat
     for name, why in alert.withheld.items():
         if before.get(name) != why:
             yield replace(make_transition(alert, Why.WITHHELD, now, receiver=name), note=why, verb=Verb.OPEN)
-
-
-def _silence(alert: Alert, book: Rulebook, now: datetime) -> str:
-    names = names_of(alert)
-    for silence in book.silences:
-        if silence.starts_at <= now < silence.ends_at and all(part.matches(names) for part in silence.matchers):
-            return f"{silence.owner}: {silence.reason}"
-    return ""
 
 
 def make_delivery(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from service_event_checker.core.matchers import Matcher
 from service_event_checker.core.mirrors import Mirrors
@@ -31,6 +31,11 @@ class Silence:
     ends_at: datetime
     owner: str
     reason: str
+
+    @property
+    def text(self) -> str:
+        """Say who silences, until when, and why."""
+        return f"by {self.owner} until {self.ends_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,17 @@ def names_of(alert: Alert) -> dict[str, str]:
         "affects_us": alert.affects_us.value,
     }
     return {**alert.labels, **{LABEL + name: value for name, value in alert.labels.items()}, **own}
+
+
+def silence_of(alert: Alert, silences: Iterable[Silence], now: datetime) -> Silence | None:
+    """Return the silence that holds the alert back now and ends last; None for an alert that is not silenced."""
+    names = names_of(alert)
+    found = [
+        silence
+        for silence in silences
+        if silence.starts_at <= now < silence.ends_at and all(part.matches(names) for part in silence.matchers)
+    ]
+    return max(found, key=lambda silence: silence.ends_at, default=None)
 
 
 def matched(alert: Alert, rules: Iterable[Rule]) -> tuple[str, ...]:

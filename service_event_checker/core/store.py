@@ -104,7 +104,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Alerts, the most recently updated first; `cursor` is empty on the last page."""
+    """Alerts, the most recently updated first.
+
+    `cursor` is "<microseconds>-<key>" of the last one, empty on the last page.
+    """
 
     alerts: tuple[Alert, ...]
     cursor: str = ""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from service_event_checker.core.ids import internal_id
 from service_event_checker.core.model import Alert, Event, Link, Snapshot, Transition
-from service_event_checker.core.vocabulary import Affects, EventStatus, ResolvedBy, Status, Verb, Why
+from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Status, Verb, Why
 
 REPEATS_COUNTED_EVERY = timedelta(hours=1)  # a re-sent alert costs at most one write an hour
 REPEAT_WITHIN = timedelta(seconds=60)  # after an end, a firing with the same start is a late duplicate for this long
@@ -148,6 +148,7 @@ def _opened(event: Event, now: datetime, previous: Alert | None = None) -> Alert
         labels=event.labels,
         annotations=event.annotations,
         starts_at=event.starts_at,
+        ends_at=event.ends_at,
         seen_at=event.at,
         origin=event.origin,
         intakes=(event.intake,),
@@ -165,7 +166,7 @@ def _observe(alert: Alert, event: Event, now: datetime) -> Tracked:
         missing_polls=0,
         missing_since=None,
         intakes=alert.intakes if event.intake in alert.intakes else (*alert.intakes, event.intake),
-        starts_at=_later(alert.starts_at, event.starts_at),
+        starts_at=alert.starts_at if _is_planned(alert) else _later(alert.starts_at, event.starts_at),
     )
     transitions = []
     if seen.intakes != alert.intakes:
@@ -187,8 +188,12 @@ def _observe(alert: Alert, event: Event, now: datetime) -> Tracked:
 
 def _content(alert: Alert, event: Event) -> Alert:
     """Return the alert with the event's content, as its source owns it; what the event leaves out stays."""
+    plan = event.starts_at if _is_planned(alert) else None
     return replace(
         alert,
+        started_at=plan or alert.started_at,
+        starts_at=plan or alert.starts_at,
+        ends_at=event.ends_at or alert.ends_at,
         severity=event.severity if event.severity_told else alert.severity,
         title=event.title or alert.title,
         description=event.description or alert.description,
@@ -204,7 +209,11 @@ def _content(alert: Alert, event: Event) -> Alert:
 def _told(alert: Alert) -> tuple[object, ...]:
     """What people see of the content: only a change of it is worth an update."""
     content = (alert.severity, alert.title, alert.description, alert.url, dict(alert.labels), dict(alert.annotations))
-    return (*content, alert.affects_us)
+    return (*content, alert.affects_us, alert.started_at, alert.ends_at)
+
+
+def _is_planned(alert: Alert) -> bool:
+    return alert.kind is Kind.MAINTENANCE
 
 
 def _end(alert: Alert, event: Event, now: datetime, repeat_within: timedelta) -> Tracked:

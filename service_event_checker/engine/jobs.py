@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.engine import heartbeat, pending_events, quarantine, summary, unowned
+from service_event_checker.engine import heartbeat, pending_events, quarantine, seen_requests, summary, unowned
 from service_event_checker.engine.services import Services
 
 DELIVER = "deliver"
@@ -151,6 +151,7 @@ def prune(work: Work) -> None:
     """Keep the holding areas from growing: what was refused, and what waits for its object."""
     for area in AREAS:
         work.services.store.holding.prune(area, before=work.now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
+    seen_requests.prune(work.services.store.holding, work.now)
 
 
 def log_sunsets(work: Work) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from service_event_checker import logs
-from service_event_checker.core.model import Alert, Slot
+from service_event_checker.core.model import Alert, PlannedWork, Slot
 from service_event_checker.engine.heartbeat import HEARTBEAT_MAX_AGE
 from service_event_checker.engine.polling import BACK_OFF_MAX, Watch
 from service_event_checker.engine.services import Part, Services
@@ -27,7 +27,10 @@ class PollState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckerState:
-    """`why` is the reason where it is off or unknown; `tracked` counts its open alerts among those read."""
+    """`why` is the reason where it is off or unknown; `tracked` counts its open alerts among those read.
+
+    `planned`: the planned work that its page lists, whether it is tracked or not.
+    """
 
     name: str
     kind: str
@@ -39,6 +42,7 @@ class CheckerState:
     next_run_at: datetime | None = None
     tracked: int = 0
     warnings: tuple[str, ...] = ()
+    planned: tuple[PlannedWork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +114,14 @@ def _checker(part: Part, watch: Watch | None, slot: Slot | None, tracked: int, n
         next_run_at=slot.due_at,
         tracked=tracked,
         warnings=slot.warnings,
+        planned=tuple(work for work in slot.planned if _is_believed(work, slot, now)),
     )
+
+
+def _is_believed(work: PlannedWork, slot: Slot, now: datetime) -> bool:
+    """Whether planned work still counts: nobody has resolved it, and where the page cannot be read it is not past."""
+    past = slot.unknown_since is not None and work.ends_at is not None and work.ends_at <= now
+    return work.fingerprint not in slot.dismissed and not past
 
 
 def _reading(watch: Watch, slot: Slot, now: datetime) -> tuple[PollState, str, datetime | None]:

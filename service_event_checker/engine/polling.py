@@ -15,7 +15,7 @@ import structlog
 
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, Reason, SourceError, StoreError
-from service_event_checker.core.model import Alert, Event, Slot, Snapshot
+from service_event_checker.core.model import Alert, Event, PlannedWork, Slot, Snapshot
 from service_event_checker.core.ports import Checker
 from service_event_checker.core.roles import PollingStore
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy
@@ -30,6 +30,10 @@ JITTER = 0.1  # of the interval; keeps checkers from calling in step
 BACK_OFF_MAX = timedelta(minutes=5)  # a page that comes back is seen within this
 CLOCK_SKEW = timedelta(minutes=1)  # between instances
 DISMISSED_MAX = 100  # per source; a feed, which is never complete, would keep them for ever
+PLANNED_MAX = 10  # works of one source that are kept for the page
+PLANNED_TITLE_MAX = 200  # characters; a slot is one short row of every store
+PLANNED_URL_MAX = 500
+PLANNED_AHEAD = timedelta(days=14)
 UNKNOWN_FOR_LONG = timedelta(minutes=30)
 
 log = structlog.get_logger()
@@ -172,6 +176,7 @@ class Poller:
             unknown_reason="",
             failures=0,
             warnings=(*snapshot.warnings, *missing),
+            planned=_planned(snapshot.events, now),
         )
 
     def _failed(self, watch: Watch, slot: Slot, error: SourceError) -> Slot:
@@ -196,6 +201,23 @@ class Poller:
             log.warning("poll_lease_lost", checker=slot.name)  # our poll took too long; another one runs or has run
         else:
             hints.follow(self.store, reported)
+
+
+def _planned(events: Iterable[Event], now: datetime) -> tuple[PlannedWork, ...]:
+    """Return the works that concern us, are not over and begin soon, the earliest first."""
+    works = [
+        PlannedWork(
+            fingerprint=event.fingerprint,
+            title=event.title[:PLANNED_TITLE_MAX],
+            starts_at=event.starts_at,
+            ends_at=event.ends_at,
+            url=event.url if len(event.url) <= PLANNED_URL_MAX else "",
+        )
+        for event in events
+        if event.kind is Kind.MAINTENANCE and event.status is EventStatus.FIRING and event.affects_us is not Affects.NO
+    ]
+    soon = [work for work in works if work.starts_at is None or work.starts_at <= now + PLANNED_AHEAD]
+    return tuple(sorted(soon, key=lambda work: (work.starts_at or now, work.fingerprint))[:PLANNED_MAX])
 
 
 def _is_free(slot: Slot, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Kind, Severity, Verb
+from service_event_checker.render import plan
 from service_event_checker.render.notice import TEST_WORD, Notice, notice
 from service_event_checker.render.templates import render
 from service_event_checker.render.text import clean, cut, line, web_address
@@ -34,7 +35,7 @@ GREEN = "#067647"
 _ONCE = frozenset({Verb.OPEN, Verb.CLOSE})
 _QUIET = frozenset({Verb.OPEN, Verb.UPDATE})
 _IN_THE_BAND = frozenset({"Severity", "Status"})
-_PREVIEWED = ("Platform", "Source", "Affected", "Region", "Since", "Until")
+_PREVIEWED = ("Platform", "Source", "Affected", "Region", "Since", "Planned", "Until")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}")
 _BRACKETED = re.compile(r"(.*)<([^<>]*)>\s*", re.DOTALL)
 
@@ -143,6 +144,8 @@ def _subject(told: Notice, alert: Alert) -> str:
 
 def _band(alert: Alert, told: Notice) -> str:
     test = f"{TEST_WORD} · " if told.test else ""
+    if plan.is_planned(alert):
+        return f"{test}MAINTENANCE"
     return test + (alert.severity.upper() if alert.open else "RESOLVED")
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import DRY_RUN, Affects, Kind, ResolvedBy, Severity, Status, Verb
+from service_event_checker.render import plan
 from service_event_checker.render.labels import alert_title, author_links
 from service_event_checker.render.names import object_name, platform_name
 from service_event_checker.render.text import clean, duration, line, moment, web_address
@@ -123,15 +124,22 @@ def _headline(alert: Alert, subject: str) -> str:
         Status.ACKNOWLEDGED: f"{alert.severity.capitalize()}, acknowledged",
         Status.RESOLVED: "Resolved",
     }
+    if plan.is_planned(alert):
+        words = {
+            Status.FIRING: "Maintenance",
+            Status.ACKNOWLEDGED: "Maintenance, acknowledged",
+            Status.RESOLVED: "Maintenance over",
+        }
     start = f"[{TEST_WORD}] " if alert.test else ""
-    kind = "Maintenance, " if alert.kind is Kind.MAINTENANCE else ""
-    return f"{start}{kind}{words[alert.status]} · {subject}"
+    return f"{start}{words[alert.status]} · {subject}"
 
 
 def _state(alert: Alert, now: datetime) -> str:
+    owner = f" by {line(alert.owner, 100)}" if alert.owner else ""
+    if plan.is_planned(alert):
+        return plan.standing(alert) + (f", acknowledged{owner}" if alert.status is Status.ACKNOWLEDGED else "")
     if alert.status is Status.RESOLVED:
         return f"Resolved after {duration((alert.ended_at or now) - alert.started_at)}"
-    owner = f" by {line(alert.owner, 100)}" if alert.owner else ""
     return f"Acknowledged{owner}" if alert.status is Status.ACKNOWLEDGED else "Firing"
 
 
@@ -157,16 +165,17 @@ def _ending(alert: Alert, now: datetime, by: str) -> str:
     ended_at = alert.ended_at or now
     how = by if alert.resolved_by is ResolvedBy.PERSON else ""
     why = f": {_ENDINGS[alert.resolved_by]}" if alert.resolved_by in _ENDINGS else ""
-    return f"Resolved{how} after {duration(ended_at - alert.started_at)}, at {moment(ended_at)}{why}"
+    word = plan.OVER.capitalize() if plan.is_planned(alert) else "Resolved"
+    return f"{word}{how} {_lasted(alert, ended_at)}, at {moment(ended_at)}{why}"
+
+
+def _lasted(alert: Alert, ended_at: datetime) -> str:
+    return plan.ending(alert, ended_at) if plan.is_planned(alert) else f"after {duration(ended_at - alert.started_at)}"
 
 
 def _fields(alert: Alert, platform: str) -> Iterator[tuple[str, str]]:
     yield "Source" if alert.kind is Kind.ALERT else "Platform", platform
-    yield "Status", alert.status.capitalize()
-    yield "Severity", alert.severity.capitalize()
-    yield "Since", moment(alert.started_at)
-    if alert.ended_at:
-        yield "Until", f"{moment(alert.ended_at)} ({duration(alert.ended_at - alert.started_at)})"
+    yield from _times(alert)
     if alert.kind is not Kind.ALERT:
         yield from ((word, _flat(alert.labels[name])) for name, word in _PLACES.items() if alert.labels.get(name))
     if alert.affects_us is not Affects.YES:
@@ -180,6 +189,18 @@ def _fields(alert: Alert, platform: str) -> Iterator[tuple[str, str]]:
     for name, value in sorted(alert.annotations.items()):
         if alert.test and name.startswith(DRY_RUN):
             yield name.capitalize(), line(value, VALUE_MAX)
+
+
+def _times(alert: Alert) -> Iterator[tuple[str, str]]:
+    planned = plan.is_planned(alert)
+    stage = plan.stage(alert.started_at, alert.updated_at, over=not alert.open)
+    yield "Status", (stage if planned else alert.status).capitalize()
+    yield "Severity", alert.severity.capitalize()
+    yield ("Planned", plan.span(alert.started_at, alert.ends_at)) if planned else ("Since", moment(alert.started_at))
+    if alert.ended_at and planned:
+        yield "Ended", f"{moment(alert.ended_at)} ({plan.ending(alert, alert.ended_at)})"
+    elif alert.ended_at:
+        yield "Until", f"{moment(alert.ended_at)} ({duration(alert.ended_at - alert.started_at)})"
 
 
 def _tickets(alert: Alert, but: str) -> Iterator[tuple[str, str, str]]:

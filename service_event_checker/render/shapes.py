@@ -25,7 +25,10 @@ class Withheld(BaseModel):
 
 
 class AlertSummary(BaseModel):
-    """One alert in a list. `id` is the internal id, `links` maps a receiver to the address of its object."""
+    """One alert in a list. `id` is the internal id, `links` maps a receiver to the address of its object.
+
+    `ends_at`: the planned end of planned work, as `started_at` is its planned start.
+    """
 
     id: str
     key: str
@@ -42,6 +45,7 @@ class AlertSummary(BaseModel):
     started_at: AwareDatetime
     opened_at: AwareDatetime
     updated_at: AwareDatetime
+    ends_at: AwareDatetime | None
     ended_at: AwareDatetime | None
     resolved_by: ResolvedBy | None
     owner: str

@@ -1,4 +1,4 @@
-"""Every error answer of the web: one JSON shape, RFC 9457 problem details where the client asks for them.
+"""Every error answer of the web: one JSON shape, RFC 9457 problem details or a page where the client asks for them.
 
 Never a trace, never a secret, never what the sender sent us beyond the names of its own fields.
 """
@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, g, jsonify, render_template, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 
@@ -40,6 +40,15 @@ _MESSAGES = {
     405: "This address does not take that method.",
     413: "The body is too large.",
     500: "Something went wrong here. The log says what.",
+}
+
+_STEPS = {
+    401: "Load the page again. Give any user name, and a token as the password.",
+    403: "If you have another token, close the browser and sign in with that one.",
+    404: "Look for it among what is open.",
+    429: "Wait a minute, then load the page again.",
+    500: "Load the page again. If that does not help, look into the log.",
+    503: "Load the page again in a few seconds.",
 }
 
 log = structlog.get_logger()
@@ -122,7 +131,9 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
 
 def _answer(status: int, message: str, details: Any, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     code = _CODES.get(status, HTTPStatus(status).phrase.lower().replace(" ", "_"))
-    if _wants_problem():
+    if _wants_page():
+        answer = _page(status, message, details)
+    elif _wants_problem():
         body: Mapping[str, Any] = {
             "type": "about:blank",
             "title": HTTPStatus(status).phrase,
@@ -139,6 +150,20 @@ def _answer(status: int, message: str, details: Any, headers: tuple[tuple[str, s
     for name, value in headers:
         answer.headers.add(name, value)
     return answer
+
+
+def _page(status: int, message: str, details: Any) -> Response:
+    """Return a small page for a person: what is wrong, and what to do next."""
+    reason = details.get("reason", "") if isinstance(details, dict) else ""
+    title, step = HTTPStatus(status).phrase, _STEPS.get(status, "Go back, or to what is open.")
+    return Response(render_template("error.html", title=title, message=message, reason=reason, step=step))
+
+
+def _wants_page() -> bool:
+    """Whether HTML is preferred, as by browsers; `*/*` prefers nothing."""
+    accepted = request.accept_mimetypes
+    named = any(kind.lower() == "text/html" for kind, _ in accepted)
+    return named and accepted["text/html"] > max(accepted["application/json"], accepted[PROBLEM])
 
 
 def _wants_problem() -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from click.testing import Result
 
 from service_event_checker.core.errors import Reason
 from service_event_checker.core.store import Failed
+from service_event_checker.core.vocabulary import Kind
 from service_event_checker.web import create_app
 from tests.cli.runner import Terminal
 from tests.doubles.statuspages import StatusPages
@@ -65,6 +68,36 @@ def test_check_shows_what_the_page_shows_and_whether_it_affects_us(terminal: Ter
         ("Pages", "are", "slow"): ["outage", "firing", "warning", "no"],
     }
     assert answer.exit_code == 0
+
+
+def test_check_says_when_planned_work_begins_and_ends(terminal: Terminal, pages: StatusPages) -> None:
+    begins = datetime.now(UTC) + timedelta(hours=3, minutes=1)
+    pages.schedule_maintenance("github", "m", "Storage move", begins, hours=2.0, components=("Actions",))
+
+    text = " ".join(terminal.run("check", "github").output.split())
+    (seen,) = json.loads(terminal.run("check", "github", "--json").stdout)["checks"]
+
+    assert "maintenance planned info yes" in text
+    ends = (begins + timedelta(hours=2)).astimezone()
+    assert re.search(rf"\(in 3 h\) to (\S+ )?{ends:%H:%M} Storage", text)
+    assert "firing" not in text
+    assert seen["events"][0]["ends_at"].startswith(f"{begins + timedelta(hours=2):%Y-%m-%dT%H:%M}")
+
+
+def test_tracked_planned_work_is_listed_and_shown_as_planned(terminal: Terminal) -> None:
+    begins = datetime.now(UTC) + timedelta(hours=3, minutes=1)
+    work = event(kind=Kind.MAINTENANCE, starts_at=begins, ends_at=begins + timedelta(hours=2))
+    (alert,) = terminal.services.pipeline.ingest([work], datetime.now(UTC)).values()
+
+    listed = terminal.run("alerts").output
+    shown = " ".join(terminal.run("show", alert.internal_id).output.split())
+    as_json = json.loads(terminal.run("alerts", "--json").stdout)["alerts"][0]
+
+    assert ("planned" in listed, "firing" in listed) == (True, False)
+    assert f"{alert.internal_id} planned error maintenance" in shown
+    assert "until: " in shown
+    assert as_json["ends_at"].startswith(f"{begins + timedelta(hours=2):%Y-%m-%dT%H:%M}")
+    assert json.loads(terminal.run("status", "--json").stdout)["checkers"][0]["planned"] == []
 
 
 def test_check_as_json_says_the_same(terminal: Terminal, pages: StatusPages) -> None:
@@ -127,6 +160,7 @@ def test_failed_deliveries_are_listed_with_their_reason_and_sent_again(terminal:
     assert terminal.run("failed").output == "no failed deliveries\n"
     id = fail_one(terminal, str(Reason.REFUSED))
 
+    assert "Disruption with some" in terminal.run("failed").output.splitlines()[1]
     listed = terminal.run("failed").output.splitlines()[1].split()
     assert (listed[0], listed[1].startswith("GITHUB-"), listed[-1]) == (id, True, "refused")
     (as_json,) = json.loads(terminal.run("failed", "--json").stdout)["deliveries"]

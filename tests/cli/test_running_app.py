@@ -86,9 +86,9 @@ def test_acts_go_through_the_api_of_the_app_that_runs(start: Start, config: dict
 
     assert [answer.exit_code for answer in answers] == [0, 0, 0], [answer.output for answer in answers]
     steps = terminal.services.store.timeline(alert.key)
-    assert {step.actor for step in steps if step.note} == {"ops"}
+    assert {step.actor for step in steps if step.note} == {f"{getpass.getuser()} (ops)"}
     found = terminal.services.store.get([alert.key])[alert.key]
-    assert (found.status, found.owner) == (Status.RESOLVED, "ops")
+    assert (found.status, found.owner) == (Status.RESOLVED, f"{getpass.getuser()} (ops)")
     refused = terminal.run("unack", alert.internal_id)
     assert refused.stderr.startswith(f"Error: {alert.internal_id} cannot become active")
 

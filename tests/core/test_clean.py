@@ -77,6 +77,12 @@ def test_the_times_that_vendors_write_for_no_time_are_none(sentinel: datetime) -
     assert (cleaned.at, cleaned.starts_at) == (None, None)
 
 
+def test_planned_work_that_would_end_before_it_begins_has_no_planned_end() -> None:
+    assert clean(event(ends_at=NOW)).ends_at is None
+    assert clean(event(ends_at=NOW + timedelta(hours=1))).ends_at == NOW + timedelta(hours=1)
+    assert clean(event(starts_at=None, ends_at=NOW)).ends_at == NOW
+
+
 def test_times_are_utc() -> None:
     cleaned = clean(event(at=NOW.astimezone(timezone(timedelta(hours=9)))))
 

@@ -253,7 +253,7 @@ class TestWithholding:
         write = told(None, event(), book(rule("", "slack"), silences=(silence(),)))
 
         assert (owed(write), write.alert.receivers) == ([], ())
-        assert write.alert.withheld == {"slack": "silenced by Ada: upgrade"}
+        assert write.alert.withheld == {"slack": "silenced by Ada until 2026-11-20 04:00 UTC: upgrade"}
 
     def test_receivers_that_were_opened_go_on_through_it(self) -> None:
         write = told(alert(), event(title="New"), book(rule("", "slack", "mail"), silences=(silence(),)))
@@ -295,14 +295,14 @@ class TestWithholding:
         assert owed(told(None, event(), book(rule("", "slack"), silences=elsewhere))) == [("slack", Verb.OPEN)]
 
     def test_a_later_transition_tells_those_whose_silence_is_over(self) -> None:
-        quiet = alert(receivers=(), withheld={"slack": "silenced by Ada: upgrade"})
+        quiet = alert(receivers=(), withheld={"slack": "silenced by Ada until 2026-11-20 04:00 UTC: upgrade"})
 
         write = told(quiet, event(title="New"), book())
 
         assert (owed(write), write.alert.withheld) == ([("slack", Verb.OPEN)], {})
 
     def test_the_end_forgets_the_withheld(self) -> None:
-        quiet = alert(receivers=(), withheld={"slack": "silenced by Ada: upgrade"})
+        quiet = alert(receivers=(), withheld={"slack": "silenced by Ada until 2026-11-20 04:00 UTC: upgrade"})
 
         write = told(quiet, event(status=EventStatus.RESOLVED), book(rule("", "slack")))
 
@@ -310,7 +310,7 @@ class TestWithholding:
 
 
 class TestRelease:
-    WITHHELD = alert(receivers=(), withheld={"slack": "silenced by Ada: upgrade"})
+    WITHHELD = alert(receivers=(), withheld={"slack": "silenced by Ada until 2026-11-20 04:00 UTC: upgrade"})
 
     def test_those_whose_silence_is_over_are_told_and_the_timeline_says_so(self) -> None:
         write = routing.release(self.WITHHELD, book(), NOW + HOUR)

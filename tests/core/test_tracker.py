@@ -10,7 +10,7 @@ import pytest
 from service_event_checker.core.ids import internal_id
 from service_event_checker.core.model import Alert, Event, Snapshot
 from service_event_checker.core.tracker import Tracked, absent, longer_id, track
-from service_event_checker.core.vocabulary import Affects, EventStatus, ResolvedBy, Severity, Status, Verb, Why
+from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Severity, Status, Verb, Why
 from tests.factories import NOW, alert, event
 
 LATER = NOW + timedelta(minutes=30)
@@ -174,6 +174,42 @@ class TestAnOpenAlert:
 
     def test_being_listed_again_forgets_the_missing_polls(self) -> None:
         assert after(track(alert(missing_polls=1), event(), LATER)).missing_polls == 0
+
+
+class TestPlannedWork:
+    def plan(self, start: timedelta, end: timedelta | None, **changes: object) -> Event:
+        ends_at = NOW + end if end is not None else None
+        return event(kind=Kind.MAINTENANCE, starts_at=NOW + start, ends_at=ends_at, **changes)
+
+    def test_the_plan_is_kept(self) -> None:
+        opened = after(track(None, self.plan(3 * HOUR, 5 * HOUR), NOW))
+
+        assert (opened.started_at, opened.starts_at) == (NOW + 3 * HOUR, NOW + 3 * HOUR)
+        assert opened.ends_at == NOW + 5 * HOUR
+
+    @pytest.mark.parametrize(("start", "end"), [(2, 5), (4, 5), (3, 4), (3, 6)])
+    def test_another_plan_is_told(self, start: int, end: int) -> None:
+        opened = after(track(None, self.plan(3 * HOUR, 5 * HOUR), NOW))
+
+        change = track(opened, self.plan(start * HOUR, end * HOUR, at=LATER), LATER)
+
+        assert (after(change).started_at, after(change).ends_at) == (NOW + start * HOUR, NOW + end * HOUR)
+        assert (whys(change), verbs(change)) == ([Why.CHANGED], [Verb.UPDATE])
+
+    def test_an_event_without_the_plan_leaves_it_as_it_is(self) -> None:
+        opened = after(track(None, self.plan(3 * HOUR, 5 * HOUR), NOW))
+
+        change = track(opened, event(kind=Kind.MAINTENANCE, starts_at=None, at=LATER), LATER)
+
+        assert (after(change).starts_at, after(change).ends_at) == (NOW + 3 * HOUR, NOW + 5 * HOUR)
+        assert change.transitions == ()
+
+    def test_an_older_plan_is_not_taken(self) -> None:
+        opened = after(track(None, self.plan(3 * HOUR, 5 * HOUR, at=LATER), LATER))
+
+        change = track(opened, self.plan(4 * HOUR, 6 * HOUR, at=NOW), LATER)
+
+        assert (after(change).starts_at, after(change).ends_at) == (NOW + 3 * HOUR, NOW + 5 * HOUR)
 
 
 class TestAcknowledging:

@@ -14,6 +14,7 @@ import pytest
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Family, Kind, ResolvedBy, Status, Verb
+from service_event_checker.render.mail import compose
 from tests.destinations.mail_cases import TO, MailCase
 from tests.factories import NOW, alert, delivery
 
@@ -156,3 +157,16 @@ def test_nobody_there_proves_that_nothing_was_sent(case, server):
         case.adapter(server, **case.nobody).deliver(delivery(about, receiver="mail"), about, None)
 
     assert raised.value.reason is Reason.UNREACHABLE
+
+
+def test_a_mail_of_planned_work_tells_its_plan_and_never_that_it_fires() -> None:
+    begins = NOW + timedelta(hours=3)
+    work = alert(kind=Kind.MAINTENANCE, started_at=begins, starts_at=begins, ends_at=begins + timedelta(hours=2))
+
+    mail = compose(delivery(work), work, "ops@example.com", NOW)
+
+    assert mail.subject.startswith("Maintenance · GitHub: ")
+    for text in (mail.text, mail.html):
+        assert "2026-11-20 06:00 to 08:00 UTC" in text
+        assert "Firing" not in text
+    assert "MAINTENANCE" in mail.html

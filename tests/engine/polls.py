@@ -60,6 +60,7 @@ class World:
         self.store = store
         self.clock = Clock()
         self.page = Page()
+        self.book = BOOK
         self.affects: Callable[[Event], Affects] = lambda _event: Affects.YES
         self.not_listed: Callable[[Mapping[str, frozenset[str]]], tuple[str, ...]] = lambda _listed: ()
 
@@ -73,7 +74,7 @@ class World:
             affects=lambda seen: self.affects(seen),
             not_listed=lambda listed: self.not_listed(listed),
         )
-        pipeline = Pipeline(self.store, BOOK)
+        pipeline = Pipeline(self.store, self.book)
         return Poller(self.store, pipeline, {"github": watch}, clock=self.clock, jitter=lambda: 0.0)
 
     def poll(self, *, after: timedelta = timedelta(0)) -> Snapshot | SourceError:

@@ -12,13 +12,15 @@ from structlog.testing import capture_logs
 
 from service_event_checker.config.models import Selection
 from service_event_checker.core.errors import Reason, SourceError, StoreConflict, StoreError
-from service_event_checker.core.model import Alert, Slot, Snapshot
+from service_event_checker.core.model import Alert, Event, PlannedWork, Slot, Snapshot
+from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Severity, Status, Why
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import BACK_OFF_MAX, DISMISSED_MAX, JITTER, Poller
 from service_event_checker.engine.selection import not_listed
 from service_event_checker.metrics import REGISTRY
+from service_event_checker.stores import codec
 from service_event_checker.stores.sql.store import SqlStore
 from tests.engine.polls import BOOK, EVERY, LEASE, World
 from tests.factories import NOW, event
@@ -530,6 +532,58 @@ class TestTimesThatAreStillToCome:
         world.poll()
 
         assert world.alert.started_at == self.LATER
+
+
+class TestPlannedWorkForThePage:
+    HOUR = timedelta(hours=1)
+
+    def plan(self, id: str = "m", start: timedelta = HOUR, **changes: object) -> Event:
+        begins = NOW + start
+        plan = {"kind": Kind.MAINTENANCE, "title": "Upgrade", "starts_at": begins, "ends_at": begins + self.HOUR}
+        return event(fingerprint=id, **plan | changes)
+
+    def listed(self, world: World) -> list[str]:
+        return [work.fingerprint for work in world.store.slots()["github"].planned]
+
+    def test_what_the_page_plans_is_remembered_though_no_rule_asks_for_it(self, world: World) -> None:
+        world.book = Rulebook()
+        world.page.shows(self.plan(), event())
+        world.poll()
+
+        (work,) = world.store.slots()["github"].planned
+        assert work == PlannedWork(
+            fingerprint="m", title="Upgrade", starts_at=NOW + self.HOUR, ends_at=NOW + 2 * self.HOUR, url=event().url
+        )
+        assert world.store.get([self.plan().key]) == {}
+
+    def test_what_is_over_far_ahead_or_not_for_us_is_left_out(self, world: World) -> None:
+        world.affects = lambda seen: Affects.NO if seen.fingerprint == "theirs" else Affects.YES
+        world.page.shows(
+            self.plan("b", 2 * self.HOUR),
+            self.plan("a"),
+            self.plan("over", status=EventStatus.RESOLVED),
+            self.plan("theirs"),
+            self.plan("far", timedelta(days=15)),
+        )
+        world.poll()
+
+        assert self.listed(world) == ["a", "b"]
+
+    def test_a_slot_stays_short(self, world: World) -> None:
+        long = {"title": "x" * 500, "url": "https://x.example/" + "y" * 1500}
+        world.page.shows(*(self.plan(f"m{number}", number * self.HOUR, **long) for number in range(1, 40)))
+        world.poll()
+
+        assert len(self.listed(world)) == 10
+        assert len(codec.dump_slot(world.store.slots()["github"])) < 6000
+
+    def test_an_unread_page_keeps_its_plans(self, world: World) -> None:
+        world.page.shows(self.plan())
+        world.poll()
+        world.page.error = SourceError("github", Reason.TIMEOUT)
+        world.poll(after=EVERY)
+
+        assert self.listed(world) == ["m"]
 
 
 class TestWhatIsTooOldToBeBelieved:

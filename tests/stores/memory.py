@@ -371,6 +371,10 @@ class MemoryHoldingArea:
         with self._transaction() as rows:
             rows.held.update({(item.area, item.id): item for item in items})
 
+    def add(self, item: HeldItem) -> bool:
+        with self._transaction() as rows:
+            return rows.held.setdefault((item.area, item.id), item).doc == item.doc
+
     def list(self, area: str, *, source: str = "", limit: int = 200) -> Sequence[HeldItem]:
         with self._transaction() as rows:
             found = [item for item in rows.held.values() if item.area == area and source in ("", item.source)]

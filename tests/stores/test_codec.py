@@ -30,6 +30,7 @@ STORED = {
     "labels": {"team": "web"},
     "annotations": {},
     "starts_at": None,
+    "ends_at": None,
     "seen_at": None,
     "ended_at": None,
     "resolved_by": None,

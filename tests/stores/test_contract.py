@@ -12,6 +12,7 @@ from service_event_checker.core.model import Slot
 from service_event_checker.core.roles import Store
 from service_event_checker.core.store import Conflict, Done, IdTaken, Query, Settled, Write
 from service_event_checker.core.vocabulary import Kind, Severity, Status, Verb, Why
+from service_event_checker.stores import codec
 from tests.factories import NOW
 from tests.stores.steps import (
     at_once,
@@ -210,6 +211,7 @@ def test_a_page_goes_from_the_latest_change_to_the_oldest_without_gap_or_repetit
             page = store.page(Query(open=wanted, limit=limit, cursor=cursor))
             pages.append([(alert.updated_at, alert.key) for alert in page.alerts])
             cursor = page.cursor
+            assert not cursor or cursor == f"{codec.micros(page.alerts[-1].updated_at)}-{page.alerts[-1].key}"
             if not cursor:
                 break
 

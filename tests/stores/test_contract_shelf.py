@@ -65,6 +65,28 @@ def test_a_repetition_replaces(store: Store) -> None:
     assert store.holding.list("quarantine", source="other") == []
 
 
+def test_what_is_added_is_kept_once_and_tells_who_was_first(store: Store) -> None:
+    first = thing(doc="first")
+
+    assert store.holding.add(first)
+    assert not store.holding.add(thing(doc="second", minutes=2, source="other"))
+    assert store.holding.add(thing("another", doc="second"))
+    assert store.holding.add(thing(area="parked", doc="second"))
+
+    assert [each.doc for each in store.holding.list("quarantine") if each.id == "one"] == ["first"]
+
+
+def test_a_repetition_of_an_add_whose_answer_was_lost_is_still_the_first(store: Store) -> None:
+    assert store.holding.add(thing(doc="mine"))
+    assert store.holding.add(thing(doc="mine"))
+
+
+def test_of_many_who_add_the_same_at_once_one_is_first(store: Store) -> None:
+    added = at_once(lambda n: store.holding.add(thing(doc=f"of {n}")), range(8))
+
+    assert sorted(added) == [False] * 7 + [True]
+
+
 def test_shelves_do_not_know_of_each_other(store: Store) -> None:
     here, there = thing(doc="here"), thing(area="parked", doc="there")
 

@@ -91,6 +91,70 @@ def test_a_method_that_an_address_does_not_take_is_answered_with_those_it_does(c
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said", "step"),
+    [
+        ("/nothing", 404, "There is nothing at this address.", '<a href="/">'),
+        ("/api/v1/alerts/NOPE-22222", 404, "Unknown alert.", '<a href="/">'),
+        ("/api/v1/alerts?status=odd", 422, "status: is not one of active", '<a href="/">'),
+        ("/alert", 405, "This address does not take that method.", '<a href="/">'),
+    ],
+)
+def test_a_browser_gets_a_page_with_the_next_step(
+    path: str, status: int, said: str, step: str, client: FlaskClient
+) -> None:
+    answer = client.get(path, headers={"Accept": BROWSER})
+
+    assert (answer.status_code, answer.mimetype) == (status, "text/html")
+    assert said in answer.text
+    assert step in answer.text
+    assert "<script" not in answer.text
+    assert "Content-Security-Policy" in answer.headers
+
+
+@pytest.mark.parametrize(
+    "accept", ["", "*/*", "application/json", "application/json, text/html;q=0.9", "text/html;q=0"]
+)
+def test_a_program_gets_json(accept: str, client: FlaskClient) -> None:
+    answer = client.get("/nothing", headers={"Accept": accept} if accept else {})
+
+    assert answer.json["error"]["code"] == "not_found"
+
+
+def test_a_browser_without_a_token_is_asked_for_one_and_told_how(make_app: MakeApp) -> None:
+    client = make_app(API_TOKENS="ci:read:a-long-enough-token").test_client()
+
+    answer = client.get("/", headers={"Accept": BROWSER})
+
+    assert (answer.status_code, answer.mimetype) == (401, "text/html")
+    assert answer.headers.getlist("WWW-Authenticate")[0].startswith("Basic ")
+    assert "token as the password" in answer.text
+
+
+def test_a_browser_is_told_that_the_store_is_away_without_its_text_as_markup(app: Flask, client: FlaskClient) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise StoreError("<b>disk</b> full")
+
+    app.extensions["services"].store.page = away
+
+    answer = client.get("/", headers={"Accept": BROWSER})
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "&lt;b&gt;disk&lt;/b&gt; full" in answer.text
+    assert "Load the page again" in answer.text
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.text(min_size=1, max_size=40))
+def test_nothing_of_an_address_becomes_markup(name: str, client: FlaskClient) -> None:
+    answer = client.get(f"/api/v1/alerts/<i>{name}", headers={"Accept": BROWSER})
+
+    assert "<i>" not in answer.text
+
+
 def test_problem_details_come_where_they_are_asked_for(client: FlaskClient) -> None:
     answer = client.get("/nowhere", headers={"Accept": "application/json, application/problem+json"})
 
@@ -182,6 +246,14 @@ def test_no_address_breaks_us(name: str, arguments: dict[str, str], client: Flas
     assert client.open(f"/api/v1/alerts/{name}", method="GET").status_code < 500
 
 
-@pytest.mark.parametrize("cursor", ["9" * 30 + "-" + "a" * 20, "9" * 190, "9-", "-", "x", "a b", "\u0663-\u0663", "é"])
-def test_a_cursor_that_nobody_gave_breaks_nothing(cursor: str, client: FlaskClient) -> None:
-    assert client.get("/api/v1/alerts", query_string={"cursor": cursor}).status_code in {200, 422}
+@pytest.mark.parametrize("route", ["alerts", "deliveries", "quarantine", "dead-letters"])
+@pytest.mark.parametrize(
+    "cursor",
+    ["9" * 30 + "-" + "a" * 20, "9" * 19 + "-" + "a" * 20, "9" * 190, "9-", "-", "x", "a b", "\u0663-\u0663", "é"]
+    + ["5", "nonsense", "0-" + "a" * 20, "5-" + "A" * 20, "5-" + "a" * 19, "5-" + "a" * 20 + "\n"],
+)
+def test_a_cursor_that_nobody_gave_is_refused(route: str, cursor: str, client: FlaskClient) -> None:
+    answer = client.get(f"/api/v1/{route}", query_string={"cursor": cursor})
+
+    assert answer.status_code == 422
+    assert answer.json["error"]["details"][0]["field"] == "cursor"

@@ -18,6 +18,7 @@ from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import Kind, Severity, Status, Verb
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.render.notice import FINGERPRINT, Notice, notice
+from service_event_checker.render.plan import ending
 from service_event_checker.render.text import duration
 
 HEADER_MAX = 150
@@ -103,9 +104,12 @@ def _header(alert: Alert, told: Notice) -> dict[str, Any]:
 
 def _facts(alert: Alert, told: Notice) -> Iterator[dict[str, Any]]:
     facts = [(name, escape_mrkdwn(value, FIELD_MAX)) for name, value in told.fields if name != FINGERPRINT]
-    times = {"Since": _local(alert.started_at)}
+    times = {"Since": _local(alert.started_at), "Planned": _local(alert.started_at)}
+    if alert.ends_at:
+        times["Planned"] += f" to {_local(alert.ends_at)}"
     if alert.ended_at:
         times["Until"] = f"{_local(alert.ended_at)} ({duration(alert.ended_at - alert.started_at)})"
+        times["Ended"] = f"{_local(alert.ended_at)} ({ending(alert, alert.ended_at)})"
     facts += [(what, _link(url, f"{name} {_last_part(url)}")) for what, name, url in told.tickets]
     shown = [{"type": "mrkdwn", "text": f"*{name}:* {times.get(name, text)}"} for name, text in facts]
     yield {"type": "section", "fields": shown[:FIELDS_MAX]}

@@ -29,6 +29,15 @@ class AzureHoldingArea:
         rows = {(item.area, item.id): azure_rows.held_entity(item) for item in items}  # of one item the last
         self._tables.each(lambda row: self._active.write([client.upsert(row)]), rows.values())
 
+    def add(self, item: HeldItem) -> bool:
+        row = azure_rows.held_entity(item)
+        try:
+            self._active.write([client.create(row)])
+        except Raced:
+            held = self._active.get(row["PartitionKey"], row["RowKey"])
+            return held is not None and azure_rows.load_held(held).doc == item.doc
+        return True
+
     def list(self, area: str, *, source: str = "", limit: int = 200) -> Sequence[HeldItem]:
         where, values = ("source eq @source", {"source": source}) if source else ("", {})
         place = keys.area_partition(area)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, or_, select
+from sqlalchemy import Connection, delete, func, insert, or_, select
 
 from service_event_checker.core.model import HeldItem
 from service_event_checker.stores import codec
@@ -27,8 +27,16 @@ class SqlHoldingArea:
     def put(self, items: Iterable[HeldItem]) -> None:
         with self._write() as connection:
             for item in items:
-                row = {"shelf": item.area, "id": item.id, "source": item.source, "at": codec.micros(item.at)}
-                sql_rows.upsert(connection, kept, row | {"doc": item.doc})
+                sql_rows.upsert(connection, kept, _row(item))
+
+    @after_conflicts
+    def add(self, item: HeldItem) -> bool:
+        with self._write() as connection:
+            wanted = select(kept.c.doc).where(kept.c.shelf == item.area, kept.c.id == item.id)
+            held = connection.scalar(wanted)
+            if held is None:  # by an insert, which fails where somebody else was faster
+                connection.execute(insert(kept), _row(item))
+        return held in (None, item.doc)
 
     def list(self, area: str, *, source: str = "", limit: int = 200) -> Sequence[HeldItem]:
         wanted = select(kept).where(kept.c.shelf == area)
@@ -53,3 +61,8 @@ class SqlHoldingArea:
         stale = select(ranked.c.id).where(or_(ranked.c.at < codec.micros(before), ranked.c.place > per_source))
         with self._write() as connection:
             return connection.execute(delete(kept).where(kept.c.shelf == area, kept.c.id.in_(stale))).rowcount
+
+
+def _row(item: HeldItem) -> sql_rows.Row:
+    place = {"shelf": item.area, "id": item.id, "source": item.source, "at": codec.micros(item.at)}
+    return place | {"doc": item.doc}

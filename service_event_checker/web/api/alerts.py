@@ -18,7 +18,7 @@ from service_event_checker.web.api.schemas import NewNote, NewTicket, StatusChan
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import invalid
 from service_event_checker.web.request_body import json_body
-from service_event_checker.web.security.caller import caller
+from service_event_checker.web.security.caller import actor
 
 INTAKE = "api"
 
@@ -43,7 +43,7 @@ def change_status(name: str) -> dict[str, Any]:
     wanted = StatusChange.model_validate(json_body(request))
     known = find_alert(services().store, name)
     found = acts.set_status(
-        services(), known, wanted.status, actor=caller().name, intake=INTAKE, now=_now(), note=wanted.resolution_note
+        services(), known, wanted.status, actor=actor(), intake=INTAKE, now=_now(), note=wanted.resolution_note
     )
     return _detail(found)
 
@@ -53,7 +53,7 @@ def add_note(name: str) -> tuple[dict[str, Any], int]:
     """Put a note on the timeline and send it to everybody who was told."""
     wanted = NewNote.model_validate(json_body(request))
     known = find_alert(services().store, name)
-    found = acts.add_note(services(), known, wanted.note, actor=caller().name, intake=INTAKE, now=_now())
+    found = acts.add_note(services(), known, wanted.note, actor=actor(), intake=INTAKE, now=_now())
     return _detail(found), 201
 
 
@@ -62,7 +62,7 @@ def request_ticket(name: str) -> tuple[dict[str, Any], int]:
     """Have a ticket opened: 202, or 200 where the alert has one. Repeating it makes no second ticket."""
     wanted = NewTicket.model_validate(json_body(request))
     known = find_alert(services().store, name)
-    made = acts.request_ticket(services(), known, actor=caller().name, now=_now(), receiver=wanted.receiver)
+    made = acts.request_ticket(services(), known, actor=actor(), now=_now(), receiver=wanted.receiver)
     return made.summary(), 200 if made.state is TicketState.EXISTS else 202
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from service_event_checker.engine import acts
 from service_event_checker.render.shapes import FailedDelivery
 from service_event_checker.web.context import services
-from service_event_checker.web.errors import Refused
+from service_event_checker.web.errors import Refused, invalid
 
 LISTED_MAX = 200
 DEPRECATED_AT = datetime(2026, 12, 1, tzinfo=UTC)
@@ -28,6 +28,8 @@ def deprecate(answer: Response) -> Response:
 
 @blueprint.get("")
 def many() -> dict[str, Any]:
+    if "cursor" in request.args:  # other parameters were ignored, and are until 1.0
+        raise invalid("cursor", "is not a known parameter")
     store = services().store
     found = store.failed_deliveries(LISTED_MAX)
     alerts = store.get({delivery.key for delivery in found})

@@ -9,6 +9,7 @@ from flask import Blueprint, request
 
 from service_event_checker.engine import acts
 from service_event_checker.render.shapes import DeliveryState, DeliverySummary
+from service_event_checker.web.api.lookup import refuse_unknown
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused, invalid
 
@@ -49,9 +50,7 @@ def discard(delivery_id: str) -> dict[str, Any]:
 
 
 def _state() -> DeliveryState:
-    for name in request.args:
-        if name != "state":
-            raise invalid(name, "is not a known parameter. Known is state")
+    refuse_unknown(request.args, ("state",))
     given = request.args.getlist("state")
     try:
         return DeliveryState(",".join(given) or DeliveryState.FAILED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from werkzeug.datastructures import MultiDict
@@ -17,7 +17,7 @@ from service_event_checker.web.errors import Refused, invalid
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
-_CURSOR = re.compile(r"[\w.~+/=-]{1,200}", re.ASCII)
+_CURSOR = re.compile(r"[1-9][0-9]{0,18}-[0-9a-f]{20}", re.ASCII)  # of every store: see Page
 _KNOWN = ("status", "severity", "kind", "source", "limit", "cursor")
 _ACTIVE = frozenset({Status.FIRING, Status.ACKNOWLEDGED})
 ValueT = TypeVar("ValueT")
@@ -35,11 +35,17 @@ def find_alert(store: Alerts, name: str) -> Alert:
     return same[0]
 
 
+def refuse_unknown(arguments: MultiDict[str, str], known: Collection[str] = ()) -> None:
+    """Refuse a parameter that a route does not know, a misspelled filter for one. Raises Refused (422)."""
+    for name in arguments:
+        if name not in known:
+            hint = f"Known: {', '.join(known)}" if known else "This list takes none"
+            raise invalid(name, f"is not a known parameter. {hint}")
+
+
 def read_query(arguments: MultiDict[str, str]) -> Query:
     """Return what the query string asks for; values may be repeated or separated by commas. Raises Refused (422)."""
-    for name in arguments:
-        if name not in _KNOWN:
-            raise invalid(name, f"is not a known parameter. Known: {', '.join(_KNOWN)}")
+    refuse_unknown(arguments, _KNOWN)
     statuses: frozenset[Status] = frozenset()
     for value in _values(arguments, "status"):
         statuses |= _one_of(_STATUSES, "status", value)

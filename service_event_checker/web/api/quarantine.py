@@ -6,13 +6,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import quarantine
 from service_event_checker.engine.quarantine import Held
 from service_event_checker.sources.alertmanager.intake import NoneUsable
 from service_event_checker.sources.replay import take_again
+from service_event_checker.web.api.lookup import refuse_unknown
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.webhooks.refusal import rejected
@@ -24,6 +25,7 @@ blueprint = Blueprint("quarantined", __name__, url_prefix="/api/v1/quarantine")
 
 @blueprint.get("")
 def many() -> dict[str, Any]:
+    refuse_unknown(request.args)
     return {"quarantine": [_summary(held) for held in quarantine.held(services().store.holding, limit=LISTED_MAX)]}
 
 

@@ -33,14 +33,19 @@ class Verdict:
 
 
 def judge(state: State) -> Verdict:
-    """Compare what is open with what could be read. Tests, maintenance and what does not affect us do not count."""
-    counted = [alert for alert in state.open_alerts if not alert.test and alert.affects_us is not Affects.NO]
+    """Compare what is open with what could be read.
+
+    Tests, maintenance and what is silenced or does not affect us do not count.
+    """
+    ours = [alert for alert in state.open_alerts if not alert.test and alert.affects_us is not Affects.NO]
+    counted = [alert for alert in ours if alert.key not in state.silenced]
+    silenced = sum(alert.key in state.silenced and alert.kind is not Kind.MAINTENANCE for alert in ours)
     vendors = _names(alert for alert in counted if alert.kind is Kind.OUTAGE)
     own = sum(alert.kind is Kind.ALERT for alert in counted)
     known = (_of_vendors(vendors), _of_alerts(own, more=state.more_open))
     asked = [checker for checker in state.checkers if checker.reading is not PollState.OFF]
     unread = [checker for checker in asked if checker.reading is not PollState.OK]
-    doubts = tuple(_doubts(state, unread, asked))
+    doubts = (*_doubts(state, unread, asked), *_not_counted(silenced))
     blind = not state.beats or len(unread) == len(asked)
     return Verdict(_answer(bool(vendors), bool(own), blind=blind), known, doubts)
 
@@ -84,6 +89,11 @@ def _doubts(state: State, unread: Sequence[CheckerState], asked: Sequence[Checke
         yield f"{pages} cannot be read: {_listed([platform_name(name) for name in unknown])}"
     if waiting and state.beats:
         yield f"Not checked yet: {_listed([platform_name(name) for name in waiting])}"
+
+
+def _not_counted(silenced: int) -> Iterable[str]:
+    if silenced:
+        yield f"Not counted: {silenced} silenced {'alert' if silenced == 1 else 'alerts'}"
 
 
 def _names(alerts: Iterable[Alert]) -> list[str]:

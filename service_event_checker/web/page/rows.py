@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service_event_checker import logs
-from service_event_checker.core.model import Alert, Delivery
+from service_event_checker.core.model import Alert, Delivery, PlannedWork
+from service_event_checker.core.rules import Silence
 from service_event_checker.core.vocabulary import Affects, Kind, Severity, Status, Verb
 from service_event_checker.engine.quarantine import Held
+from service_event_checker.render import plan
 from service_event_checker.render.labels import alert_title, author_links
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.text import duration, line, moment, web_address
 from service_event_checker.web.status.overview import CheckerState, PollState
 
 TEXT_MAX = 300
+_MAINTENANCE = "maintenance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,9 @@ class AlertRow:
     """`told` and `waiting` are receivers by their names for people; `told` has (name, address or "").
 
     `failed` and `withheld` are (name, reason). `url` is "" or may be followed; `links` (text, address) are the runbook
-    and the dashboard.
+    and the dashboard. `silenced` says by whom and until when; `outlook` is that of planned
+    work that is not over; `lasted` is "" for planned work that ended before its
+    start.
     """
 
     id: str
@@ -41,7 +46,20 @@ class AlertRow:
     waiting: tuple[str, ...]
     failed: tuple[tuple[str, str], ...]
     withheld: tuple[tuple[str, str], ...]
-    planned: bool
+    silenced: str
+    outlook: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRow:
+    """Planned work; `id` is "" where it is not tracked."""
+
+    id: str
+    title: str
+    url: str
+    source: str
+    outlook: str
+    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +79,7 @@ class FailedRow:
     alert: str
     receiver: str
     verb: str
+    age: str
     reason: str
 
 
@@ -81,7 +100,11 @@ def by_urgency(alerts: Iterable[Alert]) -> list[Alert]:
 
 
 def alert_row(
-    alert: Alert, now: datetime, failed: Iterable[Delivery] = (), pending: frozenset[tuple[str, str]] = frozenset()
+    alert: Alert,
+    now: datetime,
+    failed: Iterable[Delivery] = (),
+    pending: frozenset[tuple[str, str]] = frozenset(),
+    silence: Silence | None = None,
 ) -> AlertRow:
     """Describe one alert. `failed` and `pending` (receiver, alert key) may be of any alert: its own are picked out."""
     since = alert.starts_at or alert.started_at
@@ -101,14 +124,29 @@ def alert_row(
         tags=tuple(_tags(alert)),
         source=platform_name(alert.source),
         since=_when(since, now),
-        lasted=duration((alert.ended_at or now) - since),
+        lasted=_lasted(alert, since, now),
         owner=line(alert.owner, 100),
         told=tuple((platform_name(name), links.get(name, "")) for name in told),
         waiting=tuple(platform_name(name) for name in waiting),
         failed=_reasons(lost),
         withheld=_reasons(alert.withheld),
-        planned=alert.kind is Kind.MAINTENANCE,
+        silenced=line(silence.text, TEXT_MAX) if silence else "",
+        outlook=plan.outlook(alert.started_at, alert.ends_at, now) if plan.is_planned(alert) and alert.open else "",
     )
+
+
+def planned_rows(alerts: Iterable[Alert], checkers: Iterable[CheckerState], now: datetime) -> list[PlannedRow]:
+    """Return the planned work that is tracked, and that which status pages list, the earliest first."""
+    tracked = [alert for alert in alerts if plan.is_planned(alert)]
+    known = {(alert.source, alert.fingerprint) for alert in tracked}
+    found = [(alert.started_at, _tracked_work(alert, now)) for alert in tracked]
+    found += [
+        (work.starts_at or now, _listed_work(checker.name, work, now))
+        for checker in checkers
+        for work in checker.planned
+        if (checker.name, work.fingerprint) not in known
+    ]
+    return [row for _, row in sorted(found, key=lambda each: (each[0], each[1].title))]
 
 
 def checker_row(checker: CheckerState, now: datetime) -> CheckerRow:
@@ -124,7 +162,7 @@ def checker_row(checker: CheckerState, now: datetime) -> CheckerRow:
     )
 
 
-def failed_row(delivery: Delivery, alerts: Mapping[str, Alert]) -> FailedRow:
+def failed_row(delivery: Delivery, alerts: Mapping[str, Alert], now: datetime) -> FailedRow:
     """Describe a failed delivery; `alerts` by key, where it is still known."""
     alert = alerts.get(delivery.key)
     return FailedRow(
@@ -132,6 +170,7 @@ def failed_row(delivery: Delivery, alerts: Mapping[str, Alert]) -> FailedRow:
         alert=f"{alert.internal_id} {alert_title(alert)}" if alert else delivery.key,
         receiver=platform_name(delivery.receiver),
         verb=delivery.verb.value,
+        age=f"made {duration(now - delivery.created_at)} ago" if delivery.created_at else "",
         reason=line(logs.masked(delivery.reason), TEXT_MAX),
     )
 
@@ -139,6 +178,35 @@ def failed_row(delivery: Delivery, alerts: Mapping[str, Alert]) -> FailedRow:
 def rejected_row(held: Held, now: datetime) -> RejectedRow:
     refused = held.refusal
     return RejectedRow(id=held.id, route=refused.route, when=_when(held.at, now), error=line(refused.error, TEXT_MAX))
+
+
+def _tracked_work(alert: Alert, now: datetime) -> PlannedRow:
+    owner = line(alert.owner, 100) or "somebody"
+    taken = (f"acknowledged by {owner}",) if alert.status is Status.ACKNOWLEDGED else ()
+    return PlannedRow(
+        id=alert.internal_id,
+        title=alert_title(alert),
+        url=web_address(alert.url),
+        source=platform_name(alert.source),
+        outlook=plan.outlook(alert.started_at, alert.ends_at, now),
+        tags=(*(tag for tag in _tags(alert) if tag != _MAINTENANCE), *taken),
+    )
+
+
+def _listed_work(source: str, work: PlannedWork, now: datetime) -> PlannedRow:
+    return PlannedRow(
+        id="",
+        title=line(work.title, TEXT_MAX) or "(no title)",
+        url=web_address(work.url),
+        source=platform_name(source),
+        outlook=plan.outlook(work.starts_at, work.ends_at, now),
+        tags=(),
+    )
+
+
+def _lasted(alert: Alert, since: datetime, now: datetime) -> str:
+    ended_at = alert.ended_at or now
+    return "" if plan.is_planned(alert) and ended_at <= since else duration(ended_at - since)
 
 
 def _urgency(alert: Alert) -> tuple[bool, bool, int, bool]:
@@ -149,7 +217,7 @@ def _tags(alert: Alert) -> Iterator[str]:
     if alert.test:
         yield "TEST"
     if alert.kind is Kind.MAINTENANCE:
-        yield "maintenance"
+        yield _MAINTENANCE
     if alert.affects_us is not Affects.YES:
         yield f"affects us: {alert.affects_us}"
     if alert.episode > 1:

@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from service_event_checker import logs
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Alert, Snapshot
-from service_event_checker.core.vocabulary import Affects, EventStatus
+from service_event_checker.core.vocabulary import Affects, EventStatus, Kind
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.engine.polling import Watch
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.engine.services import Services
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.notice import MARKS
+from service_event_checker.render.plan import outlook
 from service_event_checker.render.text import duration, line, moment, web_address
 from service_event_checker.web.api.lookup import find_alert
 from service_event_checker.web.errors import Refused
@@ -223,12 +224,16 @@ def _findings(services: Services, name: str, snapshot: Snapshot) -> list[str]:
         (one for one in snapshot.events if one.status is EventStatus.FIRING), key=lambda one: one.severity.rank
     )
     tracked = services.store.get({one.key for one in events})
-    count = "no open outage" if not events else f"{len(events)} open"
+    planned = sum(one.kind is Kind.MAINTENANCE for one in events)
+    count = f"{len(events) - planned} open" if len(events) > planned else "no open outage"
+    count += f", {planned} planned" if planned else ""
     rows = [
         f"*{_platform(name)}*: {count}" + (f", {len(snapshot.events) - len(events)} over" if snapshot.events else "")
     ]
+    now = datetime.now(UTC)
     for one in events[:FOUND_SHOWN]:
         ours = _standing(tracked.get(one.key), watch.affects(one))
+        ours = f"{outlook(one.starts_at, one.ends_at, now)} · {ours}" if one.kind is Kind.MAINTENANCE else ours
         rows.append(f"{MARKS[one.severity]} {escape_mrkdwn(line(one.title, 120)) or '(no title)'} · {ours}")
     rows += [f"…and {len(events) - FOUND_SHOWN} more"] if len(events) > FOUND_SHOWN else []
     return rows + [f"⚠️ {escape_mrkdwn(line(text, 200))}" for text in snapshot.warnings[:WARNINGS_SHOWN]]

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from service_event_checker.core.model import Alert
-from service_event_checker.core.vocabulary import Kind, Status
+from service_event_checker.core.vocabulary import Status
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.render.labels import alert_title
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.notice import MARKS
+from service_event_checker.render.plan import is_planned, outlook
 from service_event_checker.render.text import cut, duration, line, web_address
 from service_event_checker.web.page.rows import by_urgency
 from service_event_checker.web.slack.replies import SECTION_MAX, Reply, section
@@ -42,9 +43,9 @@ def row(alert: Alert, now: datetime) -> str:
     since = alert.starts_at or alert.started_at
     words = [f"{MARKS[alert.severity]} `{alert.internal_id}`"]
     words += ["*TEST*"] if alert.test else []
-    words += ["maintenance:"] if alert.kind is Kind.MAINTENANCE else []
+    words += ["maintenance:"] if is_planned(alert) else []
     words.append(escape_mrkdwn(alert_title(alert, TITLE_MAX)))
-    words.append(f"· {duration(now - since)}")
+    words.append(f"· {outlook(since, alert.ends_at, now) if is_planned(alert) else duration(now - since)}")
     if alert.status is Status.ACKNOWLEDGED:
         words.append("· 👀 " + escape_mrkdwn(line(alert.owner, 30) or "acknowledged"))
     links = [(escape_mrkdwn(platform_name(name)), web_address(url)) for name, url in sorted(alert.links.items())]

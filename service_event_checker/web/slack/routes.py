@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Flask, current_app, request
+from flask import Blueprint, Flask, current_app, g, request
 
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.engine.services import Services
@@ -20,9 +20,9 @@ from service_event_checker.web.slack import buttons
 from service_event_checker.web.slack import commands as slack_commands
 from service_event_checker.web.slack.commands import CommandContext
 from service_event_checker.web.slack.permissions import Allowed, MembershipUnknown, slack_access
-from service_event_checker.web.slack.replies import BackgroundReplies, DeferredReply, Reply
+from service_event_checker.web.slack.replies import BackgroundReplies, DeferredReply, Reply, Work
 from service_event_checker.web.slack.request import SlackUser, read_command, read_form, read_payload, read_press
-from service_event_checker.web.slack.signature import Signatures
+from service_event_checker.web.slack.signature import SLACK, Confirm, Signatures
 
 blueprint = Blueprint("slack", __name__, url_prefix="/slack")
 
@@ -42,7 +42,7 @@ def install(app: Flask, services: Services) -> None:
     environ, access = services.settings.variables, slack_access(services.config.destinations)
     app.extensions["slack"] = SlackApp(
         context=CommandContext(services, app.extensions["engine"], app.extensions["store_probe"]),
-        signatures=Signatures(environ),
+        signatures=Signatures(environ, lambda: services.store.holding),
         allowed=Allowed(environ, access),
         background=BackgroundReplies(access.api_url),
     )
@@ -51,7 +51,8 @@ def install(app: Flask, services: Services) -> None:
 
 def admit() -> Caller:
     """Let Slack's own requests in. Raises Refused."""
-    return _slack_app().signatures.admit(request)
+    g.confirm = _slack_app().signatures.admit(request)
+    return SLACK
 
 
 @blueprint.post("/commands")
@@ -61,7 +62,7 @@ def commands() -> Any:
         return ""  # Slack looks at our certificate: docs.slack.dev/interactivity/implementing-slash-commands
     command, here = read_command(form), _slack_app()
     reply = here.background.answer(
-        lambda: _if_allowed(here, command.user, lambda: slack_commands.run(here.context, command)),
+        _confirmed(lambda: _if_allowed(here, command.user, lambda: slack_commands.run(here.context, command))),
         command.user.response_url,
     )
     return reply.as_json()
@@ -74,12 +75,23 @@ def interactions() -> Any:
     if press is None or not buttons.is_ours(press):
         return ""
     begun = here.background.do(
-        lambda: _if_allowed(here, press.user, lambda: buttons.run(here.context.services, press)),
+        _confirmed(lambda: _if_allowed(here, press.user, lambda: buttons.run(here.context.services, press))),
         press.user.response_url,
     )
     if not begun:
         raise Refused(503, "Too many requests at once. Nothing was done; press again.")
     return ""
+
+
+def _confirmed(work: Work) -> Work:
+    """Return the work so that it begins when the store says that the request is not a replay."""
+    confirm: Confirm = g.confirm
+
+    def begin() -> Reply | DeferredReply:
+        confirm()
+        return work()
+
+    return begin
 
 
 def _if_allowed(here: SlackApp, user: SlackUser, work: Callable[[], Reply | DeferredReply]) -> Reply | DeferredReply:

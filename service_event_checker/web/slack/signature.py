@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 
 import structlog
 from flask import Request
@@ -18,6 +19,8 @@ from slack_sdk.signature import Clock, SignatureVerifier
 
 from service_event_checker import logs
 from service_event_checker.config.sunset import Sunset
+from service_event_checker.core.roles import HoldingArea
+from service_event_checker.engine import seen_requests
 from service_event_checker.engine.refusals import Refusal
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.request_body import raw_body
@@ -29,8 +32,11 @@ SECRET = "SLACK_SIGNING_SECRET"  # noqa: S105  # the variable's name
 TOKEN = "SLACK_VERIFICATION_TOKEN"  # noqa: S105
 BODY_MAX = 512 * 1024  # bytes; a pressed button brings its whole message along
 WINDOW = 300.0  # seconds that a signature is good for, to either side
-REMEMBERED_MAX = 10_000  # signatures; only who knows the secret can add one
+STORE_SECONDS = 0.7  # until the work goes on waiting: Slack counts three, and the work has 1.8
+STORE_CALLS = 16  # at once
 SLACK = Caller("slack", frozenset({Scope.WRITE, Scope.ACT}))
+
+Confirm = Callable[[], None]
 
 log = structlog.get_logger()
 
@@ -50,47 +56,45 @@ def sunsets(environ: Mapping[str, str]) -> tuple[Sunset, ...]:
 
 
 class Signatures:
-    """Lets in what Slack has sent, once. Safe for several threads; what it remembers is this process' own."""
+    """Lets in what Slack has sent, once. Safe for several threads; `holding` remembers it for all processes."""
 
-    def __init__(self, environ: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], holding: Callable[[], HoldingArea], clock: Callable[[], float] = time.time
+    ) -> None:
         self._secret = environ.get(SECRET, "").strip()
         self._token = environ.get(TOKEN, "").strip()
         self._clock = clock
-        self._seen: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self._holding = holding
+        self._calls = ThreadPoolExecutor(STORE_CALLS, thread_name_prefix="slack-seen")
         logs.hide([self._secret, self._token])
 
-    def admit(self, request: Request) -> Caller:
-        """Return the caller of a genuine request, whose body is then cached. Raises Refused (400, 401, 403)."""
+    def admit(self, request: Request) -> Confirm:
+        """Let a genuine request in, whose body is then cached; return what its work is to call first.
+
+        Raises Refused (400, 401, 403) and StoreError, and so does what is returned: it waits for a store that hangs.
+        """
         body = raw_body(request, BODY_MAX)
         if self._secret:
-            self._verify(request, body)
-        elif self._token:
+            return self._verify(request, body)
+        if self._token:
             self._compare(body)
         elif not is_local(request):
             hint = f"Only requests from this machine are accepted: {SECRET} is not set. It is on the Slack app's page."
             raise Refused(403, hint, details={"set": SECRET}, why=Refusal.NOT_CONFIGURED)
-        return SLACK
+        return lambda: None
 
-    def _verify(self, request: Request, body: bytes) -> None:
+    def _verify(self, request: Request, body: bytes) -> Confirm:
         stamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")
         if not is_signed(self._secret, body, stamp, signature, self._clock()):
             raise Refused(
                 401, "The request is not signed by Slack, or is older than five minutes.", why=Refusal.WRONG_SIGNATURE
             )
-        if not self._first_time(f"{stamp}:{signature}", int(stamp)):
-            raise Refused(401, "This request was already received.", why=Refusal.WRONG_SIGNATURE)
-
-    def _first_time(self, nonce: str, stamp: int) -> bool:
-        now = self._clock()
-        with self._lock:
-            if nonce in self._seen:
-                return False
-            if len(self._seen) >= REMEMBERED_MAX:
-                self._seen = {one: until for one, until in self._seen.items() if until >= now}
-            self._seen[nonce] = stamp + WINDOW
-            return True
+        signed, now = f"{stamp}:{signature}", datetime.fromtimestamp(self._clock(), UTC)
+        asked = self._calls.submit(lambda: seen_requests.is_first(self._holding(), "slack", signed, now))
+        if wait([asked], STORE_SECONDS).done:
+            _refuse_a_replay(asked)
+        return lambda: _refuse_a_replay(asked)
 
     def _compare(self, body: bytes) -> None:
         log.warning("slack_unsigned", hint=f"accepted by the retired {TOKEN}: set {SECRET}")
@@ -99,6 +103,11 @@ class Signatures:
         said = given if isinstance(given, str) else ""
         if not hmac.compare_digest(_digest(said), _digest(self._token)):
             raise Refused(401, "Slack's verification token is missing or wrong.", why=Refusal.WRONG_SIGNATURE)
+
+
+def _refuse_a_replay(asked: Future[bool]) -> None:
+    if not asked.result():
+        raise Refused(401, "This request was already received.", why=Refusal.WRONG_SIGNATURE)
 
 
 def is_signed(secret: str, body: bytes, stamp: str, signature: str, now: float) -> bool:

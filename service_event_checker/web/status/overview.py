@@ -5,12 +5,13 @@ Reading costs the same however many alerts there are: of open alerts, at most SH
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.roles import Alerts, Outbox
+from service_event_checker.core.rules import Silence, silence_of
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.engine import quarantine
@@ -37,6 +38,7 @@ class State:
 
     `refused` are the newest bodies in quarantine, at most REFUSED_MAX. `warnings`: what a person should fix.
     `pending` are (receiver, alert key) of the open alerts for which a delivery waits.
+    `silenced`: by the key of an open alert, the silence that holds it back now.
     """
 
     now: datetime
@@ -50,6 +52,7 @@ class State:
     refused: tuple[Held, ...]
     warnings: tuple[str, ...]
     pending: frozenset[tuple[str, str]]
+    silenced: Mapping[str, Silence]
 
     @property
     def beats(self) -> bool:
@@ -73,6 +76,7 @@ def read(services: Services, now: datetime) -> State:
         refused=tuple(quarantine.held(services.store.holding, limit=REFUSED_MAX)),
         warnings=standing.warnings(services, now),
         pending=frozenset(_pending(store, destinations, found)),
+        silenced={each.key: by for each in found if (by := silence_of(each, services.book.silences, now))},
     )
 
 

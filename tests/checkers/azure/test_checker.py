@@ -278,6 +278,15 @@ def test_only_issues_and_planned_works_are_told(kind: str, told: Kind | None) ->
     assert snapshot.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("kind", "ends"), [("PlannedMaintenance", datetime(2026, 11, 21, tzinfo=UTC)), ("ServiceIssue", None)]
+)
+def test_the_mitigation_time_of_planned_work_is_its_planned_end(kind: str, ends: datetime | None) -> None:
+    (told,) = read({"eventType": kind, "impactMitigationTime": "2026-11-21T00:00:00Z"}).events
+
+    assert told.ends_at == ends
+
+
 def test_security_advisories_are_told_where_they_are_asked_for() -> None:
     assert read({"eventType": "SecurityAdvisory"}, security_advisories=True).events[0].kind is Kind.OUTAGE
 

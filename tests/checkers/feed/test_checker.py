@@ -103,6 +103,27 @@ def test_what_a_feed_no_longer_names_is_unknown_and_a_feed_is_never_complete(wor
     assert (snapshot.events, snapshot.complete, snapshot.unknown) == ((), False, {"gone"})
 
 
+@pytest.mark.parametrize(
+    ("plan", "starts", "ends"),
+    [
+        ("Jan 20, 02:00 - 03:00 UTC", "20 Jan 2027 02:00", at(2027, 1, 20, 3)),
+        ("Jan 20, 22:00 - Jan 21, 04:00 UTC", "20 Jan 2027 22:00", at(2027, 1, 21, 4)),
+        ("Dec 31, 23:00 - 01:00 UTC", "31 Dec 2026 23:00", at(2027, 1, 1, 1)),
+        ("Jan 20, 18:00 - 19:00 PST", "21 Jan 2027 02:00", at(2027, 1, 21, 3)),
+        ("Jan 20, 02:00 UTC", "20 Jan 2027 02:00", None),
+        ("Jan 20, 02:00 - 99:00 UTC", "20 Jan 2027 02:00", None),
+        ("", "20 Jan 2027 02:00", None),
+    ],
+)
+def test_the_banner_of_planned_work_tells_its_end(plan: str, starts: str, ends: datetime | None) -> None:
+    banner = f"<p><strong>THIS IS A SCHEDULED EVENT {plan}</strong></p>"
+    posted = "<small>Dec 10, 10:00 UTC</small><br><strong>Scheduled</strong> - We move disks."
+
+    (event,) = read(entry("Storage move", banner + posted, at=f"{starts}:00 +0000"))
+
+    assert event.ends_at == ends
+
+
 def test_a_maintenance_is_none_of_the_outages(world: StatusPages) -> None:
     world.schedule_maintenance("retool", "m", "Upgrade", world.clock + timedelta(days=30))
 

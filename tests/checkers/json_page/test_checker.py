@@ -40,6 +40,8 @@ OWN = {
     "severity": "level",
     "url": "path",
     "starts_at": "since",
+    "ends_at": "until",
+    "minutes": "length",
     "updated_at": "changed",
     "description": "text",
     "components": "parts[].name",
@@ -173,6 +175,43 @@ def test_planned_work_has_a_list_of_its_own() -> None:
     _, work = read(page(problem(), works=[problem(key="w1", level=None)])).events
 
     assert (work.kind, work.severity) == (Kind.MAINTENANCE, Severity.INFO)
+
+
+@pytest.mark.parametrize(
+    ("more", "ends"),
+    [
+        ({"until": "2026-11-22T05:00:00Z", "length": 60}, datetime(2026, 11, 22, 5, tzinfo=UTC)),
+        ({"length": "90"}, datetime(2026, 11, 22, 4, 30, tzinfo=UTC)),
+        ({"length": 90}, datetime(2026, 11, 22, 4, 30, tzinfo=UTC)),
+        ({"since": None, "length": 90}, None),
+        *(({"length": odd}, None) for odd in (None, "", "soon", "-5", 0, True, 10**30, "9" * 5000, [60], 1.5)),
+    ],
+)
+def test_planned_work_ends_when_the_page_says_or_so_many_minutes_after_its_start(
+    more: dict[str, Any], ends: datetime | None
+) -> None:
+    work = problem(**{"since": "2026-11-22T03:00:00Z"} | more)
+
+    outage, planned = read(page(problem(key="p2", until="2026-11-22T05:00:00Z"), works=[work])).events
+
+    assert (outage.ends_at, planned.ends_at) == (None, ends)
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    [
+        ("instatus.json", "instatus"),
+        ("incident_io_widget.json", "incident_io"),
+        ("status_io.json", "status_io"),
+        ("better_stack.json", "better_stack"),
+    ],
+)
+def test_the_presets_find_the_planned_end(name: str, preset: str) -> None:
+    events = read(preset_file(name), config(preset)).events
+    (planned,) = [event for event in events if event.kind is Kind.MAINTENANCE]
+
+    assert planned.starts_at is not None
+    assert planned.ends_at == planned.starts_at + timedelta(hours=1)
 
 
 @pytest.mark.parametrize(

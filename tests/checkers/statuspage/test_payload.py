@@ -51,6 +51,19 @@ def test_a_summary_tells_all_that_an_event_holds() -> None:
     )
 
 
+def test_planned_work_tells_when_it_is_to_begin_and_to_end() -> None:
+    _, slow, planned = read((DATA / "summary_two_open.json").read_bytes()).events
+
+    assert planned.starts_at == datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
+    assert planned.ends_at == datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
+    assert slow.ends_at is None
+
+
+@pytest.mark.parametrize("until", [None, "", "soon", 7, "0001-01-01T00:00:00Z"])
+def test_planned_work_may_lack_its_end(until: Any) -> None:
+    assert only_event(scheduled_for="2026-11-25T02:00:00Z", scheduled_until=until).ends_at is None
+
+
 def test_what_an_incident_leaves_out_is_filled_from_its_updates_and_the_page() -> None:
     snapshot = read((DATA / "summary_two_open.json").read_bytes())
     _, slow, planned = snapshot.events

@@ -119,11 +119,11 @@ class Slack(Double):
             self.addresses[url] = ResponseAddress(message, self.clock())
             return url
 
-    def followed(self, url: str, seconds: float = 20.0) -> str:
-        """Return what the last answer at a response_url shows, waiting for the first; "" when none comes."""
+    def followed(self, url: str, seconds: float = 20.0, number: int = 1) -> str:
+        """Return what the last answer at a response_url shows, waiting for so many; "" when none comes."""
         with self._answered:
             answers = self.addresses[url].answers
-            self._answered.wait_for(lambda: answers, seconds)
+            self._answered.wait_for(lambda: len(answers) >= number, seconds)
             last = answers[-1] if answers else {"blocks": []}
         return "\n".join(block["text"]["text"] for block in last["blocks"])
 

@@ -16,7 +16,7 @@ from service_event_checker.core.model import Alert, Link
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.destinations.slack.adapter import Adapter, Config
-from service_event_checker.destinations.slack.message import Pressed, read_button
+from service_event_checker.destinations.slack.message import Pressed, content, read_button
 from tests.destinations.slack.double import Slack
 from tests.doubles.base import Answer, Fault, Request
 from tests.factories import NOW, alert, delivery, event, receiver
@@ -341,3 +341,14 @@ def test_the_end_of_an_outage_whose_message_was_deleted_is_told_in_a_new_message
     (message,) = slack.roots()
     assert "Resolved" in message.shown
     assert world.store.failed_deliveries() == []
+
+
+def test_a_message_of_planned_work_shows_its_plan_in_the_readers_own_zone() -> None:
+    begins = NOW + timedelta(hours=3)
+    work = alert(kind=Kind.MAINTENANCE, started_at=begins, starts_at=begins, ends_at=begins + timedelta(hours=2))
+
+    shown = json.dumps(content(work, delivery(work), button_key=b"", ticket_receivers=frozenset()))
+
+    assert f"*Planned:* <!date^{int(begins.timestamp())}^" in shown
+    assert f"to <!date^{int(begins.timestamp()) + 7200}^" in shown
+    assert "Firing" not in shown

@@ -184,6 +184,14 @@ def test_a_requeue_whose_answer_was_lost_is_done_once(deaf: AzureTablesStore) ->
     assert (len(deaf.failed_deliveries()), deaf.waiting()) == (0, 1)
 
 
+def test_an_add_whose_answer_was_lost_was_the_first(deaf: AzureTablesStore) -> None:
+    deaf.holding._active = deaf.active  # type: ignore[attr-defined]
+    item = HeldItem(area="seen", id="one", source="slack", at=NOW, doc="mine")
+
+    assert deaf.holding.add(item)
+    assert not deaf.holding.add(replace(item, doc="another's"))
+
+
 def test_slots_and_settings_whose_answers_were_lost_are_ours(deaf: AzureTablesStore) -> None:
     slot = deaf.put_slot(Slot(name="github", due_at=NOW))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -173,6 +174,50 @@ def test_the_detail_names_the_receivers_that_no_rule_names(make_app: MakeApp) ->
         ("chat", "not_matched", "no rule sends this alert there"),
         ("azure_devops", "not_matched", "no rule sends this alert there"),
     }
+
+
+TOKENS = "ops:read,write:a-token-of-the-team"
+
+
+def basic(user: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:a-token-of-the-team".encode()).decode()}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "headers", "actor"),
+    [
+        ("", {}, "local"),
+        ("", {"X-Actor": "ada"}, "ada"),
+        ("", {"X-Actor": "Ada Łukasz".encode().decode("latin-1")}, "Ada Łukasz"),
+        ("", {"X-Actor": "  "}, "local"),
+        ("", {"X-Actor": "x" * 300}, "x" * 59 + "…"),
+        ("", basic("ada"), "ada"),
+        (TOKENS, basic("ada"), "ada (ops)"),
+        (TOKENS, basic("ops"), "ops"),
+        (TOKENS, basic(""), "ops"),
+        (TOKENS, basic("Ada Łukasz"), "Ada Łukasz (ops)"),
+        (TOKENS, basic("ada") | {"X-Actor": "eve"}, "ada (ops)"),
+        (TOKENS, {"Authorization": "Bearer a-token-of-the-team", "X-Actor": "ada"}, "ada (ops)"),
+    ],
+)
+def test_a_caller_may_say_who_they_are(
+    tokens: str, headers: dict[str, str], actor: str, make_app: MakeApp, ingest: Ingest
+) -> None:
+    ingest(event())
+    client = make_app(**{"API_TOKENS": tokens} if tokens else {}).test_client()
+
+    answer = client.post("/api/v1/alerts/8zc63m64hy36/notes", json={"note": "mine"}, headers=headers)
+
+    assert answer.status_code == 201
+    assert answer.json["timeline"][-1]["actor"] == actor
+
+
+def test_a_name_lets_nobody_in(make_app: MakeApp, ingest: Ingest) -> None:
+    ingest(event())
+    client = make_app(API_TOKENS=TOKENS).test_client()
+
+    for headers in ({"X-Actor": "ops"}, {"Authorization": "Basic b3BzOm9wcw=="}):
+        assert client.get("/api/v1/alerts", headers=headers).status_code == 401
 
 
 def test_a_change_of_status_is_an_event_of_the_tokens_owner(make_app: MakeApp, ingest: Ingest) -> None:

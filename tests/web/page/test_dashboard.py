@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from service_event_checker.core.model import Alert, Event, Slot
+from service_event_checker.core.model import Alert, Event, PlannedWork, Slot
 from service_event_checker.core.store import Settled
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, Severity
 from service_event_checker.engine.services import Services
@@ -19,6 +20,7 @@ from tests.factories import event
 from tests.web.conftest import CONFIG, MakeApp, bearer, beat, give_up
 
 Ingest = Callable[[Event], Alert]
+HOUR = timedelta(hours=1)
 OURS = event(source="alertmanager", fingerprint="own", kind=Kind.ALERT, title="HighErrorRate", intake="/alert")
 
 
@@ -178,9 +180,114 @@ def test_the_worst_comes_first_and_tests_last(ingest: Ingest, client: FlaskClien
     assert sorted(("T-alert", "W-alert", "M-alert", "C-alert"), key=text.index) == [
         "C-alert",
         "W-alert",
-        "M-alert",
         "T-alert",
+        "M-alert",
     ]
+
+
+def planned(start: timedelta, length: timedelta, **changes: Any) -> Event:
+    begins = datetime.now(UTC) + start
+    plan = {"kind": Kind.MAINTENANCE, "severity": Severity.INFO, "starts_at": begins, "ends_at": begins + length}
+    return event(fingerprint="m", title="Storage move", **plan | changes)
+
+
+@pytest.mark.usefixtures("seeing")
+def test_planned_work_is_coming_up_and_is_not_open(ingest: Ingest, client: FlaskClient) -> None:
+    soon = planned(timedelta(hours=3, minutes=1), HOUR)
+    tracked = ingest(soon)
+
+    shown = " ".join(page(client).text.split())
+
+    plan = f"Planned {soon.starts_at:%H:%M} to {soon.ends_at:%H:%M} UTC, in 3 h"
+    assert f"Coming up 1 Storage move maintenance GitHub {plan} {tracked.internal_id}" in shown
+    assert "Open 0 Nothing is open." in shown
+    assert "All quiet" in shown
+    assert "firing" not in shown.lower()
+    assert "lasted" not in shown
+    assert plan in client.get(f"/alerts/{tracked.internal_id}").text
+
+
+@pytest.mark.usefixtures("seeing")
+def test_work_in_progress_says_until_when(ingest: Ingest, client: FlaskClient) -> None:
+    begun = planned(-HOUR, 3 * HOUR)
+    ingest(begun)
+
+    assert f"In progress until {begun.ends_at:%H:%M} UTC" in page(client).text
+
+
+def test_planned_work_that_no_rule_tracks_is_shown_as_its_page_lists_it(
+    services: Services, client: FlaskClient
+) -> None:
+    now = datetime.now(UTC)
+    work = PlannedWork(fingerprint="m", title="Storage move", starts_at=now + 2 * HOUR, url="javascript:alert(1)")
+    services.store.put_slot(Slot(name="github", due_at=now + HOUR, last_success_at=now, planned=(work,)))
+
+    shown = page(client)
+
+    assert f"Planned {work.starts_at:%H:%M} UTC, in 1 h 59 min" in shown.text
+    assert not any("javascript" in link for link in shown.links)
+
+
+def test_tracked_work_is_shown_once_and_resolved_work_not_at_all(
+    services: Services, ingest: Ingest, client: FlaskClient
+) -> None:
+    now = datetime.now(UTC)
+    ingest(planned(2 * HOUR, HOUR))
+    works = tuple(PlannedWork(fingerprint=name, title=f"Work {name}") for name in ("m", "gone", "other"))
+    slot = Slot(name="github", due_at=now, last_success_at=now, planned=works, dismissed={"gone": 0})
+    services.store.put_slot(slot)
+
+    text = page(client).text
+
+    assert [text.count(name) for name in ("Storage move", "Work m", "Work gone", "Work other")] == [1, 0, 0, 1]
+
+
+def test_work_of_a_page_that_cannot_be_read_is_not_overdue(services: Services, client: FlaskClient) -> None:
+    now = datetime.now(UTC)
+    works = (
+        PlannedWork(fingerprint="past", title="Past", starts_at=now - 2 * HOUR, ends_at=now - HOUR),
+        PlannedWork(fingerprint="next", title="Next", starts_at=now + HOUR, ends_at=now + 2 * HOUR),
+    )
+    slot = Slot(name="github", due_at=now, last_success_at=now - HOUR, planned=works, unknown_since=now - HOUR)
+    services.store.put_slot(slot)
+
+    text = page(client).text
+
+    assert ("Past" in text, "Next" in text) == (False, True)
+
+
+def test_work_that_was_called_off_did_not_last_0_s(ingest: Ingest, client: FlaskClient) -> None:
+    ingest(planned(2 * HOUR, HOUR))
+    ingest(planned(2 * HOUR, HOUR, status=EventStatus.RESOLVED, at=datetime.now(UTC)))
+
+    assert "called off before it began" in page(client).text
+
+
+SILENCED = {
+    "match": ['source="github"'],
+    "starts_at": "2026-01-01T00:00:00Z",
+    "ends_at": "2099-01-01T00:00:00Z",
+    "owner": "ada",
+    "reason": "known & slow",
+}
+
+
+def test_what_is_silenced_does_not_count_and_says_by_whom_and_until_when(make_app: MakeApp) -> None:
+    app = make_app(CONFIG | {"silences": [SILENCED]})
+    here: Services = app.extensions["services"]
+    beat(here)
+    now = datetime.now(UTC)
+    for name in ("github", "retool"):
+        here.store.put_slot(Slot(name=name, due_at=now + HOUR, last_success_at=now))
+    here.pipeline.ingest([event(severity=Severity.CRITICAL), event(source="retool", severity=Severity.WARNING)], now)
+
+    shown = page(app.test_client())
+
+    assert "Retool reports an outage" in shown.heading
+    assert "GitHub" not in shown.heading
+    assert "Not counted: 1 silenced alert." in shown.text
+    assert "Silenced by ada until 2099-01-01 00:00 UTC: known & slow" in shown.text
+    assert shown.text.index("Retool") < shown.text.index("Silenced by ada")
 
 
 def test_a_failed_delivery_is_shown_with_the_command_that_sends_it_again(
@@ -192,6 +299,7 @@ def test_a_failed_delivery_is_shown_with_the_command_that_sends_it_again(
     text = page(client).text
 
     assert f"./outage failed --retry {failed}" in text
+    assert "Disruption with some GitHub services failed, made 0 s ago" in " ".join(text.split())
     assert "Failed: chat (unauthorized (invalid_auth))" in text
 
 

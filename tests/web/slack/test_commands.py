@@ -14,16 +14,17 @@ import pytest
 from flask import Flask
 
 from service_event_checker.core.model import Alert, Event
-from service_event_checker.core.vocabulary import EventStatus, Severity, Status
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity, Status
 from service_event_checker.engine.services import Services
+from service_event_checker.web.slack import event_list
 from service_event_checker.web.slack.commands import COMMANDS
 from service_event_checker.web.slack.replies import MAX_WORKERS
 from tests.destinations.azure_devops.double import AzureDevOps
 from tests.destinations.slack.double import Slack, _check_blocks
 from tests.doubles.statuspages import StatusPages
-from tests.factories import event
+from tests.factories import NOW, alert, event
 from tests.web.conftest import MakeApp, beat
-from tests.web.slack.caller import SECRET, SlackCaller, command_form, shown
+from tests.web.slack.caller import SECRET, SlackCaller, command_form, shown, signed
 from tests.web.slack.conftest import config
 
 ANSWER_SECONDS = 3.0  # docs.slack.dev/interactivity/implementing-slash-commands
@@ -105,6 +106,19 @@ def test_a_check_by_hand_reports_what_it_found(
     assert "1 open" in answer
     assert f"Actions &amp; &lt;Pages&gt; are slow · `{alert.internal_id}`" in answer
     assert not slack.refused
+
+
+def test_a_check_by_hand_counts_planned_work_apart(people: SlackCaller, pages: StatusPages, slack: Slack) -> None:
+    begins = datetime.now(UTC) + timedelta(hours=3, minutes=1)
+    pages.schedule_maintenance("github", "m", "Storage move", begins, hours=2.0)
+    url = slack.response_url()
+
+    people.command("/manualcheck", "github", response_url=url)
+
+    answer = slack.followed(url)
+    assert "no open outage, 1 planned" in answer
+    assert "Storage move · Planned " in answer
+    assert ", in 3 h · not tracked" in answer
 
 
 def test_a_check_by_hand_says_who_has_resolved_what_the_page_still_lists(
@@ -263,6 +277,15 @@ def test_a_quiet_world_is_listed_in_a_sentence(people: SlackCaller) -> None:
     assert "No alert is open" in people.command("/listevents")
 
 
+def test_planned_work_is_listed_with_its_plan() -> None:
+    begins = NOW + timedelta(hours=3)
+    plan = {"started_at": begins, "starts_at": begins, "ends_at": begins + timedelta(hours=2)}
+
+    text = event_list.row(alert(kind=Kind.MAINTENANCE, title="Move", **plan), NOW)
+
+    assert text.endswith("maintenance: Move · Planned 06:00 to 08:00 UTC, in 3 h")
+
+
 def test_events_are_listed_by_platform_the_worst_first(people: SlackCaller, ingest: Ingest) -> None:
     ingest(event(source="github", fingerprint="a", severity=Severity.WARNING, title="Slow"))
     ingest(event(source="slack", fingerprint="b", severity=Severity.CRITICAL, title="Down"))
@@ -364,6 +387,37 @@ def test_a_store_that_hangs_delays_no_answer_and_the_rest_follows(
     assert "The answer follows here" in first
     assert "is resolved" in slack.followed(url)
     assert not services.store.get([alert.key])[alert.key].open
+
+
+def test_a_replay_to_another_process_while_the_store_hangs_is_not_done(
+    people: SlackCaller,
+    app: Flask,
+    pages: StatusPages,
+    environ: dict[str, str],
+    make_app: MakeApp,
+    slack: Slack,
+    ingest: Ingest,
+    services: Services,
+    tmp_path: Path,
+) -> None:
+    alert, url = ingest(event()), slack.response_url()
+    body = command_form("/createticket", alert.internal_id, response_url=url)
+    headers, other = signed(body), make_app(config(pages), **environ).test_client()
+    hog = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    hog.execute("BEGIN IMMEDIATE")
+
+    with ThreadPoolExecutor(2) as threads:
+        sent = [
+            threads.submit(client.post, "/slack/commands", data=body, headers=headers)
+            for client in (people.client, other)
+        ]
+    hog.execute("ROLLBACK")
+    hog.close()
+
+    assert ["The answer follows here" in shown(answer.result().json) for answer in sent] == [True, True]
+    slack.followed(url, number=2)
+    replies = [block["text"]["text"] for reply in slack.addresses[url].answers for block in reply["blocks"]]
+    assert sorted("This request was already received." in reply for reply in replies) == [False, True]
 
 
 def test_the_end_that_the_source_tells_is_no_end_by_the_person(people: SlackCaller, ingest: Ingest) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import pytest
@@ -12,6 +15,8 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service_event_checker.engine import jobs, seen_requests
+from service_event_checker.engine.services import Services
 from service_event_checker.web.slack.signature import is_signed
 from tests.web.conftest import MakeApp
 from tests.web.slack.caller import SECRET, command_form, press_form, signed
@@ -85,6 +90,60 @@ def test_the_same_request_is_taken_once(slack_client: FlaskClient) -> None:
     again = slack_client.post("/slack/commands", data=body, headers=headers, content_type=FORM)
 
     assert (first.status_code, again.status_code) == (200, 401)
+
+
+@pytest.mark.parametrize(
+    ("route", "body"), [("commands", command_form("/listevents")), ("interactions", press_form("x", "y"))]
+)
+def test_a_request_that_another_process_has_taken_is_refused(route: str, body: bytes, make_app: MakeApp) -> None:
+    headers = signed(body)
+
+    def status() -> int:
+        """Ask a process that has just started on the same store."""
+        client = make_app(SLACK_SIGNING_SECRET=SECRET).test_client()
+        return client.post(f"/slack/{route}", data=body, headers=headers, content_type=FORM).status_code
+
+    assert [status() for _ in range(3)] == [200, 401, 401]
+
+
+def test_of_many_that_come_at_once_one_is_taken(make_app: MakeApp) -> None:
+    body = command_form("/listevents")
+    headers = signed(body)
+    clients = [make_app(SLACK_SIGNING_SECRET=SECRET).test_client() for _ in range(4)]
+
+    def status(number: int) -> int:
+        client = clients[number % len(clients)]
+        return client.post("/slack/commands", data=body, headers=headers, content_type=FORM).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(status, range(8)))
+
+    assert sorted(found) == [200] + [401] * 7
+
+
+def test_while_the_store_is_away_nothing_is_taken_and_nothing_is_lost(make_app: MakeApp, tmp_path: Path) -> None:
+    client, body = make_app(SLACK_SIGNING_SECRET=SECRET).test_client(), command_form("/listevents")
+    headers = signed(body)
+
+    (tmp_path / "store.db").rename(tmp_path / "elsewhere.db")
+    away = client.post("/slack/commands", data=body, headers=headers, content_type=FORM)
+    (tmp_path / "elsewhere.db").rename(tmp_path / "store.db")
+    back = client.post("/slack/commands", data=body, headers=headers, content_type=FORM)
+    again = client.post("/slack/commands", data=body, headers=headers, content_type=FORM)
+
+    assert (away.status_code, away.headers["Retry-After"]) == (503, "5")
+    assert (back.status_code, again.status_code) == (200, 401)
+
+
+def test_what_was_seen_is_forgotten_when_its_signature_is_no_longer_good(services: Services) -> None:
+    holding, now = services.store.holding, datetime.now(UTC)
+    assert seen_requests.is_first(holding, "slack", "one", now - timedelta(minutes=20))
+    assert seen_requests.is_first(holding, "slack", "two", now - timedelta(minutes=9))
+
+    jobs.run("prune", "", services, cast(jobs.Executor, None))
+
+    assert seen_requests.is_first(holding, "slack", "one", now)
+    assert not seen_requests.is_first(holding, "slack", "two", now)
 
 
 @pytest.mark.parametrize("route", ["commands", "interactions"])
