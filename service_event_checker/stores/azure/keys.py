@@ -84,6 +84,7 @@ def timeline_row(key: str, revision: int) -> str:
     return f"{TIMELINE}{key}{2**48 - revision:012x}"
 
 
+
 def outcome_row(key: str, episode: int, revision: int, name: str) -> str:
     """Return a row key that sorts the newest episode first, in it updates (revision 0), then the newest revision."""
     return f"{outcomes_of(key, episode)}{2**48 - revision if revision else 0:012x}{digest(name)}"
@@ -92,6 +93,11 @@ def outcome_row(key: str, episode: int, revision: int, name: str) -> str:
 def outcomes_of(key: str, episode: int) -> str:
     """Return how the row keys of an episode's outcomes begin."""
     return f"{OUTCOME}{key}{2**32 - episode:08x}"
+
+
+def timeline_revision(row_key: str) -> int:
+    """Return the revision that a row key of `timeline_row` stands for."""
+    return 2**48 - int(row_key[-12:], 16)
 
 
 def dead_row(key: str, delivery_id: str) -> str:

@@ -80,15 +80,21 @@ def lane_entity(lane: Lane, waiting: tuple[Delivery, ...], op: str) -> dict[str,
 
 
 def load_lane(entity: Any) -> StoredLane:
-    lane = Lane(
+    return StoredLane(lane_of(entity), waiting_of(entity), entity.metadata["etag"], entity["op"])
+
+
+def lane_of(entity: Entity) -> Lane:
+    return Lane(
         key=entity["key"],
         receiver=entity["receiver"],
         revision=entity["revision"],
         head=entity["head"],
         dead_episode=entity["dead_episode"],
     )
-    waiting = in_order(codec.load_queue(text_of(entity)))
-    return StoredLane(lane, tuple(waiting), entity.metadata["etag"], entity["op"])
+
+
+def waiting_of(entity: Entity) -> tuple[Delivery, ...]:
+    return tuple(in_order(codec.load_queue(text_of(entity))))
 
 
 def link_entity(link: Link, op: str) -> dict[str, Any]:
