@@ -143,6 +143,7 @@ _COUNTED: dict[str, Callable[[History], int]] = {
     "alerts": lambda one: 1,
     "past episodes": lambda one: len(one.past),
     "timeline rows": lambda one: len(one.timeline),
+    "outcomes": lambda one: len(one.outcomes),
     "waiting deliveries": lambda one: sum(len(each.waiting) for each in one.lanes),
     "failed deliveries": lambda one: len(one.failed),
     "links": lambda one: len(one.links),

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from service_event_checker.core.lanes import Lane
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
+from service_event_checker.core.timeline import outcome_place
 from service_event_checker.stores import codec
 
 COPIED_FROM = "copied_from"  # setting of a target: where its content came from; never copied itself
@@ -21,6 +22,18 @@ class TimelineRow:
     revision: int
     episode: int
     transitions: tuple[Transition, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeRow:
+    """What became of a delivery; `revision` is the delivery's, 0 for updates (`core.timeline.outcome_place`)."""
+
+    revision: int
+    step: Transition
+
+    @property
+    def name(self) -> str:
+        return outcome_place(self.step, self.revision)[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +61,7 @@ class History:
     past: tuple[Alert, ...]
     ids: tuple[tuple[str, int], ...]
     timeline: tuple[TimelineRow, ...]
+    outcomes: tuple[OutcomeRow, ...]
     lanes: tuple[LaneRecord, ...]
     failed: tuple[Delivery, ...]
     links: tuple[Link, ...]
@@ -65,6 +79,7 @@ class History:
         yield from (f"{code} {episode}" for code, episode in self.ids)
         for row in self.timeline:
             yield f"{row.revision} {row.episode} {codec.dump_transitions(row.transitions)}"
+        yield from (f"{row.revision} {codec.dump_transitions((row.step,))}" for row in self.outcomes)
         for each in self.lanes:
             lane = each.lane
             yield f"{lane.receiver} {lane.revision} {lane.head} {lane.dead_episode} {codec.dump_queue(each.waiting)}"
@@ -79,6 +94,7 @@ def history(
     past: Iterable[Alert] = (),
     ids: Iterable[tuple[str, int]] = (),
     timeline: Iterable[TimelineRow] = (),
+    outcomes: Iterable[OutcomeRow] = (),
     lanes: Iterable[LaneRecord] = (),
     failed: Iterable[Delivery] = (),
     links: Iterable[Link] = (),
@@ -90,6 +106,7 @@ def history(
         past=tuple(sorted((alert for alert in past if alert.episode != newest.episode), key=lambda one: one.episode)),
         ids=tuple(sorted(ids)),
         timeline=tuple(sorted(timeline, key=lambda row: row.revision)),
+        outcomes=tuple(sorted(outcomes, key=lambda row: (row.step.episode, row.revision, row.name))),
         lanes=tuple(sorted((each for each in lanes if not each.idle), key=lambda each: each.lane.receiver)),
         failed=tuple(sorted(failed, key=lambda delivery: delivery.id)),
         links=tuple(sorted(links, key=lambda link: (link.episode, link.receiver))),

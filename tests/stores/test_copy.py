@@ -33,6 +33,7 @@ from tests.stores.steps import (
     opened,
     opening,
     resolved,
+    transition,
     writing,
 )
 
@@ -97,7 +98,13 @@ def linked(store: Store, name: str) -> Alert:
     """Open an alert whose ticket is made and whose change waits for it."""
     alert = opened(store, name, ("azure_devops",))
     delivery = claim_key(store, alert.key, "azure_devops")
-    store.settle(delivery, Settled(link=link_of(delivery, f"T-{name}")), NOW)
+    told = transition(
+        alert, Why.DELIVERED, receiver="azure_devops", verb=Verb.OPEN, tries=1, url="https://tickets.example"
+    )
+    store.settle(delivery, Settled(link=link_of(delivery, f"T-{name}")), NOW, step=told)
+    alert = commit(store, writing(alert, Verb.UPDATE, Why.CHANGED, "azure_devops"))
+    told = transition(alert, Why.DELIVERED, receiver="azure_devops", verb=Verb.UPDATE, tries=2, at=LATER)
+    store.settle(claim_key(store, alert.key, "azure_devops"), Settled(), NOW, step=told)
     return commit(store, replace(writing(alert, Verb.UPDATE, Why.CHANGED), deliveries=()))
 
 
@@ -128,6 +135,7 @@ def reads(store: Store) -> dict[str, Any]:
         "next page": store.page(Query(limit=7, cursor=pages[0].cursor)),
         "links": store.links(keys),
         "link_by": [store.link_by("azure_devops", f"T-{name}") for name in NAMES],
+        "outcomes": {key: [store.outcomes(key, number) for number in (1, 2)] for key in keys},
         "timeline": {key: store.timeline(key) for key in keys},
         "due": [store.due(RECEIVERS, at) for at in (NOW, LATER)],
         "waiting": [store.waiting(), *(store.waiting(name) for name in RECEIVERS)],

@@ -16,11 +16,20 @@ from service_event_checker.stores.azure import client, keys, rows
 from service_event_checker.stores.azure.client import EntityChange, Table
 from service_event_checker.stores.azure.commit import new_op
 from service_event_checker.stores.azure.store import AzureTablesStore
-from service_event_checker.stores.records import COPIED_FROM, History, LaneRecord, Others, TimelineRow
+from service_event_checker.stores.records import COPIED_FROM, History, LaneRecord, Others, OutcomeRow, TimelineRow
 
 PING = "ping"
 OWN = (PING, COPIED_FROM)  # settings that are this store's alone
-_OF_A_KEY = (keys.ALERT, keys.EPISODE, keys.KNOWN, keys.LANE, keys.LINK, keys.TIMELINE, keys.DEAD)  # by key, ranges
+_OF_A_KEY = (
+    keys.ALERT,
+    keys.EPISODE,
+    keys.KNOWN,
+    keys.LANE,
+    keys.LINK,
+    keys.TIMELINE,
+    keys.OUTCOME,
+    keys.DEAD,
+)  # by key, ranges
 _KEY_LENGTH = 20
 
 Entity = dict[str, Any]
@@ -164,6 +173,11 @@ def _history(key: str, active: Iterable[Entity], resolved: Iterable[Entity]) -> 
         past={alert.episode: alert for alert in map(rows.load_alert, past)}.values(),
         ids=[(row["RowKey"][1:], row["episode"]) for row in of[keys.INTERNAL_ID]],
         timeline=[_timeline_row(row) for row in of[keys.TIMELINE]],
+        outcomes=[
+            OutcomeRow(revision=keys.outcome_revision(row["RowKey"]), step=step)
+            for row in of[keys.OUTCOME]
+            for step in codec.load_transitions(rows.text_of(row))
+        ],
         lanes=[_lane(row) for row in of[keys.LANE]],
         failed=[codec.load_delivery(rows.text_of(row)) for row in of[keys.DEAD]],
         links=[codec.load_link(rows.text_of(row)) for row in of[keys.LINK]],
@@ -197,6 +211,7 @@ def _entities(history: History, op: str) -> tuple[list[Entity], list[Entity]]:
     for row in history.timeline:
         then = replace(newest, episode=row.episode, revision=row.revision)
         active.append(rows.timeline_entity(then, row.transitions, op))
+    active += [rows.outcome_row(each.revision, each.name, each.step, op) for each in history.outcomes]
     active += [rows.lane_entity(each.lane, each.waiting, op) for each in history.lanes]
     active += [rows.dead_entity(delivery, op) for delivery in history.failed]
     active += [rows.link_entity(link, op) for link in history.links]

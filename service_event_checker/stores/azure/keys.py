@@ -84,10 +84,15 @@ def timeline_row(key: str, revision: int) -> str:
     return f"{TIMELINE}{key}{2**48 - revision:012x}"
 
 
-
 def outcome_row(key: str, episode: int, revision: int, name: str) -> str:
     """Return a row key that sorts the newest episode first, in it updates (revision 0), then the newest revision."""
     return f"{outcomes_of(key, episode)}{2**48 - revision if revision else 0:012x}{digest(name)}"
+
+
+def outcome_revision(row_key: str) -> int:
+    """Return the revision of a row key of `outcome_row`."""
+    number = int(row_key[29:41], 16)
+    return 2**48 - number if number else 0
 
 
 def outcomes_of(key: str, episode: int) -> str:

@@ -121,9 +121,14 @@ def timeline_with(row: Any, transitions: tuple[Transition, ...], op: str) -> dic
 
 
 def outcome_entity(delivery: Delivery, step: Transition, op: str) -> dict[str, Any]:
-    row_key = keys.outcome_row(delivery.key, delivery.episode, *outcome_place(step, delivery.revision))
-    place = _row(keys.partition(delivery.key), row_key, op)
-    return {**place, "episode": delivery.episode, **_timeline_document((step,))}
+    revision, name = outcome_place(step, delivery.revision)
+    return outcome_row(revision, name, replace(step, key=delivery.key, episode=delivery.episode), op)
+
+
+def outcome_row(revision: int, name: str, step: Transition, op: str) -> dict[str, Any]:
+    """Return the row of an outcome that is kept under a revision and a name."""
+    place = _row(keys.partition(step.key), keys.outcome_row(step.key, step.episode, revision, name), op)
+    return {**place, "episode": step.episode, **_timeline_document((step,))}
 
 
 def _timeline_document(transitions: tuple[Transition, ...]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from service_event_checker.core.errors import StoreError
 from service_event_checker.core.lanes import Lane, in_order
 from service_event_checker.core.model import Delivery, HeldItem
 from service_event_checker.stores import codec, records
-from service_event_checker.stores.records import COPIED_FROM, History, LaneRecord, Others, TimelineRow
+from service_event_checker.stores.records import COPIED_FROM, History, LaneRecord, Others, OutcomeRow, TimelineRow
 from service_event_checker.stores.sql import database_file, rows
 from service_event_checker.stores.sql.store import CHUNK, PING, SqlStore
 from service_event_checker.stores.sql.tables import (
@@ -25,13 +25,14 @@ from service_event_checker.stores.sql.tables import (
     kept,
     lanes,
     links,
+    outcomes,
     settings,
     slots,
     timeline,
 )
 
 OWN = (database_file.ID, PING, COPIED_FROM)  # settings that are this store's alone
-_OF_A_KEY = (alerts, episodes, internal_ids, timeline, lanes, deliveries, links)
+_OF_A_KEY = (alerts, episodes, internal_ids, timeline, outcomes, lanes, deliveries, links)
 
 Row = dict[str, Any]
 Found = dict[str, list[Any]]
@@ -143,6 +144,11 @@ def _history(of: dict[str, list[Any]]) -> History:
             TimelineRow(revision=row.revision, episode=row.episode, transitions=codec.load_transitions(row.doc))
             for row in of["timeline"]
         ],
+        outcomes=[
+            OutcomeRow(revision=row.revision, step=step)
+            for row in of["outcomes"]
+            for step in codec.load_transitions(row.doc)
+        ],
         lanes=_lanes(of["lanes"], [codec.load_delivery(row.doc) for row in of["deliveries"] if not row.dead]),
         failed=[codec.load_delivery(row.doc) for row in of["deliveries"] if row.dead],
         links=[codec.load_link(row.doc) for row in of["links"]],
@@ -168,6 +174,10 @@ def _rows(history: History) -> Iterator[tuple[Table, Row]]:
     for row in history.timeline:
         doc = codec.dump_transitions(row.transitions)
         yield timeline, {"key": key, "revision": row.revision, "episode": row.episode, "doc": doc}
+    for told in history.outcomes:
+        place = {"key": key, "episode": told.step.episode, "revision": told.revision, "name": told.name}
+        at, doc = codec.micros(told.step.at), codec.dump_transitions((told.step,))
+        yield outcomes, place | {"at": at, "doc": doc}
     for each in history.lanes:
         lane = each.lane
         place = {"key": key, "receiver": lane.receiver, "revision": lane.revision}

@@ -2,8 +2,8 @@
 
 from service_event_checker.stores.sql.migrations.steps import create_index
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
