@@ -26,6 +26,7 @@ from service_event_checker.cli import (
     show,
     start,
     status,
+    store,
 )
 from service_event_checker.cli.context import ROOT, Here, errors_for_people
 
@@ -82,6 +83,7 @@ COMMANDS = (
     doctor.doctor,
     backup.backup,
     backup.restore,
+    store.store,
     start.demo,
     completion.completion,
 )

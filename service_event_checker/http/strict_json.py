@@ -15,15 +15,14 @@ DEPTH_MAX = 32
 def read(body: bytes) -> Any:
     """Return the parsed body. Raises InvalidInput, where `body`, with the problem as the end of "The body …".
 
-    Refused: what is no UTF-8 or no JSON, NaN and infinities, names given twice, nesting over 32 levels. Lone
-    surrogates are replaced.
+    Refused: what is no UTF-8 or no JSON, NaN and infinities, names given twice, nesting over 32 levels, more
+    than `json_reader.VALUES_MAX` values. Lone surrogates are replaced.
     """
-    text = _text(body)
     try:
-        value = parse(text, depth=DEPTH_MAX, parse_float=_finite, object_pairs_hook=_unique)
+        value = parse(body, depth=DEPTH_MAX, encoding="utf-8-sig", parse_float=_finite, object_pairs_hook=_unique)
     except NotJson as error:
         raise _malformed(str(error)) from None
-    return _without_surrogates(value) if "\\u" in text else value
+    return _without_surrogates(value) if b"\\u" in body else value
 
 
 def is_json(body: bytes) -> bool:
@@ -35,13 +34,6 @@ def is_json(body: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise _malformed("is not UTF-8") from None
 
 
 def _finite(text: str) -> float:

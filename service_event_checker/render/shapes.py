@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Self
+from operator import attrgetter
+from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel
 
 from service_event_checker import logs
 from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
+from service_event_checker.core.store import Page
 from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb, Why
 from service_event_checker.render.text import web_address
 
@@ -59,6 +61,17 @@ class AlertSummary(BaseModel):
     @classmethod
     def of(cls, alert: Alert) -> Self:
         return cls.model_validate(_fields(alert))
+
+
+class AlertPage(BaseModel):
+    """One page of a list; `cursor` is that of the next page, None on the last one."""
+
+    alerts: list[AlertSummary]
+    cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page) -> Self:
+        return cls.model_validate({"alerts": list(map(_fields, page.alerts)), "cursor": page.cursor or None})
 
 
 class TimelineEntry(BaseModel):
@@ -168,10 +181,14 @@ class DeliverySummary(FailedDelivery):
         return cls.model_validate(_delivery(delivery, alert) | more)
 
 
-def _fields(alert: Alert) -> dict[str, object]:
-    own = {name: getattr(alert, name, None) for name in AlertSummary.model_fields}
+_COPIED = [name for name in AlertSummary.model_fields if name not in ("id", "withheld", "links", "receivers")]
+_copied = attrgetter(*_COPIED)
+
+
+def _fields(alert: Alert) -> dict[str, Any]:
+    own = dict(zip(_COPIED, _copied(alert), strict=True))
     withheld = [Withheld(receiver=name, reason=logs.masked(why)) for name, why in alert.withheld.items()]
-    links = {name: web_address(url) for name, url in alert.links.items() if web_address(url)}
+    links = {name: address for name, url in alert.links.items() if (address := web_address(url))}
     return own | {"id": alert.internal_id, "withheld": withheld, "links": links, "receivers": list(alert.receivers)}
 
 

@@ -11,7 +11,7 @@ from jinja2 import StrictUndefined
 from service_event_checker import wiring
 from service_event_checker.cli import former
 from service_event_checker.engine.schedule import Engine
-from service_event_checker.web import access, errors
+from service_event_checker.web import access, body_budget, errors
 from service_event_checker.web.api import alerts, deliveries
 from service_event_checker.web.api import dead_letters as former_deliveries
 from service_event_checker.web.api import quarantine as quarantined
@@ -43,6 +43,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     routes.install(app, services)
     access.install(app, keys)
     errors.install(app)
+    body_budget.install(app)
     headers.install(app)
     resources = (
         health,

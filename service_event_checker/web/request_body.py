@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.http import strict_json
+from service_event_checker.web.body_budget import reserve
 from service_event_checker.web.errors import Refused
 
 BODY_MAX = 1024 * 1024  # bytes
@@ -19,9 +20,13 @@ BODY_MAX = 1024 * 1024  # bytes
 def json_body(request: Request, *, limit: int = BODY_MAX) -> Any:
     """Return the parsed body. Raises Refused: 415 no JSON type, 413 over `limit` bytes, 400 no JSON that we take.
 
-    What is refused as JSON: see `strict_json.read`.
+    What is refused as JSON: see `strict_json.read`. 503 while too many large bodies are in work, see `body_budget`.
     """
     demand_json(request)
+    length = request.content_length
+    if length is not None and length > limit:
+        raise RequestEntityTooLarge
+    reserve(request, limit if length is None else length)
     return parse(raw_body(request, limit))
 
 

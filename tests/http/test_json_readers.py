@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service_event_checker.core.errors import InvalidInput, Reason
-from service_event_checker.http import strict_json
+from service_event_checker.http import json_reader, strict_json
 from service_event_checker.http.answer import HttpError, parse_json
 
 
@@ -52,6 +56,46 @@ def test_both_say_what_is_wrong() -> None:
         strict_json.read(nested(33))
     with pytest.raises(InvalidInput, match="body: holds NaN, which JSON does not know"):
         strict_json.read(b"[NaN]")
+
+
+@pytest.mark.parametrize("body", [b"[" + b"[]," * 400_000, b"[" + b"1," * 800_000], ids=["lists", "numbers"])
+def test_what_holds_too_many_values_is_refused_before_anything_is_built(body: bytes) -> None:
+    """Building it would take over 30 MB, and fail only at the end, where the bracket is missing."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidInput, match="holds more than 750000 values"):
+            strict_json.read(body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 8 * len(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(alphabet=st.sampled_from('"\\[]{},:aé\n'), max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=30,
+)
+
+
+@given(JSON, st.booleans())
+def test_brackets_and_quotes_in_strings_count_for_nothing(value: Any, ascii_only: bool) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    body = text.encode("utf-8", "replace")
+    depth = depth_of(value)
+
+    assert json_reader.parse(body, depth=depth, encoding="utf-8") == json.loads(body)
+    if depth:
+        with pytest.raises(json_reader.NotJson, match=f"deeper than {depth - 1} levels"):
+            json_reader.parse(body, depth=depth - 1, encoding="utf-8")
+
+
+def depth_of(value: Any) -> int:
+    if not isinstance(value, list | dict):
+        return 0
+    children = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(depth_of, children), default=0)
 
 
 def test_half_a_surrogate_pair_is_replaced_in_what_is_sent_to_us() -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -25,6 +26,7 @@ from service_event_checker.sources.alertmanager import webhook
 from service_event_checker.sources.alertmanager.truncated import remember
 from service_event_checker.sources.alertmanager.webhook import Parsed, Rejected
 
+INGESTED_AT_ONCE = 1000  # alerts of one message
 LINES_MAX = 100  # lines of the log for alerts of one message in which nothing changed
 ASIDE_MAX = 100  # rejected alerts of one message that are put aside, each by itself
 UNKNOWN = "alertmanager:unknown_severities"  # setting: {word: day of its last mention}
@@ -69,12 +71,12 @@ def take_alerts(
     if parsed.rejected and not parsed.events:
         raise NoneUsable(parsed.rejected)
     events = (replace(event, at=event.at or sent_at) for event in parsed.events)
-    found = services.pipeline.ingest(_without_echoes(not_in_future(now, events)), now)
+    unchanged = _ingest(services, _without_echoes(not_in_future(now, events)), now)
     if parsed.truncated:
         log.warning("alerts_truncated", intake=intake, receiver=parsed.receiver, left_out=parsed.truncated)
         services.request_reconciliation()
     unknown = sorted({line(word, WORD_MAX) for word in parsed.unknown})[:UNKNOWN_MAX]
-    _tell(parsed, found, unknown, intake, now)
+    _tell(parsed, unchanged, unknown, intake)
     _note_unknown(services, unknown, now)
     aside = _put_aside(services, payload, parsed.rejected, intake, now)
     return Taken(len(parsed.events), parsed.rejected, aside, tuple(map(_warning, unknown)))
@@ -85,23 +87,42 @@ def unknown_severities(services: Services, now: datetime) -> list[str]:
     return sorted(_noted(services, now))
 
 
-def _tell(parsed: Parsed, found: Mapping[str, Alert], unknown: Iterable[str], intake: str, now: datetime) -> None:
+@dataclass(slots=True)
+class _Unchanged:
+    """The events in which nothing was new: how many, and the first of them with what is known of each."""
+
+    number: int = 0
+    first: list[tuple[Event, Alert | None]] = field(default_factory=list)
+
+
+def _ingest(services: Services, events: Iterator[Event], now: datetime) -> _Unchanged:
+    """Commit the events, some at a time: a message may hold more alerts than should be in memory at once."""
+    unchanged = _Unchanged()
+    while some := list(islice(events, INGESTED_AT_ONCE)):
+        found = services.pipeline.ingest(some, now)
+        quiet = [event for event in some if not _changed(found.get(event.key), now)]
+        unchanged.number += len(quiet)
+        room = LINES_MAX - len(unchanged.first)
+        unchanged.first += [(event, found.get(event.key)) for event in quiet[:room]]
+    return unchanged
+
+
+def _tell(parsed: Parsed, unchanged: _Unchanged, unknown: Iterable[str], intake: str) -> None:
     """Log what became of each alert. The pipeline has told what changed; of very many repeats the rest is counted."""
-    quiet = [event for event in parsed.events if not _changed(found.get(event.key), now)]
-    for event in quiet[:LINES_MAX]:
-        _tell_quiet(event, found.get(event.key))
+    for event, alert in unchanged.first:
+        _tell_quiet(event, alert)
     for refused in parsed.rejected[:LINES_MAX]:
         log.warning("alert_rejected", source=webhook.SOURCE, intake=intake, index=refused.index, error=refused.error)
     for word in unknown:
         UNKNOWN_VALUES.labels(webhook.SOURCE).inc()
         log.warning("unknown_severity", source=webhook.SOURCE, severity=word, counts_as="warning")
-    level = log.debug if len(quiet) == len(parsed.events) and not parsed.rejected else log.info
+    level = log.debug if unchanged.number == len(parsed.events) and not parsed.rejected else log.info
     level(
         "alerts_received",
         intake=intake,
         receiver=parsed.receiver,
         accepted=len(parsed.events),
-        unchanged=len(quiet),
+        unchanged=unchanged.number,
         rejected=len(parsed.rejected),
     )
 

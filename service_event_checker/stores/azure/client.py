@@ -91,6 +91,11 @@ class Tables:
         )
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tables")
 
+    @property
+    def account(self) -> str:
+        """The storage account's name."""
+        return str(self._service.account_name)
+
     def table(self, name: str) -> Table:
         return Table(self._service, name)
 
@@ -120,7 +125,7 @@ class Table:
 
     def __init__(self, service: TableServiceClient, name: str) -> None:
         self._service = service
-        self._name = name
+        self.name = name
         self._client: TableClient = service.get_table_client(name)
 
     def get(self, partition: str, row_key: str) -> TableEntity | None:
@@ -160,6 +165,11 @@ class Table:
 
         return self._call(read)
 
+    def scan_partitions(self, prefix: str) -> list[TableEntity]:
+        """Return the rows of all partitions whose names begin with `prefix`."""
+        query, bounds = "PartitionKey ge @low and PartitionKey lt @high", {"low": prefix, "high": keys.after(prefix)}
+        return self._call(lambda: list(self._client.query_entities(query, parameters=bounds, results_per_page=_PAGE)))
+
     def write(self, changes: Sequence[EntityChange]) -> None:
         """Write all of one partition or nothing."""
         _check(changes)
@@ -186,14 +196,14 @@ class Table:
             except HttpResponseError as error:
                 if not _table_is_missing(error):
                     raise
-                self._service.create_table_if_not_exists(self._name)
+                self._service.create_table_if_not_exists(self.name)
                 return work()
         except HttpResponseError as error:
             if error.status_code in _NO_LONGER_SO and "TableBeingDeleted" not in str(error):
-                raise Raced(f"table {self._name}: status {error.status_code}") from error
-            raise StoreError(f"table {self._name}: status {error.status_code}") from error
+                raise Raced(f"table {self.name}: status {error.status_code}") from error
+            raise StoreError(f"table {self.name}: status {error.status_code}") from error
         except AzureError as error:
-            raise StoreError(f"table {self._name}: {type(error).__name__}") from error
+            raise StoreError(f"table {self.name}: {type(error).__name__}") from error
 
 
 def _transport() -> RequestsTransport:

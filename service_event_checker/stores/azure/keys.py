@@ -89,9 +89,20 @@ def outcome_row(key: str, episode: int, revision: int, name: str) -> str:
     return f"{outcomes_of(key, episode)}{2**48 - revision if revision else 0:012x}{digest(name)}"
 
 
+def outcome_revision(row_key: str) -> int:
+    """Return the revision of a row key of `outcome_row`."""
+    number = int(row_key[29:41], 16)
+    return 2**48 - number if number else 0
+
+
 def outcomes_of(key: str, episode: int) -> str:
     """Return how the row keys of an episode's outcomes begin."""
     return f"{OUTCOME}{key}{2**32 - episode:08x}"
+
+
+def timeline_revision(row_key: str) -> int:
+    """Return the revision that a row key of `timeline_row` stands for."""
+    return 2**48 - int(row_key[-12:], 16)
 
 
 def dead_row(key: str, delivery_id: str) -> str:

@@ -80,15 +80,21 @@ def lane_entity(lane: Lane, waiting: tuple[Delivery, ...], op: str) -> dict[str,
 
 
 def load_lane(entity: Any) -> StoredLane:
-    lane = Lane(
+    return StoredLane(lane_of(entity), waiting_of(entity), entity.metadata["etag"], entity["op"])
+
+
+def lane_of(entity: Entity) -> Lane:
+    return Lane(
         key=entity["key"],
         receiver=entity["receiver"],
         revision=entity["revision"],
         head=entity["head"],
         dead_episode=entity["dead_episode"],
     )
-    waiting = in_order(codec.load_queue(text_of(entity)))
-    return StoredLane(lane, tuple(waiting), entity.metadata["etag"], entity["op"])
+
+
+def waiting_of(entity: Entity) -> tuple[Delivery, ...]:
+    return tuple(in_order(codec.load_queue(text_of(entity))))
 
 
 def link_entity(link: Link, op: str) -> dict[str, Any]:
@@ -115,9 +121,14 @@ def timeline_with(row: Any, transitions: tuple[Transition, ...], op: str) -> dic
 
 
 def outcome_entity(delivery: Delivery, step: Transition, op: str) -> dict[str, Any]:
-    row_key = keys.outcome_row(delivery.key, delivery.episode, *outcome_place(step, delivery.revision))
-    place = _row(keys.partition(delivery.key), row_key, op)
-    return {**place, "episode": delivery.episode, **_timeline_document((step,))}
+    revision, name = outcome_place(step, delivery.revision)
+    return outcome_row(revision, name, replace(step, key=delivery.key, episode=delivery.episode), op)
+
+
+def outcome_row(revision: int, name: str, step: Transition, op: str) -> dict[str, Any]:
+    """Return the row of an outcome that is kept under a revision and a name."""
+    place = _row(keys.partition(step.key), keys.outcome_row(step.key, step.episode, revision, name), op)
+    return {**place, "episode": step.episode, **_timeline_document((step,))}
 
 
 def _timeline_document(transitions: tuple[Transition, ...]) -> dict[str, Any]:

@@ -93,6 +93,7 @@ deliveries = Table(
     Index("deliveries_due", "receiver", "dead", "severity", "due_at"),
     Index("deliveries_lane", "key", "receiver", "dead"),
     Index("deliveries_age", "dead", "created_at"),
+    Index("deliveries_waiting", "dead", "receiver", "created_at"),
 )
 
 lanes = Table(

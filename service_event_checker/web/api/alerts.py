@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 
 from service_event_checker.core.model import Alert
 from service_event_checker.core.store import Page, Query
 from service_event_checker.engine import acts
 from service_event_checker.engine.acts import TicketState
 from service_event_checker.engine.ledger import ledger
-from service_event_checker.render.shapes import AlertDetail, AlertSummary
+from service_event_checker.render.shapes import AlertDetail, AlertPage
 from service_event_checker.web.api.lookup import find_alert, read_query
 from service_event_checker.web.api.schemas import NewNote, NewTicket, StatusChange
 from service_event_checker.web.context import services
@@ -26,10 +26,10 @@ blueprint = Blueprint("alerts", __name__, url_prefix="/api/v1/alerts")
 
 
 @blueprint.get("")
-def many() -> dict[str, Any]:
+def many() -> Response:
+    """Answer with one page, made text in one step: dashboards ask for it all the time."""
     page = _page(read_query(request.args))
-    alerts = [AlertSummary.of(alert).model_dump(mode="json") for alert in page.alerts]
-    return {"alerts": alerts, "cursor": page.cursor or None}
+    return Response(AlertPage.of(page).model_dump_json(), mimetype="application/json")
 
 
 @blueprint.get("/<path:name>")

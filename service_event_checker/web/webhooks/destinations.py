@@ -20,6 +20,7 @@ from service_event_checker.engine import inbox
 from service_event_checker.engine.refusals import Refusal
 from service_event_checker.engine.services import Services
 from service_event_checker.http import strict_json
+from service_event_checker.web.body_budget import reserve
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.request_body import demand_json, parse, raw_body
@@ -78,7 +79,7 @@ def pagerduty(**_: str) -> Answer:
     try:
         return {"accepted": _take(webhook)}, 200
     except Refused as error:
-        if not strict_json.is_json(webhook.body):
+        if error.status >= 500 or not strict_json.is_json(webhook.body):
             raise
         return {"accepted": 0, "quarantined": error.details["quarantined"], "error": error.message}, 202
 
@@ -124,6 +125,7 @@ def _take(webhook: VerifiedWebhook) -> int:
             raise Refused(400, f"Several destinations match. Use {request.path}/<{'|'.join(webhook.among)}>.")
         if webhook.kind != PAGERDUTY:
             demand_json(request)
+        reserve(request, len(webhook.body))
         headers = dict(request.headers.items())
         return inbox.ingest_destination_webhook(
             services(), webhook.receiver, headers, parse(webhook.body), datetime.now(UTC)
@@ -167,6 +169,7 @@ def _admitted(services: Services, kind: str, candidates: Mapping[str, Inbound], 
     if not unauthenticated:
         keys: Keys = current_app.extensions["keys"]
         auth.authorize_webhook(request, kind.upper(), keys)
+    reserve(request, len(body))
     try:
         payload = strict_json.read(body)
     except InvalidInput as error:

@@ -40,6 +40,8 @@ def put_aside(source: str, receiver: str = "") -> Iterator[None]:
         id = keep(source, receiver, str(error))
         raise Refused(400, str(error), details={"field": error.where, "quarantined": id}) from None
     except Refused as error:
+        if error.status >= 500:
+            raise  # the sender repeats it
         error.details = {**(error.details or {}), "quarantined": keep(source, receiver, error.message)}
         raise
 

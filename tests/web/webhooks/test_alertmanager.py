@@ -21,6 +21,7 @@ from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Severity, Status
 from service_event_checker.engine.quarantine import held
 from service_event_checker.engine.services import Services
+from service_event_checker.sources.alertmanager.intake import INGESTED_AT_ONCE, LINES_MAX
 from service_event_checker.web.webhooks.alertmanager import BODY_MAX
 from tests.sources.alertmanager.test_webhook import ANY_JSON, NEARLY, alert, message
 from tests.strategies import REPEATABLE
@@ -325,3 +326,19 @@ def test_any_json_is_answered_with_200_400_or_422(client: FlaskClient, path: str
 @given(path=st.sampled_from(["/alert", "/webhook"]), body=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_are_answered_with_200_400_or_422(client: FlaskClient, path: str, body: bytes) -> None:
     assert client.post(path, data=body, content_type="application/json").status_code in {200, 400, 422}
+
+
+def test_a_message_of_more_alerts_than_are_taken_at_once_is_taken_and_counted_whole(
+    client: FlaskClient, services: Services
+) -> None:
+    many = message(*(alert(fingerprint=f"f{number}") for number in range(INGESTED_AT_ONCE + 1)))
+
+    first = post(client, many)
+    with capture_logs() as logged:
+        second = post(client, many)
+
+    total = [line for line in logged if line["event"] == "alerts_received"]
+    assert first.json == second.json == {"accepted": INGESTED_AT_ONCE + 1, "rejected": []}
+    assert len(services.store.open_alerts()) == INGESTED_AT_ONCE + 1
+    assert [(line["accepted"], line["unchanged"]) for line in total] == [(INGESTED_AT_ONCE + 1, INGESTED_AT_ONCE + 1)]
+    assert len([line for line in logged if line["event"] == "alert_repeated"]) == LINES_MAX
