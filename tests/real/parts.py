@@ -171,8 +171,11 @@ MARIADB = Part(
     "apt install mariadb-server",
     apt=("mariadb-server",),
 )
+REDIS = Part(
+    "redis", "REDIS_SERVER", ("redis-server",), version_by_number, "apt install redis-server", apt=("redis-server",)
+)
 
-PARTS = (NODE, AZURITE, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL, REDMINE, CHROMIUM, POSTGRESQL, MARIADB)
+PARTS = (NODE, AZURITE, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL, REDMINE, CHROMIUM, POSTGRESQL, MARIADB, REDIS)
 
 
 def table() -> str:
