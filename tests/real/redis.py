@@ -48,7 +48,7 @@ class Celery(Product):
         return [sys.executable, "-m", "celery", "--workdir", str(ROOT), *words, *own]
 
     def environment(self) -> dict[str, str]:
-        return {**super().environment(), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+        return {**super().environment(), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
 
     def start(self) -> None:
         """Start it and wait until its log says that it has begun."""
