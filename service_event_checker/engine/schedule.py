@@ -166,7 +166,8 @@ class Engine:
         )
         for name, every in jobs.periodic(self.services).items():
             begins = datetime.now(UTC)
-            seconds = (max(every, SLOW_TICK) if self._broker else every).total_seconds()
+            slow = self._broker and name != jobs.DELIVER_DUE  # a rate lets more through every second
+            seconds = (max(every, SLOW_TICK) if slow else every).total_seconds()
             scheduler.add_job(self.submit, "interval", [name], seconds=seconds, next_run_time=begins)
         soon = datetime.now(UTC) + SUMMARY_AFTER
         scheduler.add_job(self._spawn, "date", ["log-sources", self.run, "log-sources"], run_date=soon)

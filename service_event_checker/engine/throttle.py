@@ -42,8 +42,20 @@ class Load:
     failures: int = 0
     trouble: str = ""
 
+    def taken(self, tokens: int, rate: float, now: float) -> Load:
+        """Count what starts now; where it is a probe, close so that no other process makes one at the same time."""
+        full_at = max(self.full_at, now) + tokens / rate
+        return replace(self, full_at=full_at, closed_until=now + BREAKER_FIRST if self.broken else self.closed_until)
+
+    @property
+    def broken(self) -> bool:
+        return self.failures >= BREAKER_AFTER
+
     def well(self, now: float) -> Load:
-        return replace(self, failures=0, trouble="", failing_since=now)
+        """It works: probing ends, a pause that it asked for does not."""
+        probed = self.broken and self.closed_until <= now + BREAKER_FIRST
+        closed_until = 0.0 if probed else self.closed_until
+        return replace(self, failures=0, trouble="", failing_since=now, closed_until=closed_until)
 
     def failed(self, error: DeliveryError, now: float) -> Load:
         """Close for as long as the destination asked, or as its failures suggest.
@@ -56,7 +68,7 @@ class Load:
             since = self.failing_since if self.failures else now
             load = replace(self, failures=self.failures + 1, trouble=str(error), failing_since=since)
         dead_for = now - load.failing_since  # one that fails often and still works is asked on
-        pause = min(BREAKER_MAX, max(BREAKER_FIRST, dead_for / 2)) if load.failures >= BREAKER_AFTER else 0.0
+        pause = min(BREAKER_MAX, max(BREAKER_FIRST, dead_for / 2)) if load.broken else 0.0
         if error.reason is Reason.RATE_LIMITED:
             pause = max(pause, min(error.retry_after or 1.0, PAUSE_MAX))
         return replace(load, closed_until=max(load.closed_until, now + pause)) if pause else load
@@ -156,11 +168,11 @@ class Throttle:
         if now < load.closed_until:
             return 0
         tokens = min(float(self.burst), self.burst - (load.full_at - now) * self.rate)
-        return max(0, min(wanted if load.failures < BREAKER_AFTER else 1, int(tokens + ROUNDING)))
+        return max(0, min(1 if load.broken else wanted, int(tokens + ROUNDING)))
 
     def _taken(self, load: Load, wanted: int, now: float) -> Load:
         allowed = self._allowed(load, wanted, now)
-        return replace(load, full_at=max(load.full_at, now) + allowed / self.rate) if allowed else load
+        return load.taken(allowed, self.rate, now) if allowed else load
 
     def _note(self, decide: Callable[[Load], Load]) -> None:
         """Change what is known; where the store is away, the delivery goes on without it."""

@@ -238,11 +238,14 @@ def test_a_worker_that_has_a_job_twice_runs_it_once(with_broker: Engine, store: 
     assert store.sweeps == 2
 
 
-def test_an_engine_with_a_broker_ticks_slowly(services: Services, broker: Elsewhere) -> None:
+def test_an_engine_with_a_broker_ticks_slowly_but_for_what_a_rate_held_back(
+    services: Services, broker: Elsewhere
+) -> None:
     quick = {job.args[0]: job.trigger.interval for job in Engine(services)._scheduler.get_jobs()[:-1]}
     slow = {job.args[0]: job.trigger.interval for job in Engine(services, broker=broker)._scheduler.get_jobs()[:-1]}
 
     assert (quick["poll-due"], slow["poll-due"]) == (timedelta(seconds=1), timedelta(seconds=5))
+    assert slow["deliver-due"] == quick["deliver-due"] == timedelta(seconds=1)
     assert (quick["archive"], slow["archive"]) == (timedelta(minutes=1), timedelta(minutes=1))
 
 

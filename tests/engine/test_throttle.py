@@ -115,6 +115,30 @@ def test_processes_that_share_a_throttle_have_one_rate_and_one_breaker(clock: Cl
     assert one.trouble_in(store.slots()) == ""
 
 
+def test_processes_probe_a_broken_destination_one_at_a_time(clock: Clock) -> None:
+    store = MemoryStore()
+    one, other = (Throttle(9, 9, clock.seconds, shared=KeptInStore(store, "slack")) for _ in range(2))
+    for _ in range(BREAKER_AFTER):
+        one.record_failure(DeliveryError(Reason.TIMEOUT))
+    clock.advance(60)
+
+    assert [one.take(5), other.take(5), one.take(5)] == [1, 0, 0]
+    one.record_success()
+    assert other.take(5) == 5
+
+
+def test_a_success_does_not_end_a_pause_that_was_asked_for(make: Make, clock: Clock) -> None:
+    throttle = make(9, 9)
+    for _ in range(BREAKER_AFTER):
+        throttle.record_failure(DeliveryError(Reason.RATE_LIMITED, retry_after=30))
+
+    throttle.record_success()
+    clock.advance(29)
+    assert throttle.take(1) == 0
+    clock.advance(1)
+    assert throttle.take(1) == 1
+
+
 def test_a_row_of_a_clock_that_was_far_ahead_closes_nothing(clock: Clock) -> None:
     store = MemoryStore()
     ahead = NOW + timedelta(days=30)

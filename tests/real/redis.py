@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from redis import Redis as Client
-
 from tests.real.parts import REDIS
 from tests.real.product import Product
 from tests.real.server import START_SECONDS, Server
@@ -30,6 +28,8 @@ class Redis(Server):
 
     def flush(self) -> None:
         """Delete all that it holds, as FLUSHALL by mistake or a restart without its data does."""
+        from redis import Redis as Client
+
         with Client.from_url(self.url) as client:
             client.flushall()
 
