@@ -23,8 +23,6 @@ EXPIRES = 300  # seconds; by then it was sent again many times. Clocks that diff
 VISIBILITY_TIMEOUT = 120  # seconds until Redis hands on what a killed worker had; leases in the store decide who works
 CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 5.0
 AWAY_SECONDS = 5.0  # after a failure; meanwhile nobody waits for Redis
-#: asked that often, an idle worker would keep Redis busy for nothing
-HEARTBEAT_SECONDS = 10
 
 log = structlog.get_logger()
 

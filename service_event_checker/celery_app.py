@@ -10,9 +10,11 @@ import logging
 import os
 import sys
 import threading
+import warnings
 from typing import Any
 
 from celery import signals
+from celery.exceptions import CPendingDeprecationWarning
 from dotenv import load_dotenv
 
 from service_event_checker import logs, wiring
@@ -29,6 +31,8 @@ QUIET = ("celery.app.trace", "celery.worker.strategy", "celery.beat")
 def set_up_logs(**_: Any) -> None:
     """Write logs as the web process does; a line for each task would hide what changes."""
     logs.set_up(level=os.environ.get("LOG_LEVEL", "INFO"), form=os.environ.get("LOG_FORMAT", "console"))
+    # Celery announces at each lost connection that its default for running tasks may change.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

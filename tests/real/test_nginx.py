@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import requests
 
 from service_event_checker.web import BODY_MAX
 from tests.conftest import require
+from tests.doubles.kubernetes import tls_context
 from tests.real.nginx import Nginx
 from tests.real.parts import NGINX
 from tests.real.product import Product
@@ -49,22 +49,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 @pytest.fixture(scope="module")
 def nginx(app: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
     folder = tmp_path_factory.mktemp("nginx")
-    pair = folder / "tls.crt", folder / "tls.key"
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-days",
-        "2",
-    ]
-    subprocess.run([*made, "-out", pair[0], "-keyout", pair[1]], check=True, capture_output=True)
+    tls_context(folder, folder / "authority.crt")
+    pair = folder / "server.pem", folder / "server.pem"  # certificate and key are in one file
     server = Nginx(folder, app.port, pair)
     server.start()
     yield server
@@ -74,13 +60,13 @@ def nginx(app: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ng
 @pytest.fixture
 def url(nginx: Nginx) -> str:
     """The address with TLS: plain HTTP is sent there."""
-    return f"https://localhost:{nginx.tls_port}"
+    return f"https://127.0.0.1:{nginx.tls_port}"
 
 
 @pytest.fixture
 def client(nginx: Nginx) -> requests.Session:
     session = requests.Session()
-    session.verify = str(nginx.folder / "tls.crt")
+    session.verify = str(nginx.folder / "authority.crt")
     session.trust_env = False
     return session
 
