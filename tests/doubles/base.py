@@ -153,7 +153,11 @@ def _handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
 
         def serve(self) -> None:
             parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            if len(body) < length:  # its sender was killed: no server takes half a request
+                self.close_connection = True
+                return
             query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
             pairs = tuple(parse_qsl(parts.query, keep_blank_values=True))
             request = Request(self.command, parts.path, query, dict(self.headers.items()), body, pairs)
