@@ -5,7 +5,7 @@ The only module that knows the concrete classes. Building connects to nothing an
 
 from __future__ import annotations
 
-import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,13 +16,14 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from service_event_checker import logs, plugins
-from service_event_checker.config import load
+from service_event_checker.config import load, secret_files
 from service_event_checker.config import settings as environment
 from service_event_checker.config.load import Config, ConfigError, Entry
 from service_event_checker.config.models import CheckerConfig, DestinationConfig
 from service_event_checker.config.settings import Settings
 from service_event_checker.core.model import Receiver
 from service_event_checker.core.ports import Destination, Findable
+from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import Family, Severity
 from service_event_checker.engine.outbox import Outbox
@@ -32,7 +33,7 @@ from service_event_checker.engine.reconcile.passes import Reconciler
 from service_event_checker.engine.selection import affects_us, not_listed
 from service_event_checker.engine.services import Part, Services, WakeEvents
 from service_event_checker.engine.test_mode import TestMode
-from service_event_checker.engine.throttle import Throttle
+from service_event_checker.engine.throttle import KeptInStore, Throttle
 from service_event_checker.http import outbound
 from service_event_checker.http.address import password_forms, password_in
 from service_event_checker.http.outbound import Outbound
@@ -47,7 +48,6 @@ LOOK_AT_AZURE_EVERY = timedelta(seconds=3)  # there a look is sixteen billed rea
 LEASE_TIMEOUTS = 8  # a check asks several addresses one after the other; see LOOKUP_TIMEOUTS of statuspage
 
 Read = TypeVar("Read")
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|_PAT|_KEY|CONNECTION_STRING|WEBHOOK_URL|DATABASE_URL")
 
 
 def load_config(settings: Settings) -> Config:
@@ -62,7 +62,8 @@ def examine(environ: Mapping[str, str]) -> tuple[Settings, Config]:
     """
     errors: list[ConfigError] = []
     settings = _tried(lambda: Settings.read(environ), errors)
-    config = _tried(lambda: _load(environment.config_file(environ), environ), errors)
+    variables, _ = secret_files.read(environ)
+    config = _tried(lambda: _load(environment.config_file(variables), variables), errors)
     if settings:
         _tried(lambda: choose.check(settings), errors)
     if settings is None or config is None or errors:
@@ -108,8 +109,11 @@ def build(settings: Settings, config: Config | None = None) -> Services:
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors)
     wakes = WakeEvents(adapters)
     pipeline = Pipeline(store, book, wakes.set_all, repeat_within=config.repeat_within)
+    shared = store if _is_shared(settings) else None
     throttles = {
-        entry.name: _throttle(entry.config) for entry in config.destinations if entry.config and entry.name in adapters
+        entry.name: _throttle(entry.name, entry.config, shared)
+        for entry in config.destinations
+        if entry.config and entry.name in adapters
     }
     outbox = Outbox(store, adapters, book, throttles=throttles, clock=_now, wake=wakes.set_all)
     watches = {entry.name: _watch(entry.name, entry.config) for entry in config.checkers if _is_on(entry)}
@@ -176,9 +180,16 @@ def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> R
     )
 
 
-def _throttle(config: DestinationConfig) -> Throttle:
+def _is_shared(settings: Settings) -> bool:
+    """Whether other processes may deliver from the same store; of a database server's clients nobody here knows."""
+    return bool(settings.broker_url) or settings.processes > 1 or settings.store_kind != "sqlite"
+
+
+def _throttle(name: str, config: DestinationConfig, shared: Store | None) -> Throttle:
+    """Return a destination's throttle; `shared`: the store that holds it for all processes."""
     rate, burst = type(config).RATE
-    return Throttle(rate=config.rate or rate, burst=config.burst or burst)
+    rate, burst = config.rate or rate, config.burst or burst
+    return Throttle(rate, burst, time.time, shared=KeptInStore(shared, name)) if shared else Throttle(rate, burst)
 
 
 def _watch(name: str, config: CheckerConfig | None) -> Watch:
@@ -214,8 +225,8 @@ def _secrets(config: Config, settings: Settings) -> set[str]:
     values = [getattr(model, field) for model in models for field in type(model).model_fields]
     found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
     found |= {password for value in values if isinstance(value, str) and (password := password_in(value))}
-    found |= password_forms(settings.outbound_proxy)
-    return found | {value for name, value in settings.variables.items() if value and _SECRET_NAME.search(name)}
+    found |= password_forms(settings.outbound_proxy) | password_forms(settings.broker_url)
+    return found | {value for name, value in settings.variables.items() if value and secret_files.is_secret(name)}
 
 
 def _now() -> datetime:

@@ -21,8 +21,19 @@ from tests import order, said, tiers
 from tests.real.alertmanager import Alertmanager
 from tests.real.azurite import Azurite
 from tests.real.databases import MariaDB, PostgreSQL
-from tests.real.parts import ALERTMANAGER, AZURITE, MARIADB, POSTGRESQL, PROMETHEUS, REDMINE, Part, all_are_required
+from tests.real.parts import (
+    ALERTMANAGER,
+    AZURITE,
+    MARIADB,
+    POSTGRESQL,
+    PROMETHEUS,
+    REDIS,
+    REDMINE,
+    Part,
+    all_are_required,
+)
 from tests.real.prometheus import Prometheus
+from tests.real.redis import Redis
 from tests.real.redmine import Redmine
 from tests.real.redmine_folder import private_folder
 from tests.real.server import Server
@@ -113,6 +124,17 @@ def postgresql() -> Iterator[PostgreSQL]:
     require(POSTGRESQL)
     with private_folder("postgresql-") as folder:
         server = PostgreSQL(folder)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    """A Redis of the test's own, which it may flush, kill and freeze."""
+    require(REDIS)
+    with private_folder("redis-") as folder:
+        server = Redis(folder)
         server.start()
         yield server
         server.stop()

@@ -31,7 +31,16 @@ TIERS = {
 UNIT_SECONDS_MAX = 2.0
 #: fixtures of tests/conftest.py that start a server
 SERVERS = frozenset(
-    {"azurite", "breakable_azurite", "start_alertmanager", "start_prometheus", "redmine", "postgresql", "mariadb"}
+    {
+        "azurite",
+        "breakable_azurite",
+        "start_alertmanager",
+        "start_prometheus",
+        "redmine",
+        "postgresql",
+        "mariadb",
+        "redis",
+    }
 )
 #: modules of which a unit test knows nothing
 OUTSIDE = ("subprocess", "socket", "socketserver", "http.server", "tests.doubles", "tests.real", "tests.destinations")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements-dev.txt"  # holds all of requirements.txt
+LOCKS = tuple(ROOT / f"requirements{which}.txt" for which in ("", "-celery", "-dev"))
 PIP_AUDIT = "pip-audit==2.9.0"
 SECONDS = 600
 FOUND, NOT_CHECKED = 1, 2
@@ -24,7 +24,8 @@ def main() -> int:
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     if uv is None:
         return _not_checked("uv is not installed. Run make install")
-    audit = ("pip-audit", "--requirement", str(LOCK), "--require-hashes", "--disable-pip")
+    files = (word for lock in LOCKS for word in ("--requirement", str(lock)))
+    audit = ("pip-audit", *files, "--require-hashes", "--disable-pip")
     command = [uv, "tool", "run", "--from", PIP_AUDIT, *audit, "--format", "json", "--progress-spinner", "off"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)

@@ -29,8 +29,9 @@ UNFINISHED = VENV / "unfinished"
 #: a folder that holds anything else and no pyvenv.cfg is not an environment and must not be cleared
 OURS = {"bin", "include", "lib", "lib64", UNFINISHED.name}
 
-RUNTIME, DEVELOPMENT = "requirements.txt", "requirements-dev.txt"
-NEEDS = {"run": (RUNTIME,), "outage": (RUNTIME,), "test": (RUNTIME, DEVELOPMENT), "install": (RUNTIME, DEVELOPMENT)}
+RUNTIME, CELERY, DEVELOPMENT = "requirements.txt", "requirements-celery.txt", "requirements-dev.txt"
+ALL = (RUNTIME, CELERY, DEVELOPMENT)
+NEEDS = {"run": (RUNTIME,), "outage": (RUNTIME,), "test": ALL, "install": ALL}
 #: what the command becomes, run by the environment's Python
 BECOMES = {
     "run": ("gunicorn", "-c", "gunicorn.conf.py", "app:app"),

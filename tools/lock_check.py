@@ -2,7 +2,7 @@
 
 pip refuses a lock whose `name` is asked for as `name[extra]` elsewhere, but only once a version newer than the locked
 one exists: until then such a lock looks sound. So the locked files are put into one folder, an empty wheel of a far
-newer version beside each, and pip is asked to resolve both locks from this folder, for each supported Python.
+newer version beside each, and pip is asked to resolve all locks from this folder, for each supported Python.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
+LOCKS = tuple(ROOT / f"requirements{which}.txt" for which in ("", "-celery", "-dev"))
 #: all that the README names, the oldest first
 PYTHONS = ("3.11", "3.12", "3.13")
 NEWER = "9999.0"
@@ -29,7 +29,7 @@ _ANY_PYTHON = re.compile(r"-(py2\.)?py3-none-|-abi3-")
 
 
 def main() -> int:
-    """Return 0 when each Python can install both locks, else 1 with what pip said. A lock is asked about once."""
+    """Return 0 when each Python can install the locks, else 1 with what pip said. A lock is asked about once."""
     stamp, wanted = Path(sys.prefix) / "lock-checked", _digest()
     if stamp.is_file() and stamp.read_text() == wanted:
         return 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from service_event_checker.config import environment
+from service_event_checker.config import environment, secret_files
 from service_event_checker.config.api_tokens import SECRET_MIN, read_tokens
 from service_event_checker.config.fields import is_address
 from service_event_checker.config.load import ConfigError
@@ -38,7 +38,7 @@ class Settings:
     `outbound_proxy`: http://[user:pass@]host:port, through which HTTP goes out; "" for none.
     `outbound_no_proxy`: hosts, with all below them, and networks that are asked past it.
     `port` and `processes`: where and with how many workers Gunicorn serves. `trusted_proxies`: whose
-    X-Forwarded-For names the caller.
+    X-Forwarded-For names the caller. `broker_url`: Redis, where jobs run on Celery workers; "" for none.
     `variables` is all of the environment: config.json names variables freely, and one vendor's routes have their own.
     """
 
@@ -58,6 +58,7 @@ class Settings:
     port: int
     processes: int
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    broker_url: str = field(repr=False)
     variables: Mapping[str, str] = field(repr=False)
 
     @property
@@ -68,7 +69,8 @@ class Settings:
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
         """Read the environment. Raises ConfigError with every mistake found."""
-        problems = environment.problems(environ)
+        environ, problems = secret_files.read(environ)
+        problems += environment.problems(environ)
 
         def text(*names: str, default: str = "") -> str:
             return next((value for name in names if (value := environ.get(name, "").strip())), default)
@@ -101,6 +103,7 @@ class Settings:
                 _number, "WEB_CONCURRENCY", text("WEB_CONCURRENCY"), 1, 1, 64, problems=problems, default=1
             ),
             trusted_proxies=_read(_networks, text("TRUSTED_PROXIES"), problems=problems, default=()),
+            broker_url=_read(_broker, text("CELERY_BROKER_URL"), problems=problems, default=""),
             variables=environ,
         )
         if problems:
@@ -148,6 +151,19 @@ def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     except ValueError as error:
         hint = "Give addresses or networks, like 10.0.0.0/8, 192.0.2.7"
         raise ConfigError("environment", [f"TRUSTED_PROXIES: {error}. {hint}"]) from None
+
+
+def _broker(url: str) -> str:
+    """Return the address of Redis, "" for none. It is never part of a message: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if url and not usable:
+        hint = "Write it like redis://redis.example.com:6379/0, with TLS rediss://"
+        raise ConfigError("environment", [f"CELERY_BROKER_URL: is not the address of a Redis server. {hint}"])
+    return url
 
 
 def _public(url: str) -> str:

@@ -15,7 +15,7 @@ from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import heartbeat, pending_events, quarantine, seen_requests, summary, unowned
 from service_event_checker.engine.services import Services
 
-DELIVER = "deliver"
+DELIVER, DELIVER_DUE = "deliver", "deliver-due"
 HEARTBEAT = "heartbeat"
 ARCHIVE_SECONDS = 30.0
 TRIM_EVERY = timedelta(hours=1)
@@ -34,6 +34,14 @@ class Executor(Protocol):
 
     def submit(self, name: str, id: str = "") -> None:
         """Have a job run soon; one that runs already need not run again. Raises InvalidInput for an unknown name."""
+        ...
+
+
+class Broker(Protocol):
+    """Has jobs run by workers of other processes."""
+
+    def send(self, name: str, id: str) -> bool:
+        """Have a worker run a job soon; False while the broker is away: then the caller runs it. Raises nothing."""
         ...
 
 
@@ -177,7 +185,7 @@ def _each_other_look(services: Services) -> timedelta:
 JOBS: Mapping[str, Job] = {
     "poll-due": Job(poll_due, timedelta(seconds=1)),  # the shortest interval that a checker may have
     "poll": Job(poll),
-    "deliver-due": Job(deliver_due, _each_look),
+    DELIVER_DUE: Job(deliver_due, _each_look),
     DELIVER: Job(deliver),
     "reconcile": Job(reconcile, timedelta(seconds=5)),
     HEARTBEAT: Job(beat, timedelta(seconds=10)),

@@ -95,11 +95,12 @@ class Outbox:
 
     def drain(self, receiver: str) -> int:
         """Claim and send what is due for one receiver, as much as its throttle allows; return how many were tried."""
-        throttle = self.throttles[receiver]
+        throttle, now = self.throttles[receiver], self._clock()
+        if throttle.shared and not self.store.due([receiver], now):
+            return 0  # to take and give back would be two writes
         allowed = throttle.take(CLAIMED_AT_ONCE)
         if not allowed:
             return 0
-        now = self._clock()
         lease = self.book.receivers[receiver].deadline * CALLS_PER_DELIVERY * allowed
         claimed = self.store.claim(receiver, limit=allowed, owner=uuid.uuid4().hex, now=now, until=now + lease)
         throttle.give_back(allowed - len(claimed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -76,13 +77,13 @@ def checkers(services: Services, tracked: tuple[Alert, ...], now: datetime) -> t
 
 def receivers(services: Services) -> tuple[ReceiverState, ...]:
     """Return the configured destinations in their order. Raises StoreError."""
-    dead = services.store.failed_counts()
+    dead, slots = services.store.failed_counts(), services.store.slots()
     return tuple(
         ReceiverState(
             name=part.name,
             kind=part.kind,
             on=part.on,
-            state=logs.masked(_failing(services, part.name) or part.state),
+            state=logs.masked(_failing(services, part.name, slots) or part.state),
             waiting=services.store.waiting(part.name),
             dead=dead.get(part.name, 0),
         )
@@ -91,10 +92,11 @@ def receivers(services: Services) -> tuple[ReceiverState, ...]:
     )
 
 
-def _failing(services: Services, receiver: str) -> str:
-    """Return the last error of this process there, "" if the last call succeeded."""
+def _failing(services: Services, receiver: str, slots: Mapping[str, Slot]) -> str:
+    """Return the last error there, "" if the last call succeeded."""
     throttle = services.outbox.throttles.get(receiver)
-    return f"failing: {throttle.trouble}" if throttle is not None and throttle.trouble else ""
+    trouble = throttle.trouble_in(slots) if throttle is not None else ""
+    return f"failing: {trouble}" if trouble else ""
 
 
 def _checker(part: Part, watch: Watch | None, slot: Slot | None, tracked: int, now: datetime) -> CheckerState:

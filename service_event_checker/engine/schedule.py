@@ -1,10 +1,15 @@
-"""The executor in this process: APScheduler says when, a thread runs the job, and workers stay for the deliveries."""
+"""The executor of a process: APScheduler says when, a thread runs the job, and workers stay for the deliveries.
+
+With a broker, jobs are sent to Celery workers instead; while the broker is away, they run here.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -18,6 +23,7 @@ WORKERS_PER_RECEIVER = 2
 IDLE_SECONDS = 15.0  # a worker looks by itself this often; it is woken when something is due
 STOP_SECONDS = 3.5  # App Service kills five seconds after SIGTERM
 START_RETRY_SECONDS = 2.0
+SLOW_TICK = timedelta(seconds=5)  # with a broker: beat is quicker, and who writes wakes the workers at once
 SUMMARY_AFTER = timedelta(minutes=1)  # by then each page has been asked
 CLOCK_LOOK_SECONDS = 1.0
 SET_BACK_SECONDS = 2.0  # less than that delays a job no longer
@@ -28,14 +34,19 @@ log = structlog.get_logger()
 class Engine:
     """Start and stop it once per process; both may be called again. An `Executor`."""
 
-    def __init__(self, services: Services, *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, services: Services, *, broker: jobs.Broker | None = None, wall: Callable[[], float] = time.time
+    ) -> None:
         self.services = services
+        self._broker = broker
         self.port = services.settings.port  # what is shown at the start; the server may listen elsewhere
         self._wall = wall
         self._started = threading.Lock()
         self._stopping = threading.Event()
         self._threads: dict[str, threading.Thread] = {}  # by name; as many as there are jobs and ids
         self._spawning = threading.Lock()
+        self._busy: Counter[tuple[str, str]] = Counter()  # how often each job runs here, by name and id
+        self._counting = threading.Lock()
         self._away = threading.Lock()  # held while the store is away
         self._scheduler = self._schedule()
         self._turning = threading.Lock()  # held while the scheduler is started or stopped
@@ -72,14 +83,24 @@ class Engine:
             thread.join(timeout=max(0.0, until - time.monotonic()))
 
     def submit(self, name: str, id: str = "") -> None:
-        """Run a job in a thread of its own, unless it runs already; wake the workers of a receiver."""
+        """Have a worker run a job; without a broker, run it in a thread of its own or wake the receiver's workers."""
         jobs.job_named(name)
-        if self.draining:
+        if self.draining or (self._broker and self._broker.send(name, id)):
             return
-        if name == jobs.DELIVER:
+        if name == jobs.DELIVER and not self._broker:
             self.services.wakes.for_receiver(id).set()
         else:
-            self._spawn(f"{name}-{id}" if id else name, self._run, name, id)
+            self._spawn(f"{name}-{id}" if id else name, self.run, name, id)
+
+    def run(self, name: str, id: str = "") -> None:
+        """Run a job in the caller's thread, unless it runs here as often as it may; what goes wrong stops no other.
+
+        Raises InvalidInput for an unknown name.
+        """
+        jobs.job_named(name)
+        with self._place(name, id) as free:
+            if free:
+                self._run(name, id)
 
     def _begin(self, prepared: bool) -> None:
         while not prepared and not self._stopping.wait(START_RETRY_SECONDS):
@@ -87,14 +108,29 @@ class Engine:
         if not prepared:
             return
         self.services.log_components()
-        self.submit("ask-destinations")
-        for receiver in self.services.outbox.destinations:
-            for number in range(WORKERS_PER_RECEIVER):
-                self._spawn(f"{jobs.DELIVER}-{receiver}-{number}", self._deliver, receiver)
+        self._spawn("ask-destinations", self.run, "ask-destinations")  # it logs, so each process does it
+        if self._broker:
+            self.run(jobs.HEARTBEAT)
+            self._spawn("wake-workers", self._wake_workers)
+        else:
+            self._start_workers()
         with self._turning:
             if not self._stopping.is_set():
                 self._scheduler.start()
         self._spawn("clock", self._watch_clock)
+
+    def _start_workers(self) -> None:
+        for receiver in self.services.outbox.destinations:
+            for number in range(WORKERS_PER_RECEIVER):
+                self._spawn(f"{jobs.DELIVER}-{receiver}-{number}", self._deliver, receiver)
+
+    def _wake_workers(self) -> None:
+        """Tell the workers of new deliveries; whoever commits many waits for none of this."""
+        wake = self.services.wakes.any
+        while not self._stopping.is_set():
+            wake.wait()
+            wake.clear()
+            self.submit(jobs.DELIVER_DUE)
 
     def _watch_clock(self) -> None:
         """Have all jobs run when the clock is set back: the scheduler would wait until it is as late as it was."""
@@ -105,6 +141,12 @@ class Engine:
                 log.warning("clock_set_back", seconds=round(before - ahead))
                 for job in self._scheduler.get_jobs():
                     job.modify(next_run_time=datetime.now(UTC))
+
+    @property
+    def most_at_once(self) -> int:
+        """How many jobs may run here at the same time: with as many threads, none waits for another."""
+        receivers, checkers = len(self.services.outbox.destinations), len(self.services.poller.watches)
+        return WORKERS_PER_RECEIVER * receivers + checkers + len(jobs.JOBS)
 
     def _prepare(self) -> bool:
         """Try once to prepare the store; before it is, nothing is read or written here. Log what is wrong, once."""
@@ -124,21 +166,34 @@ class Engine:
         )
         for name, every in jobs.periodic(self.services).items():
             begins = datetime.now(UTC)
-            scheduler.add_job(self.submit, "interval", [name], seconds=every.total_seconds(), next_run_time=begins)
+            slow = self._broker and name != jobs.DELIVER_DUE  # a rate lets more through every second
+            seconds = (max(every, SLOW_TICK) if slow else every).total_seconds()
+            scheduler.add_job(self.submit, "interval", [name], seconds=seconds, next_run_time=begins)
         soon = datetime.now(UTC) + SUMMARY_AFTER
-        scheduler.add_job(self.submit, "date", ["log-sources"], run_date=soon)
+        scheduler.add_job(self._spawn, "date", ["log-sources", self.run, "log-sources"], run_date=soon)
         return scheduler
 
     def _deliver(self, receiver: str) -> None:
         """One worker's loop: deliver while something is due, then wait for a wake-up or the next look."""
         wake = self.services.wakes.for_receiver(receiver)
         while not self._stopping.is_set():
-            self._run(jobs.DELIVER, receiver)
+            self.run(jobs.DELIVER, receiver)
             wake.wait(IDLE_SECONDS)
             wake.clear()
 
+    @contextmanager
+    def _place(self, name: str, id: str) -> Iterator[bool]:
+        """Count a run of a job while it lasts; False if it runs here as often as it may."""
+        with self._counting:
+            free = self._busy[name, id] < (WORKERS_PER_RECEIVER if name == jobs.DELIVER else 1)
+            self._busy[name, id] += free
+        try:
+            yield free
+        finally:
+            with self._counting:
+                self._busy[name, id] -= free
+
     def _run(self, name: str, id: str) -> None:
-        """Run a job; what goes wrong in it stops no other."""
         try:
             jobs.run(name, id, self.services, self)
         except StoreConflict as error:  # the store is well; the job is still due

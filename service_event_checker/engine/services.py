@@ -31,11 +31,13 @@ class WakeEvents:
 
     def __init__(self, receivers: Iterable[str]) -> None:
         self._events = {name: threading.Event() for name in receivers}
+        self.any = threading.Event()  # set with all others, for who passes it on
 
     def for_receiver(self, receiver: str) -> threading.Event:
         return self._events[receiver]
 
     def set_all(self) -> None:
+        self.any.set()
         for event in self._events.values():
             event.set()
 

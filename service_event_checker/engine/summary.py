@@ -15,12 +15,14 @@ log = structlog.get_logger()
 
 
 def log_start(services: Services, port: int) -> None:
-    """Log the summary; asks neither the store nor anybody else. `port`: where this process is reached."""
+    """Log the summary; asks neither the store nor anybody else. `port`: where this process is reached, 0: nowhere."""
     parts, settings = services.parts, services.settings
     watched = [part.name for part in parts if part.section == "checker" and part.on]
     told = [part for part in parts if part.section == "destination" and part.on]
     off = [part for part in parts if not part.on]
-    log.info("started", open=f"{settings.public_url or f'http://127.0.0.1:{port}'}/", store=settings.store_kind)
+    where = {"open": f"{settings.public_url or f'http://127.0.0.1:{port}'}/"} if port else {}
+    jobs = {"jobs": "celery"} if settings.broker_url else {}
+    log.info("started", **where, store=settings.store_kind, **jobs)
     log.info("watching", pages=len(watched), names=", ".join(watched) or "none: no checker is on")
     log.info("telling", receivers="; ".join(map(_told, told)) or "nobody: no destination is on")
     for section, event in (("checker", "checkers_off"), ("destination", "destinations_off")):

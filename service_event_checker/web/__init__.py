@@ -9,6 +9,7 @@ from flask import Flask, current_app, request
 from jinja2 import StrictUndefined
 
 from service_event_checker import wiring
+from service_event_checker.broker import Broker
 from service_event_checker.cli import former
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.web import access, body_budget, errors
@@ -37,7 +38,9 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
     app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     app.extensions["services"] = services
-    app.extensions["engine"] = Engine(services)
+    broker = Broker(settings.broker_url) if settings.broker_url else None
+    app.extensions["engine"] = Engine(services, broker=broker)
+    app.extensions["broker"] = broker
     app.extensions["store_probe"] = StoreProbe(lambda: services.store.ping())
     app.before_request(_start_under_gunicorn)
     routes.install(app, services)

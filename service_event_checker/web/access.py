@@ -45,6 +45,7 @@ RULES: Mapping[str, Need] = {
     "health.readyz": Open(),
     "health.health": Open(),  # tells more to those who may read
     "health.database": Scope.READ,
+    "health.redis": Scope.READ,
     "metrics.metrics": Scope.READ,
     "alerts.many": Scope.READ,
     "alerts.one": Scope.READ,

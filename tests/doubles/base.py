@@ -155,7 +155,7 @@ def _handler_of(double: Double) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length)
-            if len(body) < length:  # its sender was killed while it wrote: no server acts on a half request
+            if len(body) < length:  # its sender was killed: no server takes half a request
                 self.close_connection = True
                 return
             query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}

@@ -41,7 +41,9 @@ class Cluster(Double):
         self.bindings: set[tuple[str, str, str]] = set()
         self.folder = folder / "serviceaccount"
         self.folder.mkdir()
-        self._server.socket = _tls(folder, self.folder / "ca.crt").wrap_socket(self._server.socket, server_side=True)
+        self._server.socket = tls_context(folder, self.folder / "ca.crt").wrap_socket(
+            self._server.socket, server_side=True
+        )
 
     @property
     def address(self) -> str:
@@ -102,7 +104,7 @@ def _status(code: int, message: str) -> Answer:
     return Answer.json({**body, "message": message, "reason": _REASONS[code], "code": code}, code)
 
 
-def _tls(folder: Path, authority_file: Path) -> ssl.SSLContext:
+def tls_context(folder: Path, authority_file: Path) -> ssl.SSLContext:
     """Make an authority as EKS makes it, with no extension but the one that says what it is, and a certificate."""
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])

@@ -158,3 +158,99 @@ def test_it_polls_and_delivers_by_itself(services: Services, page: Page, chat: C
     engine.stop()
     assert not engine.running
     assert services.store.waiting() == 0
+
+
+class Elsewhere:
+    """A broker whose workers do nothing; `sent` is what it was given. While `away`, it takes nothing."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.away = False
+        self.woken = threading.Event()
+
+    def send(self, name: str, id: str) -> bool:
+        if self.away:
+            return False
+        self.sent.append((name, id))
+        if name == "deliver-due":
+            self.woken.set()
+        return True
+
+
+@pytest.fixture
+def broker() -> Elsewhere:
+    return Elsewhere()
+
+
+@pytest.fixture
+def with_broker(services: Services, store: Sick, broker: Elsewhere) -> Iterator[Engine]:
+    made = Engine(replace(services, store=store), broker=broker)  # type: ignore[arg-type]
+    yield made
+    store.go_on.set()
+    made.stop()
+
+
+def test_with_a_broker_a_job_is_sent_and_not_run_here(with_broker: Engine, broker: Elsewhere, store: Sick) -> None:
+    done(with_broker, "sweep")
+    with_broker.submit("poll", "page")
+
+    assert broker.sent == [("sweep", ""), ("poll", "page")]
+    assert store.sweeps == 0
+    with pytest.raises(InvalidInput):
+        with_broker.submit("sweeep")
+
+
+def test_while_the_broker_is_away_the_jobs_run_here(with_broker: Engine, broker: Elsewhere, store: Sick) -> None:
+    broker.away = True
+
+    done(with_broker, "sweep")
+
+    assert (store.sweeps, broker.sent) == (1, [])
+
+
+def test_a_commit_wakes_the_workers_and_waits_for_none(
+    services: Services, broker: Elsewhere, page: Page, chat: Chat
+) -> None:
+    engine = Engine(services, broker=broker)
+    engine.start()
+    try:
+        assert wait(lambda: ("poll-due", "") in broker.sent)
+        broker.woken.clear()
+        services.wakes.set_all()
+        assert broker.woken.wait(10)
+    finally:
+        engine.stop()
+    assert (page.asked, chat.was_told.is_set()) == (0, False)
+    assert services.store.setting("heartbeat")
+
+
+def test_a_worker_that_has_a_job_twice_runs_it_once(with_broker: Engine, store: Sick) -> None:
+    store.go_on.clear()
+    first = threading.Thread(target=with_broker.run, args=("sweep",))
+    first.start()
+    store.swept.wait(10)
+
+    with_broker.run("sweep")
+    store.go_on.set()
+    first.join(10)
+    with_broker.run("sweep")
+
+    assert store.sweeps == 2
+
+
+def test_an_engine_with_a_broker_ticks_slowly_but_for_what_a_rate_held_back(
+    services: Services, broker: Elsewhere
+) -> None:
+    quick = {job.args[0]: job.trigger.interval for job in Engine(services)._scheduler.get_jobs()[:-1]}
+    slow = {job.args[0]: job.trigger.interval for job in Engine(services, broker=broker)._scheduler.get_jobs()[:-1]}
+
+    assert (quick["poll-due"], slow["poll-due"]) == (timedelta(seconds=1), timedelta(seconds=5))
+    assert slow["deliver-due"] == quick["deliver-due"] == timedelta(seconds=1)
+    assert (quick["archive"], slow["archive"]) == (timedelta(minutes=1), timedelta(minutes=1))
+
+
+def wait(done: Any) -> bool:
+    until = time.monotonic() + 10
+    while not done() and time.monotonic() < until:
+        time.sleep(0.01)
+    return bool(done())

@@ -18,6 +18,7 @@ from tests.root import ROOT
 from tools import lock_check
 from tools.lock_check import empty_wheel
 
+PYTHON_LOCKS = ("requirements.txt", "requirements-celery.txt", "requirements-dev.txt")
 LOCKED = re.compile(r"^([\w.-]+)(?:\[([\w.,-]+)])?==(\S+)", re.MULTILINE)
 BROKEN_SHIM = "echo 'command not found' >&2; exit 127"
 OLD = 'case "$1" in -c) exit 1 ;; esac; echo "old python"'
@@ -102,6 +103,7 @@ def test_the_locks_hold_each_requirement_in_a_version_that_it_allows() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = {
         "requirements.txt": project["project"]["dependencies"],
+        "requirements-celery.txt": project["dependency-groups"]["celery"],
         "requirements-dev.txt": project["dependency-groups"]["dev"],
     }
 
@@ -113,7 +115,7 @@ def test_the_locks_hold_each_requirement_in_a_version_that_it_allows() -> None:
 
 def test_a_package_that_another_asks_for_with_an_extra_is_locked_with_it() -> None:
     extras: dict[str, set[str]] = {}
-    for file in ("requirements.txt", "requirements-dev.txt"):
+    for file in PYTHON_LOCKS:
         for name, extra, _ in LOCKED.findall((ROOT / file).read_text()):
             extras.setdefault(name, set()).update(filter(None, extra.split(",")))
 
@@ -154,7 +156,7 @@ def requirements(name: str, extras: set[str]) -> list[Requirement]:
     ]
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt", "tests/tools/package-lock.json"])
+@pytest.mark.parametrize("lock", [*PYTHON_LOCKS, "tests/tools/package-lock.json"])
 def test_a_lock_names_no_place_to_load_from(lock: str) -> None:
     text = (ROOT / lock).read_text()
 

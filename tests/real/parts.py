@@ -32,6 +32,16 @@ def version_by_flag(program: Path) -> str:
     return answer.stdout.partition("\n")[0].strip() if answer.returncode == 0 else ""
 
 
+def version_by_letter(program: Path) -> str:
+    """Return 1.22.1 where `program -v` says "nginx version: nginx/1.22.1" on its standard error; "" otherwise."""
+    try:
+        answer = subprocess.run([program, "-v"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    said = re.search(r"/(\d+(?:\.\d+)+)", answer.stderr)
+    return said[1] if said else ""
+
+
 def version_in_words(program: Path) -> str:
     """Return 2.42.0 where `program --version` says "prometheus, version 2.42.0 (branch: ...)"; "" without one."""
     said = re.search(r"\bversion (\S+)", version_by_flag(program))
@@ -171,8 +181,25 @@ MARIADB = Part(
     "apt install mariadb-server",
     apt=("mariadb-server",),
 )
+REDIS = Part(
+    "redis", "REDIS_SERVER", ("redis-server",), version_by_number, "apt install redis-server", apt=("redis-server",)
+)
+NGINX = Part("nginx", "NGINX", ("nginx",), version_by_letter, "apt install nginx-light", apt=("nginx-light",))
 
-PARTS = (NODE, AZURITE, PROMETHEUS, PROMTOOL, ALERTMANAGER, AMTOOL, REDMINE, CHROMIUM, POSTGRESQL, MARIADB)
+PARTS = (
+    NODE,
+    AZURITE,
+    PROMETHEUS,
+    PROMTOOL,
+    ALERTMANAGER,
+    AMTOOL,
+    REDMINE,
+    CHROMIUM,
+    POSTGRESQL,
+    MARIADB,
+    REDIS,
+    NGINX,
+)
 
 
 def table() -> str:

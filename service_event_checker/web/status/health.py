@@ -1,4 +1,4 @@
-"""The probes: /livez, /readyz, /health, /health/db. Strangers see a status and no more.
+"""The probes: /livez, /readyz, /health, /health/db, /health/redis. Strangers see a status and no more.
 
 A status page that cannot be read does not make the app unhealthy, because a restart would not help.
 """
@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Blueprint, current_app
 
+from service_event_checker.broker import Broker
 from service_event_checker.core.errors import StoreError
 from service_event_checker.web.context import engine, services
 from service_event_checker.web.security.caller import may_read
@@ -47,6 +48,16 @@ def database() -> Answer:
     trouble = _probe().trouble()
     body = {"status": "unhealthy", "trouble": trouble} if trouble else {"status": "healthy"}
     return body | {"store": services().settings.store_kind}, 503 if trouble else 200
+
+
+@blueprint.get("/health/redis")
+def redis() -> Answer:
+    """Redis as Celery's broker. While it is away, jobs run here: so it makes the app neither unhealthy nor unready."""
+    broker: Broker | None = current_app.extensions["broker"]
+    if broker is None:
+        return {"status": "off", "reason": "CELERY_BROKER_URL is not set"}, 200
+    trouble = broker.trouble()
+    return ({"status": "unhealthy", "trouble": trouble}, 503) if trouble else ({"status": "healthy"}, 200)
 
 
 def _troubles() -> dict[str, str]:

@@ -203,3 +203,8 @@ def test_metrics_tell_the_age_of_what_waits_and_of_what_was_read(
     assert found["poc_checker_last_success_seconds{github}"] == pytest.approx(50, abs=5)
     assert (found["poc_checker_unknown{github}"], found["poc_checker_unknown{retool}"]) == (0, 1)
     assert "poc_checker_unknown{office365}" not in found
+
+
+def test_without_a_broker_redis_is_off_and_strangers_learn_nothing_of_it(client: FlaskClient) -> None:
+    assert client.get("/health/redis").json == {"status": "off", "reason": "CELERY_BROKER_URL is not set"}
+    assert client.get("/health/redis", **FAR).status_code in (401, 403)
