@@ -23,9 +23,13 @@ _NONE = "no failed deliveries"
 
 
 @click.command()
-@click.option("--retry", metavar="ID|all", help="Send this one again, as the state of now; all: every one.")
-@click.option("--discard", metavar="ID", help="Delete this one: nobody wants it sent any more.")
-@click.option("--give-up", metavar="NAME", help="Fail now all that waits for this destination, which takes nothing.")
+@click.option(
+    "--retry", metavar="ID|all", help="Send this one again, with the present state of its alert; all: every one."
+)
+@click.option("--discard", metavar="ID", help="Delete this one. It is not sent.")
+@click.option(
+    "--give-up", metavar="NAME", help="Stop waiting for a destination that is off or removed: its deliveries fail now."
+)
 @click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/deliveries?state=failed.")
 @pass_here
 def failed(here: Here, retry: str | None, discard: str | None, give_up: str | None, *, as_json: bool) -> None:
@@ -34,7 +38,7 @@ def failed(here: Here, retry: str | None, discard: str | None, give_up: str | No
     The newest first, with the reason.
     """
     if len([one for one in (retry, discard, give_up) if one]) > 1:
-        raise click.UsageError("say one of --retry, --discard and --give-up")
+        raise click.UsageError("use one of --retry, --discard and --give-up")
     if give_up:
         raise SystemExit(0 if _give_up(here, give_up) else 1)
     if retry:

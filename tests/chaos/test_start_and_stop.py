@@ -45,7 +45,7 @@ def test_without_credentials_it_starts_says_what_is_off_and_prints_what_it_would
         product.stop()
 
     log = product.log.read_text()
-    assert "SLACK_BOT_TOKEN is not set; goes to the console instead" in log
+    assert "SLACK_BOT_TOKEN is not set; messages go to the console" in log
     assert "ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set" in log
 
 

@@ -277,7 +277,7 @@ def test_mirror_wants_to_be_told_which_one_thing_to_do(house: House, words: tupl
     answer = house.run("mirror", *words)
 
     assert answer.exit_code == 2
-    assert "say --check, --repair or --shadow" in answer.output
+    assert "use one of --check, --repair and --shadow" in answer.output
 
 
 def test_what_a_receiver_in_shadow_would_have_been_sent_is_listed_also_when_the_alert_is_over(

@@ -89,6 +89,7 @@ def test_a_method_that_an_address_does_not_take_is_answered_with_those_it_does(c
 
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+    assert answer.json["error"]["message"] == "This address accepts GET, not DELETE."
 
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
