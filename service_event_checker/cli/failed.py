@@ -96,7 +96,9 @@ def _retry_one(here: Here, id: str) -> bool:
 
 def _give_up(here: Here, receiver: str) -> bool:
     number = unowned.give_up(here.ready.outbox, receiver, datetime.now(UTC))
-    click.echo(f"{receiver}: {number} deliveries failed" if number else f"{receiver}: nothing waits there in vain")
+    count = "1 delivery" if number == 1 else f"{number} deliveries"
+    none = "no delivery waits for a destination of this name that is off or removed"
+    click.echo(f"{receiver}: {count} failed now" if number else f"{receiver}: {none}")
     return number > 0
 
 
