@@ -248,7 +248,7 @@ def test_a_pager_that_does_not_answer_is_named_and_fails_the_check(house: House)
 
     answer = house.run("mirror", "--check")
 
-    assert "failed: opsgenie: could not be asked: unauthorized" in answer.output
+    assert "failed: opsgenie: could not be asked: forbidden" in answer.output
     assert "1 unexpected, 0 allowed differences, 1 failed; compared: " in answer.output
     assert answer.exit_code == 1
 
