@@ -39,8 +39,7 @@ def detect_page(here: Here, url: str, name: str | None, *, as_json: bool) -> Non
     try:
         found = detect(url, DETECT_SECONDS)
     except SourceError as error:
-        why = f"{error.reason}" + (f" ({error.detail})" if error.detail else "")
-        raise click.ClickException(f"{url}: {why}\nNext: {_remedy(error.reason)}") from None
+        raise click.ClickException(f"{url}: {_why(error)}\nNext: {_remedy(error.reason)}") from None
     if as_json:
         print_json({"entry": _entry(found), "components": list(found.components)})
     else:
@@ -49,6 +48,12 @@ def detect_page(here: Here, url: str, name: str | None, *, as_json: bool) -> Non
             click.echo(f"  component: {component}")
     if name is not None:
         _add(here, name, found)
+
+
+def _why(error: SourceError) -> str:
+    if error.reason is Reason.NOT_CONFIGURED:
+        return f"is {error.detail}"
+    return f"{error.reason}" + (f" ({error.detail})" if error.detail else "")
 
 
 def _remedy(reason: Reason) -> str:

@@ -19,7 +19,7 @@ from service_event_checker.sources.replay import take_again
 LISTED_MAX = 200
 REPLAYED_AT_ONCE = 10_000
 ERROR_MAX = 300  # characters
-_NEXT = "Next: --show ID prints the body; --replay ID or --discard ID handles it again or deletes it"
+_NEXT = "Next: --show ID prints the body, --replay ID handles it again, --discard ID deletes it"
 _NOT_THERE = "nothing in quarantine has this id; ./outage quarantine lists it"
 
 

@@ -210,6 +210,7 @@ def test_detect_says_what_to_do_next_by_what_went_wrong(terminal: Terminal) -> N
 
     assert "unreachable" in closed.stderr
     assert "Next: check DNS and network" in closed.stderr
+    assert typo.stderr.startswith("Error: status.example: is not an http or https address\n")
     assert typo.stderr.endswith("Next: write the whole address, like https://status.example.com\n")
     assert closed.exit_code == typo.exit_code == 1
 
