@@ -20,6 +20,7 @@ RETRIED_AT_ONCE = 10_000
 ALL = "all"
 _SCOPE = "act"
 _NONE = "no failed deliveries"
+_NEXT = "Next: --retry ID sends it again, --discard ID deletes it; --retry all sends every one"
 
 
 @click.command()
@@ -71,6 +72,7 @@ def _list(here: Here, *, as_json: bool) -> None:
             for each in shown
         ]
         click.echo(table(("ID", "ALERT", "RECEIVER", "VERB", "SINCE", "TITLE", "REASON"), rows))
+        click.echo(_NEXT, err=True)
 
 
 def _retry(here: Here, wanted: str) -> bool:

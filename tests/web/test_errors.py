@@ -101,7 +101,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;
         ("/nothing", 404, "There is nothing at this address.", '<a href="/">'),
         ("/api/v1/alerts/NOPE-22222", 404, "Unknown alert.", '<a href="/">'),
         ("/api/v1/alerts?status=odd", 422, "status: is not one of active", '<a href="/">'),
-        ("/alert", 405, "This address does not take that method.", '<a href="/">'),
+        ("/alert", 405, "This address accepts POST, not GET.", '<a href="/">'),
     ],
 )
 def test_a_browser_gets_a_page_with_the_next_step(
