@@ -153,7 +153,7 @@ def _adapters(config: Config) -> tuple[dict[str, Destination], dict[str, str]]:
             if stand_in is not None:
                 made = stand_in.model_validate({"kind": entry.config.STAND_IN})
                 adapters[entry.name] = plugins.make_destination(entry.name, made)
-                notes[entry.name] = f"{entry.why_off}; goes to the {entry.config.STAND_IN} instead"
+                notes[entry.name] = f"{entry.why_off}; messages go to the {entry.config.STAND_IN}"
     return adapters, notes
 
 

@@ -42,7 +42,7 @@ def test_slack_without_a_token_is_on_and_goes_to_the_console(build: Build) -> No
     services = build({"slack": {"kind": "slack"}})
 
     (part,) = (part for part in services.parts if part.section == "destination")
-    assert (part.on, part.state) == (True, "SLACK_BOT_TOKEN is not set; goes to the console instead")
+    assert (part.on, part.state) == (True, "SLACK_BOT_TOKEN is not set; messages go to the console")
     assert services.book.receivers["slack"].why_off == ""
 
 
@@ -144,7 +144,7 @@ def test_a_checker_is_not_mistaken_for_the_destination_of_its_name(tmp_path: Pat
     states = {part.section: part.state for part in services.parts if part.name == "slack"}
     assert states == {
         "checker": "on",
-        "destination": "SLACK_BOT_TOKEN is not set; goes to the console instead",
+        "destination": "SLACK_BOT_TOKEN is not set; messages go to the console",
     }
 
 

@@ -76,7 +76,8 @@ class EntraConfig(CheckerConfig):
             "AZURE_TENANT_ID": self.tenant_id,
         }
         unset = [variable for variable, value in named.items() if not value]
-        return f"{' and '.join(unset)} {'is' if len(unset) == 1 else 'are'} not set, and there is no managed identity"
+        listed = " and ".join([*filter(None, [", ".join(unset[:-1])]), unset[-1]])
+        return f"{listed} {'is' if len(unset) == 1 else 'are'} not set, and there is no managed identity"
 
     @property
     def has_secret(self) -> bool:

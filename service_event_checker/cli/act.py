@@ -77,9 +77,9 @@ def note(here: Here, id: str, text: str) -> None:
 @click.option("--in", "receiver", default="", metavar="NAME", help="Which ticket system, where there are several.")
 @pass_here
 def ticket(here: Here, id: str, receiver: str) -> None:
-    """Have a ticket opened for an alert.
+    """Request a ticket for an alert.
 
-    Asking twice makes one ticket. One that failed is tried again.
+    Repeating it does not create a second ticket. A ticket that failed is tried again.
     """
     alert = here.find_alert(id)
     path, body = f"/alerts/{alert.internal_id}/tickets", {"receiver": receiver}

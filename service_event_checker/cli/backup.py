@@ -29,14 +29,14 @@ _AZURE = (
 def backup(here: Here, file: Path) -> None:
     """Save the SQLite store to FILE.
 
-    Also while the app runs. A backup that is there already is replaced when the new one is whole.
+    The app may be running. If FILE exists, it is replaced when the new backup is complete.
     """
     database = database_file(here)
     try:
         size = sqlite_backup.back_up(database, file)
     except BackupError as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"saved {database} to {file}, {size / 1024 / 1024:.1f} MiB. Bring it back: ./outage restore {file}")
+    click.echo(f"saved {database} to {file}, {size / 1024 / 1024:.1f} MiB. To restore it: ./outage restore {file}")
 
 
 @click.command()
@@ -44,19 +44,19 @@ def backup(here: Here, file: Path) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_here
 def restore(here: Here, file: Path, *, yes: bool) -> None:
-    """Put a backup in the place of the store.
+    """Replace the SQLite store with a backup.
 
-    The app must not run; what the store holds now is lost.
+    Stop the app first. The present content of the store is lost.
     """
     database = database_file(here)
     _refuse_while_running(here, database)
     if database.exists() and not yes:
-        click.confirm(f"Replace {database} by {file}? What it holds now is lost", abort=True)
+        click.confirm(f"Replace {database} with {file}? Its present content is lost", abort=True)
     try:
         sqlite_backup.restore(file, database)
     except BackupError as error:
         raise click.ClickException(f"nothing was changed: {error}") from None
-    click.echo(f"{database} is as it was in {file}. Start the app: ./outage start")
+    click.echo(f"restored {database} from {file}. Start the app: ./outage start")
 
 
 def database_file(here: Here) -> Path:
@@ -87,5 +87,5 @@ def _refuse_while_running(here: Here, database: Path) -> None:
     if beat is not None and parts.beats(beat, now):
         left = duration(HEARTBEAT_MAX_AGE - abs(now - beat))
         raise click.ClickException(
-            f"the app was at work {duration(now - beat)} ago. Stop it; if you have, try again in {left}"
+            f"the app was running {duration(now - beat)} ago. Stop it. If it is stopped already, try again in {left}"
         )

@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from service_event_checker import plugins
 from service_event_checker.cli.context import Here, UserPath, pass_here
+from service_event_checker.cli.reachability import REMEDIES
 from service_event_checker.cli.tables import print_json, table, when
 from service_event_checker.core.errors import OutageCheckerError, SourceError
 from service_event_checker.core.model import Event, Snapshot
@@ -30,6 +31,7 @@ class Seen:
     name: str
     snapshot: Snapshot | None = None
     why: str = ""
+    remedy: str = ""
     off: bool = False
 
 
@@ -52,12 +54,12 @@ def complete_checkers(ctx: click.Context, _param: click.Parameter, begun: str) -
 def check(here: Here, checker: str | None, file: Path | None, *, every: bool, as_json: bool) -> None:
     """Show what a checker sees now.
 
-    Or in a saved answer (--file). Changes nothing and tells nobody.
+    With --file, read a saved answer instead. Changes nothing and notifies nobody.
     """
     services = here.services
     names = sorted(services.poller.watches) if every else [checker] if checker else []
     if not names:
-        raise click.UsageError(f"name a checker ({_known(services)}) or say --all")
+        raise click.UsageError(f"name a checker ({_known(services)}) or use --all")
     found = [_check(services, name, file) for name in names]
     if as_json:
         print_json({"checks": [_as_json(services, seen) for seen in found]})
@@ -78,13 +80,15 @@ def _check(services: Services, name: str, file: Path | None) -> Seen:
         if name in services.poller.watches:
             return Seen(name, services.poller.watches[name].checker.check(frozenset()))
     except SourceError as error:
-        return Seen(name, why=f"{error.reason}" + (f" ({error.detail})" if error.detail else ""))
+        why = f"{error.reason}" + (f" ({error.detail})" if error.detail else "")
+        return Seen(name, why=why, remedy=REMEDIES.get(error.reason, ""))
     return Seen(name, why=entry.why_off, off=True)
 
 
 def _shown(services: Services, seen: Seen) -> str:
     if seen.snapshot is None:
-        return f"{seen.name}: {'off,' if seen.off else 'UNKNOWN,'} {seen.why}"
+        lines = [f"{seen.name}: {'off,' if seen.off else 'UNKNOWN,'} {seen.why}"]
+        return "\n".join(lines + ([f"    → {seen.remedy}"] if seen.remedy else []))
     events, now = seen.snapshot.events, datetime.now(UTC)
     count = "1 event" if len(events) == 1 else f"{len(events)} events"
     lines = [f"{seen.name}: {count}{_limits(seen.snapshot)}"]

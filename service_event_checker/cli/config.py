@@ -25,7 +25,7 @@ def config() -> None:
 def check_config(here: Here, *, strict: bool, as_json: bool) -> None:
     """Check config.json and the environment as the start does.
 
-    Prints every mistake with its path and a hint; exit code 1 if there is one. Asks nobody.
+    Prints each mistake with its place and a hint; then the exit code is 1. Sends no request to any system.
     """
     try:
         settings, found = wiring.examine(here.environ)
@@ -48,7 +48,10 @@ def check_config(here: Here, *, strict: bool, as_json: bool) -> None:
 
 
 def _show(file: str, found: Config, parts: Iterable[Mapping[str, object]]) -> None:
-    rows = [(part["section"], part["name"], part["kind"], part["why_off"] or "on") for part in parts]
+    rows = [
+        (part["section"], part["name"], part["kind"], f"off: {part['why_off']}" if part["why_off"] else "on")
+        for part in parts
+    ]
     click.echo(table(("SECTION", "NAME", "KIND", "STATE"), [tuple(map(str, row)) for row in rows]))
     for warning in found.warnings:
         click.echo(f"warning: {warning}")
@@ -69,4 +72,4 @@ def _counts(found: Config) -> str:
         "rules": found.rules,
         "silences": found.silences,
     }
-    return ", ".join(f"{len(entries)} {name}" for name, entries in counted.items())
+    return ", ".join(f"{len(entries)} {name[:-1] if len(entries) == 1 else name}" for name, entries in counted.items())

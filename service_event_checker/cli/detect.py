@@ -15,10 +15,12 @@ from service_checkers.detect import Found, detect
 from service_event_checker import wiring
 from service_event_checker.cli.config_edit import NotEditable, with_entry
 from service_event_checker.cli.context import Here, pass_here
+from service_event_checker.cli.reachability import REMEDIES
 from service_event_checker.cli.tables import print_json
-from service_event_checker.core.errors import SourceError
+from service_event_checker.core.errors import Reason, SourceError
 
 DETECT_SECONDS = 15.0
+GUIDE = "docs/adding-a-vendor.md says how to read such a page"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
@@ -37,8 +39,7 @@ def detect_page(here: Here, url: str, name: str | None, *, as_json: bool) -> Non
     try:
         found = detect(url, DETECT_SECONDS)
     except SourceError as error:
-        why = f"{error.reason}" + (f" ({error.detail})" if error.detail else "")
-        raise click.ClickException(f"{url}: not understood, {why}\nNext: docs/adding-a-vendor.md") from None
+        raise click.ClickException(f"{url}: {_why(error)}\nNext: {_remedy(error.reason)}") from None
     if as_json:
         print_json({"entry": _entry(found), "components": list(found.components)})
     else:
@@ -47,6 +48,18 @@ def detect_page(here: Here, url: str, name: str | None, *, as_json: bool) -> Non
             click.echo(f"  component: {component}")
     if name is not None:
         _add(here, name, found)
+
+
+def _why(error: SourceError) -> str:
+    if error.reason is Reason.NOT_CONFIGURED:
+        return f"is {error.detail}"
+    return f"{error.reason}" + (f" ({error.detail})" if error.detail else "")
+
+
+def _remedy(reason: Reason) -> str:
+    if reason is Reason.NOT_CONFIGURED:
+        return "write the whole address, like https://status.example.com"
+    return REMEDIES.get(reason, GUIDE) if reason is not Reason.NOT_FOUND else GUIDE
 
 
 def _entry(found: Found) -> dict[str, str]:

@@ -17,6 +17,7 @@ import click
 from service_event_checker import logs, wiring
 from service_event_checker.cli.backup import database_file
 from service_event_checker.cli.context import ROOT, Here
+from service_event_checker.cli.running_app import OTHER_PORT
 from service_event_checker.cli.tables import when
 from service_event_checker.config.load import ConfigError
 from service_event_checker.core.errors import StoreError
@@ -112,7 +113,7 @@ def app(here: Here) -> Iterator[Finding]:
         beat = None
     now = datetime.now(UTC)
     if parts.beats(beat, now):
-        where = f"answers at {here.app.url}" if answers else f"does not answer at {here.app.url}, perhaps elsewhere"
+        where = f"answers at {here.app.url}" if answers else f"does not answer at {here.app.url}; {OTHER_PORT}"
         yield Finding(True, f"app: runs, {where}; last active {when(beat, now)}")
     elif answers:
         remedy = "see its log; restart it"

@@ -30,7 +30,7 @@ def doctor(here: Here, *, as_json: bool) -> None:
     if as_json:
         print_json({"ok": not wrong, "findings": [asdict(finding) for finding in found]})
     else:
-        click.echo(f"\n{wrong} to put right" if wrong else "\nall is well")
+        click.echo(f"\n{'1 problem' if wrong == 1 else f'{wrong} problems'} found" if wrong else "\nno problems found")
     if wrong:
         raise SystemExit(1)
 

@@ -20,12 +20,17 @@ RETRIED_AT_ONCE = 10_000
 ALL = "all"
 _SCOPE = "act"
 _NONE = "no failed deliveries"
+_NEXT = "Next: --retry ID sends it again, --discard ID deletes it; --retry all sends every one"
 
 
 @click.command()
-@click.option("--retry", metavar="ID|all", help="Send this one again, as the state of now; all: every one.")
-@click.option("--discard", metavar="ID", help="Delete this one: nobody wants it sent any more.")
-@click.option("--give-up", metavar="NAME", help="Fail now all that waits for this destination, which takes nothing.")
+@click.option(
+    "--retry", metavar="ID|all", help="Send this one again, with the present state of its alert; all: every one."
+)
+@click.option("--discard", metavar="ID", help="Delete this one. It is not sent.")
+@click.option(
+    "--give-up", metavar="NAME", help="Stop waiting for a destination that is off or removed: its deliveries fail now."
+)
 @click.option("--json", "as_json", is_flag=True, help="As GET /api/v1/deliveries?state=failed.")
 @pass_here
 def failed(here: Here, retry: str | None, discard: str | None, give_up: str | None, *, as_json: bool) -> None:
@@ -34,7 +39,7 @@ def failed(here: Here, retry: str | None, discard: str | None, give_up: str | No
     The newest first, with the reason.
     """
     if len([one for one in (retry, discard, give_up) if one]) > 1:
-        raise click.UsageError("say one of --retry, --discard and --give-up")
+        raise click.UsageError("use one of --retry, --discard and --give-up")
     if give_up:
         raise SystemExit(0 if _give_up(here, give_up) else 1)
     if retry:
@@ -67,6 +72,7 @@ def _list(here: Here, *, as_json: bool) -> None:
             for each in shown
         ]
         click.echo(table(("ID", "ALERT", "RECEIVER", "VERB", "SINCE", "TITLE", "REASON"), rows))
+        click.echo(_NEXT, err=True)
 
 
 def _retry(here: Here, wanted: str) -> bool:
@@ -92,7 +98,9 @@ def _retry_one(here: Here, id: str) -> bool:
 
 def _give_up(here: Here, receiver: str) -> bool:
     number = unowned.give_up(here.ready.outbox, receiver, datetime.now(UTC))
-    click.echo(f"{receiver}: {number} deliveries failed" if number else f"{receiver}: nothing waits there in vain")
+    count = "1 delivery" if number == 1 else f"{number} deliveries"
+    none = "no delivery waits for a destination of this name that is off or removed"
+    click.echo(f"{receiver}: {count} failed now" if number else f"{receiver}: {none}")
     return number > 0
 
 

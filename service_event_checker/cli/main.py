@@ -57,7 +57,8 @@ class Outage(click.Group):
 def outage(*, verbose: bool) -> None:
     """Platform Outage Checker: is it us, or is it them?
 
-    The commands have the environment and the .env file of the app. They work while it runs, and from any folder.
+    The commands read the environment and the .env file of the app. They work from any folder, also while the app
+    is not running.
     """
     if verbose:
         logs.set_up(level="INFO")

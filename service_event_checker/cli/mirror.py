@@ -34,12 +34,12 @@ _FAILED = "Which deliveries failed, and why: ./outage failed; --retry ID sends t
 @click.option("--json", "as_json", is_flag=True)
 @pass_here
 def mirror(here: Here, *, check: bool, repair: bool, shadow: bool, as_json: bool) -> None:
-    """Show how far the pagers agree with us.
+    """Compare the state of alerts with the pagers.
 
-    What differs, for how long, and what repairs it.
+    Shows what differs, for how long, and what repairs it.
     """
     if check + repair + shadow != 1:
-        raise click.UsageError("say --check, --repair or --shadow")
+        raise click.UsageError("use one of --check, --repair and --shadow")
     if shadow:
         _tell_shadow(here.ready, as_json=as_json)
     else:

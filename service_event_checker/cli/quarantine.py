@@ -1,4 +1,4 @@
-"""`outage quarantine`: webhooks that were refused. It prints; all work is done elsewhere."""
+"""`outage quarantine`: webhooks that were rejected. It prints; all work is done elsewhere."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from service_event_checker.sources.replay import take_again
 LISTED_MAX = 200
 REPLAYED_AT_ONCE = 10_000
 ERROR_MAX = 300  # characters
+_NEXT = "Next: --show ID prints the body, --replay ID handles it again, --discard ID deletes it"
 _NOT_THERE = "nothing in quarantine has this id; ./outage quarantine lists it"
 
 
 @click.command("quarantine")
-@click.option("--replay", metavar="ID|all", help="Take this one as if it came now; all: every one.")
+@click.option("--replay", metavar="ID|all", help="Handle this one as if it came now; all: every one.")
 @click.option("--discard", metavar="ID", help="Delete this one.")
 @click.option("--show", metavar="ID", help="Print the body of this one, as far as it was kept.")
 @click.option("--json", "as_json", is_flag=True)
 @pass_here
 def show_quarantine(here: Here, replay: str | None, discard: str | None, show: str | None, *, as_json: bool) -> None:
-    """List refused webhooks, or replay them.
+    """List rejected webhooks, or replay them.
 
     The newest first, with the reason.
     """
     if sum(chosen is not None for chosen in (replay, discard, show)) > 1:
-        raise click.UsageError("say one of --replay, --discard and --show")
+        raise click.UsageError("use one of --replay, --discard and --show")
     services = here.ready
     store = services.store
     if replay:
@@ -52,6 +53,8 @@ def show_quarantine(here: Here, replay: str | None, discard: str | None, show: s
     now = datetime.now(UTC)
     rows = [(one.id, one.refusal.route, when(one.at, now), line(one.refusal.error, ERROR_MAX)) for one in held]
     click.echo(table(("ID", "ROUTE", "RECEIVED", "ERROR"), rows) if rows else "nothing in quarantine")
+    if rows:
+        click.echo(_NEXT, err=True)
 
 
 def _replay(services: Services, wanted: str) -> bool:
@@ -69,7 +72,7 @@ def _replay(services: Services, wanted: str) -> bool:
             click.echo(f"{held.id}: {take_again(services, held, datetime.now(UTC))} accepted")
         except InvalidInput as error:
             good = False
-            click.echo(f"{held.id}: still refused, {error}")
+            click.echo(f"{held.id}: still rejected, {error}")
     return good
 
 

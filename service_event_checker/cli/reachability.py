@@ -21,11 +21,11 @@ AT_ONCE = 8
 CLOCK_SECONDS = 5.0
 CLOCKS_ASKED = 3
 OFF_MAX = timedelta(seconds=60)  # signatures of Slack and PagerDuty are good for five minutes
-_REMEDIES = {
+REMEDIES = {
     Reason.UNREACHABLE: "check DNS and network; behind a proxy set OUTBOUND_PROXY",
-    Reason.TIMEOUT: "check the network; `timeout` of the checker gives it longer",
+    Reason.TIMEOUT: "check the network, or set a longer `timeout` for the checker",
     Reason.UNAUTHORIZED: "check the credentials",
-    Reason.FORBIDDEN: "the credentials work: give their account the right that is missing",
+    Reason.FORBIDDEN: "the credentials are valid: give their account the missing permission",
     Reason.NOT_FOUND: "check `url`; ./outage detect URL finds the right one",
     Reason.FORBIDDEN_ADDRESS: "check `url`: it leads to an address that is not allowed",
 }
@@ -65,7 +65,7 @@ def clock(here: Here) -> Iterator[Finding]:
             yield Finding(good, text, "" if good else "set the clock: timedatectl set-ntp true, or chrony")
             return
     if configs:
-        yield Finding(False, "clock: no page has told the time", "see the pages above")
+        yield Finding(False, "clock: not compared, because no status page answers", "see the status pages above")
 
 
 def _page(name: str, checker: Checker) -> Finding:
@@ -73,7 +73,7 @@ def _page(name: str, checker: Checker) -> Finding:
         snapshot = checker.check(frozenset())
     except SourceError as error:
         detail = f" ({error.detail})" if error.detail else ""
-        remedy = _REMEDIES.get(error.reason, f"./outage check {name} shows it again")
+        remedy = REMEDIES.get(error.reason, f"./outage check {name} shows it again")
         return Finding(False, f"{name}: {error.reason}{logs.masked(detail)}", remedy)
     warnings = "; ".join(snapshot.warnings)
     return Finding(True, f"{name}: can be read" + (f"; {warnings}" if warnings else ""))
@@ -83,7 +83,7 @@ def _preflight(name: str, destination: Preflight) -> list[Finding]:
     try:
         warnings = destination.preflight()
     except DeliveryError as error:
-        remedy = _REMEDIES.get(error.reason, "check `url` and the credentials of this destination")
+        remedy = REMEDIES.get(error.reason, "check `url` and the credentials of this destination")
         return [Finding(False, f"{name}: could not be asked, {logs.masked(str(error))}", remedy)]
     wrong = [Finding(False, f"{name}: {logs.masked(text)}", "correct it there or in config.json") for text in warnings]
     return wrong or [Finding(True, f"{name}: answers, and the credentials are good")]

@@ -17,6 +17,7 @@ from service_event_checker.render.text import line
 TIMEOUT = 10.0  # seconds; the app itself gives up on its store after 5
 PROBE_TIMEOUT = 2.0
 NAME_MAX = 60
+OTHER_PORT = "if it uses another port here, set PORT to that"
 _ADMIN = "admin"
 #: the app does not let us in, or knows nothing of it: then it is asked no further, and the store is written directly
 _NOT_FOR_US = frozenset({401, 403, 404, 405, 415})

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from service_event_checker.cli.context import Here, pass_here
+from service_event_checker.cli.running_app import OTHER_PORT
 from service_event_checker.cli.tables import print_json, table, when
 from service_event_checker.core.roles import Alerts
 from service_event_checker.core.store import Query
@@ -26,7 +27,7 @@ QUARANTINE_MAX = 50
 @click.option("--json", "as_json", is_flag=True)
 @pass_here
 def status(here: Here, *, as_json: bool) -> None:
-    """Show how the app, checkers and destinations are."""
+    """Show the state of the app, the checkers and the destinations."""
     services, now = here.ready, datetime.now(UTC)
     store = services.store
     found = store.page(Query(open=True, limit=COUNTED_MAX)).alerts
@@ -70,7 +71,7 @@ def _open(store: Alerts) -> dict[str, int]:
 
 def _summary(facts: dict[str, Any], now: datetime) -> list[str]:
     if facts["running"]:
-        where = facts["url"] if facts["answers"] else f"but it does not answer at {facts['url']}"
+        where = facts["url"] if facts["answers"] else f"but it does not answer at {facts['url']} ({OTHER_PORT})"
         app = f"running, {where}; last active {when(facts['heartbeat_at'], now)}"
     elif facts["answers"]:
         app = f"answers at {facts['url']}, but nothing polls or delivers yet. ./outage doctor says more"

@@ -154,7 +154,7 @@ class Engine:
             self.services.store.prepare()
         except StoreError as error:
             if self._away.acquire(blocking=False):
-                hint = "requests are answered with 503 until it can be used; it is tried again every 2 s"
+                hint = "check the database and its address; until it answers, requests get 503. It is tried every 2 s"
                 log.error("store_unavailable", reason=str(error), hint=hint)  # noqa: TRY400  # a state, not a crash
             return False
         return True

@@ -37,7 +37,7 @@ _CODES = {
 }
 _MESSAGES = {
     404: "There is nothing at this address.",
-    405: "This address does not take that method.",
+    405: "This address does not accept this method.",
     413: "The body is too large.",
     500: "Something went wrong here. The log says what.",
 }
@@ -126,7 +126,15 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
     headers: tuple[tuple[str, str], ...] = ()
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         headers = (("Allow", ", ".join(sorted(error.valid_methods))),)
-    return _answer(error.code, _MESSAGES.get(error.code, HTTPStatus(error.code).phrase + "."), None, headers)
+    return _answer(error.code, _message(error), None, headers)
+
+
+def _message(error: HTTPException) -> str:
+    code = error.code or 500
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        accepted = " and ".join(sorted(set(error.valid_methods) - {"HEAD", "OPTIONS"}))
+        return f"This address accepts {accepted}, not {request.method}."
+    return _MESSAGES.get(code, HTTPStatus(code).phrase + ".")
 
 
 def _answer(status: int, message: str, details: Any, headers: tuple[tuple[str, str], ...] = ()) -> Response:

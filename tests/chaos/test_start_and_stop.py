@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +13,8 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.destinations.slack.double import TOKEN, Slack
 from tests.doubles.base import Fault
@@ -45,7 +49,7 @@ def test_without_credentials_it_starts_says_what_is_off_and_prints_what_it_would
         product.stop()
 
     log = product.log.read_text()
-    assert "SLACK_BOT_TOKEN is not set; goes to the console instead" in log
+    assert "SLACK_BOT_TOKEN is not set; messages go to the console" in log
     assert "ADO_ORG_URL, ADO_PROJECT and ADO_PAT are not set" in log
 
 
@@ -127,6 +131,21 @@ def test_the_demo_shows_an_outage_an_alert_and_a_page_from_beginning_to_end() ->
         *("— closed", "PagerDuty, note 2 on incident 1, by Automation", "dana@example.com", "— resolved"),
         "1 incident, 2 notes there, 2 in Opsgenie",
     )
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_stopped_or_whose_terminal_is_closed_stops_its_app(by: signal.Signals) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "tests.doubles.world", "--port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout
+        shown = next(line for line in demo.stdout if line.startswith("The page:"))
+        demo.send_signal(by)
+        demo.communicate(timeout=60)
+
+    assert f":{port}/" in shown
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_python_app_py_serves_too(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_store_is_saved_beside_the_person_and_brought_back(terminal: Terminal,
 
     assert (saved.exit_code, restored.exit_code) == (0, 0), restored.output
     assert f"./outage restore {tmp_path}/saved.db" in saved.stdout
-    assert "What it holds now is lost" in restored.output
+    assert "Its present content is lost" in restored.output
     assert count(terminal) == 1
 
 
@@ -67,7 +67,7 @@ def test_an_app_that_was_at_work_just_now_stops_a_restore(terminal: Terminal) ->
     answer = terminal.run("restore", "saved.db", "--yes")
 
     assert answer.exit_code == 1
-    assert "the app was at work 0 s ago. Stop it; if you have, try again in" in answer.stderr
+    assert "the app was running 0 s ago. Stop it. If it is stopped already, try again in" in answer.stderr
 
 
 def test_a_file_that_is_not_a_backup_changes_nothing_and_says_so(terminal: Terminal, tmp_path: Path) -> None:

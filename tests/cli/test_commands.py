@@ -19,6 +19,7 @@ from service_event_checker.web import create_app
 from tests.cli.runner import Terminal
 from tests.doubles.statuspages import StatusPages
 from tests.factories import NOW, event
+from tests.real.server import free_port
 
 
 @pytest.fixture
@@ -203,6 +204,28 @@ def test_detect_prints_an_entry_for_the_configuration(terminal: Terminal, pages:
     assert "Next: docs/adding-a-vendor.md" in answer.stderr
 
 
+def test_detect_says_what_to_do_next_by_what_went_wrong(terminal: Terminal) -> None:
+    closed = terminal.run("detect", f"http://127.0.0.1:{free_port()}")
+    typo = terminal.run("detect", "status.example")
+
+    assert "unreachable" in closed.stderr
+    assert "Next: check DNS and network" in closed.stderr
+    assert typo.stderr.startswith("Error: status.example: is not an http or https address\n")
+    assert typo.stderr.endswith("Next: write the whole address, like https://status.example.com\n")
+    assert closed.exit_code == typo.exit_code == 1
+
+
+def test_check_says_what_to_do_about_a_page_that_cannot_be_reached(terminal: Terminal) -> None:
+    config: dict[str, Any] = json.loads(terminal.file.read_text())
+    config["checkers"]["github"]["url"] = f"http://127.0.0.1:{free_port()}"
+    terminal.file.write_text(json.dumps(config))
+
+    lines = terminal.run("check", "github").output.splitlines()
+
+    assert lines[0].startswith("github: UNKNOWN, unreachable")
+    assert lines[1:] == ["    → check DNS and network; behind a proxy set OUTBOUND_PROXY"]
+
+
 def test_detect_adds_the_entry_and_the_checker_works(terminal: Terminal, pages: StatusPages) -> None:
     pages.page("mine")
     before: dict[str, Any] = json.loads(terminal.file.read_text())
@@ -235,7 +258,7 @@ def test_detect_changes_no_file_that_is_wrong(terminal: Terminal, pages: StatusP
 
 def test_config_check_lists_what_is_on_and_says_what_is_wrong(terminal: Terminal) -> None:
     good = terminal.run("config", "check")
-    assert good.output.splitlines()[-1].startswith("config.json can be used: 2 checkers, 1 destinations")
+    assert good.output.splitlines()[-1].startswith("config.json can be used: 2 checkers, 1 destination, ")
     parts = json.loads(terminal.run("config", "check", "--json").stdout)["parts"]
     assert {part["name"]: part["why_off"] for part in parts}["private"] == "PRIVATE_PAGE is not set"
 

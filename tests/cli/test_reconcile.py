@@ -248,7 +248,7 @@ def test_a_pager_that_does_not_answer_is_named_and_fails_the_check(house: House)
 
     answer = house.run("mirror", "--check")
 
-    assert "failed: opsgenie: could not be asked: unauthorized" in answer.output
+    assert "failed: opsgenie: could not be asked: forbidden" in answer.output
     assert "1 unexpected, 0 allowed differences, 1 failed; compared: " in answer.output
     assert answer.exit_code == 1
 
@@ -277,7 +277,7 @@ def test_mirror_wants_to_be_told_which_one_thing_to_do(house: House, words: tupl
     answer = house.run("mirror", *words)
 
     assert answer.exit_code == 2
-    assert "say --check, --repair or --shadow" in answer.output
+    assert "use one of --check, --repair and --shadow" in answer.output
 
 
 def test_what_a_receiver_in_shadow_would_have_been_sent_is_listed_also_when_the_alert_is_over(

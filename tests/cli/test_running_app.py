@@ -152,7 +152,7 @@ def test_doctor_and_status_see_that_it_runs_and_restore_refuses(
 
     assert f"answers at {product.url}" in doctor.stdout
     assert "app:        running, http" in status.stdout
-    assert (doctor.exit_code, "all is well" in doctor.stdout) == (0, True), doctor.stdout
+    assert (doctor.exit_code, "no problems found" in doctor.stdout) == (0, True), doctor.stdout
     assert saved.exit_code == 0, saved.output
     assert restored.exit_code == 1
     assert f"the app runs at {product.url}. Stop it, then restore" in restored.stderr

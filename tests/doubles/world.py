@@ -47,6 +47,8 @@ def main() -> None:
     parser.add_argument("--once", action="store_true", help="end after one round")
     parser.add_argument("--beat", type=float, default=BEAT, help="seconds between what happens")
     chosen = parser.parse_args()
+    for stop in (signal.SIGTERM, signal.SIGHUP):  # also when the terminal is closed, the app is stopped
+        signal.signal(stop, signal.default_int_handler)
     with World(chosen.port, chosen.beat) as world, suppress(KeyboardInterrupt):
         world.introduce()
         for number in (1,) if chosen.once else count(1):

@@ -17,7 +17,9 @@ from tests.factories import NOW
 PARTS = (
     Part(section="checker", name="github", kind="statuspage", on=True, state="on"),
     Part(section="checker", name="azure", kind="azure", on=False, state="AZURE_TENANT_ID is not set"),
-    Part(section="destination", name="chat", kind="slack", on=True, state="TOKEN is not set; goes to the console"),
+    Part(
+        section="destination", name="chat", kind="slack", on=True, state="TOKEN is not set; messages go to the console"
+    ),
     Part(section="destination", name="tickets", kind="jira", on=False, state="JIRA_URL is not set"),
 )
 
@@ -34,7 +36,7 @@ def test_the_start_says_where_what_whom_and_what_is_off(services: Services) -> N
 
     assert lines["started"]["open"] == "http://127.0.0.1:8123/"
     assert (lines["watching"]["pages"], lines["watching"]["names"]) == (1, "github")
-    assert lines["telling"]["receivers"] == "chat: TOKEN is not set; goes to the console"
+    assert lines["telling"]["receivers"] == "chat: TOKEN is not set; messages go to the console"
     assert lines["checkers_off"]["why"] == "azure: AZURE_TENANT_ID is not set"
     assert lines["destinations_off"]["why"] == "tickets: JIRA_URL is not set"
     assert lines["rules"]["names"] == "all"

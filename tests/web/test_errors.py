@@ -89,6 +89,7 @@ def test_a_method_that_an_address_does_not_take_is_answered_with_those_it_does(c
 
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+    assert answer.json["error"]["message"] == "This address accepts GET, not DELETE."
 
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
@@ -100,7 +101,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;
         ("/nothing", 404, "There is nothing at this address.", '<a href="/">'),
         ("/api/v1/alerts/NOPE-22222", 404, "Unknown alert.", '<a href="/">'),
         ("/api/v1/alerts?status=odd", 422, "status: is not one of active", '<a href="/">'),
-        ("/alert", 405, "This address does not take that method.", '<a href="/">'),
+        ("/alert", 405, "This address accepts POST, not GET.", '<a href="/">'),
     ],
 )
 def test_a_browser_gets_a_page_with_the_next_step(

@@ -135,8 +135,9 @@ class Exchange:
             return DeliveryError(Reason.UNAUTHORIZED, "AUTH: SMTP_USERNAME and SMTP_PASSWORD must be ASCII")
         if self._step == "AUTH" and type(error) is smtplib.SMTPException:
             return DeliveryError(Reason.UNAUTHORIZED, "AUTH: the server offers no way that we know")
-        what = "the connection broke" if self._deadline.connected else "no connection"
-        return DeliveryError(Reason.UNREACHABLE, f"{self._step}: {what}")
+        if not self._deadline.connected:
+            return DeliveryError(Reason.UNREACHABLE, f"no connection to {self._config.host}:{self._config.at_port}")
+        return DeliveryError(Reason.UNREACHABLE, f"{self._step}: the connection broke")
 
     def _words(self, said: bytes) -> str:
         """Return the server's words, without what we signed in with."""

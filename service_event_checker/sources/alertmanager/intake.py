@@ -53,7 +53,10 @@ class NoneUsable(InvalidInput):
     """No alert of a message can be used; `rejected` says why, one by one."""
 
     def __init__(self, rejected: Sequence[Rejected]) -> None:
-        super().__init__("alerts", f"none of {len(rejected)} can be used", f"The first: {rejected[0].error}")
+        problem = "the only one is invalid" if len(rejected) == 1 else f"none of {len(rejected)} is valid"
+        super().__init__(
+            "alerts", problem, f"The first: {rejected[0].error}" if len(rejected) > 1 else rejected[0].error
+        )
         self.rejected = tuple(rejected)
 
 

@@ -100,7 +100,7 @@ def _alerts(payload: Any) -> list[Any]:
         raise InvalidInput("body", "is not a JSON object", 'Send {"alerts": [...]}, as Alertmanager\'s webhook does')
     alerts = payload.get("alerts")
     if not isinstance(alerts, list):
-        hint = "A webhook_config with a custom `payload` cannot be read. Remove `payload`"
+        hint = 'Send {"alerts": [...]}. If your webhook_config has a custom `payload`, remove it'
         raise InvalidInput("alerts", "is missing" if alerts is None else "is not a list", hint)
     return alerts
 

@@ -80,7 +80,7 @@ def _doubts(state: State, unread: Sequence[CheckerState], asked: Sequence[Checke
     elif not state.beats:
         yield f"Nothing has been checked since {moment(state.heartbeat_at)}; this page shows the state at that time"
     if not asked:
-        yield "No status page is checked: all checkers are off"
+        yield "No status page is checked: no checker is on"
         return
     unknown = [checker.name for checker in unread if checker.reading is PollState.UNKNOWN]
     waiting = [checker.name for checker in unread if checker.reading is PollState.WAITING]

@@ -23,6 +23,7 @@ from service_event_checker.destinations.smtp.config import Config
 from tests.destinations.mail_cases import SENDER, TO
 from tests.destinations.smtp.mail_case import adapter
 from tests.factories import alert, delivery
+from tests.real.server import free_port
 from tests.real.smtp import HANG_SECONDS, PASSWORD, Break, SmtpServer
 
 DEADLINE = 1.2  # seconds, for all up to the break: on a busy machine, too
@@ -206,6 +207,12 @@ def test_a_password_that_an_answer_repeats_is_masked(server):
     server.script["MAIL"] = f"550 {PASSWORD} is not an address"
 
     assert "*** is not an address" in str(failure(server))
+
+
+def test_a_server_that_cannot_be_reached_is_named(server):
+    port = free_port()
+
+    assert f"no connection to 127.0.0.1:{port}" in str(failure(server, host="127.0.0.1", port=port))
 
 
 def test_a_certificate_that_nobody_vouches_for_stops_it_before_the_password(server):

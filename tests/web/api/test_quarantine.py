@@ -159,7 +159,7 @@ def test_the_command_replays_all_from_the_oldest_on(app: Flask, services: Servic
     code, said = run(app, "--replay", "all")
 
     assert code == 1
-    assert f"{bad}: still refused" in said
+    assert f"{bad}: still rejected" in said
     assert left(services) == [bad]
     assert services.store.open_alerts("alertmanager") == []
     assert run(app, "--discard", bad)[0] == 0
