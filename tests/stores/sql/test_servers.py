@@ -149,3 +149,15 @@ def test_a_migration_that_was_cut_goes_on_at_the_next_start(empty: SqlStore) -> 
     for table in metadata.sorted_tables:
         assert {index["name"] for index in made.get_indexes(table.name)} >= {index.name for index in table.indexes}
     opened(empty)
+
+
+def test_a_value_that_the_database_refuses_fails_its_own_alert_only(request: pytest.FixtureRequest) -> None:
+    store = SqlStore(database_address(request.getfixturevalue("postgresql").new_database()))
+    store.prepare()
+    good, bad = opening(new_alert("good")), opening(new_alert("x" * 300))  # the column holds 255 characters
+
+    with pytest.raises(StoreError, match="too long"):
+        store.commit([bad, good], NOW)
+
+    assert store.get([good.alert.key, bad.alert.key]).keys() == {good.alert.key}
+    store.close()
