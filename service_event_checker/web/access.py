@@ -49,6 +49,8 @@ RULES: Mapping[str, Need] = {
     "metrics.metrics": Scope.READ,
     "alerts.many": Scope.READ,
     "alerts.one": Scope.READ,
+    "new_alerts.create": Scope.WRITE,
+    "actions.execute": Scope.ACT,
     "alerts.change_status": Scope.WRITE,
     "alerts.add_note": Scope.WRITE,
     "alerts.request_ticket": Scope.WRITE,
