@@ -8,11 +8,13 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from service_event_checker.core.model import Alert
-from service_event_checker.core.store import Page, Query
+from service_event_checker.core.store import Page
 from service_event_checker.engine import acts
 from service_event_checker.engine.acts import TicketState
 from service_event_checker.engine.ledger import ledger
-from service_event_checker.render.shapes import AlertDetail, AlertPage
+from service_event_checker.engine.search import Search, find
+from service_event_checker.render.shapes import AlertDetail, AlertPage, CountedAlertPage
+from service_event_checker.web.api import search
 from service_event_checker.web.api.lookup import find_alert, read_query
 from service_event_checker.web.api.schemas import NewNote, NewTicket, StatusChange
 from service_event_checker.web.context import services
@@ -27,9 +29,13 @@ blueprint = Blueprint("alerts", __name__, url_prefix="/api/v1/alerts")
 
 @blueprint.get("")
 def many() -> Response:
-    """Answer with one page, made text in one step: dashboards ask for it all the time."""
-    page = _page(read_query(request.args))
-    return Response(AlertPage.of(page).model_dump_json(), mimetype="application/json")
+    """List alerts, the most recently changed first."""
+    wanted = search.read(request.args, read_query(request.args))
+    shown = AlertPage.of(_page(wanted))
+    if total := search.total(services().store, request.args, wanted):
+        shown = CountedAlertPage(alerts=shown.alerts, cursor=shown.cursor, total=total)
+    # Made text in one step: dashboards ask for it all the time.
+    return Response(shown.model_dump_json(), mimetype="application/json")
 
 
 @blueprint.get("/<path:name>")
@@ -66,9 +72,9 @@ def request_ticket(name: str) -> tuple[dict[str, Any], int]:
     return made.summary(), 200 if made.state is TicketState.EXISTS else 202
 
 
-def _page(query: Query) -> Page:
+def _page(wanted: Search) -> Page:
     try:
-        return services().store.page(query)
+        return services().store.page(wanted.query) if wanted.is_plain else find(services().store, wanted)
     except (ValueError, OverflowError):  # a cursor of the right form that no store gave
         raise invalid("cursor", "is not a cursor that we issued") from None
 
