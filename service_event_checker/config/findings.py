@@ -73,8 +73,3 @@ class Matching:
     matchers: tuple[tuple[str, Matcher], ...]
     send: tuple[str, ...] = ()
     proceed: bool = False
-
-
-def written(matcher: Matcher) -> str:
-    """Return a matcher as people write it."""
-    return f'{matcher.name}{matcher.operator}"{matcher.value}"'

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from service_event_checker.config.findings import Findings, Matching, Origin, Traits, written
+from service_event_checker.config.findings import Findings, Matching, Origin, Traits
 from service_event_checker.config.problems import nearest
 from service_event_checker.core.matchers import Matcher
 from service_event_checker.core.vocabulary import Affects, Kind, Severity
@@ -80,15 +80,15 @@ def _alone(where: str, matcher: Matcher, values: Values) -> str:
         return ""
     if not closed:
         universal = matcher.operator == "!~" and _is_universal(matcher)
-        return f"{where}: {written(matcher)} can never match. It excludes every value" if universal else ""
+        return f"{where}: {matcher} can never match. It excludes every value" if universal else ""
     if matcher.pattern is None:
         return "" if _exists(matcher, closed) else f"{where}: {_no_value(matcher, closed, values.traits)}"
     if allowed([matcher], closed):
         return ""
     known = ", ".join(sorted(closed))
     if matcher.operator == "!~":
-        return f"{where}: {written(matcher)} can never match: it excludes every {matcher.name}. Known are {known}"
-    return f"{where}: {written(matcher)} can never match: it fits no {matcher.name}. Known are {known}"
+        return f"{where}: {matcher} can never match: it excludes every {matcher.name}. Known are {known}"
+    return f"{where}: {matcher} can never match: it fits no {matcher.name}. Known are {known}"
 
 
 def _exists(matcher: Matcher, closed: Sequence[str]) -> bool:
@@ -100,8 +100,8 @@ def _no_value(matcher: Matcher, closed: Sequence[str], traits: Traits) -> str:
     name, value = matcher.name, matcher.value
     effect = "can never match" if matcher.operator == "=" else "always matches"
     if name == "affects_us" and value == Affects.NO:
-        return f"{written(matcher)} {effect}: what does not affect us is not tracked. Remove this rule or silence"
-    text = f"{written(matcher)} {effect}. {_WHAT[name]}."
+        return f"{matcher} {effect}: what does not affect us is not tracked. Remove this rule or silence"
+    text = f"{matcher} {effect}. {_WHAT[name]}."
     if name != "severity":
         return text + nearest(value, closed)
     counts_as = traits.severity_of(value) if value.strip() else None
@@ -184,5 +184,5 @@ def _meets(matcher: Matcher, value: str) -> bool:
 
 
 def _listed(matchers: Iterable[Matcher]) -> str:
-    *others, last = [written(matcher) for matcher in matchers] or ["this"]
+    *others, last = [str(matcher) for matcher in matchers] or ["this"]
     return f"{', '.join(others)} and {last}" if others else last

@@ -30,6 +30,10 @@ class Matcher:
     value: str
     pattern: re.Pattern[str] | None = None
 
+    def __str__(self) -> str:
+        """Return the matcher as people write it."""
+        return f'{self.name}{self.operator}"{self.value}"'
+
     def matches(self, names: Mapping[str, str]) -> bool:
         text = names.get(self.name, "")
         hit = any(self._hits(value) for value in {text, *filter(None, text.split("\n"))})

@@ -80,7 +80,7 @@ def count(store: Alerts, search: Search) -> tuple[int, bool]:
     """Return how many alerts it admits, at most COUNTED_MAX, and whether there may be more. Raises StoreError."""
     counted, page = 0, Page(alerts=())
     first = replace(search, query=replace(search.query, cursor=""))
-    for _, page in _pages(store, first):
+    for _, page in pages(store, first):
         counted += sum(map(search.admits, page.alerts))
         if counted > COUNTED_MAX:
             return COUNTED_MAX, True
@@ -90,7 +90,7 @@ def count(store: Alerts, search: Search) -> tuple[int, bool]:
 def _next(store: Alerts, search: Search) -> Page:
     found: list[Alert] = []
     page = Page(alerts=())
-    for start, page in _pages(store, search):
+    for start, page in pages(store, search):
         for place, alert in enumerate(page.alerts):
             if search.admits(alert):
                 found.append(alert)
@@ -103,14 +103,14 @@ def _sorted(store: Alerts, search: Search) -> Page:
     """Sort what is found within the bounds; the cursor counts alerts."""
     offset = _offset(search.query.cursor)
     first = replace(search, query=replace(search.query, cursor=""))
-    found = [alert for _, page in _pages(store, first) for alert in filter(search.admits, page.alerts)]
+    found = [alert for _, page in pages(store, first) for alert in filter(search.admits, page.alerts)]
     name = search.sort.removeprefix("-")
     found.sort(key=lambda alert: (_KEYS[name](alert), alert.key), reverse=search.sort.startswith("-"))
     end = offset + search.query.limit
     return Page(alerts=tuple(found[offset:end]), cursor=f"{_OFFSET}{end}" if end < len(found) else "")
 
 
-def _pages(store: Alerts, search: Search) -> Iterator[tuple[str, Page]]:
+def pages(store: Alerts, search: Search) -> Iterator[tuple[str, Page]]:
     """Yield (cursor, the page behind it) until one is the last or a bound is met."""
     cursor, scanned, until = search.query.cursor, 0, time.monotonic() + SECONDS_MAX
     while scanned < SCANNED_MAX:

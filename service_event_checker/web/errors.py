@@ -34,6 +34,7 @@ _CODES = {
     422: "invalid",
     429: "too_many_tries",
     500: "internal_error",
+    502: "unreadable",
     503: "unavailable",
 }
 _MESSAGES = {
