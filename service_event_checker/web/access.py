@@ -79,6 +79,10 @@ RULES: Mapping[str, Need] = {
     "quarantined.one": Scope.READ,
     "quarantined.replay": Scope.ACT,
     "quarantined.discard": Scope.ACT,
+    "apidocs.openapi": Scope.READ,
+    "apidocs.swagger": Scope.READ,
+    "apidocs.redoc": Scope.READ,
+    "apidocs.file": Scope.READ,
     "static": Scope.READ,
 }
 
@@ -86,6 +90,7 @@ RULES: Mapping[str, Need] = {
 def install(app: Flask, keys: Keys) -> None:
     """Ask every request who it is before anything else is done for it."""
     app.extensions["keys"] = keys
+    app.extensions["needs"] = RULES
     app.before_request(_let_in)
 
 
