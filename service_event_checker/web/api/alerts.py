@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
+from werkzeug.http import quote_etag
 
 from service_event_checker.core.model import Alert
 from service_event_checker.core.store import Page
@@ -18,11 +19,12 @@ from service_event_checker.web.api import search
 from service_event_checker.web.api.lookup import find_alert, read_query
 from service_event_checker.web.api.schemas import NewNote, NewTicket, StatusChange
 from service_event_checker.web.context import services
-from service_event_checker.web.errors import invalid
+from service_event_checker.web.errors import Refused, invalid
 from service_event_checker.web.request_body import json_body
 from service_event_checker.web.security.caller import actor
 
 INTAKE = "api"
+Answer = tuple[dict[str, Any], int, dict[str, str]]  # body, status, headers
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/api/v1/alerts")
 
@@ -39,19 +41,21 @@ def many() -> Response:
 
 
 @blueprint.get("/<path:name>")
-def one(name: str) -> dict[str, Any]:
-    return _detail(find_alert(services().store, name))
+def one(name: str) -> Answer:
+    """Show one alert, with its timeline and what became of its deliveries."""
+    return _shown(find_alert(services().store, name))
 
 
 @blueprint.put("/<path:name>/status")
-def change_status(name: str) -> dict[str, Any]:
+def change_status(name: str) -> Answer:
     """Acknowledge, resolve or take an acknowledgement back; asking again for what is so already changes nothing."""
     wanted = StatusChange.model_validate(json_body(request))
     known = find_alert(services().store, name)
+    _demand_unchanged(known)
     found = acts.set_status(
         services(), known, wanted.status, actor=actor(), intake=INTAKE, now=_now(), note=wanted.resolution_note
     )
-    return _detail(found)
+    return _shown(found)
 
 
 @blueprint.post("/<path:name>/notes")
@@ -81,6 +85,20 @@ def _page(wanted: Search) -> Page:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _shown(alert: Alert) -> Answer:
+    return _detail(alert), 200, {"ETag": quote_etag(_version(alert))}
+
+
+def _demand_unchanged(alert: Alert) -> None:
+    """Refuse (412) a change of an alert that is not as the caller has seen it, where it says what it has seen."""
+    if request.if_match and _version(alert) not in request.if_match:
+        raise Refused(412, "The alert has changed since you read it. Read it again.")
+
+
+def _version(alert: Alert) -> str:
+    return f"{alert.episode}-{alert.revision}"
 
 
 def _detail(alert: Alert) -> dict[str, Any]:

@@ -216,7 +216,7 @@ OPERATIONS: Mapping[str, Operation] = {
         answers={201: CreatedAlert, 200: KnownAlertOrResults},
     ),
     "alerts.one": Operation(answers={200: AlertDetail}),
-    "alerts.change_status": Operation(body=StatusChange, answers={200: AlertDetail}),
+    "alerts.change_status": Operation(body=StatusChange, headers={"If-Match": _TEXT}, answers={200: AlertDetail}),
     "alerts.add_note": Operation(body=NewNote, answers={201: AlertDetail}),
     "alerts.request_ticket": Operation(body=NewTicket, answers={200: Ticket, 202: Ticket}),
     "actions.execute": Operation(body=ActionRequest, answers={}),
