@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service_event_checker.core.matchers import Matcher
@@ -23,7 +23,7 @@ COUNTED_MAX = 1000
 NEWEST_FIRST = "-updated"
 _PAGE = 500
 _OFFSET = "s"  # before the number in a cursor of an order that is not the store's
-_TRIES = 3
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES: Mapping[str, Callable[[Alert], datetime]] = {
     "updated": lambda alert: alert.updated_at,
     "started": lambda alert: alert.started_at,
@@ -71,7 +71,7 @@ class Search:
 def find(store: Alerts, search: Search) -> Page:
     """Return the next alerts that it admits. Fewer than its limit with a cursor: a bound was met, go on with it.
 
-    Raises StoreError, and ValueError for a cursor that no page of this search gave.
+    The cursor is one that `is_offset` tells to be of this order. Raises StoreError.
     """
     return _next(store, search) if search.sort == NEWEST_FIRST else _sorted(store, search)
 
@@ -80,7 +80,7 @@ def count(store: Alerts, search: Search) -> tuple[int, bool]:
     """Return how many alerts it admits, at most COUNTED_MAX, and whether there may be more. Raises StoreError."""
     counted, page = 0, Page(alerts=())
     first = replace(search, query=replace(search.query, cursor=""))
-    for _, page in pages(store, first):
+    for page in pages(store, first):
         counted += sum(map(search.admits, page.alerts))
         if counted > COUNTED_MAX:
             return COUNTED_MAX, True
@@ -90,65 +90,48 @@ def count(store: Alerts, search: Search) -> tuple[int, bool]:
 def _next(store: Alerts, search: Search) -> Page:
     found: list[Alert] = []
     page = Page(alerts=())
-    for start, page in pages(store, search):
+    for page in pages(store, search):
         for place, alert in enumerate(page.alerts):
             if search.admits(alert):
                 found.append(alert)
             if len(found) == search.query.limit:
-                return Page(alerts=tuple(found), cursor=_cursor_after(store, search, start, page, place))
+                return Page(alerts=tuple(found), cursor=_cursor_after(page, place))
     return Page(alerts=tuple(found), cursor="" if search.is_past(page) else page.cursor)
 
 
 def _sorted(store: Alerts, search: Search) -> Page:
     """Sort what is found within the bounds; the cursor counts alerts."""
-    offset = _offset(search.query.cursor)
+    offset = int(search.query.cursor.removeprefix(_OFFSET) or 0)
     first = replace(search, query=replace(search.query, cursor=""))
-    found = [alert for _, page in pages(store, first) for alert in filter(search.admits, page.alerts)]
+    found = [alert for page in pages(store, first) for alert in filter(search.admits, page.alerts)]
     name = search.sort.removeprefix("-")
     found.sort(key=lambda alert: (_KEYS[name](alert), alert.key), reverse=search.sort.startswith("-"))
     end = offset + search.query.limit
     return Page(alerts=tuple(found[offset:end]), cursor=f"{_OFFSET}{end}" if end < len(found) else "")
 
 
-def pages(store: Alerts, search: Search) -> Iterator[tuple[str, Page]]:
-    """Yield (cursor, the page behind it) until one is the last or a bound is met."""
+def pages(store: Alerts, search: Search) -> Iterator[Page]:
+    """Yield pages until one is the last or a bound is met."""
     cursor, scanned, until = search.query.cursor, 0, time.monotonic() + SECONDS_MAX
     while scanned < SCANNED_MAX:
         page = store.page(replace(search.query, limit=_PAGE, cursor=cursor))
-        yield cursor, page
+        yield page
         if not page.cursor or search.is_past(page) or time.monotonic() > until:
             return
         scanned, cursor = scanned + len(page.alerts), page.cursor
 
 
-def _cursor_after(store: Alerts, search: Search, start: str, page: Page, place: int) -> str:
-    """Return the cursor behind an alert in the midst of a page: that of a page which ends with it.
-
-    An alert that changes meanwhile leaves the page, and the others move up.
-    """
+def _cursor_after(page: Page, place: int) -> str:
+    """Return the cursor behind an alert in the midst of a page, in the form that `Page` names."""
     if place + 1 == len(page.alerts):
         return page.cursor
-    key = page.alerts[place].key
-    for _ in range(_TRIES):
-        shorter = store.page(replace(search.query, limit=place + 1, cursor=start))
-        keys = [alert.key for alert in shorter.alerts]
-        if keys and keys[-1] == key:
-            return shorter.cursor
-        place = keys.index(key) if key in keys else place - 1
-    return start  # rather some twice than some never
+    alert = page.alerts[place]
+    return f"{(alert.updated_at - _EPOCH) // timedelta(microseconds=1)}-{alert.key}"
 
 
-def _offset(cursor: str) -> int:
-    number = cursor.removeprefix(_OFFSET)
-    if not cursor:
-        return 0
-    if (
-        not cursor.startswith(_OFFSET)
-        or not (number.isascii() and number.isdecimal())
-        or len(number) > len(str(SCANNED_MAX))
-    ):
-        raise ValueError(cursor)
-    return int(number)
+def is_offset(cursor: str) -> bool:
+    """Whether a cursor is that of an order which is not the store's."""
+    return cursor.startswith(_OFFSET) and cursor.removeprefix(_OFFSET).isdecimal()
 
 
 def _texts(alert: Alert) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def _read(store: Store, search: Search) -> tuple[list[Alert], bool]:
     """Return the alerts, and whether these are all of them."""
     found: list[Alert] = []
     page = Page(alerts=())
-    for _, page in pages(store, search):
+    for page in pages(store, search):
         found += [alert for alert in page.alerts if not alert.test]
     return found, not page.cursor or search.is_past(page)
 

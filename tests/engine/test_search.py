@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from service_event_checker.core.matchers import parse
+from service_event_checker.core.model import Alert
 from service_event_checker.core.store import Page, Query
 from service_event_checker.engine import search
 from service_event_checker.engine.search import Search, count, find
@@ -27,10 +28,14 @@ class Listing:
     def page(self, query: Query) -> Page:
         if self.meanwhile and self.read:
             self.alerts = [one for one in self.alerts if one.fingerprint != self.meanwhile]
-        older = [one for one in self.alerts if not query.cursor or one.updated_at.isoformat() < query.cursor]
+        older = [one for one in self.alerts if not query.cursor or cursor_of(one) < query.cursor]
         shown = older[: query.limit]
         self.read += len(shown)
-        return Page(alerts=tuple(shown), cursor=shown[-1].updated_at.isoformat() if len(older) > len(shown) else "")
+        return Page(alerts=tuple(shown), cursor=cursor_of(shown[-1]) if len(older) > len(shown) else "")
+
+
+def cursor_of(one: Alert) -> str:
+    return f"{int(one.updated_at.timestamp()) * 1_000_000}-{one.key}"
 
 
 def asked(text: str = 'n="3"', limit: int = 50, cursor: str = "") -> Search:

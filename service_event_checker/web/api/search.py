@@ -27,6 +27,9 @@ def read(arguments: MultiDict[str, str], query: Query) -> Search:
     text = arguments.get("q", "").strip()
     if len(text) > TEXT_MAX:
         raise invalid("q", f"has more than {TEXT_MAX} characters")
+    sort = _one_of(SORTS, "sort", arguments.get("sort", search.NEWEST_FIRST))
+    if query.cursor and search.is_offset(query.cursor) == (sort == search.NEWEST_FIRST):
+        raise invalid("cursor", "is not a cursor that we issued for this order")
     return Search(
         query=query,
         matchers=_matchers(arguments.getlist("filter")),
@@ -34,7 +37,7 @@ def read(arguments: MultiDict[str, str], query: Query) -> Search:
         since=_time(arguments, "from"),
         until=_time(arguments, "to"),
         by=_one_of(TIMES, "time", arguments.get("time", "updated")),
-        sort=_one_of(SORTS, "sort", arguments.get("sort", search.NEWEST_FIRST)),
+        sort=sort,
     )
 
 
