@@ -13,7 +13,9 @@ from service_event_checker.engine.acts import TicketState
 from service_event_checker.engine.search import SORTS, TIMES
 from service_event_checker.render.shapes import (
     AlertDetail,
+    AlertPage,
     AlertSummary,
+    CountedAlertPage,
     DeliveryState,
     DeliverySummary,
     FailedDelivery,
@@ -28,17 +30,8 @@ from service_event_checker.web.api.stats import StatsShape
 Schema = dict[str, Any]
 
 
-class Total(BaseModel):
-    """How many alerts match; `more`: there are or may be more than were counted."""
-
-    count: int
-    more: bool
-
-
-class AlertList(BaseModel):
-    alerts: list[AlertSummary]
-    cursor: str | None
-    total: Total | None = None
+class AlertList(RootModel[CountedAlertPage | AlertPage]):
+    """One page of alerts, with `total` where it was asked for."""
 
 
 class NewAlerts(RootModel[NewAlert | list[NewAlert]]):
