@@ -25,15 +25,17 @@ def rule(name: str, match: str, *send: str, proceed: bool = True) -> Rule:
 
 def test_each_rule_says_why_it_matches_or_does_not() -> None:
     those = (
-        rule("critical", 'severity="critical",kind="outage"', "a"),
+        rule("all", "", "a"),
+        rule("critical", 'severity="critical",kind="outage"', "c"),
         rule("web", 'team=~"web|db"', "b", proceed=False),
         rule("rest", "", "c"),
     )
 
     found = evaluate(event(severity=Severity.ERROR, labels={"team": "web"}), Rulebook(those, (), RECEIVERS), NOW)
 
-    assert found.receivers == ("b",)
+    assert found.receivers == ("a", "b")
     assert [(step.rule.name, step.matched, step.why) for step in found.steps] == [
+        ("all", True, "it has no matchers and matches everything"),
         ("critical", False, "severity=\"critical\" does not match: severity is 'error'"),
         ("web", True, "all matchers match"),
         ("rest", False, 'not evaluated: "web" matches and does not proceed'),
