@@ -14,10 +14,11 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from service_event_checker.config.findings import Traits
+from service_event_checker.config.findings import ANY_NAME, Traits
 from service_event_checker.config.load import Config
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
 from service_event_checker.core.vocabulary import Verb
+from service_event_checker.sources.rest import payload as rest
 from service_event_checker.sources.severities import severity_of
 
 
@@ -96,11 +97,17 @@ def traits(now: datetime) -> Traits:
         reports=_reports,
         opens=_opens,
         intake=_intake,
-        webhooks={kind: model.INTAKES for kind in kinds(SOURCES) if (model := source_config(kind))},
+        webhooks=_webhooks(),
         acts=_ACTS,
         severity_of=severity_of,
         variables=lambda: frozenset(_variables()),
     )
+
+
+def _webhooks() -> dict[str, frozenset[str]]:
+    """Return the ways in of each source that sends to us; those of the REST API choose their names."""
+    asked = {kind: model.INTAKES for kind in kinds(SOURCES) if (model := source_config(kind))}
+    return {**asked, rest.PREFIX + ANY_NAME: frozenset({rest.INTAKE})}
 
 
 def _verbs(kind: str) -> frozenset[Verb]:

@@ -9,6 +9,8 @@ from datetime import datetime
 from service_event_checker.core.matchers import Matcher
 from service_event_checker.core.vocabulary import Severity, Verb
 
+ANY_NAME = "<name>"
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -26,6 +28,7 @@ class Findings:
 class Origin:
     """Where alerts come from, as matchers see it: the value of `source`, and what alerts of it can carry.
 
+    A source that ends in ANY_NAME stands for all that begin so: their senders choose the rest of the name.
     `intakes`: the ways in by which its alerts are opened, which no other origin shares.
     """
 
@@ -33,6 +36,11 @@ class Origin:
     kinds: frozenset[str]
     tests: frozenset[str]
     intakes: frozenset[str]
+
+    @property
+    def prefix(self) -> str:
+        """How the sources begin that this stands for, `rest:` of `rest:<name>`; "" for one source."""
+        return self.source.removesuffix(ANY_NAME) if self.source.endswith(ANY_NAME) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +73,3 @@ class Matching:
     matchers: tuple[tuple[str, Matcher], ...]
     send: tuple[str, ...] = ()
     proceed: bool = False
-
-
-def written(matcher: Matcher) -> str:
-    """Return a matcher as people write it."""
-    return f'{matcher.name}{matcher.operator}"{matcher.value}"'

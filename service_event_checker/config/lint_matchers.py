@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from service_event_checker.config.findings import Findings, Matching, Origin, Traits, written
+from service_event_checker.config.findings import Findings, Matching, Origin, Traits
 from service_event_checker.config.problems import nearest
 from service_event_checker.core.matchers import Matcher
 from service_event_checker.core.vocabulary import Affects, Kind, Severity
@@ -62,6 +62,8 @@ def check(part: Matching, values: Values) -> Findings:
 def matches_always(matcher: Matcher, values: Values) -> bool:
     """Whether every alert meets a matcher."""
     closed = values.of(matcher.name)
+    if matcher.name == "source":
+        closed += tuple(origin.prefix + _STRANGE for origin in values.origins if origin.prefix)
     if closed:
         return all(_meets(matcher, value) for value in closed)
     return matcher.operator == "=~" and _is_universal(matcher)
@@ -74,17 +76,19 @@ def allowed(matchers: Iterable[Matcher], values: Sequence[str]) -> set[str]:
 
 def _alone(where: str, matcher: Matcher, values: Values) -> str:
     closed = values.of(matcher.name)
+    if matcher.name == "source" and _speaks_of_open(matcher, values):
+        return ""
     if not closed:
         universal = matcher.operator == "!~" and _is_universal(matcher)
-        return f"{where}: {written(matcher)} can never match. It excludes every value" if universal else ""
+        return f"{where}: {matcher} can never match. It excludes every value" if universal else ""
     if matcher.pattern is None:
         return "" if _exists(matcher, closed) else f"{where}: {_no_value(matcher, closed, values.traits)}"
     if allowed([matcher], closed):
         return ""
     known = ", ".join(sorted(closed))
     if matcher.operator == "!~":
-        return f"{where}: {written(matcher)} can never match: it excludes every {matcher.name}. Known are {known}"
-    return f"{where}: {written(matcher)} can never match: it fits no {matcher.name}. Known are {known}"
+        return f"{where}: {matcher} can never match: it excludes every {matcher.name}. Known are {known}"
+    return f"{where}: {matcher} can never match: it fits no {matcher.name}. Known are {known}"
 
 
 def _exists(matcher: Matcher, closed: Sequence[str]) -> bool:
@@ -96,8 +100,8 @@ def _no_value(matcher: Matcher, closed: Sequence[str], traits: Traits) -> str:
     name, value = matcher.name, matcher.value
     effect = "can never match" if matcher.operator == "=" else "always matches"
     if name == "affects_us" and value == Affects.NO:
-        return f"{written(matcher)} {effect}: what does not affect us is not tracked. Remove this rule or silence"
-    text = f"{written(matcher)} {effect}. {_WHAT[name]}."
+        return f"{matcher} {effect}: what does not affect us is not tracked. Remove this rule or silence"
+    text = f"{matcher} {effect}. {_WHAT[name]}."
     if name != "severity":
         return text + nearest(value, closed)
     counts_as = traits.severity_of(value) if value.strip() else None
@@ -115,7 +119,8 @@ def _together(part: Matching, values: Values) -> Iterator[str]:
         by_name[matcher.name].append(matcher)
     for name, matchers in by_name.items():
         closed = () if name == "intake" else values.of(name)
-        if (closed and not allowed(matchers, closed)) or _contradict(matchers):
+        in_open = name == "source" and any(_fits_open(origin, matchers) for origin in values.origins)
+        if (closed and not in_open and not allowed(matchers, closed)) or _contradict(matchers):
             yield f"{part.where}.match: can never match: {_listed(matchers)} exclude each other. Remove one of them"
     if not any(_can_send(origin, by_name, values.acts) for origin in values.origins):
         named = [matcher for name in ("source", "kind", "intake", "test") for matcher in by_name[name]]
@@ -130,7 +135,9 @@ def _can_send(origin: Origin, by_name: Mapping[str, list[Matcher]], acts: frozen
 
     An alert has the way in by which it was opened, and perhaps others.
     """
-    if not allowed(by_name["source"], [origin.source]) or not allowed(by_name["kind"], tuple(origin.kinds)):
+    if not allowed(by_name["source"], [origin.source]) and not _fits_open(origin, by_name["source"]):
+        return False
+    if not allowed(by_name["kind"], tuple(origin.kinds)):
         return False
     if not allowed(by_name["test"], tuple(origin.tests)):
         return False
@@ -138,6 +145,26 @@ def _can_send(origin: Origin, by_name: Mapping[str, list[Matcher]], acts: frozen
     wanted = [matcher for matcher in by_name["intake"] if not matcher.operator.startswith("!")]
     born, free = allowed(excluding, tuple(origin.intakes)), allowed(excluding, tuple(origin.intakes | acts))
     return bool(born) and all(allowed([matcher], tuple(free)) for matcher in wanted)
+
+
+def _speaks_of_open(matcher: Matcher, values: Values) -> bool:
+    positive = matcher if matcher.pattern else Matcher(matcher.name, "=", matcher.value)
+    return any(_fits_open(origin, [positive]) for origin in values.origins)
+
+
+def _fits_open(origin: Origin, matchers: Sequence[Matcher]) -> bool:
+    """Whether matchers of `source` may fit one of those that an origin stands for.
+
+    One that is written out is tried; a pattern that speaks of the prefix cannot be judged, and is trusted.
+    """
+    prefix = origin.prefix
+    if not prefix:
+        return False
+    written_out = [matcher.value for matcher in matchers if matcher.operator == "="]
+    named = [value for value in written_out if value.startswith(prefix) and value != prefix]
+    if written_out:
+        return any(all(_meets(matcher, value) for matcher in matchers) for value in named)
+    return all(_meets(matcher, origin.source) or (matcher.pattern and prefix in matcher.value) for matcher in matchers)
 
 
 def _contradict(matchers: Sequence[Matcher]) -> bool:
@@ -157,5 +184,5 @@ def _meets(matcher: Matcher, value: str) -> bool:
 
 
 def _listed(matchers: Iterable[Matcher]) -> str:
-    *others, last = [written(matcher) for matcher in matchers] or ["this"]
+    *others, last = [str(matcher) for matcher in matchers] or ["this"]
     return f"{', '.join(others)} and {last}" if others else last

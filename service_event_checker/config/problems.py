@@ -60,10 +60,24 @@ def explain(
     return lines
 
 
+def by_field(error: ValidationError) -> list[tuple[str, str]]:
+    """Return (path, problem) of each error in a body that somebody sent; the values are left out."""
+    parts = error.errors(include_url=False, include_context=False, include_input=False)
+    return [(_path(part["loc"]) or "body", _sentence(part["msg"])) for part in parts]
+
+
 def nearest(name: str, known: Sequence[str]) -> str:
     """Return the hint for a name that is not among those known, with a blank in front."""
     near = difflib.get_close_matches(name, known, n=1)
     return f' Did you mean "{near[0]}"?' if near else f" Known are {', '.join(sorted(known)) or 'none'}"
+
+
+def _path(steps: Sequence[int | str]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ").removeprefix("Input ")
 
 
 def _said(kind: str, message: str, context: dict[str, Any], place: Sequence[int | str], model: type[BaseModel]) -> str:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from service_event_checker.core.errors import InvalidInput
 
 PATTERN_MAX = 1000  # characters of a regular expression; longer ones are a mistake or an attack
+REPEATS_MAX = 2  # `*`, `+` and `{}` of a stranger's pattern
+OPTIONAL_MAX = 8  # those and `?`
+_REPEATS = ("*", "+", "{", "?")
 _SHAPE = re.compile(r'\s*([\w.:\-]+)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^\s",{}]*)\s*')
 # The parts of a pattern that flags in its middle depend on: escapes, classes, flags, groups, alternatives.
 _PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?([ims]*(?:-[ims]+)?)\)|.", re.DOTALL)
@@ -26,6 +29,10 @@ class Matcher:
     operator: str
     value: str
     pattern: re.Pattern[str] | None = None
+
+    def __str__(self) -> str:
+        """Return the matcher as people write it."""
+        return f'{self.name}{self.operator}"{self.value}"'
 
     def matches(self, names: Mapping[str, str]) -> bool:
         text = names.get(self.name, "")
@@ -53,6 +60,21 @@ def parse(text: str, where: str = "match") -> tuple[Matcher, ...]:
         found.append(_matcher(*shape.groups(), where=where))
         rest = behind.removeprefix(",").lstrip()
     return tuple(found)
+
+
+def is_costly(pattern: str) -> bool:
+    """Whether a stranger's pattern could take very long: Python tries every way in which it may match.
+
+    It repeats a group, or repeats more often than any name or address asks for.
+    """
+    parts = [part[0] for part in _PARTS.finditer(pattern)]
+    repeated = [
+        before
+        for before, part in zip(["", *parts], parts, strict=False)
+        if part in _REPEATS and before not in ("(", *_REPEATS)
+    ]
+    unbounded = sum(part in "*+{" for part in parts)
+    return ")" in repeated or len(repeated) > OPTIONAL_MAX or unbounded > REPEATS_MAX
 
 
 def _matcher(name: str, operator: str, value: str, *, where: str) -> Matcher:

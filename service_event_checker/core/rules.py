@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -22,6 +22,31 @@ class Rule:
     matchers: tuple[Matcher, ...]
     send: tuple[str, ...]
     proceed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one rule says of an alert. `failed`: its first matcher that the alert does not meet, with the alert's value.
+
+    `stopped_by`: the earlier rule that takes the alert and does not proceed, so that this one was not asked.
+    """
+
+    rule: Rule
+    failed: Matcher | None = None
+    value: str = ""
+    stopped_by: str = ""
+
+    @property
+    def matched(self) -> bool:
+        return self.failed is None and not self.stopped_by
+
+    @property
+    def why(self) -> str:
+        if self.stopped_by:
+            return f'not evaluated: "{self.stopped_by}" matches and does not proceed'
+        if self.failed is not None:
+            return f"{self.failed} does not match: {self.failed.name} is {self.value!r}"
+        return "all matchers match" if self.rule.matchers else "it has no matchers and matches everything"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +113,21 @@ def matched(alert: Alert, rules: Iterable[Rule]) -> tuple[str, ...]:
 
 def matching(alert: Alert, rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """Return the rules that match the alert as it is, in their order, up to the first that does not proceed."""
+    return tuple(step.rule for step in steps(alert, rules) if step.matched)
+
+
+def steps(alert: Alert, rules: Iterable[Rule]) -> Iterator[Step]:
+    """Yield what each rule says of the alert as it is, in their order: for routing, and for those who ask why."""
     names = names_of(alert)
-    found: list[Rule] = []
+    stopped_by = ""
     for rule in rules:
-        if all(matcher.matches(names) for matcher in rule.matchers):
-            found.append(rule)
-            if not rule.proceed:
-                break
-    return tuple(found)
+        if stopped_by:
+            yield Step(rule, stopped_by=stopped_by)
+            continue
+        failed = next((matcher for matcher in rule.matchers if not matcher.matches(names)), None)
+        yield Step(rule, failed, names.get(failed.name, "") if failed else "")
+        if failed is None and not rule.proceed:
+            stopped_by = rule.name
 
 
 def is_unrouted(alert: Alert, rules: Iterable[Rule]) -> bool:

@@ -12,7 +12,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.engine import heartbeat, pending_events, quarantine, seen_requests, summary, unowned
+from service_event_checker.engine import (
+    heartbeat,
+    idempotency,
+    pending_events,
+    quarantine,
+    seen_requests,
+    summary,
+    unowned,
+)
 from service_event_checker.engine.services import Services
 
 DELIVER, DELIVER_DUE = "deliver", "deliver-due"
@@ -156,10 +164,11 @@ def retain(work: Work) -> None:
 
 
 def prune(work: Work) -> None:
-    """Keep the holding areas from growing: what was refused, and what waits for its object."""
+    """Keep the holding areas from growing: what was refused, what waits for its object, answers that were kept."""
     for area in AREAS:
         work.services.store.holding.prune(area, before=work.now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
     seen_requests.prune(work.services.store.holding, work.now)
+    idempotency.prune(work.services.store.holding, work.now)
 
 
 def log_sunsets(work: Work) -> None:

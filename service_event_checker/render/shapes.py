@@ -74,6 +74,19 @@ class AlertPage(BaseModel):
         return cls.model_validate({"alerts": list(map(_fields, page.alerts)), "cursor": page.cursor or None})
 
 
+class Total(BaseModel):
+    """How many alerts match; `more`: there are or may be more than were counted."""
+
+    count: int
+    more: bool
+
+
+class CountedAlertPage(AlertPage):
+    """A page, and how many alerts there are on all pages."""
+
+    total: Total
+
+
 class TimelineEntry(BaseModel):
     at: AwareDatetime
     why: Why

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -13,6 +14,7 @@ from service_event_checker.engine.quarantine import Held
 from service_event_checker.engine.services import Services
 from service_event_checker.sources.alertmanager import webhook
 from service_event_checker.sources.alertmanager.intake import take_alerts
+from service_event_checker.sources.rest import intake as rest
 
 log = structlog.get_logger()
 
@@ -28,6 +30,8 @@ def take_again(services: Services, held: Held, now: datetime) -> int:
         taken = ingest_destination_webhook(services, refused.receiver, refused.headers, payload, now)
     elif held.source == webhook.SOURCE:
         taken = take_alerts(services, payload, refused.route, now, sent_at=held.at).accepted
+    elif held.source == rest.SOURCE:
+        taken = _take_rest(services, payload, held.at, now)
     else:
         raise InvalidInput(
             "receiver",
@@ -37,3 +41,13 @@ def take_again(services: Services, held: Held, now: datetime) -> int:
     quarantine.discard(services.store.holding, held.id)
     log.info("replayed", id=held.id, route=refused.route, taken=taken)
     return taken
+
+
+def _take_rest(services: Services, payload: Any, sent_at: datetime, now: datetime) -> int:
+    """Take one alert or a list of them. Raises InvalidInput where none can be used."""
+    bodies = payload if isinstance(payload, list) else [payload]
+    results = rest.take(services, bodies, now, sent_at=sent_at).results
+    rejected = [each for each in results if isinstance(each, rest.Rejected)]
+    if rejected and len(rejected) == len(results):
+        raise InvalidInput("body", rejected[0].text)
+    return len(results) - len(rejected)

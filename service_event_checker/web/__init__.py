@@ -13,9 +13,10 @@ from service_event_checker.broker import Broker
 from service_event_checker.cli import former
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.web import access, body_budget, errors
-from service_event_checker.web.api import alerts, deliveries
+from service_event_checker.web.api import actions, alerts, deliveries, new_alerts, parts, rules, stats
 from service_event_checker.web.api import dead_letters as former_deliveries
 from service_event_checker.web.api import quarantine as quarantined
+from service_event_checker.web.apidocs import routes as apidocs
 from service_event_checker.web.page import alert as alert_page
 from service_event_checker.web.page import dashboard
 from service_event_checker.web.security import auth, headers
@@ -52,6 +53,12 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         health,
         metrics,
         alerts,
+        new_alerts,
+        actions,
+        rules,
+        parts,
+        stats,
+        apidocs,
         deliveries,
         former_deliveries,
         quarantined,

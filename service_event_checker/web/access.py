@@ -12,7 +12,8 @@ from service_event_checker.engine.refusals import GUESSES
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.security import auth
-from service_event_checker.web.security.auth import Caller, Keys, Scope
+from service_event_checker.web.security.auth import LOCAL, Caller, Keys, Scope
+from service_event_checker.web.security.budget import Budget
 from service_event_checker.web.security.peer import peer_of
 from service_event_checker.web.slack import routes
 from service_event_checker.web.webhooks import destinations, status_pages
@@ -49,6 +50,14 @@ RULES: Mapping[str, Need] = {
     "metrics.metrics": Scope.READ,
     "alerts.many": Scope.READ,
     "alerts.one": Scope.READ,
+    "new_alerts.create": Scope.WRITE,
+    "actions.execute": Scope.ACT,
+    "rules.many": Scope.READ,
+    "rules.evaluate": Scope.READ,
+    "parts.checkers": Scope.READ,
+    "parts.check": Scope.WRITE,
+    "parts.destinations": Scope.READ,
+    "stats.show": Scope.READ,
     "alerts.change_status": Scope.WRITE,
     "alerts.add_note": Scope.WRITE,
     "alerts.request_ticket": Scope.WRITE,
@@ -71,13 +80,21 @@ RULES: Mapping[str, Need] = {
     "quarantined.one": Scope.READ,
     "quarantined.replay": Scope.ACT,
     "quarantined.discard": Scope.ACT,
+    "apidocs.openapi": Scope.READ,
+    "apidocs.swagger": Scope.READ,
+    "apidocs.redoc": Scope.READ,
+    "apidocs.file": Scope.READ,
     "static": Scope.READ,
 }
+
+_UNLIMITED = frozenset({"new_alerts.create"})  # alerts come in here, and their senders drop what gets a 429
 
 
 def install(app: Flask, keys: Keys) -> None:
     """Ask every request who it is before anything else is done for it."""
     app.extensions["keys"] = keys
+    app.extensions["needs"] = RULES
+    app.extensions["budget"] = Budget()
     app.before_request(_let_in)
 
 
@@ -99,6 +116,17 @@ def _let_in() -> None:
             raise _throttled() from None  # never where alerts come in: their sender is to try on and be seen
         raise
     refusals.accepted(sender, peer)
+    if isinstance(need, Scope):
+        _count(g.caller)
+
+
+def _count(caller: Caller) -> None:
+    """Refuse (429) a token that asks the API too often."""
+    if caller is LOCAL or not request.path.startswith("/api/") or request.endpoint in _UNLIMITED:
+        return
+    budget: Budget = current_app.extensions["budget"]
+    if seconds := budget.take(caller.name):
+        raise Refused(429, f"This token asks too often. Wait {seconds} s.", headers=(("Retry-After", str(seconds)),))
 
 
 def _throttled() -> Refused:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 
 from service_event_checker import logs
+from service_event_checker.config.problems import by_field
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError, StoreError
 from service_event_checker.engine.acts import NotPossible
 from service_event_checker.engine.refusals import Refusal
@@ -33,6 +34,7 @@ _CODES = {
     422: "invalid",
     429: "too_many_tries",
     500: "internal_error",
+    502: "unreadable",
     503: "unavailable",
 }
 _MESSAGES = {
@@ -101,8 +103,7 @@ def _not_possible(error: NotPossible) -> Response:
 
 
 def _invalid_body(error: ValidationError) -> Response:
-    parts = error.errors(include_url=False, include_context=False, include_input=False)
-    details = [{"field": _path(part["loc"]), "problem": _sentence(part["msg"])} for part in parts]
+    details = [{"field": field, "problem": problem} for field, problem in by_field(error)]
     return _answer(422, "The body does not fit: see details, field by field.", details)
 
 
@@ -176,12 +177,3 @@ def _wants_page() -> bool:
 
 def _wants_problem() -> bool:
     return any(kind == PROBLEM and quality > 0 for kind, quality in request.accept_mimetypes)
-
-
-def _path(steps: tuple[int | str, ...]) -> str:
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-    return path.removeprefix(".") or "body"
-
-
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ").removeprefix("Input ")

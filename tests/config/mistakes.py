@@ -17,8 +17,8 @@ BASE: dict[str, Any] = {
         "mail": {"kind": "smtp"},
     },
 }
-NAMES = "Known are alertmanager, github"
-WAYS = "Known are /alert, /hooks/redmine, /pd-webhook, /webhook, api, cli, poll, reconcile, slack, test"
+NAMES = "Known are alertmanager, github, rest:<name>"
+WAYS = "Known are /alert, /api/v1/alerts, /hooks/redmine, /pd-webhook, /webhook, api, cli, poll, reconcile, slack, test"
 OWN_WORD = "for the sender's own word"
 SCALE = "A severity is critical, error, warning or info."
 

@@ -184,6 +184,11 @@ class TestWhatIsRight:
             'intake="/alert",intake="/webhook"',
             'intake="/alert",source="alertmanager"',
             'intake="poll",test="true"',
+            'source="rest:monitoring-system"',
+            'source=~"rest:(web|db)-.+"',
+            'source=~"rest:.+",source!="rest:web"',
+            'source!~"rest:.*"',
+            'source="rest:web",intake="/api/v1/alerts",kind="alert"',
             'team=""',
             'namespace="web",pod!~"canary-.*"',
             'component="Actions",component="Pages"',
@@ -279,7 +284,7 @@ WORDS = st.sampled_from(("web", "db", "a b", 'x"y', "crit.*"))
 
 @st.composite
 def alerts(draw: st.DrawFn) -> Alert:
-    """Alerts as checkers, Alertmanager and a pager open them, perhaps changed by people since."""
+    """Alerts as checkers, Alertmanager, a pager and the API open them, perhaps changed by people since."""
     source, kind, intake = draw(
         st.sampled_from(
             (
@@ -288,6 +293,7 @@ def alerts(draw: st.DrawFn) -> Alert:
                 ("alertmanager", Kind.ALERT, "/alert"),
                 ("alertmanager", Kind.ALERT, "/webhook"),
                 ("ops", Kind.ALERT, "/ops-webhook"),
+                ("rest:web", Kind.ALERT, "/api/v1/alerts"),
             )
         )
     )

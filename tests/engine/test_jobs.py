@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service_event_checker.core.errors import InvalidInput
+from service_event_checker.engine import idempotency
 from service_event_checker.engine.heartbeat import last_heartbeat
 from service_event_checker.engine.jobs import JOBS, periodic, run
 from service_event_checker.engine.services import Services
@@ -58,6 +59,19 @@ def test_where_a_look_costs_money_what_looks_is_rarer(services: Services) -> Non
 def test_each_runs_by_its_name_and_may_be_repeated(services: Services, name: str) -> None:
     for _ in range(2):
         run(name, IDS.get(name, ""), services, Noted())
+
+
+def test_kept_answers_are_pruned_after_a_day(services: Services) -> None:
+    holding, now = services.store.holding, datetime.now(UTC)
+    requests = [idempotency.Request("ops", "/api/v1/alerts", str(number), b"{}") for number in range(40)]
+    for number, each in enumerate(requests):
+        at = now - timedelta(hours=23 if number % 2 else 25)
+        idempotency.keep(holding, each, idempotency.KeptAnswer(201, {}), at)
+
+    run("prune", "", services, Noted())
+
+    held = [holding.list(each.area, source=each.id) for each in requests]
+    assert [bool(items) for items in held] == [False, True] * 20
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(services: Services) -> None:

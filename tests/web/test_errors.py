@@ -85,7 +85,7 @@ def test_a_body_over_the_limit_is_too_large(chunked: bool, size: int, status: in
 
 
 def test_a_method_that_an_address_does_not_take_is_answered_with_those_it_does(client: FlaskClient) -> None:
-    answer = client.delete("/api/v1/alerts")
+    answer = client.delete("/api/v1/deliveries")
 
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"

@@ -16,7 +16,7 @@ from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
-from service_event_checker.render.text import line
+from service_event_checker.render.text import line, without_passwords
 from service_event_checker.sources.severities import severity_of
 
 SOURCE = "alertmanager"
@@ -28,7 +28,6 @@ _YEARS = range(1971, 9999)  # Go's zero time is 0001-01-01 and means: no time
 _NAME_MAX = 200
 _LABELS_HINT = 'Send at least {"alertname": "what it is"}'
 _TITLE_LABELS = 3  # named where nothing else says what the alert is
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s\"'<>]*@")  # `user:password@` of an address, wherever in a text
 # FNV-1a, 64 bits; http://www.isthe.com/chongo/tech/comp/fnv/
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, 0xFFFFFFFFFFFFFFFF
 
@@ -112,7 +111,7 @@ def _origin(payload: Mapping[str, Any]) -> str:
     """
     address = payload.get("externalURL")
     genuine = isinstance(payload.get("groupKey"), str) and payload.get("version", "4") == "4"
-    return _discreet(address) if genuine and isinstance(address, str) else ""
+    return without_passwords(address) if genuine and isinstance(address, str) else ""
 
 
 def _event(alert: Any, where: str, intake: str, origin: str) -> Event:
@@ -133,7 +132,7 @@ def _event(alert: Any, where: str, intake: str, origin: str) -> Event:
         at=ends_at if status is EventStatus.RESOLVED else None,
         starts_at=_time(alert, "startsAt", where),
         url=_address(alert.get("generatorURL")),
-        labels={name: _discreet(value) for name, value in labels.items()},
+        labels={name: without_passwords(value) for name, value in labels.items()},
         annotations=annotations,
         intake=intake,
         origin=origin,
@@ -164,7 +163,7 @@ def _annotations(annotations: Any, where: str) -> dict[str, str]:
         return {}
     if not isinstance(annotations, dict):
         raise InvalidInput(where, "are not an object")
-    return {name: _discreet(_plain(value)) for name, value in annotations.items() if value is not None and name}
+    return {name: without_passwords(_plain(value)) for name, value in annotations.items() if value is not None and name}
 
 
 def _plain(value: Any) -> str:
@@ -206,9 +205,9 @@ def _title(labels: Mapping[str, str], summary: str) -> str:
 
     Prometheus names each alert, other senders do not: then the summary, else what the labels name.
     """
-    name, summary = _discreet(_shown(labels.get(NAME, ""))), summary.strip()
+    name, summary = without_passwords(_shown(labels.get(NAME, ""))), summary.strip()
     if not name:
-        return summary or _discreet(_named_by_labels(labels))
+        return summary or without_passwords(_named_by_labels(labels))
     if not summary:
         return name
     return summary if summary.lower().startswith(name.lower()) else f"{name}: {summary}"
@@ -227,12 +226,7 @@ def _shown(value: str) -> str:
 
 
 def _address(url: Any) -> str:
-    return _discreet(url) if isinstance(url, str) else ""  # `clean` lets pass web addresses only, and whole
-
-
-def _discreet(text: str) -> str:
-    """Return a text without the passwords of its addresses: tickets and chats are read by many."""
-    return _CREDENTIALS.sub("", text)
+    return without_passwords(url) if isinstance(url, str) else ""  # `clean` lets pass web addresses only, and whole
 
 
 def _bytes(text: str) -> bytes:

@@ -6,46 +6,56 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
+from werkzeug.http import quote_etag
 
 from service_event_checker.core.model import Alert
-from service_event_checker.core.store import Page, Query
+from service_event_checker.core.store import Page
 from service_event_checker.engine import acts
 from service_event_checker.engine.acts import TicketState
 from service_event_checker.engine.ledger import ledger
-from service_event_checker.render.shapes import AlertDetail, AlertPage
+from service_event_checker.engine.search import Search, find
+from service_event_checker.render.shapes import AlertDetail, AlertPage, CountedAlertPage
+from service_event_checker.web.api import search
 from service_event_checker.web.api.lookup import find_alert, read_query
 from service_event_checker.web.api.schemas import NewNote, NewTicket, StatusChange
 from service_event_checker.web.context import services
-from service_event_checker.web.errors import invalid
+from service_event_checker.web.errors import Refused, invalid
 from service_event_checker.web.request_body import json_body
 from service_event_checker.web.security.caller import actor
 
 INTAKE = "api"
+Answer = tuple[dict[str, Any], int, dict[str, str]]  # body, status, headers
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/api/v1/alerts")
 
 
 @blueprint.get("")
 def many() -> Response:
-    """Answer with one page, made text in one step: dashboards ask for it all the time."""
-    page = _page(read_query(request.args))
-    return Response(AlertPage.of(page).model_dump_json(), mimetype="application/json")
+    """List alerts, the most recently changed first."""
+    wanted = search.read(request.args, read_query(request.args))
+    shown = AlertPage.of(_page(wanted))
+    if total := search.total(services().store, request.args, wanted):
+        shown = CountedAlertPage(alerts=shown.alerts, cursor=shown.cursor, total=total)
+    # Made text in one step: dashboards ask for it all the time.
+    return Response(shown.model_dump_json(), mimetype="application/json")
 
 
 @blueprint.get("/<path:name>")
-def one(name: str) -> dict[str, Any]:
-    return _detail(find_alert(services().store, name))
+def one(name: str) -> Answer:
+    """Show one alert, with its timeline and what became of its deliveries."""
+    return _shown(find_alert(services().store, name))
 
 
 @blueprint.put("/<path:name>/status")
-def change_status(name: str) -> dict[str, Any]:
+def change_status(name: str) -> Answer:
     """Acknowledge, resolve or take an acknowledgement back; asking again for what is so already changes nothing."""
     wanted = StatusChange.model_validate(json_body(request))
     known = find_alert(services().store, name)
+    _demand_unchanged(known)
     found = acts.set_status(
         services(), known, wanted.status, actor=actor(), intake=INTAKE, now=_now(), note=wanted.resolution_note
     )
-    return _detail(found)
+    return _shown(found)
 
 
 @blueprint.post("/<path:name>/notes")
@@ -66,15 +76,29 @@ def request_ticket(name: str) -> tuple[dict[str, Any], int]:
     return made.summary(), 200 if made.state is TicketState.EXISTS else 202
 
 
-def _page(query: Query) -> Page:
+def _page(wanted: Search) -> Page:
     try:
-        return services().store.page(query)
+        return services().store.page(wanted.query) if wanted.is_plain else find(services().store, wanted)
     except (ValueError, OverflowError):  # a cursor of the right form that no store gave
         raise invalid("cursor", "is not a cursor that we issued") from None
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _shown(alert: Alert) -> Answer:
+    return _detail(alert), 200, {"ETag": quote_etag(_version(alert))}
+
+
+def _demand_unchanged(alert: Alert) -> None:
+    """Refuse (412) a change of an alert that is not as the caller has seen it, where it says what it has seen."""
+    if request.if_match and _version(alert) not in request.if_match:
+        raise Refused(412, "The alert has changed since you read it. Read it again.")
+
+
+def _version(alert: Alert) -> str:
+    return f"{alert.episode}-{alert.revision}"
 
 
 def _detail(alert: Alert) -> dict[str, Any]:

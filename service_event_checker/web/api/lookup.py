@@ -13,12 +13,14 @@ from service_event_checker.core.roles import Alerts
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Kind, Severity, Status
 from service_event_checker.engine import lookup
+from service_event_checker.web.api import search
 from service_event_checker.web.errors import Refused, invalid
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
-_CURSOR = re.compile(r"[1-9][0-9]{0,18}-[0-9a-f]{20}", re.ASCII)  # of every store: see Page
-_KNOWN = ("status", "severity", "kind", "source", "limit", "cursor")
+# of every store: see Page; or of a search in another order
+_CURSOR = re.compile(r"[1-9][0-9]{0,18}-[0-9a-f]{20}|s[0-9]{1,4}", re.ASCII)
+_KNOWN = ("status", "severity", "kind", "source", "limit", "cursor", *search.PARAMETERS)
 _ACTIVE = frozenset({Status.FIRING, Status.ACKNOWLEDGED})
 ValueT = TypeVar("ValueT")
 _STATUSES: Mapping[str, frozenset[Status]] = {"active": _ACTIVE} | {one.value: frozenset({one}) for one in Status}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+from service_event_checker.core.model import FINGERPRINT_MAX
 
 NOTE_MAX = 20_000  # characters
 
@@ -42,3 +44,11 @@ class NewTicket(_Body):
     """The body of POST /api/v1/alerts/{id}/tickets; `receiver` is a ticket system's name, "" for the usual one."""
 
     receiver: str = Field(default="", max_length=60)
+
+
+class ActionRequest(_Body):
+    """The body of POST /api/v1/actions/execute."""
+
+    alert_id: str = Field(max_length=FINGERPRINT_MAX)
+    action_type: str = Field(min_length=1, max_length=60)
+    parameters: dict[str, JsonValue] = {}

@@ -6,6 +6,10 @@ from flask import Flask, Response, request
 
 # https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html
 _POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+# Swagger UI and ReDoc write styles into the page, and draw with data: images; ReDoc searches in a worker of its own.
+_STYLES = f"{_POLICY}; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+_LOOSER = {"apidocs.swagger": _STYLES, "apidocs.redoc": f"{_STYLES}; worker-src blob:"}
+_KEPT = frozenset({"static", "apidocs.file"})  # files without news, which a browser may keep
 _ALWAYS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -22,6 +26,8 @@ def install(app: Flask) -> None:
 def _add(answer: Response) -> Response:
     for name, value in _ALWAYS.items():
         answer.headers[name] = value
-    if request.endpoint != "static":
+    if request.endpoint in _LOOSER:
+        answer.headers["Content-Security-Policy"] = _LOOSER[request.endpoint]
+    if request.endpoint not in _KEPT:
         answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -341,3 +341,19 @@ def test_a_ticket_that_cannot_be_says_why(client: FlaskClient, ingest: Ingest) -
     assert "azure_devops: ADO_ORG_URL" in off.json["error"]["message"]
     assert [answer.status_code for answer in wrong] == [422, 422]
     assert '"chat" is not a ticket system. Name one of azure_devops' in wrong[1].json["error"]["message"]
+
+
+def test_a_change_that_names_what_it_has_seen_is_refused_when_that_is_past(ingest: Ingest, client: FlaskClient) -> None:
+    ingest(event())
+    path = "/api/v1/alerts/8zc63m64hy36"
+    seen = client.get(path).headers["ETag"]
+
+    first = client.put(f"{path}/status", json={"status": "acknowledged"}, headers={"If-Match": seen})
+    late = client.put(f"{path}/status", json={"status": "resolved"}, headers={"If-Match": seen})
+
+    assert (first.status_code, late.status_code) == (200, 412)
+    assert first.headers["ETag"] == client.get(path).headers["ETag"] != seen
+    for now in (first.headers["ETag"], "*"):
+        assert (
+            client.put(f"{path}/status", json={"status": "acknowledged"}, headers={"If-Match": now}).status_code == 200
+        )

@@ -86,6 +86,22 @@ def test_the_page_is_whole_and_quiet_in(look: Look, browser: Browser, product: P
     assert [url for url in asked if not url.startswith(product.url)] == []
 
 
+@pytest.mark.parametrize(("path", "shown"), [("/docs", "#operations-alerts-alerts_many"), ("/redoc", "#tag\\/alerts")])
+def test_the_description_of_the_api_is_shown_and_asks_nobody_else(
+    path: str, shown: str, browser: Browser, product: Product
+) -> None:
+    trouble: list[str] = []
+    asked: list[str] = []
+    with browser.new_context() as context:
+        page = context.new_page()
+        listen(page, trouble, asked)
+        page.goto(product.url + path, timeout=PATIENCE * 1000)
+        page.locator(shown).first.wait_for(timeout=PATIENCE * 1000)
+
+    assert [text for text in trouble if not text.startswith("OpenAPI Sampler")] == []  # ReDoc's doubts about a sample
+    assert [url for url in asked if not url.startswith((product.url, "data:", "blob:"))] == []
+
+
 def listen(page: Page, trouble: list[str], asked: list[str]) -> None:
     """Write down what the page complains of, and whom it asks."""
     page.on("console", lambda said: trouble.append(said.text) if said.type in ("error", "warning") else None)

@@ -1,0 +1,38 @@
+"""/api/v1/rules: the rules in their order, and what they would do with an alert. Changes nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, request
+
+from service_event_checker.sources import evaluate as questions
+from service_event_checker.sources.evaluate import Question
+from service_event_checker.web.context import services
+from service_event_checker.web.request_body import json_body
+
+blueprint = Blueprint("rules", __name__, url_prefix="/api/v1/rules")
+
+
+@blueprint.get("")
+def many() -> dict[str, Any]:
+    """List the rules of config.json, as they are evaluated."""
+    return {
+        "rules": [
+            {
+                "name": rule.name,
+                "match": list(map(str, rule.matchers)),
+                "send": list(rule.send),
+                "proceed": rule.proceed,
+            }
+            for rule in services().book.rules
+        ]
+    }
+
+
+@blueprint.post("/evaluate")
+def evaluate() -> dict[str, Any]:
+    """Say which rules match an alert that opens, and who would be told; by the code that routes."""
+    question = Question.model_validate(json_body(request))
+    return questions.answer(question, services().book, datetime.now(UTC))

@@ -1,0 +1,231 @@
+"""What each route of the API takes and answers, as the models that its code uses; `document` makes OpenAPI of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, RootModel
+
+from service_event_checker.core.vocabulary import Kind, Severity
+from service_event_checker.engine.acts import TicketState
+from service_event_checker.engine.search import SORTS, TIMES
+from service_event_checker.render.shapes import (
+    AlertDetail,
+    AlertPage,
+    AlertSummary,
+    CountedAlertPage,
+    DeliveryState,
+    DeliverySummary,
+    FailedDelivery,
+    Withheld,
+)
+from service_event_checker.sources.evaluate import Question
+from service_event_checker.sources.rest.payload import NewAlert
+from service_event_checker.web.api.parts import CheckerShape, DestinationShape, FoundEvent
+from service_event_checker.web.api.schemas import ActionRequest, NewNote, NewTicket, StatusChange
+from service_event_checker.web.api.stats import StatsShape
+
+Schema = dict[str, Any]
+
+
+class AlertList(RootModel[CountedAlertPage | AlertPage]):
+    """One page of alerts, with `total` where it was asked for."""
+
+
+class NewAlerts(RootModel[NewAlert | list[NewAlert]]):
+    """One alert, or a list of up to 1,000."""
+
+
+class WrongField(BaseModel):
+    field: str
+    problem: str
+
+
+class NewAlertResult(BaseModel):
+    """What became of one alert of a list: 201 new, 200 known, 404 the end of one never seen, 422 invalid."""
+
+    index: int
+    status: int
+    id: str = ""
+    key: str = ""
+    fingerprint: str = ""
+    error: str = ""
+    fields: list[WrongField] = []
+    quarantined: str | None = None
+
+
+class NewAlertResults(BaseModel):
+    accepted: int
+    rejected: int
+    results: list[NewAlertResult]
+    warnings: list[str] = []
+
+
+class CreatedAlert(AlertSummary):
+    warnings: list[str] = []
+
+
+class KnownAlertOrResults(RootModel[CreatedAlert | NewAlertResults]):
+    """For one alert the alert, for a list the results."""
+
+
+class Ticket(BaseModel):
+    id: str
+    receiver: str
+    state: TicketState
+    url: str
+    requested_by: str
+    reason: str
+
+
+class Deliveries(BaseModel):
+    deliveries: list[DeliverySummary]
+
+
+class DeadLetters(BaseModel):
+    dead_letters: list[FailedDelivery]
+
+
+class QuarantinedBody(BaseModel):
+    id: str
+    source: str
+    route: str
+    received_at: AwareDatetime
+    error: str
+    cut: bool
+
+
+class QuarantinedDetail(QuarantinedBody):
+    headers: dict[str, str]
+    binary: bool
+    redacted: bool
+    body: str
+
+
+class Quarantine(BaseModel):
+    quarantine: list[QuarantinedBody]
+
+
+class Retried(BaseModel):
+    retried: str
+
+
+class Requeued(BaseModel):
+    requeued: str
+
+
+class Discarded(BaseModel):
+    discarded: str
+
+
+class Replayed(BaseModel):
+    replayed: str
+    accepted: int
+
+
+class RuleShape(BaseModel):
+    name: str
+    match: list[str]
+    send: list[str]
+    proceed: bool
+
+
+class Rules(BaseModel):
+    rules: list[RuleShape]
+
+
+class RuleStep(BaseModel):
+    rule: str
+    matched: bool
+    why: str
+    alert: str = ""
+
+
+class Evaluated(BaseModel):
+    receivers: list[str]
+    withheld: list[Withheld]
+    steps: list[RuleStep]
+
+
+class Checkers(BaseModel):
+    checkers: list[CheckerShape]
+
+
+class Checked(BaseModel):
+    checker: str
+    complete: bool
+    events: list[FoundEvent]
+    warnings: list[str]
+
+
+class Destinations(BaseModel):
+    destinations: list[DestinationShape]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """`answers` by status; `query` and `headers` by name of the parameter, with its schema."""
+
+    answers: Mapping[int, type[BaseModel]]
+    body: type[BaseModel] | None = None
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    headers: Mapping[str, Schema] = field(default_factory=dict)
+
+
+def _one_of(*values: str) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
+def _several(*values: str) -> Schema:
+    return {"type": "array", "items": _one_of(*values) if values else {"type": "string"}}
+
+
+_TEXT = {"type": "string"}
+_TIME = {"type": "string", "format": "date-time"}
+_SEARCH: Mapping[str, Schema] = {
+    "status": _several("active", "firing", "acknowledged", "resolved"),
+    "severity": _several(*Severity),
+    "kind": _several(*Kind),
+    "source": _TEXT,
+    "filter": _several(),
+    "q": {"type": "string", "maxLength": 200},
+    "from": _TIME,
+    "to": _TIME,
+    "time": _one_of(*TIMES),
+    "sort": _one_of(*SORTS),
+    "total": _one_of("true", "false"),
+    "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
+    "cursor": _TEXT,
+}
+
+#: endpoint (blueprint.function) -> what it takes and answers
+OPERATIONS: Mapping[str, Operation] = {
+    "alerts.many": Operation(query=_SEARCH, answers={200: AlertList}),
+    "new_alerts.create": Operation(
+        body=NewAlerts,
+        headers={"Idempotency-Key": {"type": "string", "maxLength": 255}},
+        answers={201: CreatedAlert, 200: KnownAlertOrResults},
+    ),
+    "alerts.one": Operation(answers={200: AlertDetail}),
+    "alerts.change_status": Operation(body=StatusChange, headers={"If-Match": _TEXT}, answers={200: AlertDetail}),
+    "alerts.add_note": Operation(body=NewNote, answers={201: AlertDetail}),
+    "alerts.request_ticket": Operation(body=NewTicket, answers={200: Ticket, 202: Ticket}),
+    "actions.execute": Operation(body=ActionRequest, answers={}),
+    "stats.show": Operation(query={"window": {"type": "string", "default": "7d"}}, answers={200: StatsShape}),
+    "rules.many": Operation(answers={200: Rules}),
+    "rules.evaluate": Operation(body=Question, answers={200: Evaluated}),
+    "parts.checkers": Operation(answers={200: Checkers}),
+    "parts.check": Operation(answers={200: Checked}),
+    "parts.destinations": Operation(answers={200: Destinations}),
+    "deliveries.many": Operation(query={"state": _one_of(*DeliveryState)}, answers={200: Deliveries}),
+    "deliveries.retry": Operation(answers={200: Retried}),
+    "deliveries.discard": Operation(answers={200: Discarded}),
+    "dead_letters.many": Operation(answers={200: DeadLetters}),
+    "dead_letters.requeue": Operation(answers={200: Requeued}),
+    "quarantined.many": Operation(answers={200: Quarantine}),
+    "quarantined.one": Operation(answers={200: QuarantinedDetail}),
+    "quarantined.replay": Operation(answers={200: Replayed}),
+    "quarantined.discard": Operation(answers={200: Discarded}),
+}
