@@ -52,7 +52,7 @@ def plans(store: SqlStore, read: Callable[[SqlStore], Any]) -> list[str]:
     return [str(step[3]) for steps in found for step in steps]
 
 
-@pytest.mark.parametrize("query", PAGES, ids=str)
+@pytest.mark.parametrize("query", PAGES, ids=range(len(PAGES)))
 def test_a_page_is_read_from_ranges_of_an_index_in_their_order(tmp_path: Path, query: Query) -> None:
     store = sqlite_store(tmp_path / "checker.db")
 
@@ -76,7 +76,7 @@ def test_deliveries_are_counted_in_an_index_alone(tmp_path: Path, read: Callable
     store.close()
 
 
-@pytest.mark.parametrize("query", PAGES, ids=str)
+@pytest.mark.parametrize("query", PAGES, ids=range(len(PAGES)))
 def test_pages_of_ranges_hold_what_one_filter_would(tmp_path: Path, query: Query) -> None:
     store = sqlite_store(tmp_path / "checker.db")
     for number in range(12):
