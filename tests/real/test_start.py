@@ -59,6 +59,14 @@ def wait_for(product: Product, event: str) -> None:
         time.sleep(0.05)  # between looks
 
 
+def wait_until_ready(product: Product) -> None:
+    """Its jobs may not have run yet where others keep the machine busy."""
+    until = time.monotonic() + 60
+    while status_of(product, "/readyz") != 200:
+        assert time.monotonic() < until, events(product)
+        time.sleep(0.05)  # between looks
+
+
 def test_the_first_request_finds_a_prepared_store(tmp_path: Path) -> None:
     product = Product(tmp_path, CONFIG)
     product.start()
@@ -175,13 +183,12 @@ def test_a_hangup_with_a_broken_file_ends_nothing_and_says_what_is_wrong(tmp_pat
     product.config_file.write_text('{"rules": 1}')
     os.kill(product._process.pid, signal.SIGHUP)
     wait_for(product, "config_invalid")
-    status = status_of(product, "/readyz")
+    wait_until_ready(product)
     product.config_file.write_text("{}")
     os.kill(product._process.pid, signal.SIGHUP)
     wait_for(product, "config_valid")
     product.stop()
 
-    assert status == 200
     assert any("rules" in problem for line in lines(product) for problem in line.get("problems", ()))
 
 
