@@ -145,3 +145,10 @@ def test_a_flood_is_answered_with_503_which_senders_repeat(client: requests.Sess
 
     assert 503 in statuses
     assert 429 not in statuses
+
+
+@pytest.mark.parametrize("path", ["/alert", "/ops-webhook", "/ops-webhook/eu", "/pd-webhook/eu", "/hooks/jira"])
+def test_as_many_of_a_senders_webhooks_pass_as_of_any_other(client: requests.Session, url: str, path: str) -> None:
+    statuses = {client.get(url + path, timeout=10).status_code for _ in range(150)}
+
+    assert statuses == {405}
