@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from dotenv import load_dotenv
 
@@ -13,7 +14,7 @@ from service_event_checker.web import create_app
 
 GUNICORN_HALTS = 3  # its exit code for a worker that can never boot; any other makes it try for ever
 
-load_dotenv()
+load_dotenv(Path(__file__).parent / ".env")  # no other: gunicorn.conf.py and ./outage read this one
 logs.set_up(level=os.environ.get("LOG_LEVEL", "INFO"), form=os.environ.get("LOG_FORMAT", "console"))
 try:
     app = create_app(os.environ)

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import warnings
+from pathlib import Path
 from typing import Any
 
 from celery import signals
@@ -48,7 +49,7 @@ def build() -> tuple[Broker, Engine]:
     return broker, Engine(wiring.build(settings, config), broker=broker)
 
 
-load_dotenv()
+load_dotenv(Path(__file__).parent.parent / ".env")
 set_up_logs()
 try:
     broker, engine = build()

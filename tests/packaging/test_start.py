@@ -87,6 +87,32 @@ def test_a_folder_that_is_no_environment_is_never_cleared(tmp_path: Path) -> Non
     assert precious.read_text() == "work"
 
 
+@pytest.mark.parametrize("module", ["app", "service_event_checker.celery_app"])
+def test_an_env_file_above_the_app_is_not_read(tmp_path: Path, module: str) -> None:
+    """`./outage` and gunicorn.conf.py read the one beside app.py: another one would mean another store."""
+    app = tmp_path / "app"
+    app.mkdir()
+    for name in ("app.py", "config.json", "service_event_checker", "service_checkers"):
+        (app / name).symlink_to(ROOT / name)
+    (tmp_path / ".env").write_text("OF_ANOTHER_PROGRAM=1\n")
+    (app / ".env").write_text("OF_THE_APP=1\n")
+    code = f"import os, {module}; print(*sorted(name for name in os.environ if name.startswith('OF_')))"
+    environment = {"PATH": os.environ["PATH"], "CELERY_BROKER_URL": "redis://127.0.0.1:1/0"}
+
+    beside = _printed(code, app, environment)
+    (app / ".env").unlink()
+
+    assert beside == "OF_THE_APP"
+    assert _printed(code, app, environment) == ""
+
+
+def _printed(code: str, folder: Path, environment: dict[str, str]) -> str:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=True
+    ).stdout.strip()
+
+
 @pytest.mark.parametrize("number", ["-1", "many", "0", "9" * 5000])
 def test_a_number_of_workers_that_gunicorn_would_crash_on_is_one_line(number: str) -> None:
     bootstrap = [sys.executable, str(ROOT / "tools" / "bootstrap.py"), "run"]

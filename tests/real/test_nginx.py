@@ -108,6 +108,19 @@ def test_without_the_app_it_answers_502_and_serves_again_with_it(unprotected: tu
     assert requests.get(page, timeout=10).status_code < 500
 
 
+def test_the_error_log_names_no_token_of_an_address(unprotected: tuple[Product, Nginx]) -> None:
+    app, nginx = unprotected
+    app.kill()
+
+    through = f"http://127.0.0.1:{nginx.port}"
+    for path in ("/hooks/statuspage/github/a-secret-token", "/alert"):
+        assert requests.post(through + path, json={}, timeout=10).status_code == 502
+
+    log = nginx.log.read_text()
+    assert "a-secret-token" not in log
+    assert 'request: "POST /alert' in log
+
+
 def test_tokens_pass_and_the_log_names_the_client_and_not_what_it_forged(
     client: requests.Session, url: str, app: Product, nginx: Nginx
 ) -> None:
@@ -145,3 +158,10 @@ def test_a_flood_is_answered_with_503_which_senders_repeat(client: requests.Sess
 
     assert 503 in statuses
     assert 429 not in statuses
+
+
+@pytest.mark.parametrize("path", ["/alert", "/ops-webhook", "/ops-webhook/eu", "/pd-webhook/eu", "/hooks/jira"])
+def test_as_many_of_a_senders_webhooks_pass_as_of_any_other(client: requests.Session, url: str, path: str) -> None:
+    statuses = {client.get(url + path, timeout=10).status_code for _ in range(150)}
+
+    assert statuses == {405}

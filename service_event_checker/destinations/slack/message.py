@@ -136,8 +136,12 @@ def _background(alert: Alert, told: Notice, previous: str) -> Iterator[dict[str,
     links += [_link(url, name) for name, url in told.links]
     if previous.startswith("http"):
         links.append(_link(previous, "Previous message"))
-    if links:
-        yield {"type": "section", "text": {"type": "mrkdwn", "text": " · ".join(links)}}
+    shown = ""
+    for link in links:  # one that would make the block too long for Slack is left out
+        longer = f"{shown} · {link}" if shown else link
+        shown = longer if len(longer) <= SECTION_MAX else shown
+    if shown:
+        yield {"type": "section", "text": {"type": "mrkdwn", "text": shown}}
     yield _context(escape_mrkdwn(told.footer, 500))
 
 

@@ -32,7 +32,9 @@ def back_up(database: Path, copy: Path) -> int:
     """Write a consistent copy of the database, whole or not at all; return its size in bytes. Raises BackupError."""
     if not database.exists():
         raise BackupError(f"{database} does not exist yet: there is nothing to save")
-    if copy.exists() and not is_database(copy):
+    if copy.exists() and copy.samefile(database):
+        raise BackupError(f"{copy} is the database itself; name another file")
+    if copy.exists() and not _is_backup(copy):
         raise BackupError(f"{copy} exists and is not a backup; name another file")
     with _draft(copy) as draft:
         _copy(database, draft)
@@ -91,10 +93,22 @@ def _copy(source: Path, target: Path) -> None:
 
 def _demand_ours(file: Path) -> None:
     """Raise BackupError unless the tables of this product are in the file."""
+    if not _is_ours(file):
+        raise BackupError("the file is a SQLite database of another program")
+
+
+def _is_ours(file: Path) -> bool:
     with closing(_open(file)) as connection:
         names = {str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not {"alembic_version", "alerts", "deliveries"} <= names:
-        raise BackupError("the file is a SQLite database of another program")
+    return {"alembic_version", "alerts", "deliveries"} <= names
+
+
+def _is_backup(file: Path) -> bool:
+    """Whether a file may be replaced by a newer backup: it is a database of this product that can be read."""
+    try:
+        return is_database(file) and _is_ours(file)
+    except sqlite3.Error:
+        return False
 
 
 def _give_to_the_owner(draft: Path, database: Path) -> None:

@@ -352,3 +352,13 @@ def test_a_message_of_planned_work_shows_its_plan_in_the_readers_own_zone() -> N
     assert f"*Planned:* <!date^{int(begins.timestamp())}^" in shown
     assert f"to <!date^{int(begins.timestamp()) + 7200}^" in shown
     assert "Firing" not in shown
+
+
+def test_addresses_that_are_too_long_for_one_block_do_not_cost_the_message(slack):
+    long = "/graph?g0.expr=" + "a" * 1500
+    links = {"runbook_url": f"https://runbook.example{long}", "dashboard_url": f"https://dashboard.example{long}"}
+
+    opened(slack, alert(url=f"https://prometheus.example{long}", annotations=links))
+
+    (message,) = slack.roots()
+    assert "https://prometheus.example" in message.shown

@@ -146,3 +146,24 @@ def test_a_backup_never_overwrites_what_is_not_one(make_store: MakeStore, tmp_pa
         backup.back_up(tmp_path / "store.db", tmp_path / "no folder" / "copy.db")
 
     assert precious.read_text() == "{}"
+
+
+def test_a_backup_overwrites_neither_its_own_database_nor_that_of_another_program(
+    make_store: MakeStore, tmp_path: Path
+) -> None:
+    make_store("store.db").close()
+    database, link, other = tmp_path / "store.db", tmp_path / "link.db", tmp_path / "photos.db"
+    link.symlink_to(database)
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE photos (name TEXT)")
+    before = database.stat().st_ino, other.read_bytes()
+
+    for copy, reason in (
+        (database, "is the database itself"),
+        (link, "is the database itself"),
+        (other, "not a backup"),
+    ):
+        with pytest.raises(BackupError, match=reason):
+            backup.back_up(database, copy)
+
+    assert (database.stat().st_ino, other.read_bytes()) == before
