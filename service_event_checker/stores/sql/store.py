@@ -292,10 +292,10 @@ class SqlStore:
             lane, waiting = sql_rows.read_lane(connection, letter.key, letter.receiver)
             head = connection.scalar(select(alerts.c.doc).where(alerts.c.key == letter.key))
             again = lane_rules.requeued(letter, codec.load_alert(head)) if head else ()
-            if again:
-                connection.execute(delete(deliveries).where(dead))
-                sql_rows.apply(connection, lane_rules.revive(lane, waiting, again, now))
-            return bool(again)
+            if not again or not connection.execute(delete(deliveries).where(dead)).rowcount:
+                return False  # it is over, or somebody else was faster
+            sql_rows.apply(connection, lane_rules.revive(lane, waiting, again, now))
+            return True
 
     @after_conflicts
     def archive(self, now: datetime) -> int:
