@@ -156,12 +156,16 @@ class SqlStore:
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         results: list[Done | Conflict | IdTaken] = []
+        refused: ValueRefused | None = None
         for start in range(0, len(writes), WRITTEN_AT_ONCE):
             drafts = [draft(write, now) for write in writes[start : start + WRITTEN_AT_ONCE]]  # before others wait
             for written in self._turns.together(drafts, self._patience, self._write_drafts):
                 if isinstance(written, ValueRefused):
-                    raise written
-                results.append(written)
+                    refused = written
+                else:
+                    results.append(written)
+        if refused:  # when the others are written: a repetition would come to the same one again
+            raise refused
         return results
 
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
