@@ -72,7 +72,8 @@ class Broker:
         self.app = make_app(url)
         self._url = url
         self._away_until = 0.0
-        self._telling = threading.Lock()  # held while Redis is away
+        self._away = False
+        self._telling = threading.Lock()
 
     def send(self, name: str, id: str) -> bool:
         """Have a worker run a job; False while Redis is away: then the caller does it."""
@@ -82,14 +83,19 @@ class Broker:
             self.app.send_task(TASK, (name, id), expires=EXPIRES, retry=False, ignore_result=True)
         except Exception as error:  # noqa: BLE001  # Celery, kombu, redis and the system have a type each
             self._away_until = time.monotonic() + AWAY_SECONDS
-            if self._telling.acquire(blocking=False):
+            if self._is_news(away=True):
                 hint = "jobs run in this process until it is back"
                 log.error("redis_unavailable", reason=_reason(error), hint=hint)  # noqa: TRY400  # a state, not a crash
             return False
-        if self._telling.locked():
-            self._telling.release()
+        if self._away and self._is_news(away=False):
             log.info("redis_available")
         return True
+
+    def _is_news(self, *, away: bool) -> bool:
+        """Note whether Redis is away, and say whether that is told for the first time, by one thread."""
+        with self._telling:
+            before, self._away = self._away, away
+        return before is not away
 
     def trouble(self) -> str:
         """Return why Redis cannot be used, "" if it answers now."""

@@ -19,7 +19,7 @@ _DEAD = frozenset({"Z", "X"})  # a killed process that its parent has not asked 
 def new_owner() -> str:
     """Return a name for one taken slot: a random mark, then host, boot, process id and start of this process."""
     pid = os.getpid()
-    return f"{uuid.uuid4().hex} {_host()} {_boot_id()} {pid} {_started(str(pid))}"
+    return f"{uuid.uuid4().hex} {_host()} {_kernel()} {pid} {_started(str(pid))}"
 
 
 def is_gone(owner: str) -> bool:
@@ -30,8 +30,8 @@ def is_gone(owner: str) -> bool:
     mark, *fields = owner.split(" ")
     if len(fields) != 4 or not mark:
         return False
-    host, boot_id, pid, started = fields
-    if not (boot_id and started and pid.isdecimal()) or (host, boot_id) != (_host(), _boot_id()):
+    host, kernel, pid, started = fields
+    if not (kernel and started and pid.isdecimal()) or (host, kernel) != (_host(), _kernel()):
         return False
     return _started(pid) != started
 
@@ -42,9 +42,11 @@ def _host() -> str:
 
 
 @cache
-def _boot_id() -> str:
+def _kernel() -> str:
+    """Return the boot and the namespace that process ids count in; containers may share the host's name and boot."""
     try:
-        return (PROC / "sys/kernel/random/boot_id").read_text().strip()
+        boot_id = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot_id}/{(PROC / 'self/ns/pid').readlink()}"
     except OSError:
         return ""
 

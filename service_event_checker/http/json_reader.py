@@ -23,6 +23,7 @@ class NotJson(ValueError):
 def parse(body: bytes, *, depth: int, encoding: str = "", **hooks: Any) -> Any:
     """Return the value. Without an encoding it may be UTF-8, UTF-16 or UTF-32. `hooks` are those of json.loads.
 
+    Lone surrogates are replaced, since no store takes them.
     Raises NotJson: what is not JSON, NaN and infinities, more than `depth` levels of nesting or VALUES_MAX values.
     """
     try:
@@ -31,11 +32,23 @@ def parse(body: bytes, *, depth: int, encoding: str = "", **hooks: Any) -> Any:
         raise NotJson("is not UTF-8" if encoding else "is not JSON") from None
     _demand_small(body if encoding else text.encode("utf-8", "surrogatepass"), depth)
     try:
-        return json.loads(text, parse_constant=_refuse, **hooks)
+        value = json.loads(text, parse_constant=_refuse, **hooks)
     except NotJson:
         raise
     except (ValueError, RecursionError):  # not JSON, or a number of thousands of digits
         raise NotJson("is not JSON") from None
+    return _without_surrogates(value) if "\\u" in text or not encoding else value
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Replace halves of surrogate pairs, which no UTF-8 can carry further; `value` is not deep."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_without_surrogates(part) for part in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(name): _without_surrogates(part) for name, part in value.items()}
+    return value
 
 
 def _demand_small(body: bytes, depth: int) -> None:

@@ -19,10 +19,9 @@ def read(body: bytes) -> Any:
     than `json_reader.VALUES_MAX` values. Lone surrogates are replaced.
     """
     try:
-        value = parse(body, depth=DEPTH_MAX, encoding="utf-8-sig", parse_float=_finite, object_pairs_hook=_unique)
+        return parse(body, depth=DEPTH_MAX, encoding="utf-8-sig", parse_float=_finite, object_pairs_hook=_unique)
     except NotJson as error:
         raise _malformed(str(error)) from None
-    return _without_surrogates(value) if b"\\u" in body else value
 
 
 def is_json(body: bytes) -> bool:
@@ -49,17 +48,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise _malformed("gives a name twice in one object")
     return found
-
-
-def _without_surrogates(value: Any) -> Any:
-    """Replace halves of surrogate pairs, which no UTF-8 can carry further; `value` is not deep."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, list):
-        return [_without_surrogates(part) for part in value]
-    if isinstance(value, dict):
-        return {_without_surrogates(name): _without_surrogates(part) for name, part in value.items()}
-    return value
 
 
 def _malformed(problem: str) -> InvalidInput:

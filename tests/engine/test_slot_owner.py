@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,6 +78,14 @@ def test_of_another_machine_or_boot_nobody_can_tell(place: int, value: str, othe
     other.kill()
 
     assert not is_gone(changed(other.owner, place, value))
+
+
+def test_containers_may_share_name_and_boot_so_an_owner_names_where_its_process_id_counts(other: Other) -> None:
+    boot_id, _, namespace = other.owner.split(" ")[2].partition("/")
+    assert namespace == os.readlink("/proc/self/ns/pid")
+    other.kill()
+
+    assert not is_gone(changed(other.owner, 2, f"{boot_id}/pid:[1]"))
 
 
 @pytest.mark.parametrize("owner", ["", "0123456789abcdef0123456789abcdef", "a b", " a b 1 2"])

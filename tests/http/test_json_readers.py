@@ -100,3 +100,11 @@ def depth_of(value: Any) -> int:
 
 def test_half_a_surrogate_pair_is_replaced_in_what_is_sent_to_us() -> None:
     assert strict_json.read(rb'{"a\ud800": ["\udfff"]}') == {"a?": ["?"]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_half_a_surrogate_pair_is_replaced_in_what_a_vendor_answers(encoding: str) -> None:
+    """Some cut texts in the middle of a character; a delivery that failed with such a text could not be settled."""
+    body = json.dumps({"errors": "too long: \ud83d"}).encode(encoding)
+
+    assert parse_json(body) == {"errors": "too long: ?"}

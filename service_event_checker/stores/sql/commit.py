@@ -29,7 +29,8 @@ LaneKey = tuple[str, str]
 _REVISIONS = select(alerts.c.key, alerts.c.revision).order_by(alerts.c.key).with_for_update()
 _ALERTS = select(alerts.c.key, alerts.c.doc)
 _LANES = select(lanes).order_by(lanes.c.key, lanes.c.receiver).with_for_update()
-_WAITING = select(deliveries.c.doc).where(deliveries.c.dead.is_(False))
+# Locked: what is dropped because its create was not begun must not be begun meanwhile (`intend` locks no lane).
+_WAITING = select(deliveries.c.doc).where(deliveries.c.dead.is_(False)).with_for_update()
 _HOLDERS = select(internal_ids)
 
 
@@ -68,6 +69,7 @@ def write_all(connection: Connection, drafts: Sequence[Draft]) -> list[Done | Co
     revisions = dict(prepared.read(connection, _REVISIONS, alerts.c.key, [each.key for each in drafts]))
     previous = dict(prepared.read(connection, _ALERTS, alerts.c.key, [each.key for each in changing if each.code]))
     holders = _holders(connection, [each.code for each in drafts if each.code])
+    known = frozenset(holders)  # also ids of episodes that were forgotten with their key
     rows, results = Rows(), list[Done | Conflict | IdTaken]()
     for each in drafts:
         if revisions.get(each.key, 0) != each.write.alert.revision:
@@ -77,17 +79,17 @@ def write_all(connection: Connection, drafts: Sequence[Draft]) -> list[Done | Co
         else:
             if each.key in previous:  # the episode that the new one follows: its last deliveries may still wait
                 rows.add_episode(codec.load_alert(previous[each.key]))
-            _add(rows, each, queues)
+            _add(rows, each, queues, new_id=bool(each.code) and each.code not in known)
             revisions[each.key] = each.stored.revision
             results.append(Done(each.stored))
     rows.write(connection)
     return results
 
 
-def _add(rows: Rows, each: Draft, queues: dict[LaneKey, tuple[Lane, list[Delivery]]]) -> None:
+def _add(rows: Rows, each: Draft, queues: dict[LaneKey, tuple[Lane, list[Delivery]]], *, new_id: bool) -> None:
     write, stored = each.write, each.stored
     rows.add_alert(each.row, new=not write.alert.revision)
-    if each.code:
+    if new_id:
         rows.add_id(each.code, stored)
     cancelled = []
     for receiver in dict.fromkeys(delivery.receiver for delivery in write.deliveries):

@@ -119,14 +119,14 @@ def _place(row: Row) -> tuple[str, str]:
 
 
 def read_lane(connection: Connection, key: str, receiver: str) -> tuple[Lane, list[Delivery]]:
-    """Return a lane's row, locked until the transaction ends, and its waiting deliveries."""
+    """Return a lane's row and its waiting deliveries, all locked until the transaction ends."""
     wanted = select(lanes).where(lanes.c.key == key, lanes.c.receiver == receiver)
     row = connection.execute(wanted.with_for_update()).mappings().first()
     lane = Lane(**row) if row else Lane(key=key, receiver=receiver)
     query = select(deliveries.c.doc).where(
         deliveries.c.key == key, deliveries.c.receiver == receiver, deliveries.c.dead.is_(False)
     )
-    return lane, [codec.load_delivery(doc) for doc in connection.scalars(query)]
+    return lane, [codec.load_delivery(doc) for doc in connection.scalars(query.with_for_update())]
 
 
 def apply(

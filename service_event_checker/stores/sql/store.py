@@ -156,12 +156,16 @@ class SqlStore:
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         results: list[Done | Conflict | IdTaken] = []
+        refused: ValueRefused | None = None
         for start in range(0, len(writes), WRITTEN_AT_ONCE):
             drafts = [draft(write, now) for write in writes[start : start + WRITTEN_AT_ONCE]]  # before others wait
             for written in self._turns.together(drafts, self._patience, self._write_drafts):
                 if isinstance(written, ValueRefused):
-                    raise written
-                results.append(written)
+                    refused = written
+                else:
+                    results.append(written)
+        if refused:  # when the others are written: a repetition would come to the same one again
+            raise refused
         return results
 
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
@@ -292,10 +296,10 @@ class SqlStore:
             lane, waiting = sql_rows.read_lane(connection, letter.key, letter.receiver)
             head = connection.scalar(select(alerts.c.doc).where(alerts.c.key == letter.key))
             again = lane_rules.requeued(letter, codec.load_alert(head)) if head else ()
-            if again:
-                connection.execute(delete(deliveries).where(dead))
-                sql_rows.apply(connection, lane_rules.revive(lane, waiting, again, now))
-            return bool(again)
+            if not again or not connection.execute(delete(deliveries).where(dead)).rowcount:
+                return False  # it is over, or somebody else was faster
+            sql_rows.apply(connection, lane_rules.revive(lane, waiting, again, now))
+            return True
 
     @after_conflicts
     def archive(self, now: datetime) -> int:

@@ -15,7 +15,7 @@ from service_event_checker.core.store import Conflict, Done, Settled, Write
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.stores.sql.address import database_address
 from service_event_checker.stores.sql.schema import upgrade
-from service_event_checker.stores.sql.store import SqlStore
+from service_event_checker.stores.sql.store import WRITTEN_AT_ONCE, SqlStore
 from service_event_checker.stores.sql.tables import alerts, metadata
 from tests.conftest import require
 from tests.factories import NOW
@@ -154,10 +154,12 @@ def test_a_migration_that_was_cut_goes_on_at_the_next_start(empty: SqlStore) -> 
 def test_a_value_that_the_database_refuses_fails_its_own_alert_only(request: pytest.FixtureRequest) -> None:
     store = SqlStore(database_address(request.getfixturevalue("postgresql").new_database()))
     store.prepare()
-    good, bad = opening(new_alert("good")), opening(new_alert("x" * 300))  # the column holds 255 characters
+    bad = opening(new_alert("x" * 300))  # the column holds 255 characters
+    good = [opening(new_alert(f"good {number}")) for number in range(WRITTEN_AT_ONCE)]
 
     with pytest.raises(StoreError, match="too long"):
-        store.commit([bad, good], NOW)
+        store.commit([bad, *good], NOW)
 
-    assert store.get([good.alert.key, bad.alert.key]).keys() == {good.alert.key}
+    keys = {each.alert.key for each in good}
+    assert store.get([*keys, bad.alert.key]).keys() == keys
     store.close()

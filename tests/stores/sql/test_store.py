@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
@@ -17,7 +18,7 @@ from sqlalchemy import create_engine, event, inspect, select, update
 
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import HeldItem
-from service_event_checker.core.store import Query, Settled
+from service_event_checker.core.store import Done, Query, Settled
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql.dialects import BUSY_SECONDS
@@ -26,7 +27,19 @@ from service_event_checker.stores.sql.store import SqlStore
 from service_event_checker.stores.sql.tables import deliveries, metadata
 from tests.factories import NOW
 from tests.stores.conftest import sqlite_store
-from tests.stores.steps import at_once, claim, claim_one, commit, ending, link_of, new_alert, opened, opening, pay
+from tests.stores.steps import (
+    at_once,
+    claim,
+    claim_one,
+    commit,
+    ending,
+    link_of,
+    new_alert,
+    next_episode,
+    opened,
+    opening,
+    pay,
+)
 
 
 @pytest.fixture
@@ -173,3 +186,18 @@ def _fill(store: SqlStore) -> None:
 def _writes_in_vain(store: SqlStore) -> None:
     with suppress(StoreError):
         store.ping()
+
+
+def test_an_alert_is_taken_though_the_id_of_a_forgotten_episode_is_left(store: SqlStore) -> None:
+    """Where the newest episode ended before the one before it, by the source's clock, its whole key is forgotten."""
+    first = commit(store, ending(opened(store, receivers=()), (), at=NOW + timedelta(days=10)))
+    second = commit(store, opening(next_episode(first), ()))
+    commit(store, ending(second, (), at=NOW + timedelta(days=5)))
+    store.archive(NOW)
+    assert store.retain(NOW + timedelta(days=7)) == 1
+    assert store.get([first.key]) == {}
+
+    results = store.commit([opening(new_alert(), ()), opening(new_alert("another"), ())], NOW)
+
+    assert [type(result) for result in results] == [Done, Done]
+    assert store.by_internal_id(first.internal_id.rpartition("-")[2]) is not None
