@@ -35,7 +35,6 @@ EXAMPLES = ROOT / "examples"
 PATIENCE = 60.0  # seconds
 SLOWEST = 3.0  # seconds for an answer; a second is what is meant, and printed
 WEBHOOKS_MAX = 60  # of one test; more is a loop
-PREPARED = '"event": "part"'  # in the log, behind the preparation of the store
 TROUBLE_LASTS = 10.0  # seconds
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
 QUICK = {"timeout": "500ms", "settle": "1s", "rate": 50, "burst": 50}  # a lease that ends with the test
@@ -101,10 +100,8 @@ class Bridge:
         self.begun: Mapping[str, int] = Counter()
 
     def start(self) -> None:
-        """Return when requests are taken. A probe that comes too early is not answered anew for five seconds."""
-        said = self.log().count(PREPARED)
+        """Return when requests are taken."""
         self.product.start()
-        wait_for(lambda: self.log().count(PREPARED) > said, self)
         wait_for(lambda: self.get("/readyz")[0] == 200, self)
 
     def restart(self) -> None:
