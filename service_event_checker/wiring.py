@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from service_event_checker import logs, plugins
 from service_event_checker.config import load, secret_files
 from service_event_checker.config import settings as environment
+from service_event_checker.config.environment import KNOWN
 from service_event_checker.config.load import Config, ConfigError, Entry
 from service_event_checker.config.models import CheckerConfig, DestinationConfig
 from service_event_checker.config.settings import Settings
@@ -61,8 +62,8 @@ def examine(environ: Mapping[str, str]) -> tuple[Settings, Config]:
     Raises ConfigError with every mistake found.
     """
     errors: list[ConfigError] = []
-    settings = _tried(lambda: Settings.read(environ), errors)
-    variables, _ = secret_files.read(environ)
+    settings = _tried(lambda: Settings.read(environ, known_variables), errors)
+    variables, _ = secret_files.read(environ, known_variables)
     config = _tried(lambda: _load(environment.config_file(variables), variables), errors)
     if settings:
         _tried(lambda: choose.check(settings), errors)
@@ -72,6 +73,11 @@ def examine(environ: Mapping[str, str]) -> tuple[Settings, Config]:
         warnings = config.warnings if config else [line for error in errors for line in error.warnings]
         raise ConfigError(" and ".join(files), problems, warnings)
     return settings, config
+
+
+def known_variables() -> frozenset[str]:
+    """Return the variables that some part reads, configured or not."""
+    return plugins.traits(_now()).variables() | KNOWN
 
 
 def _tried(read: Callable[[], Read], errors: list[ConfigError]) -> Read | None:

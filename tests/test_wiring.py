@@ -165,3 +165,18 @@ def test_a_fallback_is_accepted_and_said_to_be_unused(build: Build) -> None:
         services.log_components()
 
     assert [line["path"] for line in lines if line["event"] == "config_key_ignored"] == ["destinations.slack.fallback"]
+
+
+def test_files_of_other_software_do_not_stop_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text("{}")
+    foreign = {"ANSIBLE_VAULT_PASSWORD_FILE": "~/.vault_pass", "SSL_KEY_FILE": "/root", "SOPS_AGE_KEY": "age"}
+    environ = {**foreign, "SOPS_AGE_KEY_FILE": "/keys", "CONFIG_FILE": str(file), "DATABASE_URL": "sqlite:///x.db"}
+
+    settings, _ = wiring.examine(environ)
+
+    assert settings.variables["SOPS_AGE_KEY_FILE"] == "/keys"
+    with pytest.raises(ConfigError, match="SECRET_KEY_FILE: /none cannot be read"):
+        wiring.examine({**environ, "SECRET_KEY_FILE": "/none"})
+    with pytest.raises(ConfigError, match="ADO_PAT_FILE: /none cannot be read"):
+        wiring.examine({**environ, "ADO_PAT_FILE": "/none"})

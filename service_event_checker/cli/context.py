@@ -37,7 +37,7 @@ class Here:
     @cached_property
     def settings(self) -> Settings:
         """Raises ConfigError."""
-        return Settings.read(self.environ)
+        return Settings.read(self.environ, wiring.known_variables)
 
     @cached_property
     def services(self) -> Services:

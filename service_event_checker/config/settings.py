@@ -67,9 +67,9 @@ class Settings:
         return "azure tables" if self.storage_account else self.database_url.partition(":")[0].partition("+")[0]
 
     @classmethod
-    def read(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the environment. Raises ConfigError with every mistake found."""
-        environ, problems = secret_files.read(environ)
+    def read(cls, environ: Mapping[str, str], known: Callable[[], frozenset[str]] | None = None) -> Settings:
+        """Read the environment. Raises ConfigError with every mistake found. `known`: see `secret_files.read`."""
+        environ, problems = secret_files.read(environ, known)
         problems += environment.problems(environ)
 
         def text(*names: str, default: str = "") -> str:
