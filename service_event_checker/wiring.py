@@ -112,7 +112,7 @@ def build(settings: Settings, config: Config | None = None) -> Services:
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
     pagers = [name for name, each in receivers.items() if each.family is Family.PAGER]
     names.use(plugins.display_names(config), pagers)
-    book = Rulebook(config.rules, config.silences, receivers, config.mirrors)
+    book = Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved)
     wakes = WakeEvents(adapters)
     pipeline = Pipeline(store, book, wakes.set_all, repeat_within=config.repeat_within)
     shared = store if _is_shared(settings) else None

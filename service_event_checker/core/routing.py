@@ -137,8 +137,9 @@ def _open_new(
     withheld: dict[str, str] = {}
     receivers = list(alert.receivers)
     cause = transitions[-1] if transitions else None
+    told = {*alert.receivers, *(book.moved.get(name, name) for name in alert.receivers)}
     for name in wanted:
-        if name in alert.receivers or name not in book.receivers:
+        if name in told or name not in book.receivers:
             continue
         off = book.receivers[name].why_off
         if off:
@@ -161,6 +162,7 @@ def _held_back(alert: Alert, before: Mapping[str, str], now: datetime) -> Iterat
 def make_delivery(
     alert: Alert, name: str, verb: Verb, cause: Transition | None, book: Rulebook, now: datetime
 ) -> Delivery:
+    receiver = book.receiver(name)
     return Delivery(
         key=alert.key,
         episode=alert.episode,
@@ -171,7 +173,7 @@ def make_delivery(
         actor=cause.actor if cause else "",
         note=cause.note if cause else "",
         note_id=cause.note_id if cause else "",
-        cancels=book.receivers[name].cancels,
+        cancels=receiver is not None and receiver.cancels,
         created_at=now,
     )
 

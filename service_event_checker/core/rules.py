@@ -65,19 +65,30 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """The rules in their order, the silences, the receivers by name, and who mirrors whom."""
+    """The rules in their order, the silences, the receivers by name, and who mirrors whom.
+
+    `moved` maps old names of receivers to their new ones: what alerts were told under the old name is told on, until
+    the delivery is handed over to the new one.
+    """
 
     rules: tuple[Rule, ...] = ()
     silences: tuple[Silence, ...] = ()
     receivers: Mapping[str, Receiver] = field(default_factory=dict)
     mirrors: Mirrors = field(default_factory=Mirrors)
+    moved: Mapping[str, str] = field(default_factory=dict)
+
+    def receiver(self, name: str) -> Receiver | None:
+        """Return a receiver by its name of now or before; None for a name that is not configured."""
+        return self.receivers.get(name) or self.receivers.get(self.moved.get(name, ""))
 
     def verbs(self, name: str) -> frozenset[Verb]:
         """Return what a receiver can be asked to do; nothing for a name that is not configured."""
-        return self.receivers[name].verbs if name in self.receivers else frozenset()
+        known = self.receiver(name)
+        return known.verbs if known else frozenset()
 
     def family(self, name: str) -> Family | None:
-        return self.receivers[name].family if name in self.receivers else None
+        known = self.receiver(name)
+        return known.family if known else None
 
 
 def names_of(alert: Alert) -> dict[str, str]:

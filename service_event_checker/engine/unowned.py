@@ -74,7 +74,9 @@ def move(outbox: Outbox, moved: Mapping[str, str], now: datetime) -> int:
                 _move_delivery(outbox, one, new, now)
             if not claimed:
                 break
-        told = [alert for alert in outbox.store.open_alerts() if _names(alert, old)]
+        waiting = outbox.store.keys_with_pending(old)  # not due yet: what came later would overtake it
+        open_alerts = (alert for alert in outbox.store.open_alerts() if alert.key not in waiting)
+        told = [alert for alert in open_alerts if _names(alert, old)]
         writes = [_moved(alert, old, new, outbox.store.links([alert.key]).get(alert.key, []), now) for alert in told]
         changed += len(outbox.store.commit(writes, now)) if writes else 0
         if changed:

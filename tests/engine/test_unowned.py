@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.core.vocabulary import EventStatus, Family, Verb, Why
+from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Verb, Why
 from service_event_checker.engine.unowned import Unowned, expire, give_up, move, unowned
 from tests.factories import NOW, event, receiver
 from tests.process import World
@@ -127,6 +129,43 @@ def test_what_was_opened_under_the_old_name_is_ended_under_the_new_one(waiting: 
 
     assert (len(tickets.things), tickets.things[0].open) == (1, False)
     assert world.store.link_by("jira", "1") is not None
+
+
+@pytest.mark.parametrize("told_first", [True, False], ids=["told", "not due yet"])
+def test_an_end_that_comes_before_the_move_is_told_once_and_last(
+    waiting: World, clock: Clock, told_first: bool
+) -> None:
+    old = Sink(clock)
+    if not told_first:
+        old.failures.append(DeliveryError(Reason.UNREACHABLE, retry_after=300))
+    restarted(waiting, {"tickets": old}, book("tickets")).drain_once()
+    tickets = old if told_first else Sink(clock)
+    world = restarted(waiting, {"jira": tickets}, replace(book("jira"), moved={"tickets": "jira"}))
+    move(world.outbox, {"tickets": "jira"}, clock())  # what is not due stays under the old name
+
+    world.see(event(title="Worse", severity=Severity.CRITICAL, at=NOW))
+    world.see(event(status=EventStatus.RESOLVED, at=NOW))
+    for _ in range(3):  # one delivery of a lane is due at a time
+        clock.advance(400)
+        move(world.outbox, {"tickets": "jira"}, clock())
+    world.settle_down()
+
+    assert [ticket.open for ticket in tickets.things] == [False]
+    assert (world.store.waiting(), world.store.failed_deliveries()) == (0, [])
+
+
+def test_an_end_between_the_start_and_the_move_reaches_the_ticket(waiting: World, clock: Clock) -> None:
+    tickets = Sink(clock)
+    restarted(waiting, {"tickets": tickets}, book("tickets")).settle_down()
+    world = restarted(waiting, {"jira": tickets}, replace(book("jira"), moved={"tickets": "jira"}))
+
+    world.see(event(title="Worse", severity=Severity.CRITICAL, at=NOW))
+    world.see(event(status=EventStatus.RESOLVED, at=NOW))
+    move(world.outbox, {"tickets": "jira"}, clock())
+    world.settle_down()
+
+    assert [ticket.open for ticket in tickets.things] == [False]
+    assert (world.store.waiting(), world.store.failed_deliveries()) == (0, [])
 
 
 def test_where_nothing_was_moved_nothing_changes(waiting: World, clock: Clock) -> None:
