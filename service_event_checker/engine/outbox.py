@@ -127,7 +127,13 @@ class Outbox:
             if type(outcome) is Settled:  # nothing else proves that the destination works
                 self.throttles[delivery.receiver].record_success()
                 outcome = self._taken(delivery, outcome)
-        self.record(claimed, outcome)
+        try:
+            self.record(claimed, outcome)
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001  # a text that no store can hold must not be tried for ever
+            log.exception("outcome_not_stored", **_facts(claimed))
+            self.record(claimed, Failed(reason="what came of it cannot be stored"))
 
     def _attempt(self, claimed: Claimed) -> Outcome:
         delivery, alert = claimed.delivery, claimed.alert

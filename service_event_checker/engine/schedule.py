@@ -9,10 +9,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from service_event_checker.core.errors import StoreConflict, StoreError
@@ -140,7 +141,8 @@ class Engine:
             if ahead < before - SET_BACK_SECONDS:
                 log.warning("clock_set_back", seconds=round(before - ahead))
                 for job in self._scheduler.get_jobs():
-                    job.modify(next_run_time=datetime.now(UTC))
+                    with suppress(JobLookupError):  # one that runs once has just gone
+                        job.modify(next_run_time=datetime.now(UTC))
 
     @property
     def most_at_once(self) -> int:

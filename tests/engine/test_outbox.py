@@ -57,6 +57,16 @@ def test_a_permanent_failure_is_not_tried_again(fresh_store, clock, tickets):
     assert world.store.timeline(event().key)[-1].why is Why.GAVE_UP
 
 
+def test_an_answer_that_no_store_can_hold_fails_the_delivery_and_is_not_tried_for_ever(fresh_store, clock, tickets):
+    world = world_of(fresh_store, clock, {"tickets": tickets})
+    tickets.failures = deque([DeliveryError(Reason.REFUSED, "half an emoji: \ud83d")] * 50)
+    world.see(event())
+
+    world.settle_down()
+
+    assert [failed.reason for failed in world.store.failed_deliveries()] == ["what came of it cannot be stored"]
+
+
 def test_a_rate_limited_delivery_waits_as_long_as_it_was_told_to(fresh_store, clock, tickets):
     world = world_of(fresh_store, clock, {"tickets": tickets})
     tickets.failures = deque([DeliveryError(Reason.RATE_LIMITED, retry_after=30)])
