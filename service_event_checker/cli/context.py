@@ -21,6 +21,7 @@ from service_event_checker.core.roles import Store
 from service_event_checker.engine import lookup
 from service_event_checker.engine.acts import NotPossible
 from service_event_checker.engine.services import Services
+from service_event_checker.stores.choose import store_id
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CALLED_FROM = "OUTAGE_CALLED_FROM"  # set by tools/bootstrap.py
@@ -57,7 +58,7 @@ class Here:
 
     @cached_property
     def app(self) -> RunningApp:
-        return RunningApp(self.environ)
+        return RunningApp(self.environ, lambda: store_id(self.settings))
 
     def find_alert(self, name: str) -> Alert:
         """Return the alert that a person names. Raises ClickException, with what he may have meant."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import click
@@ -11,7 +12,6 @@ import click
 from service_event_checker.core.model import Alert
 from service_event_checker.http.answer import HttpError, json_body, parse_json
 from service_event_checker.http.client import Http
-from service_event_checker.render.shapes import AlertSummary
 from service_event_checker.render.text import line
 
 TIMEOUT = 10.0  # seconds; the app itself gives up on its store after 5
@@ -26,9 +26,10 @@ _NOT_FOR_US = frozenset({401, 403, 404, 405, 415})
 class RunningApp:
     """The app at PORT on loopback; a token of API_TOKENS is sent where there is one."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], store_id: Callable[[], str]) -> None:
         self.url = f"http://127.0.0.1:{environ.get('PORT', '').strip() or '8000'}"
         self._tokens = environ.get("API_TOKENS", "")
+        self._store_id = store_id
         self._declined = False  # it is not there or lets us not in: not asked again
 
     def answers(self) -> bool:
@@ -42,10 +43,10 @@ class RunningApp:
     def act(self, method: str, path: str, body: Any, *, alert: Alert | None, scope: str) -> dict[str, Any] | None:
         """Return the app's answer; None where no app does it, so that the caller writes to the store itself.
 
-        `alert`: one that both must know, as a sign that the app has this store. Raises ClickException with what the
-        app refuses, and if it is unknown whether it was done.
+        `alert`: the one that it is about; without one, no app is asked. Raises ClickException with what the app
+        refuses, and if it is unknown whether it was done.
         """
-        if alert is None or self._declined or not self._knows(alert):
+        if alert is None or self._declined or not self._has_our_store():
             return None
         try:
             found = json_body(self._http(scope, TIMEOUT).send(method, f"/api/v1{path}", json=body))
@@ -54,15 +55,15 @@ class RunningApp:
             return None
         return found if isinstance(found, dict) else None
 
-    def _knows(self, alert: Alert) -> bool:
-        """Whether the app's alert of this key was opened at the same moment as ours: another store's was not."""
+    def _has_our_store(self) -> bool:
+        """Whether the app works on the store that we do; another one may hold a copy of the same alerts."""
         try:
-            found = json_body(self._http("read", PROBE_TIMEOUT).get(f"/api/v1/alerts/{alert.key}"))
+            found = json_body(self._http("read", PROBE_TIMEOUT).get("/health"))
         except HttpError as error:
-            self._declined = error.status != 404
-            return False
-        ours = AlertSummary.of(alert).model_dump(mode="json")
-        return isinstance(found, dict) and all(found.get(name) == ours[name] for name in ("key", "opened_at"))
+            found = _json_of(error) if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None  # unhealthy, but ours
+        same = isinstance(found, dict) and found.get("store_id") == self._store_id()
+        self._declined = not same
+        return same
 
     def _raise_refusal(self, error: HttpError) -> None:
         """Raise ClickException unless the app has not done it and cannot be asked: then return."""
@@ -103,8 +104,16 @@ def _token(tokens: str, scope: str) -> str:
 
 def _message(error: HttpError) -> str:
     """Return what the app says of its refusal."""
+    found = _json_of(error)
     try:
-        found = parse_json(error.body)
         return str(found["error"]["message"])
-    except (HttpError, LookupError, TypeError):
+    except (LookupError, TypeError):
         return f"the app refused it: {error}"
+
+
+def _json_of(error: HttpError) -> Any:
+    """Return what a refusal holds; None for what is not JSON."""
+    try:
+        return parse_json(error.body)
+    except HttpError:
+        return None

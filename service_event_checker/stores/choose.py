@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from service_event_checker.core.roles import Store
 from service_event_checker.stores.sql.mounts import refuses_network_mount
 
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
+_SECRETS = ("accountkey", "sharedaccesssignature")  # of a connection string
 MOUNTS = Path("/proc/mounts")
 
 
@@ -59,6 +61,30 @@ def _azure(settings: Settings) -> Store:
     if problems:
         raise ConfigError("environment", problems)
     return store
+
+
+def store_id(settings: Settings) -> str:
+    """Return what names the store, the same in each process that has it and another one for a copy; holds no secret."""
+    if settings.storage_account:
+        parts = settings.storage_account.split(";")
+        public = (part for part in parts if not part.strip().lower().startswith(_SECRETS))
+        place = ";".join((*public, settings.active_table, settings.resolved_table))
+    else:
+        place = _place(settings.database_url)
+    return hashlib.sha256(place.encode()).hexdigest()[:20]
+
+
+def _place(database_url: str) -> str:
+    from service_event_checker.stores.sql.address import database_address
+
+    address = database_address(database_url)
+    if address.get_backend_name() != "sqlite":
+        return address.set(username=None, password=None).render_as_string()
+    try:
+        found = Path(str(address.database)).stat()
+    except OSError:
+        return str(address.database)
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 def _network_mount(path: str) -> str:

@@ -70,6 +70,24 @@ def until_it_polls(terminal: Terminal) -> None:
         assert time.monotonic() < until
 
 
+def test_a_copy_of_the_store_is_not_mistaken_for_that_of_the_app(
+    start: Start, config: dict[str, Any], tmp_path: Path
+) -> None:
+    product = start()
+    live = beside(product, config)
+    alert = opened(live)
+    copy = tmp_path / "staging.db"
+    assert live.run("backup", str(copy)).exit_code == 0
+    (tmp_path / "staging").mkdir()
+    staging = Terminal(tmp_path / "staging", config, PORT=str(product.port), DATABASE_URL=f"sqlite:///{copy}")
+
+    answer = staging.run("resolve", alert.internal_id)
+
+    assert answer.exit_code == 0, answer.output
+    assert staging.services.store.get([alert.key])[alert.key].status is Status.RESOLVED
+    assert live.services.store.get([alert.key])[alert.key].status is Status.FIRING
+
+
 def test_acts_go_through_the_api_of_the_app_that_runs(start: Start, config: dict[str, Any]) -> None:
     tokens = f"eye:read:{'e' * 20};ops:read,write,act:{TOKEN}"
     terminal = beside(start(API_TOKENS=tokens), config, API_TOKENS=tokens)

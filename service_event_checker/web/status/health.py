@@ -12,6 +12,7 @@ from flask import Blueprint, current_app
 
 from service_event_checker.broker import Broker
 from service_event_checker.core.errors import StoreError
+from service_event_checker.stores.choose import store_id
 from service_event_checker.web.context import engine, services
 from service_event_checker.web.security.caller import may_read
 from service_event_checker.web.status import overview
@@ -70,6 +71,7 @@ def _details() -> dict[str, Any]:
     except StoreError:
         return {}  # told as a trouble already
     return {
+        "store_id": store_id(services().settings),
         "heartbeat_at": _text(seen.heartbeat_at),
         "checkers": {checker.name: _checker(checker, seen.now) for checker in seen.checkers},
         "receivers": {
