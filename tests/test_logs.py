@@ -41,6 +41,12 @@ SHAPES = [
 
 
 @pytest.fixture(autouse=True)
+def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets that other tests of this process have named are not known here."""
+    monkeypatch.setattr(logs, "_known", set())
+
+
+@pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     """Logging is the process's; leave it as it was."""
     root = logging.getLogger()

@@ -102,7 +102,13 @@ class Bridge:
     def start(self) -> None:
         """Return when requests are taken."""
         self.product.start()
-        wait_for(lambda: self.get("/readyz")[0] == 200, self)
+        wait_for(self._ready, self)
+
+    def _ready(self) -> bool:
+        try:
+            return self.get("/readyz")[0] == 200
+        except OSError:  # a socket of the killed process still took the connection
+            return False
 
     def restart(self) -> None:
         self.product.kill()
