@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from service_event_checker.core.model import Alert
+from service_event_checker.core.vocabulary import Kind
 from service_event_checker.render.text import line, web_address
 
 TITLE_MAX = 240  # characters; Azure DevOps takes 255, Jira 255, Redmine 255
 PLACE_MAX = 120
-NAME = "alertname"
 # The first label that is there says where; the ones of Kubernetes stand behind their namespace. docs/alertmanager.md
 _OBJECTS = ("pod", "statefulset", "deployment", "daemonset", "job_name", "persistentvolumeclaim")
-_PLACES = ("instance", "job", "service", "cluster", "namespace")
+_PLACES = ("instance", "host", "server", "job", "service", "cluster", "namespace")
 _LINKS = {
     "runbook_url": "Runbook",
     "runbook": "Runbook",
@@ -22,19 +22,23 @@ _LINKS = {
 
 
 def alert_title(alert: Alert, limit: int = TITLE_MAX) -> str:
-    """Return an alert's title in one line; where it is the bare name of its rule, with the place: "DiskFull · db-1"."""
+    """Return an alert's title in one line, with the place behind it unless it names the place: "DiskFull · db-1".
+
+    A vendor's outage has its places in its own words.
+    """
     title = line(alert.title, limit)
-    name = line(alert.labels.get(NAME, ""), limit)
-    where = place(alert.labels) if title == name else ""
+    where = place(alert.labels) if alert.kind is Kind.ALERT or not title else ""
     if title and where:
-        title = line(f"{title} · {where}", limit)
+        exact = where.rpartition("/")[2]
+        title = title if exact in title else line(f"{title} · {where}", limit)
     return title or where or "(no title)"
 
 
 def place(labels: Mapping[str, str]) -> str:
     """Return where an alert is, of its labels; "" where none says it. A label with several values names them all.
 
-    It is `namespace/pod` (or another object of Kubernetes), else the instance, job, service, cluster or namespace.
+    It is `namespace/pod` (or another object of Kubernetes), else the instance, host, server, job, service, cluster or
+    namespace.
     """
     for name in _OBJECTS:
         if shown := _flat(labels.get(name, "")):

@@ -41,8 +41,15 @@ def test_the_place_is_the_most_exact_that_the_labels_name(labels: dict[str, str]
     assert alert_title(own(**labels)) == (f"KubePodNotReady · {said}" if said else "KubePodNotReady")
 
 
-def test_a_title_that_says_more_than_the_rule_stays() -> None:
-    assert alert_title(own("KubePodNotReady: api-1 waits", pod="api-1")) == "KubePodNotReady: api-1 waits"
+def test_alerts_with_one_summary_are_told_apart_by_their_place() -> None:
+    full = [own("DiskFull: 92 % used", instance=name) for name in ("db-1", "db-2")]
+
+    assert [alert_title(each) for each in full] == ["DiskFull: 92 % used · db-1", "DiskFull: 92 % used · db-2"]
+    assert alert_title(own("CPU is busy", server="web-01")) == "CPU is busy · web-01"
+
+
+def test_a_title_that_names_the_place_and_that_of_an_outage_stay() -> None:
+    assert alert_title(own("api-1 waits", pod="api-1", namespace="prod")) == "api-1 waits"
     assert alert_title(alert(title="GitHub is down", labels={"service": "git"})) == "GitHub is down"
     assert alert_title(alert(title=" ", labels={"service": "git"})) == "git"
     assert alert_title(alert(title="", labels={})) == "(no title)"
