@@ -388,3 +388,12 @@ def test_a_text_of_any_script_and_length_is_kept_as_it_is(store: Store) -> None:
     store.set_setting("long", text)
 
     assert store.setting("long") == text
+
+
+def test_very_many_keys_are_read_at_once(store: Store) -> None:
+    """More than one statement holds."""
+    last = opened(store, "last")
+
+    found = store.get([*(f"{number:020x}" for number in range(1200)), last.key])
+
+    assert found == {last.key: last}
