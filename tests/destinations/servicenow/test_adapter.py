@@ -69,7 +69,7 @@ def test_an_incident_says_what_a_person_needs(context):
     link = opened(context, full, assignment_group=GROUP, fields={"category": "software", "caller_id": GROUP})
 
     fields = only(context).fields
-    assert fields["short_description"] == "Disruption with some GitHub services"
+    assert fields["short_description"] == "Disruption with some GitHub services · shop-1"
     assert (fields["correlation_id"], fields["correlation_display"]) == (remote_key(full.key, 1), f"poc-{full.key}")
     assert (fields["assignment_group"], fields["category"], fields["caller_id"]) == (GROUP, "software", GROUP)
     for text in (*labels, *labels.values(), *annotations.values(), full.internal_id, full.url, "2026-11-20 03:00 UTC"):
