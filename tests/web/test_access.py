@@ -85,6 +85,14 @@ def test_with_tokens_every_route_but_the_probes_asks_for_one(given: str, make_ap
             assert [value.split()[0] for value in answer.headers.getlist("WWW-Authenticate")] == ["Basic", "Bearer"]
 
 
+def test_strangers_get_the_probes_and_the_style_of_a_refusal_and_no_more(make_app: MakeApp) -> None:
+    client = make_app(API_TOKENS=f"ops:admin:{TOKEN}").test_client()
+    opened = {endpoint for endpoint, need in access.RULES.items() if isinstance(need, Open)}
+
+    assert opened == {"health.livez", "health.readyz", "health.health", "static"}
+    assert client.get("/static/page.css", **STRANGERS["another machine"]).status_code == 200
+
+
 def test_a_route_without_a_rule_is_closed_even_to_an_administrator(make_app: MakeApp) -> None:
     app = make_app(API_TOKENS=f"ops:admin:{TOKEN}")
     app.add_url_rule("/forgotten", "forgotten", lambda: "secret")

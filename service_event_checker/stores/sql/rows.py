@@ -155,11 +155,18 @@ def archive(connection: Connection, alert: Alert) -> None:
 
 
 def forget(connection: Connection, alert: Alert) -> None:
-    """Delete an archived episode with all that belongs to it; with the newest, all that is known of its key."""
+    """Delete an archived episode with all that belongs to it; with the newest, all that is known of its key.
+
+    It stays where a delivery waits again: a person has sent it again after the episode was found to be old.
+    """
+    connection.execute(select(lanes.c.key).where(lanes.c.key == alert.key).with_for_update())  # who requeues does so
     head = and_(alerts.c.key == alert.key, alerts.c.episode == alert.episode)
     newest = connection.scalar(select(alerts.c.archived).where(head).with_for_update())
     if newest is not None and not newest:
         return  # it was changed meanwhile
+    mine = and_(deliveries.c.key == alert.key, deliveries.c.episode == alert.episode, deliveries.c.dead.is_(False))
+    if connection.scalar(select(deliveries.c.id).where(mine).limit(1)):
+        return
     code = internal_code(alert.internal_id)
     connection.execute(delete(internal_ids).where(internal_ids.c.code == code, internal_ids.c.key == alert.key))
     for table in (timeline, outcomes, links, deliveries, episodes):

@@ -17,10 +17,11 @@ from alembic.config import Config
 from sqlalchemy import create_engine, event, inspect, select, update
 
 from service_event_checker.core.errors import StoreError
-from service_event_checker.core.model import HeldItem
-from service_event_checker.core.store import Done, Query, Settled
+from service_event_checker.core.model import Delivery, HeldItem
+from service_event_checker.core.store import Done, Failed, Query, Settled
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.stores import codec
+from service_event_checker.stores.sql import rows
 from service_event_checker.stores.sql.dialects import BUSY_SECONDS
 from service_event_checker.stores.sql.schema import MIGRATIONS, upgrade
 from service_event_checker.stores.sql.store import SqlStore
@@ -201,3 +202,24 @@ def test_an_alert_is_taken_though_the_id_of_a_forgotten_episode_is_left(store: S
 
     assert [type(result) for result in results] == [Done, Done]
     assert store.by_internal_id(first.internal_id.rpartition("-")[2]) is not None
+
+
+def test_an_old_episode_is_not_forgotten_while_its_delivery_waits_again(store: SqlStore) -> None:
+    """A person sends it again between the look for old episodes and their deletion."""
+    alert = opened(store)
+    store.settle(claim_one(store), Failed(reason="refused"), NOW)
+    over = commit(store, ending(alert, ()))
+    store.archive(NOW)
+    (failed,) = store.failed_deliveries()
+    with store.engine.begin() as connection:
+        sent_again = outbox_row(failed)
+        connection.execute(update(deliveries).where(deliveries.c.id == failed.id).values(**sent_again))
+
+        rows.forget(connection, over)
+
+    assert store.get([over.key]) == {over.key: over}
+    assert store.waiting() == 1
+
+
+def outbox_row(delivery: Delivery) -> dict[str, object]:
+    return rows.delivery_row(replace(delivery, reason="", due_at=NOW))
