@@ -27,7 +27,7 @@ TIERS = {
     "real": "needs real parts, doubles over sockets or other processes, or takes long",
     "chaos": "kills the product or what it works with",
 }
-#: seconds of a file; the tests of longer ones are no unit tests, so that all of these take less than 30 together
+#: seconds of a file; the tests of longer ones are no unit tests, so that all of these take less than 60 together
 UNIT_SECONDS_MAX = 2.0
 #: fixtures of tests/conftest.py that start a server
 SERVERS = frozenset(

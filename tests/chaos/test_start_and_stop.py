@@ -22,6 +22,7 @@ from tests.doubles.statuspages import StatusPages
 from tests.real.product import Product
 from tests.real.server import free_port
 from tests.root import ROOT
+from tests.waiting import wait_for
 
 DEMO_SECONDS = 300  # it takes 20; what it waits for in vain ends it sooner, and says what that was
 
@@ -122,7 +123,7 @@ def test_the_demo_shows_an_outage_an_alert_and_a_page_from_beginning_to_end() ->
     # Slack and Azure DevOps are told side by side: neither has to be the first
     assert in_order(outage, "message 1", "✅ Resolved", "1 message in Slack, 1 work item.")
     assert in_order(outage, "— New", "— Closed", "1 message in Slack, 1 work item.")
-    assert in_order(alert, "fires", "happens — New", "repeats", "is resolved", "happens — Closed", "1 work item")
+    assert in_order(alert, "fires", "web-1 — New", "repeats", "is resolved", "web-1 — Closed", "1 work item")
     assert in_order(
         page,
         *("Opsgenie, alert 1:", "— open", "PagerDuty, incident 1:", "— triggered"),
@@ -179,10 +180,3 @@ def together(acts: list[Callable[[], None]]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-
-
-def wait_for(so: Callable[[], object], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.05)  # between looks
