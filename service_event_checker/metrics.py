@@ -18,6 +18,9 @@ REPAIRS = Counter("poc_repairs_total", "Differences found by reconciliation", ["
 UNROUTED = Counter("poc_alerts_unrouted_total", "Alerts that no rule matched when they opened", registry=REGISTRY)
 POLLS = Counter("poc_polls_total", "Polls of status pages", ["checker", "outcome"], registry=REGISTRY)
 REFUSALS = Counter("poc_requests_refused_total", "Requests not let in", ["route", "reason"], registry=REGISTRY)
+PINGS = Counter(
+    "poc_heartbeat_pings_total", "Signs of life that we gave (HEARTBEAT_URL)", ["outcome"], registry=REGISTRY
+)
 UNKNOWN_VALUES = Counter(
     "poc_unknown_values_total", "Values of a source that are not in its documentation", ["checker"], registry=REGISTRY
 )

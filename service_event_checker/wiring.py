@@ -32,6 +32,7 @@ from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller, Watch
 from service_event_checker.engine.reconcile.passes import Reconciler
 from service_event_checker.engine.selection import affects_us, not_listed
+from service_event_checker.engine.sender_heartbeats import Heartbeats
 from service_event_checker.engine.services import Part, Services, WakeEvents
 from service_event_checker.engine.test_mode import TestMode
 from service_event_checker.engine.throttle import KeptInStore, Throttle
@@ -114,7 +115,8 @@ def build(settings: Settings, config: Config | None = None) -> Services:
     names.use(plugins.display_names(config), pagers)
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved)
     wakes = WakeEvents(adapters)
-    pipeline = Pipeline(store, book, wakes.set_all, repeat_within=config.repeat_within)
+    heartbeats = Heartbeats(store, config.heartbeats)
+    pipeline = Pipeline(store, book, wakes.set_all, repeat_within=config.repeat_within, hear=heartbeats.take)
     shared = store if _is_shared(settings) else None
     throttles = {
         entry.name: _throttle(entry.name, entry.config, shared)
@@ -135,6 +137,7 @@ def build(settings: Settings, config: Config | None = None) -> Services:
         wakes=wakes,
         parts=_parts(config, notes),
         settings=settings,
+        heartbeats=heartbeats,
         look_every=LOOK_AT_AZURE_EVERY if settings.storage_account else LOOK_EVERY,
     )
 

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from service_event_checker.config.models import Duration, Model
 from service_event_checker.core.tracker import REPEAT_WITHIN
+from service_event_checker.core.vocabulary import Severity
 
 _Mirrored = Literal["update", "note", "ack", "unack", "close"]
 ModelT = TypeVar("ModelT", bound=Model)
@@ -36,6 +37,14 @@ class MirrorEntry(Model):
     verbs: dict[_Mirrored, tuple[_Mirrored, ...]]
 
 
+class HeartbeatEntry(Model):
+    """A sender that is heard from at least once in `every`. `match`: its alerts that count, like Watchdog."""
+
+    every: Annotated[Duration, Field(ge=timedelta(seconds=10), le=timedelta(days=31))]
+    match: tuple[str, ...] = ()
+    severity: Severity = Severity.CRITICAL
+
+
 class File(Model):
     schema_: str = Field(default="", alias="$schema")
     checkers: dict[str, dict[str, Any]] = {}
@@ -44,6 +53,7 @@ class File(Model):
     rules: tuple[RuleEntry, ...] = ()
     silences: tuple[SilenceEntry, ...] = ()
     mirrors: tuple[MirrorEntry, ...] = ()
+    heartbeats: dict[str, HeartbeatEntry] = {}
     repeat_within: Annotated[Duration, Field(le=timedelta(hours=1))] = REPEAT_WITHIN
 
 
@@ -61,6 +71,9 @@ def readable(raw: Any) -> File:
     for section, model in (("rules", RuleEntry), ("silences", SilenceEntry), ("mirrors", MirrorEntry)):
         if isinstance(listed := raw.get(section), list):
             sections[section] = tuple(_entry(model, entry) for entry in listed)
+    if isinstance(entries := raw.get("heartbeats"), dict):
+        read = {name: _entry(HeartbeatEntry, entry) for name, entry in entries.items()}
+        sections["heartbeats"] = {name: entry for name, entry in read.items() if entry}
     return File.model_construct(**sections)
 
 

@@ -16,7 +16,15 @@ from pydantic import SecretStr, ValidationError
 
 from service_event_checker.config import environment, json_text, lint, lint_entries
 from service_event_checker.config.fields import with_new_names
-from service_event_checker.config.file import File, MirrorEntry, RuleEntry, SilenceEntry, numbered, readable
+from service_event_checker.config.file import (
+    File,
+    HeartbeatEntry,
+    MirrorEntry,
+    RuleEntry,
+    SilenceEntry,
+    numbered,
+    readable,
+)
 from service_event_checker.config.findings import Findings, Traits
 from service_event_checker.config.lint_matchers import Values
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
@@ -24,6 +32,7 @@ from service_event_checker.config.problems import explain, nearest
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
+from service_event_checker.core.heartbeats import Heartbeat
 from service_event_checker.core.mirrors import ALERT, Mirrors
 from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
 from service_event_checker.core.tracker import REPEAT_WITHIN
@@ -31,6 +40,7 @@ from service_event_checker.core.vocabulary import Verb
 
 MOVED_TO = "moved_to"  # of a destination: the only key of an old name
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
+_NOT_A_NAME = "is not a usable name. Use lower case letters, digits, - and _ (at most 40)"
 ModelT = TypeVar("ModelT", bound=Model)
 
 
@@ -73,6 +83,7 @@ class Config:
     repeat_within: timedelta = REPEAT_WITHIN
     moved: Mapping[str, str] = dataclasses.field(default_factory=dict)  # destinations: old name -> new name
     warnings: tuple[str, ...] = ()
+    heartbeats: tuple[Heartbeat, ...] = ()
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
@@ -114,6 +125,7 @@ def load(
     rules = tuple(_rule(number, rule, current, problems) for number, rule in numbered(file.rules))
     silences = tuple(_silence(number, entry, problems) for number, entry in numbered(file.silences))
     mirrors = _mirrors(file.mirrors, current, problems)
+    heartbeats = tuple(_heartbeat(name, entry, problems) for name, entry in file.heartbeats.items())
     if len({name for rule in rules for name in rule.send}) > RECEIVERS_MAX:
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Combine some of them in the remote systems")
     found = _lint(file, current, (("checkers", checkers), ("destinations", destinations), ("sources", sources)), traits)
@@ -136,6 +148,7 @@ def load(
         file.repeat_within,
         moved,
         tuple(found.warnings),
+        heartbeats,
     )
 
 
@@ -197,7 +210,7 @@ def _entries(
     for name, raw in entries.items():
         where = f"{section}.{name}"
         if not _well_named(name):
-            problems.append(f"{where}: is not a usable name. Use lower case letters, digits, - and _ (at most 40)")
+            problems.append(f"{where}: {_NOT_A_NAME}")
             continue
         kind = raw.get("kind")
         model = config_of(kind) if isinstance(kind, str) else None
@@ -315,6 +328,14 @@ def _silence(number: int, entry: SilenceEntry, problems: list[str]) -> Silence:
     if not parts and len(problems) == found:
         problems.append(f'{where}.match: would silence everything. Give a matcher, like source="github"')
     return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason)
+
+
+def _heartbeat(name: str, entry: HeartbeatEntry, problems: list[str]) -> Heartbeat:
+    where = f"heartbeats.{name}"
+    if not _well_named(name):
+        problems.append(f"{where}: {_NOT_A_NAME}")
+    parts = _matchers(entry.match, f"{where}.match", problems)
+    return Heartbeat(name=name, every=entry.every, matchers=parts, severity=entry.severity)
 
 
 def _mirrors(entries: Sequence[MirrorEntry], destinations: Mapping[str, Any], problems: list[str]) -> Mirrors:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|_PAT|_KEY|CONNECTION_STRING|WEBHOOK_URL|DATABASE_URL|BROKER_URL")
+_SECRET = re.compile(
+    r"TOKEN|HEARTBEAT_URL|SECRET|PASSWORD|_PAT|_KEY|CONNECTION_STRING|WEBHOOK_URL|DATABASE_URL|BROKER_URL"
+)
 #: files that other software reads itself, again and again, as their content changes
 _FOREIGN = frozenset({"AZURE_FEDERATED_TOKEN_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE"})
 _END = "_FILE"

@@ -39,6 +39,7 @@ class Settings:
     `outbound_no_proxy`: hosts, with all below them, and networks that are asked past it.
     `port` and `processes`: where and with how many workers Gunicorn serves. `trusted_proxies`: whose
     X-Forwarded-For names the caller. `broker_url`: Redis, where jobs run on Celery workers; "" for none.
+    `heartbeat_url`: asked each minute while all loops run; "" for none. Its path may be a secret.
     `variables` is all of the environment: config.json names variables freely, and one vendor's routes have their own.
     """
 
@@ -59,6 +60,7 @@ class Settings:
     processes: int
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     broker_url: str = field(repr=False)
+    heartbeat_url: str = field(repr=False)
     variables: Mapping[str, str] = field(repr=False)
 
     @property
@@ -104,6 +106,7 @@ class Settings:
             ),
             trusted_proxies=_read(_networks, text("TRUSTED_PROXIES"), problems=problems, default=()),
             broker_url=_read(_broker, text("CELERY_BROKER_URL"), problems=problems, default=""),
+            heartbeat_url=_read(_pinged, text("HEARTBEAT_URL"), problems=problems, default=""),
             variables=environ,
         )
         if problems:
@@ -173,6 +176,14 @@ def _public(url: str) -> str:
             "environment", ["PUBLIC_URL: is not a web address. Write it like https://outages.example.com"]
         )
     return url.rstrip("/")
+
+
+def _pinged(url: str) -> str:
+    """Return the address to ask each minute, "" for none. It is never part of a message: it may hold a secret."""
+    if url and not is_address(url):
+        hint = "Write it like https://hc-ping.com/<uuid>"
+        raise ConfigError("environment", [f"HEARTBEAT_URL: is not a web address. {hint}"])
+    return url
 
 
 def _proxy(url: str) -> str:

@@ -16,6 +16,7 @@ from service_event_checker.engine import (
     heartbeat,
     idempotency,
     pending_events,
+    ping_out,
     quarantine,
     seen_requests,
     summary,
@@ -142,6 +143,16 @@ def beat(work: Work) -> None:
     heartbeat.beat(work.services.store, work.now)
 
 
+def look_for_heartbeats(work: Work) -> None:
+    """Raise an alert about each sender that is silent."""
+    work.services.heartbeats.look(work.services.pipeline, work.now)
+
+
+def ping(work: Work) -> None:
+    """Tell HEARTBEAT_URL that all loops run; while one does not, its silence tells it."""
+    ping_out.ping(work.services, work.now)
+
+
 def settle_unowned(work: Work) -> None:
     """Move what waits for a destination under another name, and fail what has waited too long for none."""
     unowned.move(work.services.outbox, work.services.config.moved, work.now)
@@ -201,6 +212,8 @@ JOBS: Mapping[str, Job] = {
     "release": Job(release, timedelta(seconds=10)),
     "unpark": Job(unpark, _each_other_look),
     "expire-test-mode": Job(expire_test_mode, timedelta(seconds=30)),
+    "heartbeats": Job(look_for_heartbeats, timedelta(seconds=10)),
+    "ping": Job(ping, timedelta(minutes=1)),
     "sweep": Job(sweep, timedelta(seconds=15)),
     "unowned": Job(settle_unowned, timedelta(minutes=1)),
     "archive": Job(archive, timedelta(minutes=1)),

@@ -42,6 +42,7 @@ class Context:
 
 
 Correlate = Callable[[Sequence[Tracked], Context, datetime], Sequence[Tracked]]
+Hear = Callable[[Iterable[Event], datetime], Iterable[Event]]
 
 
 def unexplained(changes: Sequence[Tracked], _context: Context, _now: datetime) -> Sequence[Tracked]:
@@ -49,11 +50,17 @@ def unexplained(changes: Sequence[Tracked], _context: Context, _now: datetime) -
     return changes
 
 
+def unheard(events: Iterable[Event], _now: datetime) -> Iterable[Event]:
+    """Take no event for a sign of life: each is about an alert."""
+    return events
+
+
 class Pipeline:
     """Safe to call from several threads. `wake` is called after a commit with new deliveries.
 
     `correlate` explains changes by each other and by the context. It may add to a change, and add changes of other
-    alerts, at most one per alert. It is asked at every try, so it must be pure.
+    alerts, at most one per alert. It is asked at every try, so it must be pure. `hear` notes events that are only a
+    sign of life of their sender, and returns the others.
     """
 
     def __init__(
@@ -63,12 +70,14 @@ class Pipeline:
         wake: Callable[[], None] = lambda: None,
         correlate: Correlate = unexplained,
         repeat_within: timedelta = tracker.REPEAT_WITHIN,
+        hear: Hear = unheard,
     ) -> None:
         self.store = store
         self.book = book
         self._wake = wake
         self._correlate = correlate
         self._repeat_within = repeat_within
+        self._hear = hear
 
     def ingest(
         self, events: Iterable[Event], now: datetime, *, first_good_at: datetime | None = None
@@ -77,9 +86,9 @@ class Pipeline:
 
         When this returns, all of it is durable. Raises StoreError (what was not committed may be sent again;
         a repetition changes nothing) and InvalidInput. An event that names an object which nobody knows yet is
-        parked, and is taken up by `unpark`.
+        parked, and is taken up by `unpark`. A sign of life of a sender has no alert.
         """
-        known, unknown = recognise(events, self.store, self.book)
+        known, unknown = recognise(self._hear(events, now), self.store, self.book)
         found: dict[str, Alert] = {}
         for batch in rounds(known):
             found |= self._take(batch, now, first_good_at)

@@ -51,6 +51,8 @@ RULES: Mapping[str, Need] = {
     "alerts.many": Scope.READ,
     "alerts.one": Scope.READ,
     "new_alerts.create": Scope.WRITE,
+    "heartbeats.many": Scope.READ,
+    "heartbeats.hear": Scope.WRITE,
     "actions.execute": Scope.ACT,
     "rules.many": Scope.READ,
     "rules.evaluate": Scope.READ,
@@ -87,7 +89,9 @@ RULES: Mapping[str, Need] = {
     "static": Open(),  # a refusal is a page: it needs the style
 }
 
-_UNLIMITED = frozenset({"new_alerts.create"})  # alerts come in here, and their senders drop what gets a 429
+_UNLIMITED = frozenset(
+    {"new_alerts.create", "heartbeats.hear"}
+)  # alerts come in here, and their senders drop what gets a 429
 
 
 def install(app: Flask, keys: Keys) -> None:

@@ -16,6 +16,7 @@ import structlog
 
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.core.model import Alert, Event
+from service_event_checker.core.vocabulary import EventStatus
 from service_event_checker.engine import quarantine
 from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.services import Services
@@ -140,7 +141,9 @@ def _without_echoes(events: Iterable[Event]) -> Iterator[Event]:
 
 
 def _tell_quiet(event: Event, alert: Alert | None) -> None:
-    if alert is None:
+    if alert is None and event.status is EventStatus.FIRING:
+        log.debug("heartbeat_heard", **alert_facts(event))
+    elif alert is None:
         log.info("alert_unknown", **alert_facts(event), why="it is resolved, and it was never seen firing")
     else:
         log.debug("alert_repeated", **alert_facts(alert), status=alert.status.value)

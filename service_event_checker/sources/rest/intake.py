@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from service_event_checker.config.problems import by_field
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Alert, Event
+from service_event_checker.core.vocabulary import EventStatus
 from service_event_checker.engine import quarantine
 from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.services import Services
@@ -47,6 +48,11 @@ class NeverSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """A sign of life of a sender: it becomes no alert."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """A body that cannot be used: (field, problem), and its id in quarantine ("" when the store is away)."""
 
@@ -62,7 +68,7 @@ class Rejected:
 class Answer:
     """What became of each body, in their order; `warnings` are for people."""
 
-    results: tuple[Taken | NeverSeen | Rejected, ...]
+    results: tuple[Taken | Heard | NeverSeen | Rejected, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -96,7 +102,7 @@ def _is_unknown(event: Event) -> bool:
 
 def _results(
     read: Iterable[Event | Rejected], found: Mapping[str, Alert], aside: Mapping[int, str], now: datetime
-) -> Iterator[Taken | NeverSeen | Rejected]:
+) -> Iterator[Taken | Heard | NeverSeen | Rejected]:
     told: set[str] = set()
     for index, each in enumerate(read):
         if isinstance(each, Rejected):
@@ -104,7 +110,7 @@ def _results(
             continue
         alert = found.get(each.key)
         if alert is None:
-            yield NeverSeen()
+            yield Heard() if each.status is EventStatus.FIRING else NeverSeen()
         else:
             yield Taken(alert, opened=alert.opened_at == now and each.key not in told)
             told.add(each.key)

@@ -14,7 +14,7 @@ from service_event_checker.engine import idempotency
 from service_event_checker.engine.idempotency import KeptAnswer, KeyReused
 from service_event_checker.render.shapes import AlertSummary
 from service_event_checker.sources.rest import intake
-from service_event_checker.sources.rest.intake import NeverSeen, Rejected, Taken
+from service_event_checker.sources.rest.intake import Heard, NeverSeen, Rejected, Taken
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused, invalid
 from service_event_checker.web.request_body import BODY_MAX, json_body, raw_body
@@ -25,6 +25,7 @@ LIST_MAX = 1000  # alerts of one request
 KEY_MAX = 255  # characters
 KEY_HEADER = "Idempotency-Key"  # https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 _UNKNOWN_END = "This alert was never seen firing, so that there is nothing to end."
+_HEARD = {"heartbeat": True}  # and no alert
 
 log = structlog.get_logger()
 blueprint = Blueprint("new_alerts", __name__, url_prefix="/api/v1/alerts")
@@ -49,6 +50,8 @@ def _one(body: Any) -> KeptAnswer:
             raise Refused(422, f"The alert cannot be used. {result.text}", details=details)
         case NeverSeen():
             raise Refused(404, _UNKNOWN_END)
+        case Heard():
+            return KeptAnswer(200, _HEARD)
         case Taken():
             shown = AlertSummary.of(result.alert).model_dump(mode="json")
             return KeptAnswer(_status(result), shown | _warnings(answer))
@@ -64,12 +67,14 @@ def _many(bodies: list[Any]) -> KeptAnswer:
     return KeptAnswer(200, counts | {"results": results} | _warnings(answer))
 
 
-def _result(result: Taken | NeverSeen | Rejected) -> dict[str, Any]:
+def _result(result: Taken | Heard | NeverSeen | Rejected) -> dict[str, Any]:
     match result:
         case Rejected():
             return {"status": 422, "fields": _problems(result), "quarantined": result.quarantined or None}
         case NeverSeen():
             return {"status": 404, "error": _UNKNOWN_END}
+        case Heard():
+            return {"status": 200} | _HEARD
         case Taken(alert=alert):
             return {
                 "status": _status(result),

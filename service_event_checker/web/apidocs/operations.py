@@ -23,6 +23,7 @@ from service_event_checker.render.shapes import (
 )
 from service_event_checker.sources.evaluate import Question
 from service_event_checker.sources.rest.payload import NewAlert
+from service_event_checker.web.api.heartbeats import HeartbeatShape
 from service_event_checker.web.api.parts import CheckerShape, DestinationShape, FoundEvent
 from service_event_checker.web.api.schemas import ActionRequest, NewNote, NewTicket, StatusChange
 from service_event_checker.web.api.stats import StatsShape
@@ -52,6 +53,7 @@ class NewAlertResult(BaseModel):
     key: str = ""
     fingerprint: str = ""
     error: str = ""
+    heartbeat: bool = False
     fields: list[WrongField] = []
     quarantined: str | None = None
 
@@ -63,11 +65,17 @@ class NewAlertResults(BaseModel):
     warnings: list[str] = []
 
 
+class Heard(BaseModel):
+    """A sign of life of a sender: it becomes no alert."""
+
+    heartbeat: bool
+
+
 class CreatedAlert(AlertSummary):
     warnings: list[str] = []
 
 
-class KnownAlertOrResults(RootModel[CreatedAlert | NewAlertResults]):
+class KnownAlertOrResults(RootModel[CreatedAlert | NewAlertResults | Heard]):
     """For one alert the alert, for a list the results."""
 
 
@@ -160,6 +168,15 @@ class Checked(BaseModel):
     warnings: list[str]
 
 
+class Heartbeats(BaseModel):
+    heartbeats: list[HeartbeatShape]
+
+
+class HeardFrom(BaseModel):
+    heartbeat: str
+    due_at: AwareDatetime
+
+
 class Destinations(BaseModel):
     destinations: list[DestinationShape]
 
@@ -216,6 +233,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "stats.show": Operation(query={"window": {"type": "string", "default": "7d"}}, answers={200: StatsShape}),
     "rules.many": Operation(answers={200: Rules}),
     "rules.evaluate": Operation(body=Question, answers={200: Evaluated}),
+    "heartbeats.many": Operation(answers={200: Heartbeats}),
+    "heartbeats.hear": Operation(answers={200: HeardFrom}),
     "parts.checkers": Operation(answers={200: Checkers}),
     "parts.check": Operation(answers={200: Checked}),
     "parts.destinations": Operation(answers={200: Destinations}),
