@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 REGISTRY = CollectorRegistry()
 
@@ -16,6 +16,33 @@ PING_PONGS = Counter(
 )
 REPAIRS = Counter("poc_repairs_total", "Differences found by reconciliation", ["with", "fix"], registry=REGISTRY)
 UNROUTED = Counter("poc_alerts_unrouted_total", "Alerts that no rule matched when they opened", registry=REGISTRY)
+RULE_MATCHES = Counter(
+    "poc_rule_matches_total", "Alerts that opened and that a rule matched", ["rule"], registry=REGISTRY
+)
+DECISIONS = Counter(
+    "poc_decisions_total", "What was decided for receivers", ["receiver", "decision"], registry=REGISTRY
+)
+REQUEST_SECONDS = Histogram(
+    "poc_request_seconds",
+    "From a request that changes something, like one with alerts, to its answer",
+    ["endpoint", "status"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+    registry=REGISTRY,
+)
+DELIVERY_SECONDS = Histogram(
+    "poc_delivery_seconds",
+    "From an event to its delivery",
+    ["receiver", "verb"],
+    buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0),
+    registry=REGISTRY,
+)
+POLL_SECONDS = Histogram(
+    "poc_poll_seconds",
+    "Time that a check of a status page takes",
+    ["checker"],
+    buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+    registry=REGISTRY,
+)
 POLLS = Counter("poc_polls_total", "Polls of status pages", ["checker", "outcome"], registry=REGISTRY)
 REFUSALS = Counter("poc_requests_refused_total", "Requests not let in", ["route", "reason"], registry=REGISTRY)
 PINGS = Counter(

@@ -31,6 +31,7 @@ from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller, Watch
 from service_event_checker.engine.reconcile.passes import Reconciler
+from service_event_checker.engine.rule_hits import RuleHits
 from service_event_checker.engine.selection import affects_us, not_listed
 from service_event_checker.engine.sender_heartbeats import Heartbeats
 from service_event_checker.engine.services import Part, Services, WakeEvents
@@ -116,7 +117,15 @@ def build(settings: Settings, config: Config | None = None) -> Services:
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved)
     wakes = WakeEvents(adapters)
     heartbeats = Heartbeats(store, config.heartbeats)
-    pipeline = Pipeline(store, book, wakes.set_all, repeat_within=config.repeat_within, hear=heartbeats.take)
+    rule_hits = RuleHits(store, config.rules)
+    pipeline = Pipeline(
+        store,
+        book,
+        wakes.set_all,
+        repeat_within=config.repeat_within,
+        hear=heartbeats.take,
+        matched=rule_hits.note,
+    )
     shared = store if _is_shared(settings) else None
     throttles = {
         entry.name: _throttle(entry.name, entry.config, shared)
@@ -138,6 +147,7 @@ def build(settings: Settings, config: Config | None = None) -> Services:
         parts=_parts(config, notes),
         settings=settings,
         heartbeats=heartbeats,
+        rule_hits=rule_hits,
         look_every=LOOK_AT_AZURE_EVERY if settings.storage_account else LOOK_EVERY,
     )
 

@@ -153,6 +153,10 @@ def ping(work: Work) -> None:
     ping_out.ping(work.services, work.now)
 
 
+def write_rule_hits(work: Work) -> None:
+    work.services.rule_hits.write(work.now)
+
+
 def settle_unowned(work: Work) -> None:
     """Move what waits for a destination under another name, and fail what has waited too long for none."""
     unowned.move(work.services.outbox, work.services.config.moved, work.now)
@@ -213,6 +217,7 @@ JOBS: Mapping[str, Job] = {
     "unpark": Job(unpark, _each_other_look),
     "expire-test-mode": Job(expire_test_mode, timedelta(seconds=30)),
     "heartbeats": Job(look_for_heartbeats, timedelta(seconds=10)),
+    "rule-hits": Job(write_rule_hits, timedelta(minutes=1)),
     "ping": Job(ping, timedelta(minutes=1)),
     "sweep": Job(sweep, timedelta(seconds=15)),
     "unowned": Job(settle_unowned, timedelta(minutes=1)),

@@ -39,7 +39,7 @@ from service_event_checker.engine.pipeline import tell
 from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
 from service_event_checker.logs import alert_facts
-from service_event_checker.metrics import DELIVERIES, FAILURES, PING_PONGS
+from service_event_checker.metrics import DELIVERIES, DELIVERY_SECONDS, FAILURES, PING_PONGS
 
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
 CALLS_PER_DELIVERY = 6  # a search, a create and what an adapter looks up on the way
@@ -361,6 +361,9 @@ class Outbox:
         delivery = claimed.delivery
         name = "dry_run" if isinstance(outcome, DryRun) else type(outcome).__name__.lower()  # settled, again, failed
         DELIVERIES.labels(delivery.receiver, delivery.verb.value, name).inc()
+        if isinstance(outcome, Settled) and delivery.created_at and not claimed.alert.test:
+            took = (self._clock() - delivery.created_at).total_seconds()
+            DELIVERY_SECONDS.labels(delivery.receiver, delivery.verb.value).observe(max(0.0, took))
         reason = "" if isinstance(outcome, Settled) else outcome.reason
         if reason == mirrors.PING_PONG:
             PING_PONGS.labels(delivery.receiver).inc()

@@ -17,7 +17,7 @@ from service_event_checker.core.errors import InvalidInput, StoreConflict
 from service_event_checker.core.model import Alert, Event, Snapshot
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.roles import Store
-from service_event_checker.core.rules import Rulebook
+from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.core.tracker import Tracked
 from service_event_checker.core.vocabulary import Kind, Why
@@ -25,7 +25,7 @@ from service_event_checker.engine import pending_events
 from service_event_checker.engine.echoes import is_no_news, marked
 from service_event_checker.engine.recognise import Seen, recognise, rounds
 from service_event_checker.logs import alert_facts
-from service_event_checker.metrics import TRANSITIONS, UNROUTED, label
+from service_event_checker.metrics import DECISIONS, TRANSITIONS, UNROUTED, label
 
 CONFLICTS_MAX = 20  # tries; at each at least one writer of a contended alert wins
 
@@ -43,6 +43,7 @@ class Context:
 
 Correlate = Callable[[Sequence[Tracked], Context, datetime], Sequence[Tracked]]
 Hear = Callable[[Iterable[Event], datetime], Iterable[Event]]
+Matched = Callable[[Iterable[Rule], datetime], None]
 
 
 def unexplained(changes: Sequence[Tracked], _context: Context, _now: datetime) -> Sequence[Tracked]:
@@ -60,7 +61,7 @@ class Pipeline:
 
     `correlate` explains changes by each other and by the context. It may add to a change, and add changes of other
     alerts, at most one per alert. It is asked at every try, so it must be pure. `hear` notes events that are only a
-    sign of life of their sender, and returns the others.
+    sign of life of their sender, and returns the others. `matched` is told which rules matched an alert that opened.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Pipeline:
         correlate: Correlate = unexplained,
         repeat_within: timedelta = tracker.REPEAT_WITHIN,
         hear: Hear = unheard,
+        matched: Matched = lambda _rules, _now: None,
     ) -> None:
         self.store = store
         self.book = book
@@ -78,6 +80,7 @@ class Pipeline:
         self._correlate = correlate
         self._repeat_within = repeat_within
         self._hear = hear
+        self._matched = matched
 
     def ingest(
         self, events: Iterable[Event], now: datetime, *, first_good_at: datetime | None = None
@@ -220,15 +223,22 @@ class Pipeline:
         done = [write for write, result in zip(writes, results, strict=True) if isinstance(result, Done)]
         for write in done:
             tell(write)
-            self._tell_unrouted(write)
+            self._tell_decision(write, now)
         if any(write.deliveries for write in done):
             self._wake()
         return results
 
-    def _tell_unrouted(self, write: Write) -> None:
-        """Log and count an alert that opens and that no rule matches: nobody hears of it."""
+    def _tell_decision(self, write: Write, now: datetime) -> None:
+        """Count what the rules decided of an alert that opens. Log one that no rule matches: nobody hears of it."""
         alert = write.alert
-        if any(transition.why.opens for transition in write.transitions) and rules.is_unrouted(alert, self.book.rules):
+        if alert.test or not any(transition.why.opens for transition in write.transitions):
+            return
+        self._matched(rules.matching(alert, self.book.rules), now)
+        for name in alert.receivers:
+            DECISIONS.labels(name, "told").inc()
+        for name in alert.withheld:
+            DECISIONS.labels(name, "withheld").inc()
+        if rules.is_unrouted(alert, self.book.rules):
             UNROUTED.inc()
             log.warning(
                 "alert_unrouted", id=alert.internal_id, key=alert.key, source=alert.source, why="no rule matched"

@@ -23,7 +23,7 @@ from service_event_checker.engine import hints, places
 from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.slot_owner import is_gone, new_owner
-from service_event_checker.metrics import POLLS, UNKNOWN_VALUES
+from service_event_checker.metrics import POLL_SECONDS, POLLS, UNKNOWN_VALUES
 from service_event_checker.render.text import duration
 
 JITTER = 0.1  # of the interval; keeps checkers from calling in step
@@ -132,7 +132,8 @@ class Poller:
         """
         tracked = [alert for alert in self.store.open_alerts(watch.name) if not alert.test]
         asked = places.asked(tracked, slot.merged).union(slot.dismissed)
-        seen = watch.checker.check(asked)
+        with POLL_SECONDS.labels(watch.name).time():
+            seen = watch.checker.check(asked)
         now = self._clock()
         # Judged as the source gave it: cleaning cuts long labels.
         timely = _as_begun(not_in_future(now, seen.events, timedelta(0)), tracked)

@@ -21,6 +21,7 @@ from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller
 from service_event_checker.engine.reconcile.passes import Reconciler
 from service_event_checker.engine.refusals import Refusals
+from service_event_checker.engine.rule_hits import RuleHits
 from service_event_checker.engine.sender_heartbeats import Heartbeats
 from service_event_checker.engine.test_mode import TestMode
 
@@ -71,6 +72,7 @@ class Services:
     settings: Settings
     look_every: timedelta
     heartbeats: Heartbeats
+    rule_hits: RuleHits
     refusals: Refusals = field(default_factory=Refusals)
     sunsets: tuple[Sunset, ...] = ()  # of what is in use beside config.json
 

@@ -12,7 +12,7 @@ from service_event_checker import wiring
 from service_event_checker.broker import Broker
 from service_event_checker.cli import former
 from service_event_checker.engine.schedule import Engine
-from service_event_checker.web import access, body_budget, errors
+from service_event_checker.web import access, body_budget, errors, request_time
 from service_event_checker.web.api import actions, alerts, deliveries, heartbeats, new_alerts, parts, rules, stats
 from service_event_checker.web.api import dead_letters as former_deliveries
 from service_event_checker.web.api import quarantine as quarantined
@@ -45,6 +45,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     app.extensions["store_probe"] = StoreProbe(lambda: services.store.ping())
     app.before_request(_start_under_gunicorn)
     routes.install(app, services)
+    request_time.install(app)
     access.install(app, keys)
     errors.install(app)
     body_budget.install(app)

@@ -25,6 +25,7 @@ BY_ITSELF = {
     "release": timedelta(seconds=10),
     "heartbeats": timedelta(seconds=10),
     "ping": timedelta(minutes=1),
+    "rule-hits": timedelta(minutes=1),
     "sweep": timedelta(seconds=15),
     "expire-test-mode": timedelta(seconds=30),
     "unowned": timedelta(minutes=1),

@@ -17,7 +17,8 @@ blueprint = Blueprint("rules", __name__, url_prefix="/api/v1/rules")
 
 @blueprint.get("")
 def many() -> dict[str, Any]:
-    """List the rules of config.json, as they are evaluated."""
+    """List the rules of config.json, as they are evaluated, with when each last matched an alert that opened."""
+    last = services().rule_hits.last()
     return {
         "rules": [
             {
@@ -25,6 +26,7 @@ def many() -> dict[str, Any]:
                 "match": list(map(str, rule.matchers)),
                 "send": list(rule.send),
                 "proceed": rule.proceed,
+                "last_matched_at": at.isoformat() if (at := last.get(rule.name)) else None,
             }
             for rule in services().book.rules
         ]

@@ -138,6 +138,7 @@ class RuleShape(BaseModel):
     match: list[str]
     send: list[str]
     proceed: bool
+    last_matched_at: AwareDatetime | None
 
 
 class Rules(BaseModel):

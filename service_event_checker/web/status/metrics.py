@@ -54,6 +54,8 @@ class StateCollector(Collector):
         yield from self._deliveries(now)
         yield from self._checkers(now)
         yield self._quarantined()
+        yield self._rules(now)
+        yield self._senders(now)
         heartbeat_at = last_heartbeat(self._services.store)
         if heartbeat_at:
             age = _seconds_since(heartbeat_at, now)
@@ -93,6 +95,22 @@ class StateCollector(Collector):
         found = GaugeMetricFamily("poc_quarantined", "Refused bodies, at most 50 are counted", labels=["source"])
         for source, count in sorted(Counter(one.source for one in held).items()):
             found.add_metric([source], count)
+        return found
+
+    def _rules(self, now: datetime) -> Metric:
+        found = GaugeMetricFamily("poc_rule_unused", "1: a rule that matched nothing for 30 days", labels=["rule"])
+        unused = set(self._services.rule_hits.unused(now))
+        for name in self._services.rule_hits.last():
+            found.add_metric([name], float(name in unused))
+        return found
+
+    def _senders(self, now: datetime) -> Metric:
+        found = GaugeMetricFamily(
+            "poc_sender_heartbeat_age_seconds", "Since a sender was last heard from", labels=["sender"]
+        )
+        for name in self._services.heartbeats.configured:
+            if last_at := self._services.heartbeats.last(name):
+                found.add_metric([name], _seconds_since(last_at, now))
         return found
 
     def _checkers(self, now: datetime) -> Iterator[Metric]:

@@ -12,6 +12,7 @@ from service_event_checker.core.store import Query
 from service_event_checker.engine import unowned
 from service_event_checker.engine.reconcile import passes
 from service_event_checker.engine.refusals import Refusal, Tries
+from service_event_checker.engine.rule_hits import NEVER_FOR
 from service_event_checker.engine.services import Services
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.text import moment
@@ -43,6 +44,7 @@ def warnings(services: Services, now: datetime) -> tuple[str, ...]:
         *_unowned(services),
         *_left_behind(services),
         *_refused(services, now),
+        *_unused(services, now),
     )
 
 
@@ -101,6 +103,15 @@ def _unrouted(services: Services) -> list[str]:
     named = ", ".join(ids[:NAMED_MAX]) + (", …" if len(ids) > NAMED_MAX else "")
     count = "1 open alert matches" if len(ids) == 1 else f"{len(ids)} open alerts match"
     return [f"{count} no rule, so that nobody is told: {named}. Add a rule that matches, in config.json"]
+
+
+def _unused(services: Services, now: datetime) -> list[str]:
+    """Return the rules that have matched nothing for long: a slip in a matcher, or a sender that is gone."""
+    return [
+        f'rule "{name}": has matched no alert for {NEVER_FOR.days} days. Correct its matchers, or remove it. '
+        f"./outage route shows what the rules do with an alert"
+        for name in services.rule_hits.unused(now)
+    ]
 
 
 def _left_behind(services: Services) -> list[str]:

@@ -45,7 +45,13 @@ def ruled(make_app: MakeApp) -> FlaskClient:
 def test_the_rules_are_listed_in_their_order(ruled: FlaskClient) -> None:
     (web, critical, _) = ruled.get("/api/v1/rules").json["rules"]
 
-    assert web == {"name": "web", "match": ['team="web"'], "send": ["chat"], "proceed": True}
+    assert {**web, "last_matched_at": None} == {
+        "name": "web",
+        "match": ['team="web"'],
+        "send": ["chat"],
+        "proceed": True,
+        "last_matched_at": None,
+    }
     assert critical["match"] == ['severity="critical"', 'kind="alert"']
 
 
