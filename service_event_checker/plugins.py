@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import json
 import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.resources import files
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from service_checkers.vendors import vendors
 from service_event_checker.config.findings import ANY_NAME, Traits
 from service_event_checker.config.load import Config
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
@@ -78,7 +77,7 @@ def make_sources(configs: Mapping[str, SourceConfig]) -> list[Any]:
 
 def display_names(config: Config) -> dict[str, str]:
     """Return how people call what is configured, by kind and by name of the entry; of the known vendors all."""
-    names: dict[str, str] = json.loads((files(CHECKERS.path) / "names.json").read_text())
+    names = {vendor.id: vendor.name for vendor in vendors().values()}
     config_of = {"checker": checker_config, "destination": destination_config, "source": source_config}
     for section, entry in config.entries():
         model = config_of[section](entry.kind)

@@ -204,6 +204,15 @@ def test_detect_prints_an_entry_for_the_configuration(terminal: Terminal, pages:
     assert "Next: docs/adding-a-vendor.md" in answer.stderr
 
 
+def test_detect_knows_vendors_by_name_and_asks_nobody(terminal: Terminal) -> None:
+    known, typo, unreadable = (terminal.run("detect", name) for name in ("Stripe", "strype", "okta"))
+
+    assert json.loads(known.output) == {"kind": "statuspage", "url": "https://www.stripestatus.com"}
+    assert 'Did you mean "stripe"?' in typo.stderr
+    assert "no checker reads its page, https://status.okta.com" in unreadable.stderr
+    assert (known.exit_code, typo.exit_code, unreadable.exit_code) == (0, 1, 1)
+
+
 def test_detect_says_what_to_do_next_by_what_went_wrong(terminal: Terminal) -> None:
     closed = terminal.run("detect", f"http://127.0.0.1:{free_port()}")
     typo = terminal.run("detect", "status.example")

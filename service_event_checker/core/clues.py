@@ -1,0 +1,123 @@
+"""What an alert's own words tell of its cause: hosts, clients and error codes of vendors; signs of a cause of our own.
+
+Links and images are no words of the alert: a runbook on a vendor's site says nothing of that vendor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from service_event_checker.core.knowledge import Knowledge, Tie
+from service_event_checker.core.model import Alert
+from service_event_checker.core.rules import names_of
+from service_event_checker.core.verdict import Clue, Evidence
+
+TEXT_MAX = 4_000  # characters of an alert that are read
+HOSTS_MAX = 20
+_PROBED = ("instance", "target", "probe_target", "host", "hostname", "endpoint", "url", "address", "server_name")
+_REGION_LABELS = ("region", "aws_region", "zone", "location", "topology_kubernetes_io_region", "availability_zone")
+_SERVICE_LABELS = ("service", "app", "namespace", "team", "job_name", "instance")
+_TEXTS = ("summary", "description", "message")
+_HOST = re.compile(r"(?<![\w@./-])(?:[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?\.)+[a-z]{2,24}(?![\w-])")
+_URL = re.compile(r"https?://([^\s/\"'<>)\]]+)(/[^\s\"'<>)\]]*)?")
+#: paths and hosts that people read, not programs
+_PAGE = re.compile(r"/(blob|wiki|tree|docs?|runbooks?|d|explore|issues|pull)(/|$)|\.(md|html?|pdf)$")
+_PAGE_HOST = re.compile(r"^(docs?|console|dashboard|portal|app|status|wiki|grafana|runbooks?)\.")
+_ACCOUNT = (
+    r"(http|status|code|error)\W{0,3}(400|401|403)\b|\b401 unauthorized|\b403 forbidden|\bunauthorized\b|\bforbidden\b"
+)
+_KEYS = r"invalid (api )?key|expired (token|key|secret)|quota exceeded|billing|payment required"
+_CONFIGURED = r"invalid config|config(uration)? (error|invalid|missing)|feature flag|migration failed"
+_OWN: tuple[tuple[str, float, Clue, str], ...] = (
+    (r"oom-?killed|out of memory|memory (usage|pressure|limit)|heap space", -2.5, Clue.OWN_CAUSE, "our memory"),
+    (r"no space left|disk (is )?(almost )?full|disk usage|filesystem|inodes?\b", -2.5, Clue.OWN_CAUSE, "our disk"),
+    (r"certificate (has expired|will expire|expires)|x509|cert(ificate)? expir", -2.5, Clue.OWN_CAUSE, "a certificate"),
+    (r"deadlock|lock wait|could not obtain lock", -2.5, Clue.OWN_CAUSE, "a lock"),
+    (r"node ?not ?ready|kubelet|node (is )?down|evicted", -2.5, Clue.OWN_CAUSE, "a node of ours"),
+    (r"crash ?loop|segmentation fault|panic:|null ?pointer|traceback", -2.5, Clue.OWN_CAUSE, "a crash of our program"),
+    (r"cpu (usage|throttl|steal)|load average", -2.0, Clue.OWN_CAUSE, "our processor time"),
+    (_CONFIGURED, -2.5, Clue.OWN_CAUSE, "our configuration"),
+    (r"too many connections|connection pool|replication lag|slow quer", -2.5, Clue.OWN_CAUSE, "our database"),
+    (_ACCOUNT, -2.0, Clue.OWN_ACCOUNT, "our account"),
+    (_KEYS, -2.0, Clue.OWN_ACCOUNT, "our account"),
+    (r"\b429\b|too many requests|toomanyrequests|rate limit", -0.8, Clue.RATE_LIMIT, "a limit that we have reached"),
+)
+_OWN_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), weight, kind, what) for pattern, weight, kind, what in _OWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the words of an alert tell. `named`: by vendor, what names it and how; `text`: its words in lower case."""
+
+    named: Mapping[str, tuple[tuple[Tie, str], ...]]
+    declared: Mapping[str, tuple[Tie, ...]]
+    own: tuple[Evidence, ...]
+    regions: frozenset[str]
+    service: str
+    subject: str
+    text: str
+
+
+def read(alert: Alert, known: Knowledge) -> Reading:
+    """Read an alert's words: title, summary, description, and the labels that name what is probed."""
+    words = _words(alert)
+    named: dict[str, tuple[tuple[Tie, str], ...]] = {}
+    for tie, how in _ties(words, known):
+        if all(tie != earlier for earlier, _ in named.get(tie.vendor, ())):
+            named[tie.vendor] = (*named.get(tie.vendor, ()), (tie, how))
+    declared: dict[str, tuple[Tie, ...]] = {}
+    for tie in _declared(alert, known):
+        declared[tie.vendor] = (*declared.get(tie.vendor, ()), tie)
+    labels = [alert.labels[name] for name in _REGION_LABELS if name in alert.labels]
+    hosted = [tie.region for ties in named.values() for tie, _ in ties if tie.region]
+    return Reading(
+        named=named,
+        declared=declared,
+        own=tuple(_own(words)),
+        regions=known.regions.named([*labels, *hosted]),
+        service=alert.labels.get("service", ""),
+        subject=next((alert.labels[name] for name in _SERVICE_LABELS if alert.labels.get(name)), alert.key),
+        text=words.casefold(),
+    )
+
+
+def _words(alert: Alert) -> str:
+    """Return what the alert says of itself, without links for people and without images."""
+    texts = [alert.title, alert.description]
+    texts += [alert.annotations[name] for name in _TEXTS if name in alert.annotations]
+    texts += [alert.labels[name] for name in _PROBED if name in alert.labels]
+    return _URL.sub(_readable, "\n".join(dict.fromkeys(texts)))[:TEXT_MAX]
+
+
+def _readable(url: re.Match[str]) -> str:
+    host, path = url[1].rpartition("@")[2].casefold(), url[2] or ""
+    return " " if _PAGE.search(path) or _PAGE_HOST.search(host) else f" {host} {path} "
+
+
+def _ties(words: str, known: Knowledge) -> Iterator[tuple[Tie, str]]:
+    hosts = dict.fromkeys(_HOST.findall(words.casefold()))
+    for host in list(hosts)[:HOSTS_MAX]:
+        if tie := known.host(host):
+            yield tie, host
+    for pattern, tie in known.errors:
+        if found := pattern.search(words):
+            yield tie, found[0]
+
+
+def _declared(alert: Alert, known: Knowledge) -> Iterable[Tie]:
+    if not known.dependencies:
+        return ()
+    names = names_of(alert)
+    met = (each for each in known.dependencies if all(matcher.matches(names) for matcher in each.matchers))
+    return dict.fromkeys(tie for each in met for tie in each.on)
+
+
+def _own(words: str) -> Iterator[Evidence]:
+    """Yield the signs of a cause of our own, one of each kind: several words say the same once more."""
+    seen: set[Clue] = set()
+    for pattern, weight, kind, what in _OWN_PATTERNS:
+        if kind not in seen and (found := pattern.search(words)):
+            seen.add(kind)
+            yield Evidence(f'The alert speaks of {what}: "{found[0]}"', weight, kind)
