@@ -13,7 +13,7 @@ from service_event_checker.broker import Broker
 from service_event_checker.cli import former
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.web import access, body_budget, errors, request_time
-from service_event_checker.web.api import actions, alerts, deliveries, heartbeats, new_alerts, parts, rules, stats
+from service_event_checker.web.api import actions, alerts, bulk, deliveries, heartbeats, new_alerts, parts, rules, stats
 from service_event_checker.web.api import dead_letters as former_deliveries
 from service_event_checker.web.api import quarantine as quarantined
 from service_event_checker.web.apidocs import routes as apidocs
@@ -56,6 +56,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         alerts,
         new_alerts,
         heartbeats,
+        bulk,
         actions,
         rules,
         parts,
