@@ -6,6 +6,7 @@ If something is invalid, the app does not start. If a credential is missing, one
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -84,6 +85,8 @@ class Config:
     moved: Mapping[str, str] = dataclasses.field(default_factory=dict)  # destinations: old name -> new name
     warnings: tuple[str, ...] = ()
     heartbeats: tuple[Heartbeat, ...] = ()
+    file: str = ""  # its name
+    checksum: str = ""  # of its content
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
@@ -115,7 +118,8 @@ def load(
 
     Raises ConfigError with every problem found.
     """
-    raw, problems = _read(path)
+    body = read_bytes(path)
+    raw, problems = _read(path, body)
     file = _validated(File, raw, "", problems) or readable(raw)
     checkers = _entries("checkers", file.checkers, environ, checker_config, kinds, problems)
     moved = _moved(file.destinations, problems)
@@ -149,7 +153,25 @@ def load(
         moved,
         tuple(found.warnings),
         heartbeats,
+        path.name,
+        checksum(body),
     )
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what the file holds. Raises ConfigError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise ConfigError(
+            str(path), [f"the file: {reason}. Set CONFIG_FILE to the path of your config.json"]
+        ) from error
+
+
+def checksum(body: bytes) -> str:
+    """Return what names a content of the file: 20 hex digits."""
+    return hashlib.sha256(body).hexdigest()[:20]
 
 
 def _lint(
@@ -186,14 +208,9 @@ def _models(
             yield model
 
 
-def _read(path: Path) -> tuple[Any, list[str]]:
+def _read(path: Path, body: bytes) -> tuple[Any, list[str]]:
     try:
-        return json_text.read(path.read_bytes())
-    except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
-        raise ConfigError(
-            str(path), [f"the file: {reason}. Set CONFIG_FILE to the path of your config.json"]
-        ) from error
+        return json_text.read(body)
     except json_text.NotJson as error:
         raise ConfigError(path.name, [f"the file: {error}"]) from None
 

@@ -64,6 +64,7 @@ RULES: Mapping[str, Need] = {
     "alerts.add_note": Scope.WRITE,
     "alerts.request_ticket": Scope.WRITE,
     "bulk.act": Scope.WRITE,
+    "configuration.reload": Scope.ADMIN,
     "deliveries.many": Scope.READ,
     "deliveries.retry": Scope.ACT,
     "deliveries.discard": Scope.ACT,

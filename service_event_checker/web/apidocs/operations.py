@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, RootModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict, RootModel
 
 from service_event_checker.core.vocabulary import Kind, Severity
 from service_event_checker.engine.acts import TicketState
@@ -153,6 +153,12 @@ class RuleShape(BaseModel):
     last_matched_at: AwareDatetime | None
 
 
+class NoKeys(BaseModel):
+    """An empty object."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class Rules(BaseModel):
     rules: list[RuleShape]
 
@@ -168,6 +174,17 @@ class Evaluated(BaseModel):
     receivers: list[str]
     withheld: list[Withheld]
     steps: list[RuleStep]
+
+
+class ReloadedConfiguration(BaseModel):
+    """What differs from before, by section or part, like "rules" or "destination pager"."""
+
+    file: str
+    checksum: str
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+    warnings: list[str]
 
 
 class Checkers(BaseModel):
@@ -249,6 +266,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "rules.evaluate": Operation(body=Question, answers={200: Evaluated}),
     "heartbeats.many": Operation(answers={200: Heartbeats}),
     "heartbeats.hear": Operation(answers={200: HeardFrom}),
+    "configuration.reload": Operation(body=NoKeys, answers={200: ReloadedConfiguration}),
     "parts.checkers": Operation(answers={200: Checkers}),
     "parts.check": Operation(answers={200: Checked}),
     "parts.destinations": Operation(answers={200: Destinations}),
