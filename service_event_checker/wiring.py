@@ -76,7 +76,7 @@ def examine(environ: Mapping[str, str]) -> tuple[Settings, Config]:
         files = dict.fromkeys(error.file for error in errors)
         problems = [problem for error in errors for problem in error.problems]
         warnings = config.warnings if config else [line for error in errors for line in error.warnings]
-        raise ConfigError(" and ".join(files), problems, warnings)
+        raise ConfigError(" and ".join(files), list(dict.fromkeys(problems)), warnings)
     return settings, config
 
 
