@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,5 +24,6 @@ except ConfigError as error:
     sys.exit(GUNICORN_HALTS)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, app.extensions["reloader"].ask)
     app.extensions["engine"].start()
     app.run(host="127.0.0.1", port=int(os.environ.get("PORT") or 8000), threaded=True, use_reloader=False)

@@ -204,8 +204,13 @@ logger_class = Log
 
 
 def on_starting(server: Any) -> None:
-    """Say in one line when the port cannot be had; and let a SIGHUP end nothing."""
-    server.handle_hup = _check_configuration
+    """Say in one line when the port cannot be had; and let a SIGHUP reload the configuration, and nothing else."""
+    from service_event_checker.reload import Board  # slow to import; the app that is loaded by now has done it
+
+    reloader = getattr(server.app.wsgi(), "extensions", {}).get("reloader")
+    if reloader is not None:
+        reloader.board = Board()  # before the first fork: all workers read it
+        server.handle_hup = partial(_reload, reloader)
     if not {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys():  # sockets that are given to us are open already
         for address in server.cfg.address:
             if isinstance(address, tuple):
@@ -250,19 +255,12 @@ def _is_loopback(address: Any) -> bool:
     return not isinstance(address, tuple) or ipaddress.ip_address(address[0].partition("%")[0]).is_loopback
 
 
-def _check_configuration() -> None:
-    """Check config.json and the environment, log what is wrong, and go on as before: a reload is not supported yet."""
-    from service_event_checker.web import create_app
-
+def _reload(reloader: Any) -> None:
+    """Take the configuration anew, here for workers that start later, and have those that run take it."""
     try:
-        create_app(os.environ)
-    except ConfigError as error:
-        hint = "the service goes on with the configuration of its start"
-        log.error("config_invalid", problems=error.problems, hint=hint)  # noqa: TRY400  # a mistake, not a crash
+        reloader.reload_for_workers()
     except Exception:
-        log.exception("config_check_failed")
-    else:
-        log.info("config_valid", hint="restart the service to apply it")
+        log.exception("config_reload_failed")  # a master that ends here would take all workers with it
 
 
 def post_worker_init(worker: Any) -> None:
@@ -271,6 +269,7 @@ def post_worker_init(worker: Any) -> None:
     # breaks off what the first began: worker_exit is not reached, or a lock is waited for that nobody gives back.
     # A function, not SIG_IGN: that would be passed on to the programs that the app starts.
     signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGHUP, lambda *_: None)  # of a terminal that closes: the master says what is to be done
     engine = worker.app.callable.extensions["engine"]
     address = worker.sockets[0].getsockname()
     if isinstance(address, tuple):

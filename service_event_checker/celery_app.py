@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -23,6 +24,7 @@ from service_event_checker.broker import EXPIRES, TASK, Broker
 from service_event_checker.config.load import ConfigError
 from service_event_checker.engine import jobs
 from service_event_checker.engine.schedule import Engine
+from service_event_checker.reload import Reloader
 
 HALTS = 3  # exit code for what no restart can repair, as Gunicorn's
 POOLS = ("thread", "solo")  # modules of celery.concurrency
@@ -38,21 +40,24 @@ def set_up_logs(**_: Any) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def build() -> tuple[Broker, Engine]:
-    """Return the broker and this process' engine. Raises ConfigError."""
+def build() -> tuple[Broker, Engine, Reloader]:
+    """Return the broker, this process' engine, and what reloads its configuration. Raises ConfigError."""
     settings, config = wiring.examine(os.environ)
     if not settings.broker_url:
         raise ConfigError(
             "environment", ["CELERY_BROKER_URL: is not set. Set it like CELERY_BROKER_URL=redis://localhost:6379/0"]
         )
     broker = Broker(settings.broker_url)
-    return broker, Engine(wiring.build(settings, config), broker=broker)
+    engine = Engine(wiring.build(settings, config), broker=broker)
+    reloader = Reloader(engine, os.environ)
+    engine.follow = reloader.follow
+    return broker, engine, reloader
 
 
 load_dotenv(Path(__file__).parent.parent / ".env")
 set_up_logs()
 try:
-    broker, engine = build()
+    broker, engine, reloader = build()
 except ConfigError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(HALTS)
@@ -81,6 +86,7 @@ def demand_threads(instance: Any, **_: Any) -> None:
 
 
 def start(**_: Any) -> None:
+    signal.signal(signal.SIGHUP, reloader.ask)  # Celery's own would start anew, and end with a wrong file
     engine.port = 0  # it listens nowhere
     engine.start()
 

@@ -6,7 +6,7 @@ The only module that knows the concrete classes. Building connects to nothing an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,10 +27,12 @@ from service_event_checker.core.ports import Destination, Findable
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import Family, Severity
+from service_event_checker.engine import reloads
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller, Watch
 from service_event_checker.engine.reconcile.passes import Reconciler
+from service_event_checker.engine.refusals import Refusals
 from service_event_checker.engine.rule_hits import RuleHits
 from service_event_checker.engine.selection import affects_us, not_listed
 from service_event_checker.engine.sender_heartbeats import Heartbeats
@@ -51,6 +53,7 @@ LOOK_AT_AZURE_EVERY = timedelta(seconds=3)  # there a look is sixteen billed rea
 LEASE_TIMEOUTS = 8  # a check asks several addresses one after the other; see LOOKUP_TIMEOUTS of statuspage
 
 Read = TypeVar("Read")
+Kept = TypeVar("Kept")
 
 
 def load_config(settings: Settings) -> Config:
@@ -73,7 +76,7 @@ def examine(environ: Mapping[str, str]) -> tuple[Settings, Config]:
         files = dict.fromkeys(error.file for error in errors)
         problems = [problem for error in errors for problem in error.problems]
         warnings = config.warnings if config else [line for error in errors for line in error.warnings]
-        raise ConfigError(" and ".join(files), problems, warnings)
+        raise ConfigError(" and ".join(files), list(dict.fromkeys(problems)), warnings)
     return settings, config
 
 
@@ -103,21 +106,35 @@ def _load(file: Path, environ: Mapping[str, str]) -> Config:
     )
 
 
-def build(settings: Settings, config: Config | None = None) -> Services:
-    """Build everything; without a configuration that was read already, reads it. Raises ConfigError."""
+def file_checksum(environ: Mapping[str, str]) -> str:
+    """Return the checksum of the configured file as it is now, "" where it cannot be read."""
+    try:
+        return load.checksum(load.read_bytes(environment.config_file(environ)))
+    except ConfigError:
+        return ""
+
+
+def build(settings: Settings, config: Config | None = None, *, before: Services | None = None) -> Services:
+    """Build everything; without a configuration that was read already, reads it. Raises ConfigError.
+
+    `before`: what runs already. Its store and what belongs to all of the process stay, and each part whose entry is the
+    same, with what it knows: rates, breakers, caches.
+    """
     config = config or load_config(settings)
+    same = reloads.unchanged(before.config, config) if before else frozenset()
     logs.hide(_secrets(config, settings))
     past_proxy = (*outbound.LOCAL, *settings.outbound_no_proxy)
     outbound.use(Outbound(settings.ca_file, settings.public_url, settings.outbound_proxy, past_proxy))
-    store = gated(make_store(settings))
-    adapters, notes = _adapters(config)
+    store = before.store if before else gated(make_store(settings))
+    adapters, notes = _adapters(config, _kept(same, "destination", before.outbox.destinations if before else {}))
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
     pagers = [name for name, each in receivers.items() if each.family is Family.PAGER]
     names.use(plugins.display_names(config), pagers)
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved)
-    wakes = WakeEvents(adapters)
+    wakes = before.wakes if before else WakeEvents()
+    wakes.know(adapters)
     heartbeats = Heartbeats(store, config.heartbeats)
-    rule_hits = RuleHits(store, config.rules)
+    rule_hits = RuleHits(store, config.rules, before.rule_hits if before else None)
     pipeline = Pipeline(
         store,
         book,
@@ -127,13 +144,20 @@ def build(settings: Settings, config: Config | None = None) -> Services:
         matched=rule_hits.note,
     )
     shared = store if _is_shared(settings) else None
+    throttles = _kept(same, "destination", before.outbox.throttles if before else {})
     throttles = {
-        entry.name: _throttle(entry.name, entry.config, shared)
+        entry.name: throttles.get(entry.name) or _throttle(entry.name, entry.config, shared)
         for entry in config.destinations
         if entry.config and entry.name in adapters
     }
-    outbox = Outbox(store, adapters, book, throttles=throttles, clock=_now, wake=wakes.set_all)
-    watches = {entry.name: _watch(entry.name, entry.config) for entry in config.checkers if _is_on(entry)}
+    suspects = before.outbox.suspects if before else None
+    outbox = Outbox(store, adapters, book, throttles=throttles, clock=_now, wake=wakes.set_all, suspects=suspects)
+    watched = _kept(same, "checker", before.poller.watches if before else {})
+    watches = {
+        entry.name: watched.get(entry.name) or _watch(entry.name, entry.config)
+        for entry in config.checkers
+        if _is_on(entry)
+    }
     return Services(
         config=config,
         store=store,
@@ -141,7 +165,7 @@ def build(settings: Settings, config: Config | None = None) -> Services:
         pipeline=pipeline,
         outbox=outbox,
         poller=Poller(store, pipeline, watches, clock=_now),
-        reconciler=_reconciler(config, pipeline, adapters),
+        reconciler=_reconciler(config, pipeline, adapters, before),
         test_mode=TestMode(store, pipeline, watches),
         wakes=wakes,
         parts=_parts(config, notes),
@@ -149,29 +173,45 @@ def build(settings: Settings, config: Config | None = None) -> Services:
         heartbeats=heartbeats,
         rule_hits=rule_hits,
         look_every=LOOK_AT_AZURE_EVERY if settings.storage_account else LOOK_EVERY,
+        refusals=before.refusals if before else Refusals(),
+        sunsets=before.sunsets if before else (),
+        loaded_at=_now(),
     )
 
 
-def _reconciler(config: Config, pipeline: Pipeline, adapters: Mapping[str, Destination]) -> Reconciler:
+def _kept(same: Collection[tuple[str, str]], section: str, parts: Mapping[str, Kept]) -> dict[str, Kept]:
+    """Return the parts of a section that may go on as they are."""
+    return {name: part for name, part in parts.items() if (section, name) in same}
+
+
+def _reconciler(
+    config: Config, pipeline: Pipeline, adapters: Mapping[str, Destination], before: Services | None
+) -> Reconciler:
     on = {entry.name: entry.config for entry in config.sources if entry.config and not entry.why_off}
     every = min((each.every for each in on.values()), default=RECONCILE_EVERY)
-    return Reconciler(pipeline, adapters, plugins.make_sources(on), clock=_now, every=every)
+    sources = plugins.make_sources(on)
+    return Reconciler(
+        pipeline, adapters, sources, clock=_now, every=every, before=before.reconciler if before else None
+    )
 
 
-def _adapters(config: Config) -> tuple[dict[str, Destination], dict[str, str]]:
-    """Return the destinations that are on, by name, and notes on those that have a stand-in."""
+def _adapters(config: Config, kept: Mapping[str, Destination]) -> tuple[dict[str, Destination], dict[str, str]]:
+    """Return the destinations that are on, by name, and notes on those that have a stand-in.
+
+    `kept`: those that exist already.
+    """
     adapters: dict[str, Destination] = {}
     notes: dict[str, str] = {}
     for entry in config.destinations:
         if entry.config is None:
             continue
         if not entry.why_off:
-            adapters[entry.name] = plugins.make_destination(entry.name, entry.config)
+            adapters[entry.name] = kept.get(entry.name) or plugins.make_destination(entry.name, entry.config)
         elif entry.config.STAND_IN:
             stand_in = plugins.destination_config(entry.config.STAND_IN)
             if stand_in is not None:
                 made = stand_in.model_validate({"kind": entry.config.STAND_IN})
-                adapters[entry.name] = plugins.make_destination(entry.name, made)
+                adapters[entry.name] = kept.get(entry.name) or plugins.make_destination(entry.name, made)
                 notes[entry.name] = f"{entry.why_off}; messages go to the {entry.config.STAND_IN}"
     return adapters, notes
 

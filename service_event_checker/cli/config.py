@@ -1,8 +1,9 @@
-"""`outage config`: checks config.json, and prints its JSON Schema."""
+"""`outage config`: checks config.json, has the running app take it, and prints its JSON Schema."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 import click
 
@@ -11,11 +12,12 @@ from service_event_checker.cli.config_schema import as_text
 from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.cli.tables import print_json, table
 from service_event_checker.config.load import Config, ConfigError
+from service_event_checker.engine import reloads
 
 
 @click.group()
 def config() -> None:
-    """Check config.json, or print its JSON Schema."""
+    """Check config.json, reload it, or print its JSON Schema."""
 
 
 @config.command("check")
@@ -56,6 +58,32 @@ def _show(file: str, found: Config, parts: Iterable[Mapping[str, object]]) -> No
     for warning in found.warnings:
         click.echo(f"warning: {warning}")
     click.echo(f"{file} can be used: {_counts(found)}")
+
+
+@config.command("reload")
+@click.option("--json", "as_json", is_flag=True)
+@pass_here
+def reload_config(here: Here, *, as_json: bool) -> None:
+    """Have the running app work with config.json as it is now.
+
+    If config.json is wrong, nothing changes: each mistake is printed, and the exit code is 1. The environment is read
+    at start only.
+    """
+    settings, found = wiring.examine(here.environ)
+    answer = here.app.ask("POST", "/config/reload", {}, scope="admin")
+    if answer is None:
+        reloads.apply(here.store, found.checksum, datetime.now(UTC))
+        answer = {"file": settings.config_file.name, "checksum": found.checksum, "warnings": list(found.warnings)}
+        told = f"no app here took the request: each process takes the content {found.checksum} of {{}} within seconds"
+        said = [told.format(settings.config_file.name), "Next: the log of each process says config_reloaded"]
+    else:
+        lists = ("added", "removed", "changed")
+        said = [f"{name}: {', '.join(map(str, answer[name]))}" for name in lists if answer[name]]
+        said = [f"{answer['file']} is reloaded", *(said or ["no part of it has changed"])]
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo("\n".join([*said, *(f"warning: {text}" for text in answer["warnings"])]))
 
 
 @config.command("schema")

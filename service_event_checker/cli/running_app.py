@@ -46,7 +46,11 @@ class RunningApp:
         `alert`: the one that it is about; without one, no app is asked. Raises ClickException with what the app
         refuses, and if it is unknown whether it was done.
         """
-        if alert is None or self._declined or not self._has_our_store():
+        return None if alert is None else self.ask(method, path, body, scope=scope)
+
+    def ask(self, method: str, path: str, body: Any, *, scope: str) -> dict[str, Any] | None:
+        """Like `act`, for what is about no alert."""
+        if self._declined or not self._has_our_store():
             return None
         try:
             found = json_body(self._http(scope, TIMEOUT).send(method, f"/api/v1{path}", json=body))

@@ -1,4 +1,4 @@
-"""Reads config.json: resolves `env:NAME`, fills missing keys, checks every entry, and lists every problem.
+"""Reads config.json or config.yaml: resolves `env:NAME`, fills missing keys, checks every entry, lists every problem.
 
 If something is invalid, the app does not start. If a credential is missing, one entry is off and says what to set.
 """
@@ -6,6 +6,7 @@ If something is invalid, the app does not start. If a credential is missing, one
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import SecretStr, ValidationError
 
-from service_event_checker.config import environment, json_text, lint, lint_entries
+from service_event_checker.config import environment, json_text, lint, lint_entries, yaml_text
 from service_event_checker.config.fields import with_new_names
 from service_event_checker.config.file import (
     File,
@@ -84,6 +85,8 @@ class Config:
     moved: Mapping[str, str] = dataclasses.field(default_factory=dict)  # destinations: old name -> new name
     warnings: tuple[str, ...] = ()
     heartbeats: tuple[Heartbeat, ...] = ()
+    file: str = ""  # its name
+    checksum: str = ""  # of its content
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
@@ -115,7 +118,9 @@ def load(
 
     Raises ConfigError with every problem found.
     """
-    raw, problems = _read(path)
+    body = read_bytes(path)
+    raw, unread, lines = _read(path, body)
+    problems = list(unread)
     file = _validated(File, raw, "", problems) or readable(raw)
     checkers = _entries("checkers", file.checkers, environ, checker_config, kinds, problems)
     moved = _moved(file.destinations, problems)
@@ -136,8 +141,9 @@ def load(
     )
     found.warnings.extend(environment.misspelt(environ, models, environment.named_in(raw), traits.variables))
     problems += found.errors
+    warnings = tuple(yaml_text.located(warning, lines) for warning in found.warnings)
     if problems:
-        raise ConfigError(path.name, problems, found.warnings)
+        raise ConfigError(path.name, yaml_text.explained(problems, unread, lines), warnings)
     return Config(
         checkers,
         destinations,
@@ -147,9 +153,27 @@ def load(
         mirrors,
         file.repeat_within,
         moved,
-        tuple(found.warnings),
+        warnings,
         heartbeats,
+        path.name,
+        checksum(body),
     )
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what the file holds. Raises ConfigError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise ConfigError(
+            str(path), [f"the file: {reason}. Set CONFIG_FILE to the path of your config.json"]
+        ) from error
+
+
+def checksum(body: bytes) -> str:
+    """Return what names a content of the file: 20 hex digits."""
+    return hashlib.sha256(body).hexdigest()[:20]
 
 
 def _lint(
@@ -186,15 +210,11 @@ def _models(
             yield model
 
 
-def _read(path: Path) -> tuple[Any, list[str]]:
+def _read(path: Path, body: bytes) -> tuple[Any, list[str], Mapping[str, int]]:
+    """Return the value, what is wrong with single keys, and the lines of all paths, as far as they are known."""
     try:
-        return json_text.read(path.read_bytes())
-    except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
-        raise ConfigError(
-            str(path), [f"the file: {reason}. Set CONFIG_FILE to the path of your config.json"]
-        ) from error
-    except json_text.NotJson as error:
+        return yaml_text.read(body) if path.suffix in yaml_text.SUFFIXES else (*json_text.read(body), {})
+    except (json_text.NotJson, yaml_text.NotYaml) as error:
         raise ConfigError(path.name, [f"the file: {error}"]) from None
 
 

@@ -25,6 +25,7 @@ DEFAULT_PORT = 8000
 WEBHOOK_TOKEN = "WEBHOOK_TOKEN"  # noqa: S105  # the name of a variable
 #: where people name the authorities that they trust; the first that is set wins, as with requests and curl
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_CONFIG_FILES = ("config.json", "config.yaml", "config.yml")
 _PROXY, _NO_PROXY = "OUTBOUND_PROXY", "OUTBOUND_NO_PROXY"
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
@@ -87,7 +88,7 @@ class Settings:
         _read(read_tokens, text("API_TOKENS"), problems=problems, default=None)
         days = ("RETENTION_DAYS", text("RETENTION_DAYS"), DEFAULT_RETENTION_DAYS, 1, 36_500)
         found = cls(
-            config_file=config_file(environ),
+            config_file=_read(config_file, environ, problems=problems, default=Path(_CONFIG_FILES[0])),
             database_url=text("DATABASE_URL", default=DEFAULT_DATABASE),
             storage_account=text("AZURE_STORAGE_CONNECTION_STRING"),
             active_table=text("AZURE_TABLE_NAME", "EVENT_TABLE_NAME", default="EventTickets"),
@@ -115,7 +116,14 @@ class Settings:
 
 
 def config_file(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("CONFIG_FILE", "").strip() or "config.json")
+    """Return the file that CONFIG_FILE names, else the one that is in the working folder. Raises ConfigError."""
+    if named := environ.get("CONFIG_FILE", "").strip():
+        return Path(named)
+    here = [name for name in _CONFIG_FILES if Path(name).is_file()]
+    if len(here) > 1:
+        hint = f"Set CONFIG_FILE to the one that counts, like CONFIG_FILE={here[-1]}, or remove the other"
+        raise ConfigError("environment", [f"CONFIG_FILE: is not set, and {' and '.join(here)} are both here. {hint}"])
+    return Path(here[0] if here else _CONFIG_FILES[0])
 
 
 def _read(read: Callable[..., Value], *arguments: object, problems: list[str], default: Value) -> Value:

@@ -5,6 +5,7 @@ Each act is durable when it returns, and a repetition changes nothing, except fo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -112,9 +113,37 @@ def set_status(
     wanted = STATUSES[word]
     found = change_status(services, known, wanted, actor=actor, intake=intake, now=now, note=note)
     if found.status is not wanted:
-        message = f"{found.internal_id} cannot become {word}: it is resolved, and only its source opens it again."
-        raise NotPossible(message, id=found.internal_id, status=found.status)
+        raise NotPossible(cannot_become(found, word), id=found.internal_id, status=found.status)
     return found
+
+
+def change_all(
+    services: Services,
+    known: Iterable[Alert],
+    wanted: Status | None,
+    *,
+    actor: str,
+    intake: str,
+    now: datetime,
+    note: str = "",
+) -> dict[str, Alert]:
+    """Like `change_status` for many alerts in one commit, or like `add_note` with None; return them by key.
+
+    The caller has left out past episodes. Raises StoreError.
+    """
+    asked = _ASKING[wanted] if wanted else EventStatus.NOTED
+    events = [_event(alert, asked, actor=actor, intake=intake, note=note) for alert in known]
+    return services.pipeline.ingest(events, now)
+
+
+def cannot_become(alert: Alert, word: str) -> str:
+    """Say that a resolved alert does not take a status, a key of STATUSES."""
+    return f"{alert.internal_id} cannot become {word}: it is resolved, and only its source opens it again."
+
+
+def past_episode(known: Alert, newest: Alert) -> str:
+    """Say that an episode is past, and which one is the alert's now."""
+    return f"{known.internal_id} is over. The alert is {newest.internal_id} now."
 
 
 def add_note(services: Services, known: Alert, text: str, *, actor: str, intake: str, now: datetime) -> Alert:
@@ -128,7 +157,7 @@ def request_ticket(services: Services, known: Alert, *, actor: str, now: datetim
     `receiver`: the ticket system, "" for the usual one. Raises StoreError, InvalidInput and NotPossible.
     """
     _refuse_past_episode(services, known)
-    receiver = _ticket_system(services, receiver) if receiver else ticket_receiver(services)
+    receiver = ticket_receiver(services, receiver)
     asked_before = receiver in known.receivers
     after = services.pipeline.request(known.key, receiver, actor=actor, now=now)
     result = TicketRequest(alert=after, receiver=receiver, asked_before=asked_before)
@@ -148,11 +177,13 @@ def request_ticket(services: Services, known: Alert, *, actor: str, now: datetim
     )
 
 
-def ticket_receiver(services: Services) -> str:
+def ticket_receiver(services: Services, name: str = "") -> str:
     """Return the ticket system to use: of those that are on, the first Azure DevOps, else the first configured.
 
-    Raises NotPossible, saying what to set.
+    `name`: the one that a person wants, "" for none. Raises NotPossible, saying what to set, and InvalidInput.
     """
+    if name:
+        return _ticket_system(services, name)
     kinds = {entry.name: entry.kind for entry in services.config.destinations}
     tickets = ticket_systems(services)
     on = [receiver.name for receiver in tickets if not receiver.why_off]
@@ -220,8 +251,7 @@ def _ingest(services: Services, known: Alert, event: Event, now: datetime) -> Al
 def _refuse_past_episode(services: Services, known: Alert) -> None:
     newest = services.store.get([known.key]).get(known.key)
     if newest is not None and newest.episode != known.episode:
-        message = f"{known.internal_id} is over. The alert is {newest.internal_id} now."
-        raise NotPossible(message, id=newest.internal_id, status=newest.status)
+        raise NotPossible(past_episode(known, newest), id=newest.internal_id, status=newest.status)
 
 
 def _failed_open(services: Services, alert: Alert, receiver: str) -> Delivery | None:

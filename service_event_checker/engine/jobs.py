@@ -37,6 +37,11 @@ class Executor(Protocol):
     """Has jobs run, in this process or elsewhere; nothing but a name and an id goes there."""
 
     @property
+    def services(self) -> Services:
+        """What jobs that begin now work with: another one after a reload of the configuration."""
+        ...
+
+    @property
     def draining(self) -> bool:
         """Whether it takes nothing new: a long job is to end soon."""
         ...
@@ -96,7 +101,9 @@ def poll_due(work: Work) -> None:
 
 
 def poll(work: Work) -> None:
-    """Poll the checker `id` if it is due and no other process has it."""
+    """Poll the checker `id` if it is due and no other process has it; one that was removed meanwhile is not."""
+    if work.id not in work.services.poller.watches:
+        return
     for slot in work.services.poller.take_due([work.id]):
         work.services.poller.poll(slot)
 
@@ -108,9 +115,14 @@ def deliver_due(work: Work) -> None:
 
 
 def deliver(work: Work) -> None:
-    """Deliver to the receiver `id` while something is due."""
-    while not work.executor.draining and work.services.outbox.drain(work.id):
+    """Deliver to the receiver `id` while something is due, as long as it is configured as it was at the beginning."""
+    outbox = work.services.outbox
+    while work.id in outbox.destinations and _goes_on(work) and outbox.drain(work.id):
         continue
+
+
+def _goes_on(work: Work) -> bool:
+    return not work.executor.draining and work.executor.services is work.services
 
 
 def reconcile(work: Work) -> None:

@@ -75,6 +75,7 @@ class Outbox:
         clock: Callable[[], datetime],
         jitter: Callable[[], float] = random.random,
         wake: Callable[[], None] = lambda: None,
+        suspects: plainer.Suspects | None = None,
     ) -> None:
         self.store = store
         self.destinations = destinations
@@ -83,7 +84,7 @@ class Outbox:
         self._clock = clock
         self._jitter = jitter
         self._wake = wake
-        self._suspects = plainer.Suspects()
+        self.suspects = suspects or plainer.Suspects()  # outlives a reload of the configuration
 
     @property
     def longest_wait(self) -> timedelta:
@@ -184,7 +185,7 @@ class Outbox:
 
     def _deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         destination, receiver = self.destinations[delivery.receiver], self.book.receivers[delivery.receiver]
-        sent, shown = plainer.plainer(delivery, alert, self._suspects.form(delivery, self._clock()))
+        sent, shown = plainer.plainer(delivery, alert, self.suspects.form(delivery, self._clock()))
         try:
             with budget.limit(receiver.deadline.total_seconds() * CALLS_AT_THEIR_SLOWEST):
                 if isinstance(destination, ObjectDestination):
@@ -193,7 +194,7 @@ class Outbox:
                     return destination.deliver(sent, shown, link) or link
         except DeliveryError as error:
             if error.reason is Reason.SERVER_ERROR:
-                self._suspects.add(delivery, self._clock())
+                self.suspects.add(delivery, self._clock())
             raise
         raise DeliveryError(Reason.NOT_CONFIGURED, "takes neither messages nor objects", permanent=True)
 
@@ -208,8 +209,8 @@ class Outbox:
 
     def _taken(self, delivery: Delivery, outcome: Settled) -> Settled:
         """Return the outcome of a delivery that was taken, with a remark if only in a plainer form."""
-        form = self._suspects.form(delivery, self._clock())
-        self._suspects.works(delivery)
+        form = self.suspects.form(delivery, self._clock())
+        self.suspects.works(delivery)
         said = f"{delivery.verb}: {plainer.remark(form)}" if form else ""
         return replace(outcome, remark="; ".join(filter(None, (outcome.remark, said))))
 
@@ -289,14 +290,14 @@ class Outbox:
         FAILURES.labels(delivery.receiver, error.reason.name.lower()).inc()
         reason = str(error)
         if error.permanent:
-            self._suspects.forget(delivery)
+            self.suspects.forget(delivery)
             return Failed(reason=reason)
         old = delivery.created_at is not None and now - delivery.created_at > GIVE_UP_AFTER
         if old and delivery.attempts + 1 >= TRIES_AT_LEAST:
-            self._suspects.forget(delivery)
+            self.suspects.forget(delivery)
             return Failed(reason=f"{FAILED_FOR_AGE} {GIVE_UP_AFTER.total_seconds() / 3600:.0f} h: {reason}")
         due_at = now + self._patience(delivery, error, now)
-        yields = self._suspects.form(delivery, now) > 0
+        yields = self.suspects.form(delivery, now) > 0
         if not isinstance(error, _Ambiguous):
             return Again(due_at=due_at, reason=reason, yields=yields)
         settle = self.book.receivers[delivery.receiver].settle

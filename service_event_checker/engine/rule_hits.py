@@ -21,12 +21,12 @@ _SINCE = "rule-hits-since:"
 
 
 class RuleHits:
-    """Safe to call from several threads."""
+    """Safe to call from several threads. `before`: whose hits, not written yet, go on after a reload."""
 
-    def __init__(self, store: Settings, rules: Iterable[Rule] = ()) -> None:
+    def __init__(self, store: Settings, rules: Iterable[Rule] = (), before: RuleHits | None = None) -> None:
         self._store = store
         self._names = tuple(rule.name for rule in rules)
-        self._hits: dict[str, datetime] = {}
+        self._hits: dict[str, datetime] = dict(before._hits) if before else {}
         self._lock = threading.Lock()
 
     def note(self, rules: Iterable[Rule], now: datetime) -> None:

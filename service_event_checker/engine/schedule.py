@@ -39,6 +39,9 @@ class Engine:
         self, services: Services, *, broker: jobs.Broker | None = None, wall: Callable[[], float] = time.time
     ) -> None:
         self.services = services
+        self.follow: Callable[[], None] | None = None  # takes what another process has reloaded; set before the start
+        self._look = threading.Event()  # at the configuration, without waiting
+        self._delivers = threading.Event()  # the workers of the receivers run
         self._broker = broker
         self.port = services.settings.port  # what is shown at the start; the server may listen elsewhere
         self._wall = wall
@@ -71,17 +74,31 @@ class Engine:
         prepared = self._prepare()
         summary.log_start(self.services, self.port)
         self._spawn("engine-start", self._begin, prepared)
+        if self.follow:
+            self._spawn("configuration", self._watch_configuration, self.follow)
 
     def stop(self) -> None:
         """Take nothing new, let what runs finish for a few seconds. What is cut off is repeated after its lease."""
         self._stopping.set()
         self.services.wakes.set_all()
+        self._look.set()
         with self._turning:
             if self._scheduler.running:
                 self._scheduler.shutdown(wait=False)
         until = time.monotonic() + STOP_SECONDS
         for thread in list(self._threads.values()):
             thread.join(timeout=max(0.0, until - time.monotonic()))
+
+    def swap(self, services: Services) -> None:
+        """Have all jobs that begin from now on work with these; those that run end with the services they have."""
+        self.services = services
+        if self._delivers.is_set():
+            self._start_workers()
+        services.wakes.set_all()
+
+    def look_at_configuration(self) -> None:
+        """Have `follow` called now. Safe inside a signal."""
+        self._look.set()
 
     def submit(self, name: str, id: str = "") -> None:
         """Have a worker run a job; without a broker, run it in a thread of its own or wake the receiver's workers."""
@@ -121,9 +138,23 @@ class Engine:
         self._spawn("clock", self._watch_clock)
 
     def _start_workers(self) -> None:
+        """Start the workers that do not run yet."""
+        self._delivers.set()
         for receiver in self.services.outbox.destinations:
             for number in range(WORKERS_PER_RECEIVER):
-                self._spawn(f"{jobs.DELIVER}-{receiver}-{number}", self._deliver, receiver)
+                name = f"{jobs.DELIVER}-{receiver}-{number}"
+                self._spawn(name, self._deliver, receiver, name)
+
+    def _watch_configuration(self, follow: Callable[[], None]) -> None:
+        while not self._stopping.is_set():
+            try:
+                follow()
+            except StoreError:
+                pass  # told by the jobs; the next look comes soon
+            except Exception:  # noqa: BLE001  # the only net: this thread must not die silently
+                log.exception("config_reload_failed")
+            self._look.wait(self.services.look_every.total_seconds())
+            self._look.clear()
 
     def _wake_workers(self) -> None:
         """Tell the workers of new deliveries; whoever commits many waits for none of this."""
@@ -175,13 +206,24 @@ class Engine:
         scheduler.add_job(self._spawn, "date", ["log-sources", self.run, "log-sources"], run_date=soon)
         return scheduler
 
-    def _deliver(self, receiver: str) -> None:
-        """One worker's loop: deliver while something is due, then wait for a wake-up or the next look."""
+    def _deliver(self, receiver: str, name: str) -> None:
+        """One worker's loop: deliver while something is due, then wait for a wake-up or the next look.
+
+        It ends when its receiver is not configured any more.
+        """
         wake = self.services.wakes.for_receiver(receiver)
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and not self._is_gone(receiver, name):
             self.run(jobs.DELIVER, receiver)
             wake.wait(IDLE_SECONDS)
             wake.clear()
+
+    def _is_gone(self, receiver: str, name: str) -> bool:
+        """Whether a worker is to end; if so, another one may take its name at once."""
+        with self._spawning:
+            gone = receiver not in self.services.outbox.destinations
+            if gone:
+                self._threads.pop(name, None)
+            return gone
 
     @contextmanager
     def _place(self, name: str, id: str) -> Iterator[bool]:

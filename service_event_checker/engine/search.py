@@ -6,11 +6,13 @@ The indexed filters (status, severity, kind, source) are the store's. A search t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from service_event_checker.core import matchers
+from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.matchers import Matcher
 from service_event_checker.core.model import Alert
 from service_event_checker.core.roles import Alerts
@@ -20,6 +22,7 @@ from service_event_checker.core.store import Page, Query
 SCANNED_MAX = 5000  # alerts that one search reads
 SECONDS_MAX = 2.0  # after which it reads no further page
 COUNTED_MAX = 1000
+FILTERS_MAX = 20
 NEWEST_FIRST = "-updated"
 _PAGE = 500
 _OFFSET = "s"  # before the number in a cursor of an order that is not the store's
@@ -68,6 +71,18 @@ class Search:
         return bool(self.by == "updated" and self.since and page.alerts and page.alerts[-1].updated_at < self.since)
 
 
+def read_filters(texts: Iterable[str]) -> tuple[Matcher, ...]:
+    """Return the matchers of a filter that a person sent. Raises InvalidInput, also for a pattern that is costly."""
+    found = tuple(matcher for text in texts for matcher in matchers.parse(text, "filter"))
+    if len(found) > FILTERS_MAX:
+        raise InvalidInput("filter", f"has more than {FILTERS_MAX} matchers", "Leave some out")
+    costly = next((matcher for matcher in found if matcher.pattern and matchers.is_costly(matcher.value)), None)
+    if costly:
+        problem = f"the pattern of {costly.name} could take too long"
+        raise InvalidInput("filter", problem, "Repeat no group, and little else")
+    return found
+
+
 def find(store: Alerts, search: Search) -> Page:
     """Return the next alerts that it admits. Fewer than its limit with a cursor: a bound was met, go on with it.
 
@@ -95,7 +110,7 @@ def _next(store: Alerts, search: Search) -> Page:
             if search.admits(alert):
                 found.append(alert)
             if len(found) == search.query.limit:
-                return Page(alerts=tuple(found), cursor=_cursor_after(page, place))
+                return Page(alerts=tuple(found), cursor=cursor_after(page, place))
     return Page(alerts=tuple(found), cursor="" if search.is_past(page) else page.cursor)
 
 
@@ -121,7 +136,7 @@ def pages(store: Alerts, search: Search) -> Iterator[Page]:
         scanned, cursor = scanned + len(page.alerts), page.cursor
 
 
-def _cursor_after(page: Page, place: int) -> str:
+def cursor_after(page: Page, place: int) -> str:
     """Return the cursor behind an alert in the midst of a page, in the form that `Page` names."""
     if place + 1 == len(page.alerts):
         return page.cursor

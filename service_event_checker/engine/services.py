@@ -31,9 +31,13 @@ log = structlog.get_logger()
 class WakeEvents:
     """A wake-up per receiver for the outbox's threads of this process; losing one costs a second."""
 
-    def __init__(self, receivers: Iterable[str]) -> None:
-        self._events = {name: threading.Event() for name in receivers}
+    def __init__(self) -> None:
+        self._events: dict[str, threading.Event] = {}
         self.any = threading.Event()  # set with all others, for who passes it on
+
+    def know(self, receivers: Iterable[str]) -> None:
+        """Add receivers; those that are known, and those that are gone, stay."""
+        self._events = {**{name: threading.Event() for name in receivers}, **self._events}
 
     def for_receiver(self, receiver: str) -> threading.Event:
         return self._events[receiver]
@@ -75,6 +79,7 @@ class Services:
     rule_hits: RuleHits
     refusals: Refusals = field(default_factory=Refusals)
     sunsets: tuple[Sunset, ...] = ()  # of what is in use beside config.json
+    loaded_at: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the configuration was read
 
     def log_components(self) -> None:
         """Log each configured component at DEBUG, and warn of what stands in the configuration and is not used yet."""

@@ -162,6 +162,7 @@ class AlertDetail(AlertSummary):
 class DeliveryState(StrEnum):
     WAITING = "waiting"
     FAILED = "failed"
+    SETTLED = "settled"
 
 
 class FailedDelivery(BaseModel):
@@ -192,6 +193,36 @@ class DeliverySummary(FailedDelivery):
         due_at = delivery.due_at if state is DeliveryState.WAITING else None
         more = {"state": state, "alert_title": alert.title if alert else "", "due_at": due_at}
         return cls.model_validate(_delivery(delivery, alert) | more)
+
+
+class SettledDelivery(BaseModel):
+    """What became of a delivery that is done with; `outcome`: delivered, skipped, or a dry run. `why`: the details."""
+
+    alert_id: str
+    alert_title: str
+    receiver: str
+    verb: Verb | None
+    state: DeliveryState
+    outcome: Why
+    at: AwareDatetime
+    tries: int
+    url: str
+    why: str
+
+    @classmethod
+    def of(cls, step: Transition, alert: Alert) -> Self:
+        return cls(
+            alert_id=alert.internal_id,
+            alert_title=alert.title,
+            receiver=step.receiver,
+            verb=step.verb,
+            state=DeliveryState.SETTLED,
+            outcome=step.why,
+            at=step.at,
+            tries=step.tries,
+            url=web_address(step.url),
+            why=logs.masked(step.note),
+        )
 
 
 _COPIED = [name for name in AlertSummary.model_fields if name not in ("id", "withheld", "links", "receivers")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from flask import Flask, current_app, request
 from jinja2 import StrictUndefined
@@ -12,8 +13,21 @@ from service_event_checker import wiring
 from service_event_checker.broker import Broker
 from service_event_checker.cli import former
 from service_event_checker.engine.schedule import Engine
+from service_event_checker.engine.services import Services
+from service_event_checker.reload import Reloader
 from service_event_checker.web import access, body_budget, errors, request_time
-from service_event_checker.web.api import actions, alerts, deliveries, heartbeats, new_alerts, parts, rules, stats
+from service_event_checker.web.api import (
+    actions,
+    alerts,
+    bulk,
+    configuration,
+    deliveries,
+    heartbeats,
+    new_alerts,
+    parts,
+    rules,
+    stats,
+)
 from service_event_checker.web.api import dead_letters as former_deliveries
 from service_event_checker.web.api import quarantine as quarantined
 from service_event_checker.web.apidocs import routes as apidocs
@@ -40,7 +54,10 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     app.extensions["services"] = services
     broker = Broker(settings.broker_url) if settings.broker_url else None
-    app.extensions["engine"] = Engine(services, broker=broker)
+    engine = Engine(services, broker=broker)
+    reloader = Reloader(engine, environ, partial(_renew, app))
+    engine.follow = reloader.follow
+    app.extensions["engine"], app.extensions["reloader"] = engine, reloader
     app.extensions["broker"] = broker
     app.extensions["store_probe"] = StoreProbe(lambda: services.store.ping())
     app.before_request(_start_under_gunicorn)
@@ -56,6 +73,8 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         alerts,
         new_alerts,
         heartbeats,
+        bulk,
+        configuration,
         actions,
         rules,
         parts,
@@ -77,6 +96,13 @@ def create_app(environ: Mapping[str, str]) -> Flask:
     warnings.tell(services)
     status_pages.register(app)
     return app
+
+
+def _renew(app: Flask, services: Services) -> None:
+    """Have requests that begin from now on work with what a reload has built."""
+    routes.renew(app, services)
+    app.extensions["services"] = services
+    warnings.tell(services)
 
 
 def _start_under_gunicorn() -> None:

@@ -63,6 +63,8 @@ RULES: Mapping[str, Need] = {
     "alerts.change_status": Scope.WRITE,
     "alerts.add_note": Scope.WRITE,
     "alerts.request_ticket": Scope.WRITE,
+    "bulk.act": Scope.WRITE,
+    "configuration.reload": Scope.ADMIN,
     "deliveries.many": Scope.READ,
     "deliveries.retry": Scope.ACT,
     "deliveries.discard": Scope.ACT,

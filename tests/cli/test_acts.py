@@ -256,3 +256,30 @@ def test_show_says_that_no_rule_matched(tmp_path: Path) -> None:
     assert "no rule matched" not in terminal.run("show", told.internal_id).stdout
     terminal.run("ticket", lost.internal_id)
     assert "no rule matched" not in terminal.run("show", lost.internal_id).stdout
+
+
+def test_a_filter_acts_on_all_that_match_after_a_preview_and_within_a_limit(terminal: Terminal) -> None:
+    found = [ingest(terminal, event(fingerprint=name, severity=Severity.CRITICAL)) for name in ("a", "b")]
+    other = ingest(terminal, event(fingerprint="c", severity=Severity.WARNING))
+    named = ("ack", "--filter", 'severity="critical"')
+
+    shown = terminal.run(*named, "--preview")
+    assert "2 would be changed" in shown.output
+    assert all(alert.internal_id in shown.output for alert in found)
+    refused = terminal.run(*named, "--limit", "1")
+    assert (refused.exit_code, "would change 2 alerts" in refused.output) == (1, True)
+    assert {now_of(terminal, alert).status for alert in found} == {Status.FIRING}
+
+    done = terminal.run(*named, "--note", "on it")
+    assert "2 changed" in done.output
+    assert {now_of(terminal, alert).owner for alert in found} == {getpass.getuser()}
+    assert now_of(terminal, other).status is Status.FIRING
+    assert "0 changed" in terminal.run(*named).output
+
+
+@pytest.mark.parametrize("words", [(), ("A-1", "--filter", 'source="x"'), ("A-1", "--preview")])
+def test_an_act_names_one_alert_or_a_filter(terminal: Terminal, words: tuple[str, ...]) -> None:
+    answer = terminal.run("resolve", *words)
+
+    assert answer.exit_code == 2
+    assert "filter" in answer.output

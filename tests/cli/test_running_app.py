@@ -111,6 +111,18 @@ def test_acts_go_through_the_api_of_the_app_that_runs(start: Start, config: dict
     assert refused.stderr.startswith(f"Error: {alert.internal_id} cannot become active")
 
 
+def test_an_act_on_many_goes_through_the_api_of_the_app_that_runs(start: Start, config: dict[str, Any]) -> None:
+    tokens = f"ops:read,write:{TOKEN}"
+    terminal = beside(start(API_TOKENS=tokens), config, API_TOKENS=tokens)
+    found = [opened(terminal, title) for title in ("one", "two")]
+
+    answer = terminal.run("ack", "--filter", 'source="shop"')
+
+    assert "2 changed" in answer.output
+    now = terminal.services.store.get({alert.key for alert in found})
+    assert {alert.owner for alert in now.values()} == {f"{getpass.getuser()} (ops)"}
+
+
 def test_where_the_app_lets_the_person_not_in_the_store_is_written(start: Start, config: dict[str, Any]) -> None:
     product = start(API_TOKENS=f"ops:admin:{TOKEN}")
     for variables in ({}, {"API_TOKENS": f"ops:admin:{TOKEN[::-1]}"}):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,6 +78,31 @@ def test_a_worker_polls_and_delivers_and_the_web_process_takes_over_without_redi
     send(web, "third")
     assert wait_for(lambda: shown(slack, "third") == [1])
     assert shown(slack, "Trouble one", "first", "Trouble two", "second") == [1, 1, 1, 1]
+
+
+def test_a_worker_takes_what_the_web_process_has_reloaded_and_a_signal_does_not_end_it(
+    redis: Redis, tmp_path: Path
+) -> None:
+    config = {"destinations": {"chat": {"kind": "console"}}, "rules": [{"name": "all", "send": ["chat"]}]}
+    variables = {"CELERY_BROKER_URL": redis.url, "DATABASE_URL": f"sqlite:///{tmp_path}/store.db"}
+    web = Product(tmp_path / "web", config, **variables)
+    worker = Celery(tmp_path / "worker", "worker", config, **variables)
+    web.start()
+    worker.start()
+
+    for each in (web, worker):
+        each.config_file.write_text(
+            json.dumps({**config, "destinations": {"chat": {"kind": "console"}, "new": {"kind": "console"}}})
+        )
+    os.kill(web.pid, signal.SIGHUP)
+    assert wait_for(lambda: '"added": "destination new"' in worker.log.read_text())
+    worker.config_file.write_text("{")
+    os.kill(worker.pid, signal.SIGHUP)
+    assert wait_for(lambda: "config_not_reloaded" in worker.log.read_text())
+    send(web, "first")
+    assert wait_for(lambda: '"event": "delivered"' in worker.log.read_text())
+    for each in (worker, web):
+        each.stop()
 
 
 def test_a_message_holds_a_name_and_an_id_and_a_redis_that_hangs_holds_up_nobody_for_long(redis: Redis) -> None:

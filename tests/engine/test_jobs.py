@@ -41,6 +41,7 @@ BY_ITSELF = {
 class Noted:
     """An executor that runs nothing, and remembers what it was asked for."""
 
+    services: Services
     draining: bool = False
     asked: list[tuple[str, str]] = field(default_factory=list)
 
@@ -61,7 +62,7 @@ def test_where_a_look_costs_money_what_looks_is_rarer(services: Services) -> Non
 @pytest.mark.parametrize("name", sorted(JOBS))
 def test_each_runs_by_its_name_and_may_be_repeated(services: Services, name: str) -> None:
     for _ in range(2):
-        run(name, IDS.get(name, ""), services, Noted())
+        run(name, IDS.get(name, ""), services, Noted(services))
 
 
 def test_kept_answers_are_pruned_after_a_day(services: Services) -> None:
@@ -71,7 +72,7 @@ def test_kept_answers_are_pruned_after_a_day(services: Services) -> None:
         at = now - timedelta(hours=23 if number % 2 else 25)
         idempotency.keep(holding, each, idempotency.KeptAnswer(201, {}), at)
 
-    run("prune", "", services, Noted())
+    run("prune", "", services, Noted(services))
 
     held = [holding.list(each.area, source=each.id) for each in requests]
     assert [bool(items) for items in held] == [False, True] * 20
@@ -79,13 +80,13 @@ def test_kept_answers_are_pruned_after_a_day(services: Services) -> None:
 
 def test_an_unknown_name_is_refused_with_the_known_ones(services: Services) -> None:
     with pytest.raises(InvalidInput, match=r'"pol" is not known\. Known are archive, .*poll, poll-due') as refused:
-        run("pol", "", services, Noted())
+        run("pol", "", services, Noted(services))
 
     assert all(name in str(refused.value) for name in JOBS)
 
 
 def test_a_poll_is_asked_for_by_the_name_of_its_checker_and_made_once(services: Services, page: Page) -> None:
-    noted = Noted()
+    noted = Noted(services)
     run("poll-due", "", services, noted)
     assert (noted.asked, page.asked) == ([("poll", "github")], 0)
 
@@ -98,12 +99,12 @@ def test_a_poll_is_asked_for_by_the_name_of_its_checker_and_made_once(services: 
 
 
 def test_deliveries_are_asked_for_by_the_name_of_their_receiver(services: Services) -> None:
-    noted, now = Noted(), datetime.now(UTC)
+    noted, now = Noted(services), datetime.now(UTC)
     services.pipeline.ingest([event(fingerprint=str(number)) for number in range(3)], now)
 
     run("deliver-due", "", services, noted)
     assert noted.asked == [("deliver", "chat")]
-    run("deliver", "chat", services, Noted(draining=True))
+    run("deliver", "chat", services, Noted(services, draining=True))
     assert services.store.waiting("chat") == 3
 
     run("deliver", "chat", services, noted)
@@ -113,6 +114,6 @@ def test_deliveries_are_asked_for_by_the_name_of_their_receiver(services: Servic
 def test_a_heartbeat_is_stored(services: Services) -> None:
     assert last_heartbeat(services.store) is None
 
-    run("heartbeat", "", services, Noted())
+    run("heartbeat", "", services, Noted(services))
 
     assert last_heartbeat(services.store) is not None

@@ -13,9 +13,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from service_event_checker.core.errors import InvalidInput, StoreConflict, StoreError
+from service_event_checker.engine import jobs
+from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.engine.services import Services
 from tests.engine.small import Chat, Page
+from tests.factories import NOW, event
+from tests.waiting import wait_for
 
 
 class Sick:
@@ -158,6 +162,68 @@ def test_it_polls_and_delivers_by_itself(services: Services, page: Page, chat: C
     engine.stop()
     assert not engine.running
     assert services.store.waiting() == 0
+
+
+def workers(engine: Engine) -> set[str]:
+    return {name for name, thread in engine._threads.items() if name.startswith("deliver-") and thread.is_alive()}
+
+
+def test_after_a_swap_new_receivers_have_workers_and_those_that_are_gone_have_none(services: Services) -> None:
+    engine = Engine(services)
+    engine.start()
+    wait_for(lambda: workers(engine) == {"deliver-chat-0", "deliver-chat-1"})
+    nobody = Outbox(services.store, {}, services.book, throttles={}, clock=lambda: NOW)
+
+    for _ in range(20):  # a worker that is about to end, and its successor
+        engine.swap(replace(services, outbox=nobody))
+        engine.swap(services)
+    wait_for(lambda: workers(engine) == {"deliver-chat-0", "deliver-chat-1"})
+    engine.swap(replace(services, outbox=nobody))
+    wait_for(lambda: not workers(engine))
+    engine.stop()
+
+
+def test_after_a_swap_a_worker_leaves_the_former_destination_when_its_delivery_is_done(
+    services: Services, chat: Chat
+) -> None:
+    services.pipeline.ingest([event(fingerprint="one"), event(fingerprint="two")], NOW)
+    engine = Engine(services)
+    work = jobs.Work(services=services, executor=engine, id="chat", now=NOW)
+
+    engine.swap(replace(services))
+    jobs.deliver(work)
+    assert not chat.was_told.is_set()
+
+    engine.swap(services)
+    jobs.deliver(work)
+    assert chat.was_told.is_set()
+
+
+def test_a_job_for_what_was_removed_does_nothing(services: Services) -> None:
+    engine = Engine(services)
+
+    with capture_logs() as lines:
+        engine.run("deliver", "gone")
+        engine.run("poll", "gone")
+
+    assert lines == []
+
+
+def test_the_configuration_is_looked_at_again_and_again_whatever_goes_wrong(services: Services) -> None:
+    looks: list[int] = []
+
+    def follow() -> None:
+        looks.append(1)
+        raise (StoreError("away"), ValueError("a bug"))[len(looks) % 2]
+
+    engine = Engine(services)
+    engine.follow = follow
+    engine.start()
+
+    for number in (2, 3, 4):
+        engine.look_at_configuration()
+        wait_for(lambda number=number: len(looks) >= number)  # type: ignore[misc]
+    engine.stop()
 
 
 class Elsewhere:

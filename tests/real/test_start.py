@@ -1,10 +1,8 @@
-"""How the product starts under Gunicorn: what it prints, what it refuses, and what a SIGHUP does."""
+"""How the product starts under Gunicorn: what it prints, and what it refuses."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -172,24 +170,6 @@ def alert_status(product: Product) -> int:
     with socket.create_connection(("127.0.0.1", product.port), timeout=10) as client:
         client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
         return int(client.recv(100).split()[1])
-
-
-def test_a_hangup_with_a_broken_file_ends_nothing_and_says_what_is_wrong(tmp_path: Path) -> None:
-    product = Product(tmp_path, CONFIG)
-    product.start()
-    wait_for(product, "started")
-    assert product._process is not None
-
-    product.config_file.write_text('{"rules": 1}')
-    os.kill(product._process.pid, signal.SIGHUP)
-    wait_for(product, "config_invalid")
-    wait_until_ready(product)
-    product.config_file.write_text("{}")
-    os.kill(product._process.pid, signal.SIGHUP)
-    wait_for(product, "config_valid")
-    product.stop()
-
-    assert any("rules" in problem for line in lines(product) for problem in line.get("problems", ()))
 
 
 def test_the_path_of_a_request_is_not_taken_from_a_header(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_only_web_addresses_of_the_author_are_links_each_once() -> None:
 
 
 def test_what_a_pager_holds_is_a_page_and_no_object_links_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "_pagers", {"duty"})
+    monkeypatch.setattr(names, "_used", [names._Names({}, frozenset({"duty"}))])
     known = alert(links={"duty": "https://duty.example/1", "jira": "https://jira.example/OPS-1"})
 
     def tickets(**changes: Any) -> list[tuple[str, str, str]]:

@@ -55,7 +55,7 @@ class Report:
 
 
 class Reconciler:
-    """Safe to call from several threads; passes of one process follow each other."""
+    """Safe to call from several threads; passes of one process follow each other, also those of the one `before`."""
 
     def __init__(
         self,
@@ -65,14 +65,16 @@ class Reconciler:
         *,
         clock: Callable[[], datetime],
         every: timedelta = timedelta(minutes=5),
+        before: Reconciler | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.destinations = {name: each for name, each in destinations.items() if isinstance(each, Reconcilable)}
         self.sources = sources
         self.every = every
         self._clock = clock
-        self._alone = threading.Lock()
-        self._revived: dict[str, datetime] = {}  # failed deliveries, and when they were queued again
+        self._alone: threading.Lock = before._alone if before else threading.Lock()
+        # Failed deliveries, and when they were queued again.
+        self._revived: dict[str, datetime] = before._revived if before else {}
 
     @property
     def store(self) -> Store:

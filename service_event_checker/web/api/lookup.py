@@ -60,8 +60,8 @@ def read_query(arguments: MultiDict[str, str]) -> Query:
         severities=frozenset(_one_of(severities, "severity", value) for value in _values(arguments, "severity")),
         kinds=frozenset(_one_of(kinds, "kind", value) for value in _values(arguments, "kind")),
         source=_source(arguments),
-        limit=_limit(arguments),
-        cursor=_cursor(arguments),
+        limit=read_limit(arguments),
+        cursor=read_cursor(arguments),
     )
 
 
@@ -86,7 +86,8 @@ def _source(arguments: MultiDict[str, str]) -> str:
     return source
 
 
-def _limit(arguments: MultiDict[str, str]) -> int:
+def read_limit(arguments: MultiDict[str, str]) -> int:
+    """Return how many a page may hold. Raises Refused (422)."""
     text = arguments.get("limit", str(LIMIT_DEFAULT))
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
     if not 1 <= number <= LIMIT_MAX:
@@ -94,7 +95,8 @@ def _limit(arguments: MultiDict[str, str]) -> int:
     return number
 
 
-def _cursor(arguments: MultiDict[str, str]) -> str:
+def read_cursor(arguments: MultiDict[str, str]) -> str:
+    """Return where a page begins, "" for the first. Raises Refused (422)."""
     cursor = arguments.get("cursor", "")
     if cursor and not _CURSOR.fullmatch(cursor):
         raise invalid("cursor", "is not a cursor that we issued")

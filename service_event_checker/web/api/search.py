@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from werkzeug.datastructures import MultiDict
 
-from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.matchers import Matcher
 from service_event_checker.core.roles import Alerts
@@ -18,7 +17,6 @@ from service_event_checker.render.shapes import Total
 from service_event_checker.web.errors import invalid
 
 PARAMETERS = ("filter", "q", "from", "to", "time", "sort", "total")
-FILTERS_MAX = 20
 TEXT_MAX = 200  # characters
 
 
@@ -51,15 +49,9 @@ def total(store: Alerts, arguments: MultiDict[str, str], wanted: Search) -> Tota
 
 def _matchers(texts: list[str]) -> tuple[Matcher, ...]:
     try:
-        found = tuple(matcher for text in texts for matcher in matchers.parse(text, "filter"))
+        return search.read_filters(texts)
     except InvalidInput as error:
         raise invalid("filter", f"{error.problem}. {error.hint}") from None
-    if len(found) > FILTERS_MAX:
-        raise invalid("filter", f"has more than {FILTERS_MAX} matchers")
-    costly = next((matcher for matcher in found if matcher.pattern and matchers.is_costly(matcher.value)), None)
-    if costly:
-        raise invalid("filter", f"the pattern of {costly.name} could take too long. Repeat no group, and little else")
-    return found
 
 
 def _time(arguments: MultiDict[str, str], name: str) -> datetime | None:

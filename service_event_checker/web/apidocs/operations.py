@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, RootModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict, RootModel
 
 from service_event_checker.core.vocabulary import Kind, Severity
 from service_event_checker.engine.acts import TicketState
@@ -19,13 +19,14 @@ from service_event_checker.render.shapes import (
     DeliveryState,
     DeliverySummary,
     FailedDelivery,
+    SettledDelivery,
     Withheld,
 )
 from service_event_checker.sources.evaluate import Question
 from service_event_checker.sources.rest.payload import NewAlert
 from service_event_checker.web.api.heartbeats import HeartbeatShape
 from service_event_checker.web.api.parts import CheckerShape, DestinationShape, FoundEvent
-from service_event_checker.web.api.schemas import ActionRequest, NewNote, NewTicket, StatusChange
+from service_event_checker.web.api.schemas import ActionRequest, BulkAct, BulkAnswer, NewNote, NewTicket, StatusChange
 from service_event_checker.web.api.stats import StatsShape
 
 Schema = dict[str, Any]
@@ -88,8 +89,19 @@ class Ticket(BaseModel):
     reason: str
 
 
-class Deliveries(BaseModel):
+class ListedDeliveries(BaseModel):
     deliveries: list[DeliverySummary]
+
+
+class SettledDeliveries(BaseModel):
+    """What is settled, with the cursor of the next page, null on the last one."""
+
+    deliveries: list[SettledDelivery]
+    cursor: str | None
+
+
+class Deliveries(RootModel[SettledDeliveries | ListedDeliveries]):
+    """Deliveries of one state; those that are settled come in pages."""
 
 
 class DeadLetters(BaseModel):
@@ -141,6 +153,12 @@ class RuleShape(BaseModel):
     last_matched_at: AwareDatetime | None
 
 
+class NoKeys(BaseModel):
+    """An empty object."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class Rules(BaseModel):
     rules: list[RuleShape]
 
@@ -156,6 +174,17 @@ class Evaluated(BaseModel):
     receivers: list[str]
     withheld: list[Withheld]
     steps: list[RuleStep]
+
+
+class ReloadedConfiguration(BaseModel):
+    """What differs from before, by section or part, like "rules" or "destination pager"."""
+
+    file: str
+    checksum: str
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+    warnings: list[str]
 
 
 class Checkers(BaseModel):
@@ -230,16 +259,21 @@ OPERATIONS: Mapping[str, Operation] = {
     "alerts.change_status": Operation(body=StatusChange, headers={"If-Match": _TEXT}, answers={200: AlertDetail}),
     "alerts.add_note": Operation(body=NewNote, answers={201: AlertDetail}),
     "alerts.request_ticket": Operation(body=NewTicket, answers={200: Ticket, 202: Ticket}),
+    "bulk.act": Operation(body=BulkAct, answers={200: BulkAnswer}),
     "actions.execute": Operation(body=ActionRequest, answers={}),
     "stats.show": Operation(query={"window": {"type": "string", "default": "7d"}}, answers={200: StatsShape}),
     "rules.many": Operation(answers={200: Rules}),
     "rules.evaluate": Operation(body=Question, answers={200: Evaluated}),
     "heartbeats.many": Operation(answers={200: Heartbeats}),
     "heartbeats.hear": Operation(answers={200: HeardFrom}),
+    "configuration.reload": Operation(body=NoKeys, answers={200: ReloadedConfiguration}),
     "parts.checkers": Operation(answers={200: Checkers}),
     "parts.check": Operation(answers={200: Checked}),
     "parts.destinations": Operation(answers={200: Destinations}),
-    "deliveries.many": Operation(query={"state": _one_of(*DeliveryState)}, answers={200: Deliveries}),
+    "deliveries.many": Operation(
+        query={"state": _one_of(*DeliveryState), "limit": _SEARCH["limit"], "cursor": _TEXT},
+        answers={200: Deliveries},
+    ),
     "deliveries.retry": Operation(answers={200: Retried}),
     "deliveries.discard": Operation(answers={200: Discarded}),
     "dead_letters.many": Operation(answers={200: DeadLetters}),

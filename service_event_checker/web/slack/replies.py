@@ -73,6 +73,10 @@ class BackgroundReplies:
         self._works = threading.BoundedSemaphore(max_workers)
         self._posts = threading.BoundedSemaphore(max_workers)
 
+    def renewed(self, api_url: str) -> BackgroundReplies:
+        """Return this, or one for another address of Slack."""
+        return self if api_url == self._api_url else BackgroundReplies(api_url, patience=self._patience)
+
     def answer(self, work: Work, response_url: str) -> Reply:
         """Return what `work` gives if it is quick; else a word at once, and the rest through the response_url."""
         job = _Job()

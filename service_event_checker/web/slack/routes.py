@@ -6,7 +6,7 @@ Who may is decided in signature.py and permissions.py, what is done in commands.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Blueprint, Flask, current_app, g, request
@@ -45,6 +45,18 @@ def install(app: Flask, services: Services) -> None:
         signatures=Signatures(environ, lambda: services.store.holding),
         allowed=Allowed(environ, access),
         background=BackgroundReplies(access.api_url),
+    )
+    sign_buttons(services)
+
+
+def renew(app: Flask, services: Services) -> None:
+    """Have the routes work with other services, after a reload of the configuration."""
+    before, access = _installed(app), slack_access(services.config.destinations)
+    app.extensions["slack"] = replace(
+        before,
+        context=replace(before.context, services=services),
+        allowed=Allowed(services.settings.variables, access),
+        background=before.background.renewed(access.api_url),
     )
     sign_buttons(services)
 
@@ -109,5 +121,9 @@ def _after_asking(here: SlackApp, user: SlackUser, work: Callable[[], Reply | De
 
 
 def _slack_app() -> SlackApp:
-    found: SlackApp = current_app.extensions["slack"]
+    return _installed(current_app)
+
+
+def _installed(app: Flask) -> SlackApp:
+    found: SlackApp = app.extensions["slack"]
     return found

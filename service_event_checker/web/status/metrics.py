@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.vocabulary import Severity
-from service_event_checker.engine import quarantine
+from service_event_checker.engine import quarantine, reloads
 from service_event_checker.engine.heartbeat import last_heartbeat
 from service_event_checker.engine.services import Services
 from service_event_checker.metrics import REGISTRY
@@ -56,6 +56,7 @@ class StateCollector(Collector):
         yield self._quarantined()
         yield self._rules(now)
         yield self._senders(now)
+        yield from self._reloads()
         heartbeat_at = last_heartbeat(self._services.store)
         if heartbeat_at:
             age = _seconds_since(heartbeat_at, now)
@@ -88,6 +89,18 @@ class StateCollector(Collector):
         yield waiting
         yield dead
         yield GaugeMetricFamily("poc_undelivered_oldest_seconds", "Age of the oldest delivery not made yet", value=age)
+
+    def _reloads(self) -> Iterator[Metric]:
+        loaded_at = self._services.loaded_at
+        failed = reloads.failed_since(reloads.read(self._services.store), loaded_at)
+        yield GaugeMetricFamily(
+            "poc_config_reload_ok", "0: the last reload of the configuration was refused", value=0.0 if failed else 1.0
+        )
+        yield GaugeMetricFamily(
+            "poc_config_last_reload_success_timestamp_seconds",
+            "When this process took its configuration",
+            value=loaded_at.timestamp(),
+        )
 
     def _quarantined(self) -> Metric:
         """Count what lies in quarantine, as far as it is read; sources there are names of destinations or ours."""

@@ -9,7 +9,7 @@ import structlog
 
 from service_event_checker.core.rules import is_unrouted
 from service_event_checker.core.store import Query
-from service_event_checker.engine import unowned
+from service_event_checker.engine import reloads, unowned
 from service_event_checker.engine.reconcile import passes
 from service_event_checker.engine.refusals import Refusal, Tries
 from service_event_checker.engine.rule_hits import NEVER_FOR
@@ -38,6 +38,7 @@ def warnings(services: Services, now: datetime) -> tuple[str, ...]:
     """Return the standing warnings. Raises StoreError."""
     found = (*unauthenticated_webhooks(services), *_unknown_severities(services, now), *_not_reconciled(services))
     return (
+        *_not_reloaded(services),
         *services.config.warnings,
         *_unrouted(services),
         *found,
@@ -91,6 +92,17 @@ def _unowned(services: Services) -> list[str]:
         f'"{each.receiver}": {{"moved_to": "<new name>"}} under destinations, or drop them: '
         f"./outage failed --give-up {each.receiver}"
         for each in unowned.unowned(services.outbox)
+    ]
+
+
+def _not_reloaded(services: Services) -> list[str]:
+    failed = reloads.failed_since(reloads.read(services.store), services.loaded_at)
+    if failed is None:
+        return []
+    problems = "; ".join(failed.problems[:NAMED_MAX]) + ("; …" if len(failed.problems) > NAMED_MAX else "")
+    return [
+        f"{failed.file} was not reloaded at {moment(failed.at)}: {problems}. The configuration of "
+        f"{moment(services.loaded_at)} goes on. Correct the file, then run ./outage config reload"
     ]
 
 

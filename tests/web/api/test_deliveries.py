@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service_event_checker.core.model import Alert, Event
+from service_event_checker.core.store import Settled
 from service_event_checker.core.vocabulary import EventStatus
 from service_event_checker.engine.services import Services
 from tests.factories import NOW, event
@@ -69,7 +70,7 @@ def test_a_failed_delivery_that_nobody_wants_is_deleted(
     assert client.delete(f"/api/v1/deliveries/{id}", **OPS).status_code == 404
 
 
-@pytest.mark.parametrize("query", ["state=settled", "state=failed&state=waiting", "state=", "of=chat"])
+@pytest.mark.parametrize("query", ["state=failed&cursor=1-2", "state=failed&state=waiting", "state=", "of=chat"])
 def test_a_wrong_state_says_which_there_are(client: FlaskClient, query: str) -> None:
     answer = client.get(f"/api/v1/deliveries?{query}", **OPS)
 
@@ -78,6 +79,39 @@ def test_a_wrong_state_says_which_there_are(client: FlaskClient, query: str) -> 
     else:
         assert answer.status_code == 422
         assert "state" in answer.text
+
+
+def deliver(services: Services, number: int) -> None:
+    """Let the next deliveries to the chat arrive."""
+    until = NOW + timedelta(days=3650)
+    for claimed in services.store.claim("chat", limit=number, owner="test", now=until, until=until + timedelta(1)):
+        services.outbox.record(claimed, Settled(remark="sent without its buttons (token=abcdefghijkl)"))
+
+
+def test_what_is_settled_is_listed_in_pages_that_end_with_an_alert(
+    client: FlaskClient, services: Services, ingest: Ingest
+) -> None:
+    for name in ("one", "two", "three"):
+        ingest(event(fingerprint=name, title=name))
+    deliver(services, 3)
+    ingest(event(fingerprint="nobody was told of this", title="four"))
+    give_up(services, "chat", "refused")
+
+    first = client.get("/api/v1/deliveries?state=settled&limit=2", **OPS).json
+    last = client.get(f"/api/v1/deliveries?state=settled&limit=2&cursor={first['cursor']}", **OPS).json
+
+    assert [each["alert_title"] for each in first["deliveries"] + last["deliveries"]] == ["three", "two", "one"]
+    assert last["cursor"] is None
+    found = first["deliveries"][0]
+    assert (found["receiver"], found["verb"], found["state"], found["tries"]) == ("chat", "open", "settled", 1)
+    assert found["outcome"] == "delivered in another way"
+    assert "without its buttons" in found["why"]
+    assert "abcdefghijkl" not in found["why"]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=501", "cursor=1", "cursor=s5", f"cursor={'9' * 19}-{'a' * 20}"])
+def test_a_wrong_page_of_what_is_settled_is_refused(client: FlaskClient, query: str) -> None:
+    assert client.get(f"/api/v1/deliveries?state=settled&{query}", **OPS).status_code == 422
 
 
 def test_the_former_route_answers_as_before_and_says_that_it_goes(
