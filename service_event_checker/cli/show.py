@@ -42,15 +42,14 @@ def show(here: Here, id: str, *, as_json: bool) -> None:
     Its links, who was told, who waits, what failed or is withheld, and the timeline.
     """
     alert = here.find_alert(id)
-    store = here.store
+    store, now = here.store, datetime.now(UTC)
     timeline, links = store.timeline(alert.key), store.links([alert.key]).get(alert.key, [])
     told = ledger(store, alert, here.services.book.receivers, timeline)
-    unrouted = is_unrouted(alert, here.services.book.rules)
+    unrouted = is_unrouted(alert, here.services.book, now)
     if as_json:
         detail = AlertDetail.with_history(alert, timeline, links, told).model_dump(mode="json")
         print_json(detail | {"unrouted": unrouted})
         return
-    now = datetime.now(UTC)
     click.echo("\n".join(_head(alert, now)))
     if unrouted:
         click.echo("\nNobody is told: no rule matched. Add a rule that matches, in config.json")

@@ -27,4 +27,4 @@ def evaluate(event: Event, book: Rulebook, now: datetime) -> Evaluation:
     if change.alert is None:
         raise InvalidInput("status", "is not that of an alert that opens", 'Send "firing"')
     write = routing.route(change.alert, change.transitions, book, now)
-    return Evaluation(write.alert.receivers, write.alert.withheld, tuple(rules.steps(change.alert, book.rules)))
+    return Evaluation(write.alert.receivers, write.alert.withheld, tuple(rules.steps(change.alert, book, now)))

@@ -99,6 +99,30 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """What an alert did lately. It goes over to the alert's next episode.
+
+    `fired_at`: when it opened or was reported as firing anew, `changed_at`: when it opened or ended; the newest times
+    only. `flapping_since`: None while it is calm. `held`: receivers whose object stays open although the alert ended.
+    `carried`: receivers for whom the object of an earlier episode is that of this one as well.
+    """
+
+    fired_at: tuple[datetime, ...] = ()
+    changed_at: tuple[datetime, ...] = ()
+    flapping_since: datetime | None = None
+    held: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """How far a rule has escalated an episode: `due_at` of the next step, None after the last; `steps` were made."""
+
+    due_at: datetime | None
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """The one tracked thing: a vendor's outage or an internal alert. Its source owns its content and end.
 
@@ -112,7 +136,8 @@ class Alert:
     `note_ids` are those of the latest notes. `origin` is its newest event's.
     `status_seen_at` maps a receiver and a status to the receiver's own time of the newest such status that it told
     us; with None as the status, of its newest status at all. `mirrored_at` maps two receivers (sorted) to when a
-    status was last carried between them. `revision` is raised by every commit and never restarts.
+    status was last carried between them. `escalations`: by rule, while nobody has taken the alert.
+    `revision` is raised by every commit and never restarts.
     """
 
     key: str
@@ -157,11 +182,23 @@ class Alert:
     repeats: int = 0
     repeated_at: datetime | None = None
     test: bool = False
+    recent: Recent = Recent()
+    escalations: Mapping[str, Escalation] = field(default_factory=dict)
     revision: int = 0
 
     @property
     def open(self) -> bool:
         return self.status is not Status.RESOLVED
+
+    @property
+    def flapping(self) -> bool:
+        return self.recent.flapping_since is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether time alone may change what receivers are told: it is looked at again and again."""
+        escalates = any(each.due_at for each in self.escalations.values())
+        return self.flapping or (self.open and (bool(self.withheld) or escalates))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +299,8 @@ class Delivery:
     Only the head of a lane (key, receiver) has `due_at`. `intent_at` is when a create may first have left
     us. `actor`, `note`: of the transition that caused it; everything else is read from the alert when it is sent.
     `cancels`: a close may remove an open that was not begun (the receiver's own rule, kept with the row).
-    `notice`: it tells of another delivery's failure; its own failure is told nowhere.
+    `notice`: it tells of another delivery's failure; its own failure is told nowhere. `carried`: it works on the object
+    of an earlier episode, which stayed open while the alert was flapping.
     """
 
     key: str
@@ -282,6 +320,7 @@ class Delivery:
     note_id: str = ""
     cancels: bool = False
     notice: bool = False
+    carried: bool = False
     reason: str = ""
     created_at: datetime | None = None
 

@@ -99,6 +99,10 @@ class Why(StrEnum):
     RECONCILED = "repaired by reconciliation"
     LEFT_OUT = "changes left out"
     MOVED = "its destination has another name"
+    FIRED_AGAIN = "fired again while open"
+    ESCALATED = "escalated"
+    FLAPPING = "flapping"
+    CALM = "no longer flapping"
 
     @property
     def opens(self) -> bool:

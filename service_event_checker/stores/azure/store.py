@@ -83,7 +83,7 @@ class AzureTablesStore:
         return [azure_rows.load_alert(row) for row in self._scan(azure_keys.ALERT, where, {"source": source})]
 
     def withheld_alerts(self) -> list[Alert]:
-        rows = self._scan(azure_keys.ALERT, "withheld eq true and open eq true")
+        rows = self._scan(azure_keys.ALERT, "withheld eq true")
         return [azure_rows.load_alert(row) for row in rows]
 
     def page(self, query: Query) -> Page:
