@@ -130,7 +130,7 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
     pagers = [name for name, each in receivers.items() if each.family is Family.PAGER]
     names.use(plugins.display_names(config), pagers)
-    book = Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved)
+    book = Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved, config.flapping)
     wakes = before.wakes if before else WakeEvents()
     wakes.know(adapters)
     heartbeats = Heartbeats(store, config.heartbeats)

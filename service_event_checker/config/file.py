@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AwareDatetime, Field, ValidationError
 
 from service_event_checker.config.models import Duration, Model
+from service_event_checker.config.rule_keys import AfterEntry, EscalateEntry, FlappingEntry, Lasting, WindowEntry
+from service_event_checker.core.conditions import Conditions
 from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Severity
 
@@ -21,6 +23,16 @@ class RuleEntry(Model):
     match: tuple[str, ...] = ()
     send: tuple[str, ...]
     proceed: bool = False
+    for_: Lasting | None = Field(default=None, alias="for")
+    after: AfterEntry | None = None
+    windows: tuple[WindowEntry, ...] | None = None
+    escalate: EscalateEntry | None = None
+
+    def conditions(self) -> Conditions:
+        after, windows = self.after, self.windows or ()
+        return Conditions(
+            self.for_ or timedelta(0), after.after() if after else None, tuple(each.window() for each in windows)
+        )
 
 
 class SilenceEntry(Model):
@@ -54,6 +66,7 @@ class File(Model):
     silences: tuple[SilenceEntry, ...] = ()
     mirrors: tuple[MirrorEntry, ...] = ()
     heartbeats: dict[str, HeartbeatEntry] = {}
+    flapping: FlappingEntry | None = FlappingEntry()
     repeat_within: Annotated[Duration, Field(le=timedelta(hours=1))] = REPEAT_WITHIN
 
 

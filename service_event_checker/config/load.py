@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import SecretStr, ValidationError
 
-from service_event_checker.config import environment, json_text, lint, lint_entries, yaml_text
+from service_event_checker.config import environment, json_text, lint, lint_conditions, lint_entries, yaml_text
 from service_event_checker.config.fields import with_new_names
 from service_event_checker.config.file import (
     File,
@@ -34,6 +34,7 @@ from service_event_checker.config.sunset import Sunset
 from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.heartbeats import Heartbeat
+from service_event_checker.core.flapping import Flapping
 from service_event_checker.core.mirrors import ALERT, Mirrors
 from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
 from service_event_checker.core.tracker import REPEAT_WITHIN
@@ -87,6 +88,7 @@ class Config:
     heartbeats: tuple[Heartbeat, ...] = ()
     file: str = ""  # its name
     checksum: str = ""  # of its content
+    flapping: Flapping | None = None
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
@@ -131,7 +133,7 @@ def load(
     silences = tuple(_silence(number, entry, problems) for number, entry in numbered(file.silences))
     mirrors = _mirrors(file.mirrors, current, problems)
     heartbeats = tuple(_heartbeat(name, entry, problems) for name, entry in file.heartbeats.items())
-    if len({name for rule in rules for name in rule.send}) > RECEIVERS_MAX:
+    if len({name for rule in rules for name in rule.receivers}) > RECEIVERS_MAX:
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Combine some of them in the remote systems")
     found = _lint(file, current, (("checkers", checkers), ("destinations", destinations), ("sources", sources)), traits)
     models = (
@@ -157,6 +159,7 @@ def load(
         heartbeats,
         path.name,
         checksum(body),
+        file.flapping.flapping() if file.flapping else None,
     )
 
 
@@ -192,6 +195,9 @@ def _lint(
     for section, entries in sections:
         found.warnings.extend(f"{section}.{entry.name}: {text}" for entry in entries for text in entry.warnings)
         found.add(lint.entries(section, [(entry.name, entry.config) for entry in entries]))
+    for where, rule in rules:
+        given = [matcher for _, matcher in lint.located(rule.match, where)]
+        found.add(lint_conditions.conditions(where, rule, given, kinds, traits))
     for where, entry in silences:
         found.add(lint_entries.silence(where, entry.ends_at, traits.now))
     for number, each in numbered(file.mirrors):
@@ -315,10 +321,14 @@ def _is_bare_secret(model: type[Model], field: str, value: Any) -> bool:
 
 
 def _rule(number: int, entry: RuleEntry, destinations: Mapping[str, Any], problems: list[str]) -> Rule:
-    for name in entry.send:
-        if name not in destinations:
-            problems.append(f'rules[{number}].send: "{name}" is not a destination.{nearest(name, list(destinations))}')
-    return Rule(entry.name, _matchers(entry.match, f"rules[{number}].match", problems), entry.send, entry.proceed)
+    where, escalate = f"rules[{number}]", entry.escalate.escalate() if entry.escalate else None
+    for key, names in (("send", entry.send), ("escalate.send", escalate.send if escalate else ())):
+        unknown = [name for name in names if name not in destinations]
+        problems += [
+            f'{where}.{key}: "{name}" is not a destination.{nearest(name, list(destinations))}' for name in unknown
+        ]
+    parts = _matchers(entry.match, f"{where}.match", problems)
+    return Rule(entry.name, parts, entry.send, entry.proceed, entry.conditions(), escalate)
 
 
 def _moved(entries: Mapping[str, dict[str, Any]], problems: list[str]) -> dict[str, str]:

@@ -28,6 +28,11 @@ class Rule:
     conditions: Conditions = Conditions()
     escalate: Escalate | None = None
 
+    @property
+    def receivers(self) -> tuple[str, ...]:
+        """All receivers that the rule may tell, also those to whom it escalates."""
+        return (*self.send, *(self.escalate.send if self.escalate else ()))
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

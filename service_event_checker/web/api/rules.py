@@ -7,6 +7,8 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from service_event_checker.core.conditions import short
+from service_event_checker.core.rules import Rule
 from service_event_checker.sources import evaluate as questions
 from service_event_checker.sources.evaluate import Question
 from service_event_checker.web.context import services
@@ -27,6 +29,7 @@ def many() -> dict[str, Any]:
                 "send": list(rule.send),
                 "proceed": rule.proceed,
                 "last_matched_at": at.isoformat() if (at := last.get(rule.name)) else None,
+                **_further(rule),
             }
             for rule in services().book.rules
         ]
@@ -38,3 +41,17 @@ def evaluate() -> dict[str, Any]:
     """Say which rules match an alert that opens, and who would be told; by the code that routes."""
     question = Question.model_validate(json_body(request))
     return questions.answer(question, services().book, datetime.now(UTC))
+
+
+def _further(rule: Rule) -> dict[str, Any]:
+    """Return the keys that a rule has beside the first four, durations as in config.json."""
+    conditions, escalate = rule.conditions, rule.escalate
+    found: dict[str, Any] = {"for": short(conditions.lasts)} if conditions.lasts else {}
+    if conditions.after:
+        found["after"] = {"count": conditions.after.count, "within": short(conditions.after.within)}
+    if conditions.windows:
+        found["windows"] = [window.text for window in conditions.windows]
+    if escalate:
+        found["escalate"] = {"after": short(escalate.after), "send": list(escalate.send)}
+        found["escalate"] |= {"repeat": short(escalate.repeat)} if escalate.repeat else {}
+    return found
