@@ -136,6 +136,17 @@ def test_after_the_quiet_time_they_hear_that_it_is_over() -> None:
     assert life.tick(40) is None
 
 
+def test_what_fires_after_that_is_told_as_ever() -> None:
+    life = Life(book())
+    life.flap(6)
+    life.tick(20)
+
+    write = life.see(FIRING, 30)
+
+    assert told(write) == [(name, Verb.OPEN) for name in ALL]
+    assert not any(one.carried for one in life.see(RESOLVED, 31).deliveries)
+
+
 def test_or_that_it_still_fires() -> None:
     life = Life(book())
     life.flap(7)

@@ -97,6 +97,14 @@ class Flaps(RuleBasedStateMachine):
     def ends(self) -> None:
         end(self.world)
 
+    @rule(changes=st.integers(2, 7), delivered=st.booleans())
+    def flaps(self, *, changes: int, delivered: bool) -> None:
+        for number in range(changes):
+            end(self.world) if number % 2 else fire(self.world)
+            self.world.clock.advance(61)
+            if delivered:
+                self.world.settle_down()
+
     @rule(person=st.sampled_from([EventStatus.ACKNOWLEDGED, EventStatus.RESOLVED]))
     def a_person_acts(self, person: EventStatus) -> None:
         self.world.see(event(status=person, person=True, actor="Ada", starts_at=None))
@@ -124,7 +132,7 @@ class Flaps(RuleBasedStateMachine):
 
 
 def test_after_any_sequence_each_receiver_shows_the_truth() -> None:
-    steps = settings(REPEATABLE, max_examples=60, stateful_step_count=30)
+    steps = settings(REPEATABLE, max_examples=80, stateful_step_count=12)
 
     run_state_machine_as_test(Flaps, settings=steps)  # type: ignore[no-untyped-call]
 
