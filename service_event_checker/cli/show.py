@@ -72,7 +72,7 @@ def _told(entry: Entry, now: datetime) -> tuple[str, str, str, str, str, str]:
 
 
 def _head(alert: Alert, now: datetime) -> list[str]:
-    test = ["TEST"] if alert.test else []
+    marks = [*(["TEST"] if alert.test else []), *(["flapping"] if alert.flapping else [])]
     labels = ", ".join(f"{name}={line(value, 80)}" for name, value in alert.labels.items())
     planned = is_planned(alert)
     facts = [
@@ -86,7 +86,7 @@ def _head(alert: Alert, now: datetime) -> list[str]:
         ("page", web_address(alert.url)),
         ("key", f"{alert.key}, fingerprint {line(alert.fingerprint, 80)}, episode {alert.episode}"),
     ]
-    rows = ["  ".join([alert.internal_id, status_word(alert, now), alert.severity.value, alert.kind.value, *test])]
+    rows = ["  ".join([alert.internal_id, status_word(alert, now), alert.severity.value, alert.kind.value, *marks])]
     rows.append(alert_title(alert, 300))
     rows += [f"{name + ':':10}{text}" for name, text in facts if text]
     described = clean(alert.description, DESCRIPTION_MAX)

@@ -54,6 +54,7 @@ class AlertSummary(BaseModel):
     episode: int
     affects_us: Affects
     test: bool
+    flapping: bool
     receivers: list[str]
     withheld: list[Withheld]
     links: dict[str, str]

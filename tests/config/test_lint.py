@@ -374,7 +374,14 @@ configurations = st.fixed_dictionaries(
             wild
             | st.fixed_dictionaries(
                 {"name": st.sampled_from(("a", "b")), "match": matcher_texts, "send": st.just(["slack"]) | wild},
-                optional={"proceed": st.booleans()},
+                optional={
+                    "proceed": st.booleans(),
+                    "for": st.sampled_from(("5m", "0s")) | wild,
+                    "after": st.fixed_dictionaries({"count": st.integers(0, 3), "within": st.just("1h") | wild}) | wild,
+                    "windows": st.lists(wild | st.dictionaries(st.sampled_from(("days", "from", "to", "tz")), wild))
+                    | wild,
+                    "escalate": st.fixed_dictionaries({"after": st.just("5m") | wild, "send": wild}) | wild,
+                },
             ),
             max_size=3,
         ),

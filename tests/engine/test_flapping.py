@@ -137,7 +137,7 @@ def test_after_any_sequence_each_receiver_shows_the_truth() -> None:
     run_state_machine_as_test(Flaps, settings=steps)  # type: ignore[no-untyped-call]
 
 
-@REPEATABLE
+@settings(REPEATABLE, max_examples=60)
 @given(changes=st.integers(6, 60), delivered=st.booleans())
 def test_however_often_it_changes_the_count_is_bounded(changes: int, *, delivered: bool) -> None:
     world = new_world()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, RootModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from service_event_checker.core.vocabulary import Kind, Severity
 from service_event_checker.engine.acts import TicketState
@@ -145,12 +145,29 @@ class Replayed(BaseModel):
     accepted: int
 
 
+class RuleAfter(BaseModel):
+    count: int
+    within: str
+
+
+class RuleEscalate(BaseModel):
+    after: str
+    send: list[str]
+    repeat: str = ""
+
+
 class RuleShape(BaseModel):
+    """Durations are written as in config.json, windows like "mon-fri 08:00-18:00 Europe/Berlin"."""
+
     name: str
     match: list[str]
     send: list[str]
     proceed: bool
     last_matched_at: AwareDatetime | None
+    for_: str = Field(default="", alias="for")
+    after: RuleAfter | None = None
+    windows: list[str] = []
+    escalate: RuleEscalate | None = None
 
 
 class NoKeys(BaseModel):

@@ -220,6 +220,8 @@ def _tags(alert: Alert) -> Iterator[str]:
         yield _MAINTENANCE
     if alert.affects_us is not Affects.YES:
         yield f"affects us: {alert.affects_us}"
+    if alert.flapping:
+        yield "flapping"
     if alert.episode > 1:
         yield f"opened {alert.episode} times"
 
