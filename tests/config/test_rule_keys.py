@@ -64,7 +64,7 @@ def test_alerts_flap_unless_it_is_switched_off(
     ("rule", "said"),
     [
         ({"for": "0s"}, "rules[0].for: is too small. Give more than 0s"),
-        ({"for": "8d"}, "rules[0].for: is too large. Give at most 604800s"),
+        ({"for": "8d"}, "rules[0].for: is too large. Give at most 7d"),
         ({"for": "soon"}, 'rules[0].for: is not a duration. Write it like "60s", "5m" or "1h30m"'),
         ({"for": "5m", "send": []}, "rules[0].for: has no effect, because the rule sends to nobody."),
         ({"after": {"count": 1, "within": "1h"}}, "rules[0].after.count: is too small. Give at least 2"),
