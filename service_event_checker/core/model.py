@@ -300,7 +300,8 @@ class Delivery:
     us. `actor`, `note`: of the transition that caused it; everything else is read from the alert when it is sent.
     `cancels`: a close may remove an open that was not begun (the receiver's own rule, kept with the row).
     `notice`: it tells of another delivery's failure; its own failure is told nowhere. `carried`: it works on the object
-    of an earlier episode, which stayed open while the alert was flapping.
+    of an earlier episode, which stayed open while the alert was flapping. `loud`: people are to notice this note, also
+    where notes only change a message.
     """
 
     key: str
@@ -321,6 +322,7 @@ class Delivery:
     cancels: bool = False
     notice: bool = False
     carried: bool = False
+    loud: bool = False
     reason: str = ""
     created_at: datetime | None = None
 

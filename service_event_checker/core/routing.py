@@ -21,6 +21,7 @@ from service_event_checker.core.vocabulary import Family, Severity, Verb, Why
 
 OPEN_AGAIN = "It fires again, as critical."
 STILL_FIRING = "The alert still fires at its source; it ends here when it ends there, or is resolved by a person."
+_LOUD = frozenset({Why.ESCALATED, Why.FLAPPING, Why.CALM})
 _CHAT_LIKE = frozenset({None, Family.CHAT})  # people read there, nothing echoes
 
 
@@ -248,7 +249,7 @@ def _add_or_hold(
     now: datetime,
     owed: dict[tuple[str, Verb], Delivery],
 ) -> Alert:
-    if verb is Verb.CLOSE and flapping.holds(alert, transition, book.family(name)):
+    if verb is Verb.CLOSE and name != transition.via and flapping.holds(alert, transition, book.family(name)):
         return flapping.held(alert, name)
     return _add_deliveries(alert, name, verb, transition, book, now, owed)
 
@@ -344,6 +345,7 @@ def make_delivery(
         note_id=cause.note_id if cause else "",
         cancels=receiver is not None and receiver.cancels,
         carried=verb is not Verb.OPEN and name in alert.recent.carried,
+        loud=verb is Verb.NOTE and cause is not None and (cause.why.opens or cause.why in _LOUD),
         created_at=now,
     )
 

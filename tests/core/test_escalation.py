@@ -92,6 +92,8 @@ def test_a_repeat_tells_each_receiver_in_the_way_that_it_has() -> None:
         ("mail", Verb.NOTE, SECOND),
         ("robot", Verb.OPEN, SECOND),
     ]
+    assert second is not None
+    assert {one.receiver for one in second.deliveries if one.loud} == {"chat", "pager", "mail"}
     assert first.alert.withheld == {"off": "off: X is not set"}
 
 

@@ -238,13 +238,22 @@ def test_who_was_not_told_yet_is_told_while_it_flaps() -> None:
     assert told(life.tick(22)) == [("chat", Verb.CLOSE)]
 
 
-def test_a_change_that_came_from_a_receiver_is_not_told_to_it() -> None:
+def test_an_end_that_came_from_a_receiver_is_not_held_back_from_it() -> None:
     life = Life(book("chat", "tickets", limits=Flapping(changes=3)))
-    life.flap(3)
+    life.flap(3, source="tickets", via="tickets")
 
-    write = life.see(RESOLVED, 3, via="github", person=False)
+    write = life.see(RESOLVED, 3, source="tickets", via="tickets")
 
-    assert told(write) == [("chat", Verb.NOTE), ("tickets", Verb.NOTE)]
+    assert (told(write), write.alert.recent.held) == ([("chat", Verb.NOTE)], ("chat",))
+
+
+def test_an_opening_that_came_from_a_receiver_is_not_told_to_it() -> None:
+    life = Life(book("chat", "tickets"))
+    life.flap(6)
+
+    write = life.see(FIRING, 6, severity=Severity.CRITICAL, via="chat")
+
+    assert told(write) == [("tickets", Verb.NOTE)]
 
 
 def test_if_it_is_switched_off_nothing_flaps_and_what_did_is_calm() -> None:
