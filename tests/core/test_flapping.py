@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from service_event_checker.core import matchers, reconcile, routing, rules, tracker
+from service_event_checker.core import announcements, matchers, reconcile, routing, rules, tracker
 from service_event_checker.core.flapping import Flapping
 from service_event_checker.core.model import Alert, Event, Link, Remote
 from service_event_checker.core.reconcile import LocalView
@@ -285,3 +285,14 @@ def test_a_reconciliation_leaves_an_object_open_that_is_held(changes: int) -> No
     view = LocalView(receiver=RECEIVERS["tickets"], links={"7": link}, alerts={alert.key: alert})
 
     assert reconcile.repairs([remote], view, at(60)) == []
+
+
+def test_a_destination_that_gets_another_name_keeps_what_is_held_open_there() -> None:
+    life = Life(book("chat", "tickets"))
+    life.flap(6)
+    life.see(FIRING, 6)
+    alert = life.see(RESOLVED, 7).alert
+
+    renamed = announcements.moved(alert, "tickets", "jira", at(8)).alert
+
+    assert (renamed.recent.held, renamed.recent.carried) == (("chat", "jira"), ("chat", "jira"))
