@@ -43,6 +43,10 @@ def route(here: Here, alert: tuple[str, ...], at: str, *, as_json: bool) -> None
     head = ("ALERT", "RULE", "MATCHES", "WHY")[0 if question.payload is not None else 1 :]
     click.echo(table(head, [_row(step) for step in found["steps"]]) if found["steps"] else "There are no rules.")
     click.echo(f"\ntold: {', '.join(found['receivers']) or 'nobody'}")
+    for group in found.get("groups", ()):
+        place = ", ".join([f'"{group["rule"]}"', *(f"{name}={value}" for name, value in group["labels"].items())])
+        told = ", ".join(group["receivers"]) or "nobody"
+        click.echo(f"group of {place}: {told}, after {group['wait']:g}s")
     for each in found["withheld"]:
         click.echo(f"withheld: {each['receiver']}: {each['reason']}")
 

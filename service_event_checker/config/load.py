@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import SecretStr, ValidationError
 
-from service_event_checker.config import environment, json_text, lint, lint_entries, yaml_text
+from service_event_checker.config import environment, json_text, lint, lint_entries, lint_rules, yaml_text
 from service_event_checker.config.fields import with_new_names
 from service_event_checker.config.file import (
     File,
@@ -40,6 +40,7 @@ from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Verb
 
 MOVED_TO = "moved_to"  # of a destination: the only key of an old name
+GROUP_WAIT = timedelta(seconds=30)  # as Alertmanager's
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 _NOT_A_NAME = "is not a usable name. Use lower case letters, digits, - and _ (at most 40)"
 ModelT = TypeVar("ModelT", bound=Model)
@@ -189,6 +190,7 @@ def _lint(
     acts = traits.acts.union(traits.intake(kind) for kind in kinds.values() if traits.reports(kind))
     values = Values(lint.origins(file.checkers, kinds, traits), acts, traits)
     found = lint.rules(rules, [(where, entry.match) for where, entry in silences], values)
+    found.add(lint_rules.grouping([(where, rule) for where, rule in rules]))
     for section, entries in sections:
         found.warnings.extend(f"{section}.{entry.name}: {text}" for entry in entries for text in entry.warnings)
         found.add(lint.entries(section, [(entry.name, entry.config) for entry in entries]))
@@ -318,7 +320,15 @@ def _rule(number: int, entry: RuleEntry, destinations: Mapping[str, Any], proble
     for name in entry.send:
         if name not in destinations:
             problems.append(f'rules[{number}].send: "{name}" is not a destination.{nearest(name, list(destinations))}')
-    return Rule(entry.name, _matchers(entry.match, f"rules[{number}].match", problems), entry.send, entry.proceed)
+    return Rule(
+        entry.name,
+        _matchers(entry.match, f"rules[{number}].match", problems),
+        entry.send,
+        entry.proceed,
+        per_group=entry.per_group,
+        group_by=entry.group_by,
+        group_wait=GROUP_WAIT if entry.group_wait is None else entry.group_wait,
+    )
 
 
 def _moved(entries: Mapping[str, dict[str, Any]], problems: list[str]) -> dict[str, str]:

@@ -25,6 +25,7 @@ from service_event_checker.core.vocabulary import (
 
 PEOPLE_RANK = -1  # before every severity
 RANKS = range(PEOPLE_RANK, len(Severity))  # the order in which deliveries are claimed
+GROUPS = "alerts:group"  # the source of the alerts that stand for a group of others (`core.groups`)
 FINGERPRINT_MAX = 255  # characters; the narrowest remote key we copy it to (PagerDuty dedup_key)
 
 
@@ -112,7 +113,8 @@ class Alert:
     `note_ids` are those of the latest notes. `origin` is its newest event's.
     `status_seen_at` maps a receiver and a status to the receiver's own time of the newest such status that it told
     us; with None as the status, of its newest status at all. `mirrored_at` maps two receivers (sorted) to when a
-    status was last carried between them. `revision` is raised by every commit and never restarts.
+    status was last carried between them. `groups` maps a rule to the key of the alert of the group that this alert has
+    joined by it ("": it has left). `revision` is raised by every commit and never restarts.
     """
 
     key: str
@@ -157,11 +159,26 @@ class Alert:
     repeats: int = 0
     repeated_at: datetime | None = None
     test: bool = False
+    groups: Mapping[str, str] = field(default_factory=dict)
     revision: int = 0
 
     @property
     def open(self) -> bool:
         return self.status is not Status.RESOLVED
+
+    @property
+    def since(self) -> datetime:
+        """Return when it began, as people are told: the latest start that its source named; of a group the first."""
+        return self.started_at if self.is_group else self.starts_at or self.started_at
+
+    @property
+    def is_group(self) -> bool:
+        return self.source == GROUPS
+
+    @property
+    def memberships(self) -> tuple[str, ...]:
+        """Return the keys of the groups that it is an open member of."""
+        return tuple(dict.fromkeys(filter(None, self.groups.values()))) if self.groups and self.open else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,18 @@ from datetime import datetime
 from typing import Protocol
 
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
-from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Waiting, Write
+from service_event_checker.core.store import (
+    Claimed,
+    Conflict,
+    Done,
+    IdTaken,
+    Members,
+    Outcome,
+    Page,
+    Query,
+    Waiting,
+    Write,
+)
 
 
 class Alerts(Protocol):
@@ -47,6 +58,20 @@ class Alerts(Protocol):
 
     def link_by(self, receiver: str, external_id: str) -> Link | None:
         """Return the link that a remote object's own id belongs to."""
+        ...
+
+    def members(self, groups: Iterable[str] | None = None) -> dict[str, Members]:
+        """Return the open members of each group by its key, of all groups unless some are named; none has no entry.
+
+        It counts what is committed (`Alert.memberships`), at a cost that does not depend on other alerts.
+        """
+        ...
+
+    def member_keys(self, group: str, limit: int, *, firing_before: datetime | None = None) -> list[str]:
+        """Return the keys of a group's open members, the most severe first, of these the one that opened first.
+
+        `firing_before`: only those that are firing and have not changed since then.
+        """
         ...
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:

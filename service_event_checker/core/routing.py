@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from service_event_checker.core import mirrors
+from service_event_checker.core import groups, mirrors
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link, Receiver, Transition
 from service_event_checker.core.replacing import replace
@@ -135,6 +135,7 @@ def _open_new(
     wanted = dict.fromkeys((*alert.withheld, *matched(alert, book.rules)))
     silence = silence_of(alert, book.silences, now)
     withheld: dict[str, str] = {}
+    waits = groups.wait(alert, book.rules, now)
     receivers = list(alert.receivers)
     cause = transitions[-1] if transitions else None
     told = {*alert.receivers, *(book.moved.get(name, name) for name in alert.receivers)}
@@ -146,10 +147,13 @@ def _open_new(
             withheld[name] = f"off: {off}"
         elif silence:
             withheld[name] = f"silenced {silence.text}"
+        elif waits:
+            withheld[name] = waits
         elif Verb.OPEN in book.receivers[name].verbs and not (cause and cause.via == name):
             receivers.append(name)
             _owe(owed, make_delivery(alert, name, Verb.OPEN, cause, book, now))
-    return replace(alert, receivers=tuple(receivers), withheld=withheld)
+    alert = replace(alert, receivers=tuple(receivers), withheld=withheld)
+    return groups.join(alert, book.rules, silence) if book.groups else alert
 
 
 def _held_back(alert: Alert, before: Mapping[str, str], now: datetime) -> Iterator[Transition]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from service_event_checker.core.matchers import Matcher
 from service_event_checker.core.mirrors import Mirrors
@@ -18,10 +18,26 @@ RECEIVERS_MAX = 24  # an alert, its deliveries and its lanes must fit one entity
 
 @dataclass(frozen=True, slots=True)
 class Rule:
+    """`per_group`: its receivers are told of groups (`core.groups`), which are alerts that have `group_by` in common.
+
+    `group_wait`: how long after a group has opened its receivers are first told.
+    """
+
     name: str
     matchers: tuple[Matcher, ...]
     send: tuple[str, ...]
     proceed: bool = False
+    per_group: bool = False
+    group_by: tuple[str, ...] = ()
+    group_wait: timedelta = timedelta(0)
+
+    def makes(self, group: Alert) -> bool:
+        """Whether it is the rule that a group's alert is of; its `group_by` may have changed since."""
+        return self.per_group and group.fingerprint.partition(":")[2] == self.name
+
+    def tells(self, alert: Alert) -> bool:
+        """Whether its receivers are told of the alert itself, not of a group; a test alert is in no group."""
+        return not self.per_group or alert.is_group or alert.test
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +93,11 @@ class Rulebook:
     mirrors: Mirrors = field(default_factory=Mirrors)
     moved: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def groups(self) -> bool:
+        """Whether any rule is for groups; without one they cost nothing."""
+        return any(rule.per_group for rule in self.rules)
+
     def receiver(self, name: str) -> Receiver | None:
         """Return a receiver by its name of now or before; None for a name that is not configured."""
         return self.receivers.get(name) or self.receivers.get(self.moved.get(name, ""))
@@ -118,8 +139,17 @@ def silence_of(alert: Alert, silences: Iterable[Silence], now: datetime) -> Sile
 
 
 def matched(alert: Alert, rules: Iterable[Rule]) -> tuple[str, ...]:
-    """Return the receivers that the rules name for the alert as it is, in their order, each once."""
-    return tuple(dict.fromkeys(name for rule in matching(alert, rules) for name in rule.send))
+    """Return the receivers that the rules name for the alert as it is, in their order, each once.
+
+    Those of its groups are not among them.
+    """
+    told = (rule for rule in matching(alert, rules) if rule.tells(alert))
+    return tuple(dict.fromkeys(name for rule in told for name in rule.send))
+
+
+def is_sent(alert: Alert, rules: Iterable[Rule]) -> bool:
+    """Whether a rule sends the alert to anybody, by itself or as a member of a group."""
+    return any(rule.send for rule in matching(alert, rules))
 
 
 def matching(alert: Alert, rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -128,7 +158,13 @@ def matching(alert: Alert, rules: Iterable[Rule]) -> tuple[Rule, ...]:
 
 
 def steps(alert: Alert, rules: Iterable[Rule]) -> Iterator[Step]:
-    """Yield what each rule says of the alert as it is, in their order: for routing, and for those who ask why."""
+    """Yield what each rule says of the alert as it is, in their order: for routing, and for those who ask why.
+
+    Of a group only its own rule is asked.
+    """
+    if alert.is_group:
+        yield from (Step(rule) for rule in rules if rule.makes(alert))
+        return
     names = names_of(alert)
     stopped_by = ""
     for rule in rules:

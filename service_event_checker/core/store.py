@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,6 +37,34 @@ class IdTaken:
     """The internal id belongs to another episode: ask for a longer one."""
 
     key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    """The open members of a group: how many of each severity, how many that nobody has acknowledged (`firing`), and
+    when the newest of them opened.
+    """
+
+    severities: Mapping[Severity, int]
+    firing: int
+    newest_at: datetime
+
+    @property
+    def total(self) -> int:
+        return sum(self.severities.values())
+
+    @property
+    def worst(self) -> Severity:
+        return min(self.severities, key=lambda severity: severity.rank)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Related:
+    """The groups that an alert has joined; of a group, some of its open members, and how many there are."""
+
+    groups: tuple[Alert, ...] = ()
+    members: tuple[Alert, ...] = ()
+    member_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

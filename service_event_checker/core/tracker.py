@@ -6,7 +6,7 @@ rules of `_opens_again`. What cannot be read changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -107,6 +107,16 @@ def longer_id(alert: Alert) -> Alert:
     """Give the alert an internal id of one character more, for when another episode has the short one."""
     length = len(alert.internal_id.rpartition("-")[2]) + 1
     return replace(alert, internal_id=internal_id(alert.source, alert.key, alert.episode, length=length))
+
+
+def with_longer_id(change: Tracked, ids_taken: Mapping[str, int]) -> Tracked:
+    """Give what opens one character more for each internal id that was another's already."""
+    alert = change.alert
+    if alert is None or not ids_taken or not change.opens:
+        return change
+    for _ in range(ids_taken.get(alert.key, 0)):
+        alert = longer_id(alert)
+    return replace(change, alert=alert)
 
 
 def _first_seen(event: Event, now: datetime, first_good_at: datetime | None) -> Tracked:

@@ -143,6 +143,10 @@ def release(work: Work) -> None:
     work.services.pipeline.release(work.now)
 
 
+def mend_groups(work: Work) -> None:
+    work.services.pipeline.mend_groups(work.now)
+
+
 def unpark(work: Work) -> None:
     work.services.pipeline.unpark(work.now)
 
@@ -226,6 +230,7 @@ JOBS: Mapping[str, Job] = {
     "reconcile": Job(reconcile, timedelta(seconds=5)),
     HEARTBEAT: Job(beat, timedelta(seconds=10)),
     "release": Job(release, timedelta(seconds=10)),
+    "groups": Job(mend_groups, _each_other_look),
     "unpark": Job(unpark, _each_other_look),
     "expire-test-mode": Job(expire_test_mode, timedelta(seconds=30)),
     "heartbeats": Job(look_for_heartbeats, timedelta(seconds=10)),

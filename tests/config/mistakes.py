@@ -327,6 +327,31 @@ ENVIRONMENT = [
     meant("SLACK_BOT_TOKN", "SLACK_BOT_TOKEN"),
     meant("REDMINE_KEY", "REDMINE_API_KEY"),
 ]
+GROUPS = [
+    Mistake(
+        "group_by of a rule for each alert",
+        ruled({**rule("all"), "group_by": ["cluster"], "per": "alert"}),
+        'rules[0].group_by: has no effect with "per": "alert". Remove it, or set "per": "group"',
+        error=False,
+    ),
+    Mistake(
+        "group_wait without groups",
+        ruled({**rule("all"), "group_wait": "10s"}),
+        "rules[0].group_wait: has no effect without groups. Give group_by, or remove it",
+        error=False,
+    ),
+    Mistake(
+        "a misspelt label in group_by",
+        ruled({**rule("all"), "group_by": ["alertname", "clustr"]}),
+        'rules[0].group_by[1]: no known label is called "clustr". Did you mean "cluster"?',
+        error=False,
+    ),
+    Mistake(
+        "a label twice in group_by",
+        ruled({**rule("all"), "group_by": ["cluster", "cluster"]}),
+        "rules[0]: group_by: names a label twice. Name it once",
+    ),
+]
 SYNTAX = [
     not_json(
         "a comma before a bracket",
@@ -368,5 +393,6 @@ MISTAKES = [
     *TWICE,
     *LABELS,
     *ENVIRONMENT,
+    *GROUPS,
     *SYNTAX,
 ]

@@ -19,6 +19,7 @@ IDS = {"poll": "github", "deliver": "chat"}
 BY_ITSELF = {
     "poll-due": timedelta(seconds=1),
     "deliver-due": timedelta(seconds=1),
+    "groups": timedelta(seconds=2),
     "unpark": timedelta(seconds=2),
     "reconcile": timedelta(seconds=5),
     "heartbeat": timedelta(seconds=10),
@@ -56,7 +57,8 @@ def test_what_runs_by_itself_runs_as_often_as_it_should(services: Services) -> N
 def test_where_a_look_costs_money_what_looks_is_rarer(services: Services) -> None:
     rare = periodic(replace(services, look_every=timedelta(seconds=3)))
 
-    assert rare == {**BY_ITSELF, "deliver-due": timedelta(seconds=3), "unpark": timedelta(seconds=6)}
+    six = timedelta(seconds=6)
+    assert rare == {**BY_ITSELF, "deliver-due": timedelta(seconds=3), "unpark": six, "groups": six}
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))

@@ -24,6 +24,7 @@ from service_event_checker.core.store import (
     Conflict,
     Done,
     IdTaken,
+    Members,
     Outcome,
     Page,
     Query,
@@ -31,6 +32,7 @@ from service_event_checker.core.store import (
     Waiting,
     Write,
 )
+from service_event_checker.core.vocabulary import Severity, Status
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 ARCHIVED_AT_ONCE = 200
@@ -127,6 +129,33 @@ class MemoryStore:
         with self._lock:
             found = [step for place, step in self._rows.outcomes.items() if place[:2] == (key, episode)]
         return sorted(found, key=lambda step: step.at)
+
+    def members(self, groups: Iterable[str] | None = None) -> dict[str, Members]:
+        wanted = None if groups is None else set(groups)
+        found: dict[str, list[Alert]] = {}
+        for each in self._heads():
+            for group in each.memberships:
+                if wanted is None or group in wanted:
+                    found.setdefault(group, []).append(each)
+        return {
+            group: Members(
+                severities={
+                    severity: number
+                    for severity in Severity
+                    if (number := sum(each.severity is severity for each in alerts))
+                },
+                firing=sum(each.status is Status.FIRING for each in alerts),
+                newest_at=max(each.opened_at for each in alerts),
+            )
+            for group, alerts in found.items()
+        }
+
+    def member_keys(self, group: str, limit: int, *, firing_before: datetime | None = None) -> list[str]:
+        found = [each for each in self._heads() if group in each.memberships]
+        if firing_before is not None:
+            found = [each for each in found if each.status is Status.FIRING and each.updated_at <= firing_before]
+        in_order = sorted(found, key=lambda each: (each.severity.rank, each.opened_at, each.key))
+        return [each.key for each in in_order[:limit]]
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         return [self._write_one(write, now) for write in writes]

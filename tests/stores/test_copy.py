@@ -40,6 +40,7 @@ from tests.stores.steps import (
 LATER = NOW + timedelta(hours=1)
 NAMES = ("waiting", "linked", "failed", "again", "over", "leased", "rich")
 RECEIVERS = ("slack", "azure_devops", "mail")
+GROUP = "e" * 20
 MANY = 120  # more than are copied together
 
 Stored = SqlStore | AzureTablesStore
@@ -69,7 +70,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 
 def rich(store: Store) -> None:
     """Let a store hold something of every kind."""
-    opened(store, "waiting", ("slack", "mail"), withheld={"azure_devops": "no rule"})
+    opened(store, "waiting", ("slack", "mail"), withheld={"azure_devops": "no rule"}, groups={"rule": GROUP})
     linked(store, "linked")
     failed = opened(store, "failed")
     store.settle(claim_key(store, failed.key), Failed(reason="refused"), NOW)
@@ -133,6 +134,7 @@ def reads(store: Store) -> dict[str, Any]:
         "withheld": store.withheld_alerts(),
         "pages": pages,
         "next page": store.page(Query(limit=7, cursor=pages[0].cursor)),
+        "members": [store.members(), store.member_keys(GROUP, 10)],
         "links": store.links(keys),
         "link_by": [store.link_by("azure_devops", f"T-{name}") for name in NAMES],
         "outcomes": {key: [store.outcomes(key, number) for number in (1, 2)] for key in keys},

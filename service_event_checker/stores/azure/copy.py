@@ -30,6 +30,7 @@ _OF_A_KEY = (
     keys.OUTCOME,
     keys.DEAD,
 )  # by key, ranges
+_WITH_A_KEY = (keys.INTERNAL_ID, keys.MEMBER)  # by another name; the key is a column
 _KEY_LENGTH = 20
 
 Entity = dict[str, Any]
@@ -95,7 +96,7 @@ class AzureSide:
         parts: defaultdict[str, list[str]] = defaultdict(list)
         for key in wanted:
             parts[keys.partition(key)].append(key)
-        scans = [(self._active, place, kind) for place in parts for kind in (*_OF_A_KEY, keys.INTERNAL_ID)]
+        scans = [(self._active, place, kind) for place in parts for kind in (*_OF_A_KEY, *_WITH_A_KEY)]
         scans += [(self._resolved, place, kind) for place in parts for kind in (keys.ALERT, keys.EPISODE)]
         for table, row in self._store.tables.each(lambda scan: _range(*scan, parts[scan[1]]), scans):
             for entity in row:
@@ -142,7 +143,7 @@ def _transactions(changes: Iterable[EntityChange]) -> Iterator[list[EntityChange
 def _range(table: Table, place: str, kind: str, wanted: Sequence[str]) -> tuple[Table, list[Entity]]:
     """Return the rows of a kind from the first wanted key to the last."""
     first, last = wanted[0], wanted[-1]
-    if kind == keys.INTERNAL_ID:
+    if kind in _WITH_A_KEY:
         return table, list(table.scan(place, kind, "key ge @first and key le @last", {"first": first, "last": last}))
     bounds = {"first": kind + first, "last": keys.after(kind + last)}
     return table, list(table.scan(place, kind, "RowKey ge @first and RowKey lt @last", bounds))
@@ -150,7 +151,7 @@ def _range(table: Table, place: str, kind: str, wanted: Sequence[str]) -> tuple[
 
 def _key_of(entity: Mapping[str, Any]) -> str:
     row_key = str(entity["RowKey"])
-    return str(entity["key"]) if row_key[0] == keys.INTERNAL_ID else row_key[1 : 1 + _KEY_LENGTH]
+    return str(entity["key"]) if row_key[0] in _WITH_A_KEY else row_key[1 : 1 + _KEY_LENGTH]
 
 
 def _place(row: Mapping[str, Any]) -> Place:
@@ -207,6 +208,7 @@ def _entities(history: History, op: str) -> tuple[list[Entity], list[Entity]]:
         resolved.append(rows.moved(head, place, partition=keys.RESOLVED))
     else:
         active.append(head)
+        active += rows.member_entities(newest, op).values()
     active += [rows.internal_id_entity(replace(newest, episode=episode), code, op) for code, episode in history.ids]
     for row in history.timeline:
         then = replace(newest, episode=row.episode, revision=row.revision)

@@ -16,6 +16,7 @@ from service_event_checker.core.lanes import Lane, in_order
 from service_event_checker.core.mirrors import STATUSES_MAX
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
 from service_event_checker.core.timeline import outcome_place
+from service_event_checker.core.vocabulary import Status
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import keys
 
@@ -161,6 +162,19 @@ def dead_entity(delivery: Delivery, op: str) -> dict[str, Any]:
         "episode": delivery.episode,
         **document_of(codec.dump_delivery(_short_note(delivery, _LENGTHS[1]))),
     }
+
+
+def member_entities(alert: Alert, op: str) -> dict[str, dict[str, Any]]:
+    """Return the rows by which an alert counts in the groups that it is an open member of, by their row keys."""
+    counted = {
+        "key": alert.key,
+        "severity": alert.severity.rank,
+        "firing": alert.status is Status.FIRING,
+        "opened_at": keys.sortable(codec.micros(alert.opened_at)),
+        "updated_at": keys.sortable(codec.micros(alert.updated_at)),
+    }
+    places = [keys.member_row(group, alert.key) for group in alert.memberships]
+    return {place: {**_row(keys.partition(alert.key), place, op), **counted} for place in places}
 
 
 def slot_entity(slot: Slot, op: str) -> dict[str, Any]:

@@ -89,6 +89,8 @@ def write_all(connection: Connection, drafts: Sequence[Draft]) -> list[Done | Co
 def _add(rows: Rows, each: Draft, queues: dict[LaneKey, tuple[Lane, list[Delivery]]], *, new_id: bool) -> None:
     write, stored = each.write, each.stored
     rows.add_alert(each.row, new=not write.alert.revision)
+    if stored.groups:
+        rows.add_membership(stored)
     if new_id:
         rows.add_id(each.code, stored)
     cancelled = []

@@ -25,6 +25,7 @@ from service_event_checker.stores.sql.tables import (
     kept,
     lanes,
     links,
+    members,
     outcomes,
     settings,
     slots,
@@ -32,7 +33,7 @@ from service_event_checker.stores.sql.tables import (
 )
 
 OWN = (database_file.ID, PING, COPIED_FROM)  # settings that are this store's alone
-_OF_A_KEY = (alerts, episodes, internal_ids, timeline, outcomes, lanes, deliveries, links)
+_OF_A_KEY = (alerts, episodes, internal_ids, timeline, outcomes, lanes, deliveries, links, members)
 
 Row = dict[str, Any]
 Found = dict[str, list[Any]]
@@ -169,6 +170,7 @@ def _rows(history: History) -> Iterator[tuple[Table, Row]]:
     for alert in (*history.past, *([history.newest] if history.archived else [])):
         ended_at = codec.micros(alert.ended_at or alert.updated_at)
         yield episodes, {"key": key, "episode": alert.episode, "ended_at": ended_at, "doc": codec.dump_alert(alert)}
+    yield from ((members, row) for row in rows.member_rows(history.newest))
     for code, episode in history.ids:
         yield internal_ids, {"code": code, "key": key, "episode": episode}
     for row in history.timeline:

@@ -34,6 +34,20 @@ alerts = Table(
     Index("alerts_archivable", "archived", "open"),
 )
 
+# The open members of groups: which alerts count for the alert of a group, and what is counted of them.
+members = Table(
+    "members",
+    metadata,
+    Column("group_key", String(20), primary_key=True),
+    Column("key", String(20), primary_key=True),
+    Column("severity", SmallInteger, nullable=False),
+    Column("firing", Boolean, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("members_order", "group_key", "severity", "opened_at", "key"),
+    Index("members_key", "key"),
+)
+
 # Past episodes: archived ones, and ones that a new episode has followed.
 episodes = Table(
     "episodes",

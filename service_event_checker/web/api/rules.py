@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from service_event_checker.core.rules import Rule
 from service_event_checker.sources import evaluate as questions
 from service_event_checker.sources.evaluate import Question
 from service_event_checker.web.context import services
@@ -27,6 +28,7 @@ def many() -> dict[str, Any]:
                 "send": list(rule.send),
                 "proceed": rule.proceed,
                 "last_matched_at": at.isoformat() if (at := last.get(rule.name)) else None,
+                **_grouping(rule),
             }
             for rule in services().book.rules
         ]
@@ -38,3 +40,10 @@ def evaluate() -> dict[str, Any]:
     """Say which rules match an alert that opens, and who would be told; by the code that routes."""
     question = Question.model_validate(json_body(request))
     return questions.answer(question, services().book, datetime.now(UTC))
+
+
+def _grouping(rule: Rule) -> dict[str, Any]:
+    """Return what a rule for groups says of them; `group_wait` in seconds."""
+    if not rule.per_group:
+        return {}
+    return {"per": "group", "group_by": list(rule.group_by), "group_wait": rule.group_wait.total_seconds()}

@@ -146,11 +146,16 @@ class Replayed(BaseModel):
 
 
 class RuleShape(BaseModel):
+    """One rule; `per`, `group_by` and `group_wait` (seconds) only of a rule for groups."""
+
     name: str
     match: list[str]
     send: list[str]
     proceed: bool
     last_matched_at: AwareDatetime | None
+    per: str = "alert"
+    group_by: list[str] = []
+    group_wait: float = 0
 
 
 class NoKeys(BaseModel):
@@ -170,10 +175,23 @@ class RuleStep(BaseModel):
     alert: str = ""
 
 
+class RuleGroup(BaseModel):
+    """A group that the alert would join; `wait` in seconds."""
+
+    rule: str
+    key: str
+    labels: dict[str, str]
+    receivers: list[str]
+    wait: float
+
+
 class Evaluated(BaseModel):
+    """Who would be told; `groups` is left out where the alert joins none."""
+
     receivers: list[str]
     withheld: list[Withheld]
     steps: list[RuleStep]
+    groups: list[RuleGroup] = []
 
 
 class ReloadedConfiguration(BaseModel):

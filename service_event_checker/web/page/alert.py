@@ -12,6 +12,7 @@ from service_event_checker import logs
 from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Transition
 from service_event_checker.core.vocabulary import Verb
+from service_event_checker.engine.grouping import related
 from service_event_checker.engine.ledger import ledger
 from service_event_checker.render.names import platform_name, step_name
 from service_event_checker.render.text import clean, line, web_address
@@ -77,6 +78,7 @@ def page(name: str) -> str:
         "alert.html",
         now=now,
         row=alert_row(alert, now),
+        related=related(store, alert),
         body=clean(alert.description, BODY_MAX),
         told=[told_row(entry) for entry in told],
         steps=[step_row(step) for step in timeline if step.episode == alert.episode],

@@ -107,7 +107,7 @@ def alert_row(
     silence: Silence | None = None,
 ) -> AlertRow:
     """Describe one alert. `failed` and `pending` (receiver, alert key) may be of any alert: its own are picked out."""
-    since = alert.starts_at or alert.started_at
+    since = alert.since
     links = {name: web_address(url) for name, url in alert.links.items()}
     lost = _lost(alert, failed)
     waiting = [
