@@ -35,7 +35,8 @@ from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.heartbeats import Heartbeat
 from service_event_checker.core.mirrors import ALERT, Mirrors
-from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
+from service_event_checker.core.rules import RECEIVERS_MAX, Rule
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Verb
 

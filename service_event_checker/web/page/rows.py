@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from service_event_checker import logs
 from service_event_checker.core.model import Alert, Delivery, PlannedWork
-from service_event_checker.core.rules import Silence
+from service_event_checker.core.silences import Holding
 from service_event_checker.core.vocabulary import Affects, Kind, Severity, Status, Verb
 from service_event_checker.engine.quarantine import Held
 from service_event_checker.render import plan
@@ -104,7 +104,7 @@ def alert_row(
     now: datetime,
     failed: Iterable[Delivery] = (),
     pending: frozenset[tuple[str, str]] = frozenset(),
-    silence: Silence | None = None,
+    silence: Holding | None = None,
 ) -> AlertRow:
     """Describe one alert. `failed` and `pending` (receiver, alert key) may be of any alert: its own are picked out."""
     since = alert.starts_at or alert.started_at

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.roles import Alerts, Outbox
-from service_event_checker.core.rules import Silence, silence_of
+from service_event_checker.core.silences import Holding, silence_of
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.engine import quarantine
@@ -52,7 +52,7 @@ class State:
     refused: tuple[Held, ...]
     warnings: tuple[str, ...]
     pending: frozenset[tuple[str, str]]
-    silenced: Mapping[str, Silence]
+    silenced: Mapping[str, Holding]
 
     @property
     def beats(self) -> bool:
@@ -64,6 +64,7 @@ def read(services: Services, now: datetime) -> State:
     store = services.store
     found, more = _open_alerts(store)
     destinations = receivers(services)
+    silences = services.book.with_silences(store.silences.live(now)).silences
     return State(
         now=now,
         heartbeat_at=last_heartbeat(services.store),
@@ -76,7 +77,7 @@ def read(services: Services, now: datetime) -> State:
         refused=tuple(quarantine.held(services.store.holding, limit=REFUSED_MAX)),
         warnings=standing.warnings(services, now),
         pending=frozenset(_pending(store, destinations, found)),
-        silenced={each.key: by for each in found if (by := silence_of(each, services.book.silences, now))},
+        silenced={each.key: by for each in found if (by := silence_of(each, silences, now))},
     )
 
 
