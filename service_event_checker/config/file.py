@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AwareDatetime, Field, ValidationError
 
 from service_event_checker.config.models import Duration, Model
+from service_event_checker.config.silences import Repeat
 from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Severity
 
@@ -29,6 +30,7 @@ class SilenceEntry(Model):
     ends_at: AwareDatetime
     owner: str
     reason: str
+    repeat: Repeat | None = None
 
 
 class MirrorEntry(Model):

@@ -348,7 +348,8 @@ def _silence(number: int, entry: SilenceEntry, problems: list[str]) -> Silence:
     parts = _matchers(entry.match, f"{where}.match", problems)
     if not parts and len(problems) == found:
         problems.append(f'{where}.match: would silence everything. Give a matcher, like source="github"')
-    return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason)
+    repeat = entry.repeat.read() if entry.repeat else None
+    return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason, id=f"config-{number + 1}", repeat=repeat)
 
 
 def _heartbeat(name: str, entry: HeartbeatEntry, problems: list[str]) -> Heartbeat:

@@ -19,6 +19,7 @@ from service_event_checker.core.evaluation import Evaluation, evaluate
 from service_event_checker.core.model import Event
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
+from service_event_checker.render.silences import HoldingShape
 from service_event_checker.sources.alertmanager import webhook
 from service_event_checker.sources.rest import payload as rest
 from service_event_checker.sources.severities import severity_of
@@ -47,19 +48,22 @@ class Question(BaseModel):
 
 
 def answer(question: Question, book: Rulebook, now: datetime) -> dict[str, Any]:
-    """Return `{"receivers", "withheld": [{receiver, reason}], "steps": [{rule, matched, why}]}` as of `at`.
+    """Return `{"receivers", "withheld": [{receiver, reason}], "steps": [{rule, matched, why}], "silences"}` as of `at`.
 
-    For a message: who is told of any of its alerts, and the steps of each with its `alert`. Raises InvalidInput.
+    `silences`: those that hold it back, `[{id, owner, until, reason, match}]`. For a message: who is told of any of its
+    alerts, and the steps of each with its `alert`. Raises InvalidInput.
     """
     at = question.at or now
     events = [_event(question)] if question.payload is None else _events(question)
     found = [(event, evaluate(clean(replace(event, starts_at=None, at=None)), book, at)) for event in events]
     told = list(dict.fromkeys(name for _, each in found for name in each.receivers))
     waiting = {name: why for _, each in found for name, why in each.withheld.items()}
+    silenced = dict.fromkeys(holding for _, each in found for holding in each.silences)
     return {
         "receivers": told,
         "withheld": [{"receiver": name, "reason": logs.masked(why)} for name, why in waiting.items()],
         "steps": list(_steps(found, named=question.payload is not None)),
+        "silences": [HoldingShape.of(each).model_dump(mode="json") for each in silenced],
     }
 
 

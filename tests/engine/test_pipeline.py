@@ -64,7 +64,7 @@ class Ledger:
     """A store that remembers what was committed, in order; `before_commit` happens just before each commit."""
 
     def __init__(self, store: SqlStore) -> None:
-        self.store, self.holding = store, store.holding
+        self.store, self.holding, self.silences = store, store.holding, store.silences
         self.written: list[Write] = []
         self.before_commit: Callable[[], object] = lambda: None
 
