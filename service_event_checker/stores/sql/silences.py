@@ -16,7 +16,7 @@ from service_event_checker.stores.sql.conflicts import after_conflicts
 from service_event_checker.stores.sql.tables import revisions, silences
 
 NAME = "silences"  # in the table of revisions
-_REVISION = select(revisions.c.revision).where(revisions.c.name == NAME)
+_REVISION = "SELECT revision FROM revisions WHERE name = 'silences'"  # run by the driver: it is asked often
 _HIT = (
     update(silences).where(silences.c.id == bindparam("of")).values(hits=silences.c.hits + bindparam("more"))
 )  # locks no alert
@@ -33,7 +33,7 @@ class SqlSilences:
 
     def live(self, now: datetime) -> Sequence[Silence]:
         with self._read() as connection:
-            revision = connection.scalar(_REVISION) or 0
+            revision = connection.exec_driver_sql(_REVISION).scalar() or 0
             known = self._known
             if known is None or known[0] != revision:
                 rows = connection.execute(select(silences).where(silences.c.ends_at > codec.micros(now))).all()

@@ -27,7 +27,7 @@ from tests.factories import receiver
 class Shop:
     """Our books, and an Alertmanager that can be asked."""
 
-    def __init__(self, path: Path, *managers: Alertmanager, **config: Any) -> None:
+    def __init__(self, path: Path, *managers: Any, **config: Any) -> None:
         store = SqlStore(f"sqlite:///{path}/store.db")
         store.prepare()
         book = Rulebook((Rule("all", (), ("tickets",)),), (), {"tickets": receiver("tickets", Family.TICKET)})
