@@ -76,7 +76,7 @@ def add(here: Here, /, **values: Any) -> None:
     if made.repeat:
         click.echo(f"each week {made.repeat}")
     count = len(silencing.matching(here.ready, made))
-    click.echo(f"It matches {count} open alerts. ./outage silence end {made.id} ends it")
+    click.echo(f"It matches {_alerts(count, 'open ')}. ./outage silence end {made.id} ends it")
 
 
 @silence.command()
@@ -122,7 +122,7 @@ def end(here: Here, id: str) -> None:
         ended = silencing.end(here.ready, id, actor=user(), now=datetime.now(UTC))
     except UnknownSilence:
         raise click.ClickException(f'there is no silence "{id}". ./outage silence list shows them') from None
-    click.echo(f"{ended.id} is ended. It held back {ended.hits} alerts")
+    click.echo(f"{ended.id} is ended. It held back {_alerts(ended.hits)}")
 
 
 def _read(values: dict[str, Any], now: datetime) -> NewSilence:
@@ -160,3 +160,7 @@ def _row(each: Silence, now: datetime) -> tuple[str, ...]:
 
 def _match(made: Silence) -> str:
     return ", ".join(map(str, made.matchers))
+
+
+def _alerts(number: int, kind: str = "") -> str:
+    return f"{number} {kind}{'alert' if number == 1 else 'alerts'}"

@@ -50,7 +50,7 @@ def test_a_silence_withholds_what_opens_until_it_is_ended(terminal: Terminal) ->
     assert held.withheld["chat"].endswith(f"UTC: upgrade ({id})")
     answer = terminal.run("silence", "end", id.lower())
 
-    assert answer.stdout == f"{id} is ended. It held back 1 alerts\n"
+    assert answer.stdout == f"{id} is ended. It held back 1 alert\n"
     assert services.store.get([held.key])[held.key].withheld == {}
     assert [each.receiver for each in services.store.waiting_deliveries()] == ["chat"]
     assert services.store.silences.list()[0].ended_by == getpass.getuser()
