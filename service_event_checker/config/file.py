@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from service_event_checker.config.models import Duration, Model
+from service_event_checker.config.silences import Repeat
 from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Severity
 
@@ -42,6 +43,7 @@ class SilenceEntry(Model):
     ends_at: AwareDatetime
     owner: str
     reason: str
+    repeat: Repeat | None = None
 
 
 class MirrorEntry(Model):

@@ -35,7 +35,8 @@ from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.heartbeats import Heartbeat
 from service_event_checker.core.mirrors import ALERT, Mirrors
-from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
+from service_event_checker.core.rules import RECEIVERS_MAX, Rule
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Verb
 
@@ -357,7 +358,8 @@ def _silence(number: int, entry: SilenceEntry, problems: list[str]) -> Silence:
     parts = _matchers(entry.match, f"{where}.match", problems)
     if not parts and len(problems) == found:
         problems.append(f'{where}.match: would silence everything. Give a matcher, like source="github"')
-    return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason)
+    repeat = entry.repeat.read() if entry.repeat else None
+    return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason, id=f"config-{number + 1}", repeat=repeat)
 
 
 def _heartbeat(name: str, entry: HeartbeatEntry, problems: list[str]) -> Heartbeat:

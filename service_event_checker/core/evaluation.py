@@ -10,6 +10,7 @@ from service_event_checker.core import groups, routing, rules, tracker
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.rules import Rule, Rulebook, Step
+from service_event_checker.core.silences import Holding, holding
 from service_event_checker.core.store import Members
 
 
@@ -28,13 +29,15 @@ class Joined:
 class Evaluation:
     """`receivers` would be told that the alert opens; `withheld` maps a matched receiver to why it would wait.
 
-    Those who would be told of a group that it joins are named there only.
+    Those who would be told of a group that it joins are named there only. `silences` hold the alert back, the one that
+    ends last first.
     """
 
     receivers: tuple[str, ...]
     withheld: Mapping[str, str]
     steps: tuple[Step, ...]
     groups: tuple[Joined, ...] = ()
+    silences: tuple[Holding, ...] = ()
 
 
 def evaluate(event: Event, book: Rulebook, now: datetime) -> Evaluation:
@@ -45,7 +48,8 @@ def evaluate(event: Event, book: Rulebook, now: datetime) -> Evaluation:
     write = routing.route(change.alert, change.transitions, book, now)
     joined = tuple(_joined(rule, write.alert, book, now) for rule in book.rules if write.alert.groups.get(rule.name))
     steps = tuple(rules.steps(change.alert, book.rules))
-    return Evaluation(write.alert.receivers, write.alert.withheld, steps, joined)
+    silences = holding(change.alert, book.silences, now)
+    return Evaluation(write.alert.receivers, write.alert.withheld, steps, joined, silences)
 
 
 def _joined(rule: Rule, member: Alert, book: Rulebook, now: datetime) -> Joined:

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from service_event_checker.core.ids import alert_key
 from service_event_checker.core.model import GROUPS, Alert, Event
 from service_event_checker.core.replacing import replace
-from service_event_checker.core.rules import Rule, Silence, matching, names_of
+from service_event_checker.core.rules import Rule, matching, names_of
+from service_event_checker.core.silences import SILENCED, Holding
 from service_event_checker.core.store import Members
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 
@@ -26,7 +27,7 @@ _TITLE_MAX = 300
 _LINE_MAX = 200
 
 
-def join(alert: Alert, rules: Iterable[Rule], silence: Silence | None) -> Alert:
+def join(alert: Alert, rules: Iterable[Rule], silence: Holding | None) -> Alert:
     """Return an open alert as a member of the groups that the rules name for it; a silenced one joins none anew.
 
     It leaves a group only for another one of the same rule.
@@ -38,7 +39,7 @@ def join(alert: Alert, rules: Iterable[Rule], silence: Silence | None) -> Alert:
         if not rule.per_group:
             continue
         if silence and not joined.get(rule.name):
-            withheld[f"group of {rule.name}"] = f"silenced {silence.text}"
+            withheld[f"group of {rule.name}"] = f"{SILENCED}{silence.text}"
         else:
             joined[rule.name] = key_of(rule, labels_of(rule, alert))
     return replace(alert, groups=joined, withheld=withheld)

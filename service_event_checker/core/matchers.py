@@ -15,10 +15,12 @@ PATTERN_MAX = 1000  # characters of a regular expression; longer ones are a mist
 REPEATS_MAX = 2  # `*`, `+` and `{}` of a stranger's pattern
 OPTIONAL_MAX = 8  # those and `?`
 _REPEATS = ("*", "+", "{", "?")
-_SHAPE = re.compile(r'\s*([\w.:\-]+)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^\s",{}]*)\s*')
+_NAME = r"[\w.:\-]+"
+_SHAPE = re.compile(rf'\s*({_NAME})\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^\s",{{}}]*)\s*')
 # The parts of a pattern that flags in its middle depend on: escapes, classes, flags, groups, alternatives.
 _PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?([ims]*(?:-[ims]+)?)\)|.", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
+_WRITTEN = {char: f"\\{letter}" for letter, char in _ESCAPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Matcher:
 
     def __str__(self) -> str:
         """Return the matcher as people write it."""
-        return f'{self.name}{self.operator}"{self.value}"'
+        value = re.sub(r'[\\"\n\t]', lambda found: _WRITTEN[found[0]], self.value)
+        return f'{self.name}{self.operator}"{value}"'
 
     def matches(self, names: Mapping[str, str]) -> bool:
         text = names.get(self.name, "")
@@ -60,6 +63,11 @@ def parse(text: str, where: str = "match") -> tuple[Matcher, ...]:
         found.append(_matcher(*shape.groups(), where=where))
         rest = behind.removeprefix(",").lstrip()
     return tuple(found)
+
+
+def is_name(text: str) -> bool:
+    """Whether a matcher can ask for a label of this name."""
+    return re.fullmatch(_NAME, text) is not None
 
 
 def is_costly(pattern: str) -> bool:

@@ -110,7 +110,8 @@ class Alert:
     work the planned one, as `ends_at` is its planned end), `seen_at` the source's time of the newest
     change that we took. `ended_at` is the source's time of the end, `closed_at` when we took it (None: still open, or
     stored by an older version); `relisted_at`: when the source's list first showed it as open after that end.
-    `note_ids` are those of the latest notes. `origin` is its newest event's.
+    `note_ids` are those of the latest notes. `origin` is its newest event's. `muted`: by whom its source
+    tells nobody of it, until when and why, "" while it does.
     `status_seen_at` maps a receiver and a status to the receiver's own time of the newest such status that it told
     us; with None as the status, of its newest status at all. `mirrored_at` maps two receivers (sorted) to when a
     status was last carried between them. `groups` maps a rule to the key of the alert of the group that this alert has
@@ -149,6 +150,7 @@ class Alert:
     intakes: tuple[str, ...] = ()
     receivers: tuple[str, ...] = ()
     withheld: Mapping[str, str] = field(default_factory=dict)
+    muted: str = ""
     explained_by: str = ""
     origin: str = ""
     status_seen_at: Mapping[tuple[str, EventStatus | None], datetime] = field(default_factory=dict)

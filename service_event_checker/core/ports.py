@@ -128,7 +128,8 @@ class Comparison:
 
     `take_in`: what it lists and never told us. `relisted`: what it lists although it told the end; opened again at the
     second look. `settings`: what to store for the next comparison. `why_not`: why
-    nothing is ended this time. `resolve_after`: how often an alert is missing before it is over.
+    nothing is ended this time. `resolve_after`: how often an alert is missing before it is over. `muted` maps the key
+    of an open alert to `Alert.muted`, where that has changed.
     """
 
     source: str
@@ -139,6 +140,7 @@ class Comparison:
     take_in: tuple[Event, ...] = ()
     relisted: tuple[Event, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    muted: Mapping[str, str] = field(default_factory=dict)
     why_not: str = ""
 
 

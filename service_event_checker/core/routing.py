@@ -13,7 +13,8 @@ from service_event_checker.core import groups, mirrors
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link, Receiver, Transition
 from service_event_checker.core.replacing import replace
-from service_event_checker.core.rules import Rulebook, matched, silence_of
+from service_event_checker.core.rules import Rulebook, matched
+from service_event_checker.core.silences import SILENCED, Holding, silence_of
 from service_event_checker.core.store import Write
 from service_event_checker.core.vocabulary import Family, Verb, Why
 
@@ -31,11 +32,19 @@ def route(alert: Alert, transitions: Iterable[Transition], book: Rulebook, now: 
         for verb in transition.verbs:
             for name in alert.receivers:
                 alert = _add_deliveries(alert, name, verb, transition, book, now, owed)
+    silence: Holding | None = None
     if alert.open and (transitions or alert.withheld):
-        alert = _open_new(alert, transitions, book, now, owed)
+        silence = silence_of(alert, book.silences, now)
+        alert = _open_new(alert, transitions, book, now, owed, silence)
     deliveries = (replace(delivery, seq=seq) for seq, delivery in enumerate(owed.values()))
     held_back = _held_back(alert, before, now)
-    return Write(alert=alert, transitions=(*transitions, *held_back), deliveries=tuple(deliveries), links=links)
+    return Write(
+        alert=alert,
+        transitions=(*transitions, *held_back),
+        deliveries=tuple(deliveries),
+        links=links,
+        silenced_by=_silenced_by(silence, before, alert.withheld),
+    )
 
 
 def release(alert: Alert, book: Rulebook, now: datetime) -> Write | None:
@@ -130,10 +139,10 @@ def _open_new(
     book: Rulebook,
     now: datetime,
     owed: dict[tuple[str, Verb], Delivery],
+    silence: Holding | None,
 ) -> Alert:
     """Owe an `open` to the receivers that nobody has told yet, or note why they have to wait."""
     wanted = dict.fromkeys((*alert.withheld, *matched(alert, book.rules)))
-    silence = silence_of(alert, book.silences, now)
     withheld: dict[str, str] = {}
     waits = groups.wait(alert, book.rules, now)
     receivers = list(alert.receivers)
@@ -146,7 +155,7 @@ def _open_new(
         if off:
             withheld[name] = f"off: {off}"
         elif silence:
-            withheld[name] = f"silenced {silence.text}"
+            withheld[name] = f"{SILENCED}{silence.text}"
         elif waits:
             withheld[name] = waits
         elif Verb.OPEN in book.receivers[name].verbs and not (cause and cause.via == name):
@@ -154,6 +163,14 @@ def _open_new(
             _owe(owed, make_delivery(alert, name, Verb.OPEN, cause, book, now))
     alert = replace(alert, receivers=tuple(receivers), withheld=withheld)
     return groups.join(alert, book.rules, silence) if book.groups else alert
+
+
+def _silenced_by(silence: Holding | None, before: Mapping[str, str], withheld: Mapping[str, str]) -> str:
+    """Return the id of the silence that withholds the alert from now on; "" for none, or one that did already."""
+    if silence is None or not any(why.startswith(SILENCED) for why in withheld.values()):
+        return ""
+    known = any(why.startswith(SILENCED) and why.endswith(silence.mark) for why in before.values())
+    return "" if known else silence.silence.id
 
 
 def _held_back(alert: Alert, before: Mapping[str, str], now: datetime) -> Iterator[Transition]:

@@ -1,18 +1,21 @@
-"""Rules, silences and the book of them: whom an alert is for. Pure."""
+"""Rules, and the book of rules and silences: whom an alert is for. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from service_event_checker.core.matchers import Matcher
 from service_event_checker.core.mirrors import Mirrors
 from service_event_checker.core.model import Alert, Receiver
+from service_event_checker.core.names import LABEL as LABEL
+from service_event_checker.core.names import OWN_NAMES as OWN_NAMES
+from service_event_checker.core.names import names_of as names_of
+from service_event_checker.core.replacing import replace
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.vocabulary import Family, Verb
 
-LABEL = "label."  # before the name of a label that one of the alert's own names would hide
-OWN_NAMES = ("source", "kind", "intake", "severity", "title", "test", "affects_us")
 RECEIVERS_MAX = 24  # an alert, its deliveries and its lanes must fit one entity group transaction of Azure Tables
 
 
@@ -66,20 +69,6 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
-    matchers: tuple[Matcher, ...]
-    starts_at: datetime
-    ends_at: datetime
-    owner: str
-    reason: str
-
-    @property
-    def text(self) -> str:
-        """Say who silences, until when, and why."""
-        return f"by {self.owner} until {self.ends_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
 class Rulebook:
     """The rules in their order, the silences, the receivers by name, and who mirrors whom.
 
@@ -98,6 +87,11 @@ class Rulebook:
         """Whether any rule is for groups; without one they cost nothing."""
         return any(rule.per_group for rule in self.rules)
 
+    def with_silences(self, stored: Iterable[Silence]) -> Rulebook:
+        """Return the book with the stored silences beside those of config.json."""
+        more = tuple(stored)
+        return replace(self, silences=(*self.silences, *more)) if more else self
+
     def receiver(self, name: str) -> Receiver | None:
         """Return a receiver by its name of now or before; None for a name that is not configured."""
         return self.receivers.get(name) or self.receivers.get(self.moved.get(name, ""))
@@ -110,32 +104,6 @@ class Rulebook:
     def family(self, name: str) -> Family | None:
         known = self.receiver(name)
         return known.family if known else None
-
-
-def names_of(alert: Alert) -> dict[str, str]:
-    """Return what a matcher may ask for: the alert's labels and, over them, its own names; `label.<name>` is always the
-    sender's label."""
-    own = {
-        "source": alert.source,
-        "kind": alert.kind.value,
-        "intake": "\n".join(alert.intakes),
-        "severity": alert.severity.value,
-        "title": alert.title,
-        "test": "true" if alert.test else "false",
-        "affects_us": alert.affects_us.value,
-    }
-    return {**alert.labels, **{LABEL + name: value for name, value in alert.labels.items()}, **own}
-
-
-def silence_of(alert: Alert, silences: Iterable[Silence], now: datetime) -> Silence | None:
-    """Return the silence that holds the alert back now and ends last; None for an alert that is not silenced."""
-    names = names_of(alert)
-    found = [
-        silence
-        for silence in silences
-        if silence.starts_at <= now < silence.ends_at and all(part.matches(names) for part in silence.matchers)
-    ]
-    return max(found, key=lambda silence: silence.ends_at, default=None)
 
 
 def matched(alert: Alert, rules: Iterable[Rule]) -> tuple[str, ...]:

@@ -12,12 +12,16 @@ from service_event_checker.core.vocabulary import Kind, Severity, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One alert's atomic share of a commit. `alert.revision` is the one it was read with (0: new)."""
+    """One alert's atomic share of a commit. `alert.revision` is the one it was read with (0: new).
+
+    `silenced_by`: the id of the silence that withholds the alert from now on; its hits are counted.
+    """
 
     alert: Alert
     transitions: tuple[Transition, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     links: tuple[Link, ...] = ()
+    silenced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,8 +265,8 @@ def _is_previous_end(alert: Alert, event: Event) -> bool:
 
 def _ended(event: Event, now: datetime, by: ResolvedBy) -> dict[str, object]:
     ended_at = event.at or now if by is ResolvedBy.SOURCE else now
-    fields: dict[str, object] = {"status": Status.RESOLVED, "resolved_by": by, "ended_at": ended_at, "withheld": {}}
-    fields["closed_at"] = now
+    fields: dict[str, object] = {"status": Status.RESOLVED, "resolved_by": by, "ended_at": ended_at, "closed_at": now}
+    fields |= {"withheld": {}, "muted": ""}
     return fields | ({"owner": event.actor} if by is ResolvedBy.PERSON else {})
 
 
@@ -351,6 +351,7 @@ def _miss(alert: Alert, resolve_after: int, now: datetime) -> Tracked:
         ended_at=now,
         closed_at=now,
         withheld={},
+        muted="",
         updated_at=now,
     )
     transition = Transition(

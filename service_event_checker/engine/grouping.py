@@ -36,6 +36,7 @@ class Committing(Protocol):
     def store(self) -> Store: ...
     @property
     def book(self) -> Rulebook: ...
+    def book_at(self, now: datetime) -> Rulebook: ...
     def ingest(self, events: Iterable[Event], now: datetime) -> Mapping[str, Alert]: ...
     def commit_all(self, writes: Sequence[Write], now: datetime) -> Sequence[Done | Conflict | IdTaken]: ...
 
@@ -192,7 +193,8 @@ def _is_due(group: Alert, rule: Rule, now: datetime) -> bool:
 
 def _write(pipeline: Committing, changes: Iterable[Tracked], ids_taken: Counter[str], now: datetime) -> None:
     tracked = [tracker.with_longer_id(change, ids_taken) for change in changes]
-    writes = [routing.route(change.alert, change.transitions, pipeline.book, now) for change in tracked if change.alert]
+    book = pipeline.book_at(now)
+    writes = [routing.route(change.alert, change.transitions, book, now) for change in tracked if change.alert]
     results = pipeline.commit_all(writes, now)
     ids_taken.update(each.key for each in results if isinstance(each, IdTaken))
 
@@ -212,7 +214,8 @@ def _move(pipeline: Committing, key: str, now: datetime) -> None:
 def _release(pipeline: Committing, wanted: Iterable[str], now: datetime) -> None:
     """Tell of the groups whose wait is over."""
     found = pipeline.store.get(wanted).values()
-    writes = [routing.release(group, pipeline.book, now) for group in found]
+    book = pipeline.book_at(now)
+    writes = [routing.release(group, book, now) for group in found]
     pipeline.commit_all([write for write in writes if write], now)
 
 

@@ -195,9 +195,10 @@ def retain(work: Work) -> None:
 
 
 def prune(work: Work) -> None:
-    """Keep the holding areas from growing: what was refused, what waits for its object, answers that were kept."""
+    """Keep from growing what was refused, what waits for its object, answers that were kept, and ended silences."""
     for area in AREAS:
         work.services.store.holding.prune(area, before=work.now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
+    work.services.store.silences.prune(work.now - work.services.settings.retention)
     seen_requests.prune(work.services.store.holding, work.now)
     idempotency.prune(work.services.store.holding, work.now)
 

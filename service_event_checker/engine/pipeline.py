@@ -132,8 +132,13 @@ class Pipeline:
 
     def release(self, now: datetime) -> int:
         """Tell those whose silence is over or whose destination is on again; return how many alerts changed."""
-        writes = [routing.release(alert, self.book, now) for alert in self.store.withheld_alerts()]
+        book = self.book_at(now)
+        writes = [routing.release(alert, book, now) for alert in self.store.withheld_alerts()]
         return len(self._commit([write for write in writes if write], now))
+
+    def book_at(self, now: datetime) -> Rulebook:
+        """Return the book with the stored silences. Raises StoreError."""
+        return self.book.with_silences(self.store.silences.live(now))
 
     def commit(self, write: Write, now: datetime) -> bool:
         """Commit what somebody else has decided; False when the alert was changed meanwhile. Raises StoreError."""
@@ -218,12 +223,13 @@ class Pipeline:
     ) -> Sequence[Done | Conflict | IdTaken]:
         return self._commit(self._route(self._correlate(changes, context, now), now), now)
 
-    def _route(self, changes: Iterable[Tracked], now: datetime) -> list[Write]:
-        """Return the changes with their deliveries."""
+    def _route(self, changes: Sequence[Tracked], now: datetime) -> list[Write]:
+        """Return the changes with their deliveries; without changes, no silences are read."""
         writes = []
+        book = self.book_at(now) if changes else self.book
         for change in changes:
             if change.alert is not None:
-                write = routing.route(change.alert, change.transitions, self.book, now)
+                write = routing.route(change.alert, change.transitions, book, now)
                 writes.append(replace(write, links=(*write.links, *change.links)) if change.links else write)
         return writes
 

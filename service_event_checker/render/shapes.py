@@ -29,7 +29,8 @@ class Withheld(BaseModel):
 class AlertSummary(BaseModel):
     """One alert in a list. `id` is the internal id, `links` maps a receiver to the address of its object.
 
-    `ends_at`: the planned end of planned work, as `started_at` is its planned start.
+    `ends_at`: the planned end of planned work, as `started_at` is its planned start. `muted`: by whom its own system
+    mutes it, until when and why, "" if it does not.
     """
 
     id: str
@@ -56,6 +57,7 @@ class AlertSummary(BaseModel):
     test: bool
     receivers: list[str]
     withheld: list[Withheld]
+    muted: str
     links: dict[str, str]
 
     @classmethod

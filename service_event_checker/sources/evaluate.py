@@ -19,6 +19,7 @@ from service_event_checker.core.evaluation import Evaluation, Joined, evaluate
 from service_event_checker.core.model import Event
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
+from service_event_checker.render.silences import HoldingShape
 from service_event_checker.sources.alertmanager import webhook
 from service_event_checker.sources.rest import payload as rest
 from service_event_checker.sources.severities import severity_of
@@ -47,11 +48,12 @@ class Question(BaseModel):
 
 
 def answer(question: Question, book: Rulebook, now: datetime) -> dict[str, Any]:
-    """Return `{"receivers", "withheld": [{receiver, reason}], "steps": [{rule, matched, why}]}` as of `at`.
+    """Return `{"receivers", "withheld": [{receiver, reason}], "steps": [{rule, matched, why}], "silences"}` as of `at`.
 
     `groups` (left out if there are none): `[{rule, key, labels, receivers, wait}]`, those that the alert would join.
     Their receivers, who are told of the group when its wait (seconds) is over, are among the others.
-    For a message: who is told of any of its alerts, and the steps of each with its `alert`. Raises InvalidInput.
+    `silences`: those that hold it back, `[{id, owner, until, reason, match}]`. For a message: who is told of any of its
+    alerts, and the steps of each with its `alert`. Raises InvalidInput.
     """
     at = question.at or now
     events = [_event(question)] if question.payload is None else _events(question)
@@ -60,10 +62,12 @@ def answer(question: Question, book: Rulebook, now: datetime) -> dict[str, Any]:
     waiting = {name: why for _, each in found for name, why in each.withheld.items()}
     groups = {group.key: group for _, each in found for group in each.groups}
     waiting |= {name: why for group in groups.values() for name, why in group.withheld.items()}
+    silenced = dict.fromkeys(holding for _, each in found for holding in each.silences)
     answer = {
         "receivers": told,
         "withheld": [{"receiver": name, "reason": logs.masked(why)} for name, why in waiting.items()],
         "steps": list(_steps(found, named=question.payload is not None)),
+        "silences": [HoldingShape.of(each).model_dump(mode="json") for each in silenced],
     }
     return answer | {"groups": list(map(_group, groups.values()))} if groups else answer
 

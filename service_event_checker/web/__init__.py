@@ -26,6 +26,7 @@ from service_event_checker.web.api import (
     new_alerts,
     parts,
     rules,
+    silences,
     stats,
 )
 from service_event_checker.web.api import dead_letters as former_deliveries
@@ -77,6 +78,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         configuration,
         actions,
         rules,
+        silences,
         parts,
         stats,
         apidocs,

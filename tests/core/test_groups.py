@@ -12,7 +12,8 @@ from service_event_checker.core import groups, matchers, routing, tracker
 from service_event_checker.core.evaluation import evaluate
 from service_event_checker.core.ledger import Entry, State, with_groups
 from service_event_checker.core.model import GROUPS, Alert
-from service_event_checker.core.rules import Rule, Rulebook, Silence, matching, steps
+from service_event_checker.core.rules import Rule, Rulebook, matching, steps
+from service_event_checker.core.silences import Holding, Silence
 from service_event_checker.core.store import Members
 from service_event_checker.core.vocabulary import EventStatus, Severity, Verb
 from tests.factories import NOW, alert, event, receiver
@@ -24,7 +25,8 @@ LABELS = {"alertname": "HighLatency", "cluster": "eu"}
 RECEIVERS = {
     name: receiver(name, why_off="X is not set" if name == "off" else "") for name in ("tickets", "chat", "off")
 }
-QUIET = Silence((), NOW, NOW + timedelta(hours=1), "Ada", "upgrade")
+HOUR = NOW + timedelta(hours=1)
+QUIET = Holding(Silence((), NOW, HOUR, "Ada", "upgrade"), HOUR)
 
 texts = st.text(max_size=8)
 

@@ -11,7 +11,8 @@ import pytest
 from service_event_checker.core import announcements, matchers, mirrors, routing, rules, tracker
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Event, Link, Receiver
-from service_event_checker.core.rules import Rule, Rulebook, Silence
+from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.store import Write
 from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Status, Verb, Why
 from tests.factories import NOW, alert, delivery, event, receiver

@@ -19,6 +19,7 @@ from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.store import (
     Claimed,
     Conflict,
@@ -56,6 +57,7 @@ class Rows:
     slots: dict[str, Slot] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     held: dict[tuple[str, str], HeldItem] = field(default_factory=dict)
+    silences: dict[str, Silence] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -65,6 +67,7 @@ class MemoryStore:
         self._rows = Rows()
         self._lock = threading.RLock()
         self.holding = MemoryHoldingArea(self)
+        self.silences = MemorySilences(self)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -424,6 +427,41 @@ class MemoryHoldingArea:
             return len(stale)
 
 
+class MemorySilences:
+    """See `core.roles.Silences`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._transaction = store.transaction
+
+    def live(self, now: datetime) -> Sequence[Silence]:
+        return [silence for silence in self.list() if silence.ends_at > now]
+
+    def list(self, limit: int = 1000) -> Sequence[Silence]:
+        with self._transaction() as rows:
+            found = list(rows.silences.values())
+        return sorted(found, key=lambda each: (each.ends_at, each.id), reverse=True)[:limit]
+
+    def get(self, id: str) -> Silence | None:
+        with self._transaction() as rows:
+            return rows.silences.get(id)
+
+    def put(self, silence: Silence) -> Silence | None:
+        with self._transaction() as rows:
+            held = rows.silences.get(silence.id)
+            if (held.revision if held else 0) != silence.revision:
+                return None
+            hits = held.hits if held else 0
+            rows.silences[silence.id] = replace(silence, revision=silence.revision + 1, hits=hits)
+            return replace(silence, revision=silence.revision + 1)
+
+    def prune(self, before: datetime) -> int:
+        with self._transaction() as rows:
+            gone = [silence.id for silence in rows.silences.values() if silence.ends_at < before]
+            for id in gone:
+                del rows.silences[id]
+            return len(gone)
+
+
 def _is_past(rows: Rows, place: tuple[str, int]) -> bool:
     head = rows.heads[place[0]]
     return place[1] < head.episode or rows.archived.get(head.key) == head.revision
@@ -447,6 +485,8 @@ def _written(rows: Rows, write: Write, now: datetime) -> Done | Conflict | IdTak
         if rows.codes.setdefault(internal_code(stored.internal_id), place) != place:
             return IdTaken(stored.key)
     rows.heads[stored.key] = stored
+    if silence := rows.silences.get(write.silenced_by):
+        rows.silences[silence.id] = replace(silence, hits=silence.hits + 1)
     transitions = write.transitions + tuple(_append(rows, write, now))
     if transitions:
         rows.timeline[stored.key, stored.revision] = (stored.episode, transitions)

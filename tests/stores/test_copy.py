@@ -21,7 +21,7 @@ from service_event_checker.stores.azure.store import AzureTablesStore
 from service_event_checker.stores.copy import CopyRefused, copy, side_of
 from service_event_checker.stores.sql.address import database_address
 from service_event_checker.stores.sql.store import SqlStore
-from tests.factories import NOW
+from tests.factories import NIGHTS, NOW, silence
 from tests.stores.conftest import azure_store, sqlite_store
 from tests.stores.steps import (
     claim,
@@ -38,7 +38,7 @@ from tests.stores.steps import (
 )
 
 LATER = NOW + timedelta(hours=1)
-NAMES = ("waiting", "linked", "failed", "again", "over", "leased", "rich")
+NAMES = ("waiting", "linked", "failed", "again", "over", "silenced", "leased", "rich")
 RECEIVERS = ("slack", "azure_devops", "mail")
 GROUP = "e" * 20
 MANY = 120  # more than are copied together
@@ -79,6 +79,10 @@ def rich(store: Store) -> None:
     store.archive(NOW)
     second = commit(store, opening(next_episode(again), ("azure_devops",)))
     commit(store, writing(second, Verb.UPDATE, receiver="azure_devops"))
+    store.silences.put(silence("S-1", repeat=NIGHTS))
+    store.silences.put(silence("S-2", ends_at=NOW - timedelta(days=1)))
+    silenced = replace(opening(new_alert("silenced")), silenced_by="S-1")
+    commit(store, silenced)
     leased = opened(store, "leased", severity=Severity.CRITICAL)
     store.intend(claim_key(store, leased.key), NOW)
     seen = {("slack", EventStatus.FIRING): NOW, ("mail", None): NOW}
@@ -150,6 +154,7 @@ def reads(store: Store) -> dict[str, Any]:
         "slots": store.slots(),
         "settings": [store.setting(name) for name in ("secret_key", "long", "missing")],
         "held": [store.holding.list(area) for area in ("quarantine", "parked")],
+        "silences": [list(store.silences.list()), list(store.silences.live(NOW))],
     }
 
 

@@ -65,6 +65,7 @@ class AzureSide:
             },
             slots={slot.name: slot for slot in found},
             held={(item.area, item.id): item for item in held},
+            silences={silence.id: silence for silence in map(rows.load_silence, self._active.scan(keys.SILENCES))},
         )
 
     def as_stored(self, history: History) -> History:
@@ -84,8 +85,10 @@ class AzureSide:
         new = [rows.setting_entity(name, text, op) for name, text in wanted.settings.items()]
         new += [rows.slot_entity(slot, op) for slot in wanted.slots.values()]
         new += [rows.held_entity(item) for item in wanted.held.values()]
+        new += [rows.silence_entity(silence, op) for silence in wanted.silences.values()]
         old = [row for row in self._active.scan(keys.SETTINGS) if row["name"] not in OWN]
-        self._swap(self._active, [*old, *self._active.scan(keys.SLOTS), *self._kept()], new)
+        old += [*self._active.scan(keys.SLOTS), *self._active.scan(keys.SILENCES)]
+        self._swap(self._active, [*old, *self._kept()], new)
 
     def _kept(self) -> list[Entity]:
         return [dict(row) for row in self._active.scan_partitions(keys.KEPT)]

@@ -28,6 +28,7 @@ POINTERS = "pointers"
 KEPT = "kept"  # begins the partition of a holding area
 SETTINGS = "settings"
 SLOTS = "slots"
+SILENCES = "silences"
 
 ENTITIES_MAX = 99  # the service takes 100 in a transaction
 PAYLOAD_MAX = 3 * 1024 * 1024  # bytes; the service takes 4 MiB

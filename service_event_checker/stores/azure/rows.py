@@ -15,6 +15,7 @@ from typing import Any
 from service_event_checker.core.lanes import Lane, in_order
 from service_event_checker.core.mirrors import STATUSES_MAX
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.timeline import outcome_place
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.stores import codec
@@ -180,6 +181,18 @@ def member_entities(alert: Alert, op: str) -> dict[str, dict[str, Any]]:
 def slot_entity(slot: Slot, op: str) -> dict[str, Any]:
     row = _row(keys.SLOTS, keys.digest(slot.name), op)
     return {**row, "revision": slot.revision, **document_of(codec.dump_slot(slot))}
+
+
+def silence_entity(silence: Silence, op: str) -> dict[str, Any]:
+    row = _row(keys.SILENCES, silence.id, op)
+    ends_at = keys.sortable(codec.micros(silence.ends_at))
+    columns = {"revision": silence.revision, "hits": silence.hits, "ends_at": ends_at}
+    return {**row, **columns, **document_of(codec.dump_silence(silence))}
+
+
+def load_silence(entity: Entity) -> Silence:
+    hits, revision = entity["hits"], entity["revision"]
+    return codec.load_silence(entity["RowKey"], text_of(entity), hits=hits, revision=revision)
 
 
 def setting_entity(name: str, value: str, op: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,10 +17,10 @@ from azure.data.tables import TableEntity
 
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core import timeline as timeline_rules
-from service_event_checker.core.errors import LeaseLost, StoreConflict
+from service_event_checker.core.errors import LeaseLost, StoreConflict, StoreError
 from service_event_checker.core.ids import code_bucket, internal_code
 from service_event_checker.core.model import RANKS, Alert, Delivery, Link, Slot, Transition
-from service_event_checker.core.store import Claimed, Members, Outcome, Page, Query, Settled, Waiting, Write
+from service_event_checker.core.store import Claimed, Done, Members, Outcome, Page, Query, Settled, Waiting, Write
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import archive as azure_archive
 from service_event_checker.stores.azure import client
@@ -34,6 +35,7 @@ from service_event_checker.stores.azure.draft import Draft, Picture, receivers_o
 from service_event_checker.stores.azure.holding import AzureHoldingArea
 from service_event_checker.stores.azure.keys import PARTITIONS, partition
 from service_event_checker.stores.azure.rows import StoredLane
+from service_event_checker.stores.azure.silences import AzureSilences
 
 ARCHIVED_AT_ONCE = 200
 FINGERPRINTS_MAX = 20
@@ -52,6 +54,7 @@ class AzureTablesStore:
         self.tables = Tables(connection_string)
         self.active = self.tables.table(active_table)
         self.resolved = self.tables.table(resolved_table)
+        self.silences = AzureSilences(self.active)
 
     @property
     def holding(self) -> AzureHoldingArea:
@@ -132,7 +135,9 @@ class AzureTablesStore:
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Written]:
         self._point_to(link for write in writes for link in write.links)
-        return azure_commit.commit(self.tables, self.active, writes, now)
+        results = azure_commit.commit(self.tables, self.active, writes, now)
+        self._count_hits(write for write, each in zip(writes, results, strict=True) if isinstance(each, Done))
+        return results
 
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
         values = {"now": azure_keys.sortable(codec.micros(now))}
@@ -325,6 +330,13 @@ class AzureTablesStore:
 
     def ping(self) -> None:
         self.set_setting("ping", "")
+
+    def _count_hits(self, writes: Iterable[Write]) -> None:
+        """Count what silences withhold; what is committed does not fail for it."""
+        hits = Counter(write.silenced_by for write in writes if write.silenced_by)
+        for id, more in hits.items():
+            with suppress(StoreError):
+                self.silences.count_hit(id, more)
 
     def _scan(
         self,

@@ -43,6 +43,7 @@ from service_event_checker.stores.sql.conflicts import after_conflicts
 from service_event_checker.stores.sql.database_file import DatabaseFile
 from service_event_checker.stores.sql.holding import SqlHoldingArea
 from service_event_checker.stores.sql.schema import upgrade
+from service_event_checker.stores.sql.silences import SqlSilences
 from service_event_checker.stores.sql.tables import (
     alerts,
     deliveries,
@@ -85,6 +86,7 @@ class SqlStore:
         self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
         self.holding = SqlHoldingArea(self._read, self._write)
+        self.silences = SqlSilences(self._read, self._write)
 
     def close(self) -> None:
         self.engine.dispose()

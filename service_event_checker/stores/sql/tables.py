@@ -144,6 +144,26 @@ kept = Table(
     Index("kept_source", "shelf", "source", "at", "id"),
 )
 
+# What people silence while the app runs; `ends_at` is indexed for what is not over.
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("hits", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("doc", LARGE_TEXT, nullable=False),
+    Index("silences_end", "ends_at"),
+)
+
+# How often something was changed that processes keep in memory: whoever changes it raises it in the same transaction.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+)
+
 slots = Table(
     "slots",
     metadata,

@@ -39,7 +39,9 @@ def many() -> dict[str, Any]:
 def evaluate() -> dict[str, Any]:
     """Say which rules match an alert that opens, and who would be told; by the code that routes."""
     question = Question.model_validate(json_body(request))
-    return questions.answer(question, services().book, datetime.now(UTC))
+    here = services()
+    stored = here.store.silences.list()  # ended ones also: it may be asked as of an earlier time
+    return questions.answer(question, here.book.with_silences(stored), datetime.now(UTC))
 
 
 def _grouping(rule: Rule) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, RootModel
 
+from service_event_checker.config.silences import NewSilence
 from service_event_checker.core.vocabulary import Kind, Severity
 from service_event_checker.engine.acts import TicketState
 from service_event_checker.engine.search import SORTS, TIMES
@@ -22,6 +23,7 @@ from service_event_checker.render.shapes import (
     SettledDelivery,
     Withheld,
 )
+from service_event_checker.render.silences import HoldingShape, MatchedAlert, SilenceShape
 from service_event_checker.sources.evaluate import Question
 from service_event_checker.sources.rest.payload import NewAlert
 from service_event_checker.web.api.heartbeats import HeartbeatShape
@@ -192,6 +194,16 @@ class Evaluated(BaseModel):
     withheld: list[Withheld]
     steps: list[RuleStep]
     groups: list[RuleGroup] = []
+    silences: list[HoldingShape]
+
+
+class Silences(BaseModel):
+    silences: list[SilenceShape]
+
+
+class Previewed(BaseModel):
+    matches: list[MatchedAlert]
+    count: int
 
 
 class ReloadedConfiguration(BaseModel):
@@ -285,6 +297,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "heartbeats.many": Operation(answers={200: Heartbeats}),
     "heartbeats.hear": Operation(answers={200: HeardFrom}),
     "configuration.reload": Operation(body=NoKeys, answers={200: ReloadedConfiguration}),
+    "silences.many": Operation(answers={200: Silences}),
+    "silences.one": Operation(answers={200: SilenceShape}),
+    "silences.create": Operation(body=NewSilence, answers={201: SilenceShape}),
+    "silences.preview": Operation(body=NewSilence, answers={200: Previewed}),
+    "silences.change": Operation(body=NewSilence, headers={"If-Match": _TEXT}, answers={200: SilenceShape}),
+    "silences.end": Operation(answers={200: SilenceShape}),
     "parts.checkers": Operation(answers={200: Checkers}),
     "parts.check": Operation(answers={200: Checked}),
     "parts.destinations": Operation(answers={200: Destinations}),

@@ -11,6 +11,7 @@ from flask import Blueprint, render_template
 from service_event_checker import logs
 from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Transition
+from service_event_checker.core.silences import silence_of
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.engine.grouping import related
 from service_event_checker.engine.ledger import ledger
@@ -74,10 +75,12 @@ def page(name: str) -> str:
     alert = find_alert(store, name)
     timeline = store.timeline(alert.key)
     told = ledger(store, alert, services().book.receivers, timeline)
+    silences = services().book.with_silences(store.silences.live(now)).silences
+    silence = silence_of(alert, silences, now) if alert.open else None
     return render_template(
         "alert.html",
         now=now,
-        row=alert_row(alert, now),
+        row=alert_row(alert, now, silence=silence),
         related=related(store, alert),
         body=clean(alert.description, BODY_MAX),
         told=[told_row(entry) for entry in told],

@@ -1,0 +1,107 @@
+"""A silence as people write it, in config.json, for the API and on the command line. Checks what needs no clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import AfterValidator, AwareDatetime, Field
+
+from service_event_checker.config.models import Model
+from service_event_checker.core import matchers
+from service_event_checker.core.errors import InvalidInput
+from service_event_checker.core.matchers import Matcher
+from service_event_checker.core.silences import DAYS, Weekly, matches_everything
+
+MATCHERS_MAX = 20
+TEXT_MAX = 500  # characters of a reason; it stands in each alert that is withheld
+NAME_MAX = 100
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def _clock(text: str) -> str:
+    hours, colon, minutes = text.partition(":")
+    digits = len(hours) == len(minutes) == 2 and (hours + minutes).isdecimal() and text.isascii()
+    if not (colon and digits and int(hours) < 24 and int(minutes) < 60) and text != "24:00":
+        raise ValueError('is not a time of day. Write it like "22:00"')
+    return text
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the name of a folder, for one, is an OSError
+        hint = 'Write it like "Europe/Berlin"'
+        if not available_timezones():
+            hint = "This system has no time zone database: install the package tzdata"
+        raise ValueError(f"is not a known time zone. {hint}") from None
+    return name
+
+
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is not a time that can be used") from None
+
+
+def _readable(texts: tuple[str, ...]) -> tuple[str, ...]:
+    parts = read_matchers(texts)
+    if not 1 <= len(parts) <= MATCHERS_MAX:
+        raise ValueError(f"has {len(parts)} matchers. Give 1 to {MATCHERS_MAX}")
+    costly = [str(part) for part in parts if part.pattern and matchers.is_costly(part.value)]
+    if costly:
+        raise ValueError(f"{costly[0]} could take very long. Use a pattern that repeats less")
+    if matches_everything(parts):
+        raise ValueError('would silence everything. Add a matcher, like source="github"')
+    return texts
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_utc)]
+
+
+class Repeat(Model):
+    """The windows of a recurring silence: on these days, from one time of day to another, in a time zone.
+
+    A window whose end is not after its start ends on the next day.
+    """
+
+    weekly: tuple[Day, ...] = Field(min_length=1, max_length=7)
+    from_: Annotated[str, AfterValidator(_clock)] = Field(alias="from")
+    to: Annotated[str, AfterValidator(_clock)]
+    tz: Annotated[str, Field(max_length=NAME_MAX), AfterValidator(_zone)] = "UTC"
+
+    def read(self) -> Weekly:
+        days = tuple(day for day in DAYS if day in self.weekly)
+        return Weekly(days, _time(self.from_), _time(self.to), self.tz)
+
+
+class NewSilence(Model):
+    """The body of POST /api/v1/silences. `match`: matchers, all of which an alert has to meet.
+
+    `starts_at`: now, if left out. `ends_at` bounds a recurring silence also. `owner`: who asks, if left out.
+    """
+
+    match: Annotated[tuple[Annotated[str, Field(max_length=5000)], ...], AfterValidator(_readable)]
+    starts_at: Time | None = None
+    ends_at: Time
+    owner: str = Field(default="", max_length=NAME_MAX)
+    reason: str = Field(min_length=1, max_length=TEXT_MAX)
+    repeat: Repeat | None = None
+
+    @property
+    def matchers(self) -> tuple[Matcher, ...]:
+        return read_matchers(self.match)
+
+
+def read_matchers(texts: tuple[str, ...]) -> tuple[Matcher, ...]:
+    """Read matchers, one or several in each text. Raises ValueError."""
+    try:
+        return tuple(part for number, text in enumerate(texts) for part in matchers.parse(text, f"match[{number}]"))
+    except InvalidInput as error:
+        raise ValueError(f"{error.problem}. {error.hint}") from None
+
+
+def _time(clock: str) -> time:
+    return time.fromisoformat(clock) if clock != "24:00" else time()
