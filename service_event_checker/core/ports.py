@@ -163,6 +163,15 @@ class Pausable(Protocol):
 
 
 @runtime_checkable
+class Selective(Protocol):
+    """A destination that takes some of its deliveries only: SMS are for the severities configured."""
+
+    def declines(self, delivery: Delivery, alert: Alert, link: Link | None) -> str:
+        """Return why a delivery is not sent, for the timeline; "" where it is sent."""
+        ...
+
+
+@runtime_checkable
 class DryRunnable(Protocol):
     """A destination that can render and check what it would send, for test alerts."""
 
