@@ -282,6 +282,7 @@ def _secrets(config: Config, settings: Settings) -> set[str]:
     """Return every secret that we were given, so that the logs can mask it."""
     models = [entry.config for _, entry in config.entries() if entry.config]
     values = [getattr(model, field) for model in models for field in type(model).model_fields]
+    values += [part for value in values if isinstance(value, dict) for part in value.values()]
     found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
     found |= {password for value in values if isinstance(value, str) and (password := password_in(value))}
     found |= password_forms(settings.outbound_proxy) | password_forms(settings.broker_url)

@@ -86,6 +86,7 @@ class Adapter(Robot):
                 "message to edit not found": _MESSAGE_GONE,
                 "message can't be edited": _MESSAGE_GONE,
                 "message_id_invalid": _MESSAGE_GONE,
+                "upgraded to a supergroup": Meaning(reason=Reason.NOT_FOUND, hint="check TELEGRAM_CHAT_ID"),
                 "not enough rights": Meaning(reason=Reason.FORBIDDEN, hint="let the bot send messages in the chat"),
             },
         ),

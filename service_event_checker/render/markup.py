@@ -14,7 +14,7 @@ from service_event_checker.render.text import cut
 
 LINK_TEXT_MAX = 120  # characters
 _WORD_JOINER = "\u2060"  # is not seen, and parts a mention from its sign
-_MENTION = re.compile(r"(?<!\w)@(?=\w)")
+_MENTION = re.compile(r"(?<![A-Za-z0-9])@(?=\w)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +62,8 @@ def atoms(message: Message, markup: Markup, *, headline: bool = True) -> list[st
         found += [markup.emphasised(f"{name}:"), " ", *markup.escaped(value), markup.newline]
     for text, url in message.links:
         found += [markup.linked(text, url), markup.newline]
-    for text in filter(None, (message.body, message.footer)):
-        found += [markup.newline, *markup.escaped(text), markup.newline]
+    if message.body:
+        found += [markup.newline, *markup.escaped(message.body), markup.newline]
     return found
 
 

@@ -35,7 +35,6 @@ class Message:
     facts: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
     body: str
-    footer: str
     severity: Severity
     over: bool
 
@@ -54,7 +53,6 @@ def compose(delivery: Delivery, alert: Alert, now: datetime, *, full: bool = Fal
         facts=tuple((name, value) for name, value in told.fields if _is_shown(name, full=full)),
         links=tuple(_links(told))[:LINKS_MAX],
         body=told.body if full else "",
-        footer=told.footer if full else "",
         severity=alert.severity,
         over=not alert.open,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from service_event_checker.remote.errors import ACCESS, delivery_error, words
 from service_event_checker.remote.robots.dialect import Dialect, Meaning
 
 _ADDRESS_IS_WRONG = frozenset({*ACCESS, Reason.NOT_FOUND})
+_ADDRESS = re.compile(r"^https?://\S+?(: |$)")
 _TEXT_MAX = 200  # characters of a body that is a text
 
 
@@ -43,18 +45,23 @@ def accepted(answer: Response, dialect: Dialect, secrets: Iterable[str]) -> dict
     raise _error(dialect, meaning or Meaning(reason=Reason.REFUSED, permanent=True), body, code, secrets)
 
 
-def failure(error: HttpError, dialect: Dialect, secrets: Iterable[str], address: str) -> DeliveryError:
-    """Return what an HTTP error means; below 500, the system's own code counts. `address` is shown as its host only."""
+def failure(error: HttpError, dialect: Dialect, secrets: Iterable[str]) -> DeliveryError:
+    """Return what an HTTP error means; below 500, the system's own code counts."""
     body, code = _refusal(error, dialect)
     meaning = _meaning(dialect, code, _said(body, dialect, code)) if 400 <= (error.status or 0) < 500 else None
     if meaning:
         return _error(dialect, meaning, body, code, secrets, error)
     said = words([_said(body, dialect, code)], secrets)
     mapped = delivery_error(error, said, pause=dialect.pause)
-    detail = f"{dialect.system}: {mapped.detail.replace(address, '').lstrip(': ')}"
+    detail = f"{dialect.system}: {without_address(mapped.detail)}"
     if error.reason in _ADDRESS_IS_WRONG and error.status is not None:  # a person corrects the address: it waits
         return DeliveryError(error.reason, f"{detail}; check {dialect.where}", retry_after=mapped.retry_after)
     return DeliveryError(mapped.reason, detail, permanent=mapped.permanent, retry_after=mapped.retry_after)
+
+
+def without_address(detail: str) -> str:
+    """Return the detail of an HTTP error without the address at its start, which is a secret here."""
+    return _ADDRESS.sub("", detail) or "no answer in time"
 
 
 def _refusal(error: HttpError, dialect: Dialect) -> tuple[Mapping[str, Any], Any]:

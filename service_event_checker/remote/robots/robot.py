@@ -19,7 +19,6 @@ from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Family, Verb
-from service_event_checker.http.address import redact
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
 from service_event_checker.remote.pauses import Pauses
@@ -110,7 +109,7 @@ class Robot:
             answer = self._http.send("POST", path, params=proof.query, data=body, headers=JSON)
             return accepted(answer, self.dialect, self._secrets)
         except HttpError as error:
-            refusal = failure(error, self.dialect, self._secrets, redact(self._address))
+            refusal = failure(error, self.dialect, self._secrets)
         except DeliveryError as error:
             refusal = error
         self._pauses.add(refusal.retry_after)
