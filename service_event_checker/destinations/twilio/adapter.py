@@ -18,19 +18,17 @@ from pydantic import SecretStr
 from service_event_checker.config.fields import Address
 from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Delivery
 from service_event_checker.http.answer import HttpError, json_body
 from service_event_checker.http.client import Http
 from service_event_checker.remote.errors import ACCESS, body_of, delivery_error, words
-from service_event_checker.remote.marks import tag
 from service_event_checker.remote.pauses import Pauses
 from service_event_checker.remote.signature import header
 from service_event_checker.remote.sms.adapter import Outgoing, Sms, masked
 from service_event_checker.remote.sms.config import SmsConfig
 from service_event_checker.remote.values import text
 
-HOOK = "/hooks/twilio"
+REPORTS = "/hooks/reports"
 VALID_SECONDS = 600  # that an SMS may wait in Twilio's queue: a later one tells of an old state
 SERVICE = "MG"  # begins the id of a messaging service
 PAUSE = 30.0  # seconds after a 429 that names none
@@ -109,8 +107,8 @@ class Adapter(Sms):
             raise DeliveryError(Reason.GARBAGE, "Twilio: the answer names no message")
 
     def _callback(self, delivery: Delivery) -> str:
-        about = urlencode({"alert": tag(remote_key(delivery.key, delivery.episode)), "verb": delivery.verb.value})
-        return f"{self.config.public_url.rstrip('/')}{HOOK}/{self.name}?{about}"
+        about = urlencode({"alert": delivery.key, "episode": delivery.episode, "verb": delivery.verb.value})
+        return f"{self.config.public_url.rstrip('/')}{REPORTS}/{self.name}?{about}"
 
     def _refusal(self, error: HttpError) -> DeliveryError:
         """Read Twilio's error, `{"code", "message", "more_info", "status"}`."""
