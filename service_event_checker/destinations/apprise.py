@@ -158,7 +158,7 @@ def _type(told: Message) -> Any:
 
 
 def _failure(where: str, result: Any) -> DeliveryError:
-    """Return what can be learned of a failure: Apprise logs an HTTP status, if there was one, and tells nothing else."""
+    """Return what can be learned of a failure: Apprise logs an HTTP status if there was one, and no more."""
     lines = [str(entry.message) for service in result for attempt in service for entry in attempt]
     status = next((int(found[1]) for line in lines if (found := _STATUS.search(line))), 0)
     detail = f"{where}: HTTP {status}" if status else f"{where}: Apprise says that it failed"
