@@ -44,7 +44,8 @@ lock: install ## write requirements*.txt anew from pyproject.toml (UPGRADE=1: ne
 	$(LOCK) --output-file requirements.txt pyproject.toml
 	$(LOCK) --constraint requirements.txt --group pyproject.toml:celery --output-file requirements-celery.txt
 	$(LOCK) --constraint requirements.txt --group pyproject.toml:apprise --output-file requirements-apprise.txt
-	$(LOCK) --constraint requirements.txt --constraint requirements-celery.txt --group pyproject.toml:dev \
+	$(LOCK) --constraint requirements.txt --constraint requirements-celery.txt \
+		--constraint requirements-apprise.txt --group pyproject.toml:dev \
 		--output-file requirements-dev.txt
 
 install:

@@ -74,7 +74,11 @@ class Config(MessageConfig):
     urls: Annotated[SecretStr | None, AfterValidator(_usable)] = None
 
     def lacks(self) -> str:
-        return "" if find_spec("apprise") else "the package apprise is not installed: pip install 'apprise~=2.3'"
+        return (
+            ""
+            if find_spec("apprise")
+            else "the package apprise is not installed: pip install -r requirements-apprise.txt"
+        )
 
 
 class Adapter:
