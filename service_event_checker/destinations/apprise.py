@@ -8,7 +8,6 @@ no more: for some services also if it was not. https://github.com/caronc/apprise
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -21,6 +20,7 @@ from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Family, Severity, Verb
 from service_event_checker.http.guard import is_platform_address, system_addresses
+from service_event_checker.remote.progress import Progress
 from service_event_checker.remote.robots.config import MessageConfig
 from service_event_checker.remote.robots.robot import VERBS, new_link
 from service_event_checker.render.markup import Markup, atoms
@@ -29,7 +29,6 @@ from service_event_checker.render.message import Message, compose
 if TYPE_CHECKING:
     import apprise
 
-REMEMBERED_MAX = 1000  # deliveries of which some addresses have their message
 PAUSE = 60.0  # seconds after a 429, whose Retry-After Apprise does not tell
 ADDRESSES_MAX = 20
 #: Apprise reports success for what these refuse with HTTP 200 -> the kind to use instead
@@ -92,14 +91,12 @@ class Adapter:
         self.config = config
         self.verbs = VERBS if config.updates else VERBS - {Verb.UPDATE}
         self._addresses = _separate(secret(config.urls))
-        self._done: OrderedDict[str, set[int]] = OrderedDict()
+        self._progress = Progress[int]()
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Send the message to every address that does not have it."""
         told = compose(delivery, alert, datetime.now(UTC))
-        done = self._done.setdefault(delivery.id, set())
-        if len(self._done) > REMEMBERED_MAX:
-            self._done.popitem(last=False)
+        done = self._progress.of(delivery.id)
         errors = []
         for number, address in enumerate(self._addresses, 1):
             if number in done:
@@ -111,7 +108,7 @@ class Adapter:
                 errors.append(error)
         if errors:
             raise next((error for error in errors if not error.permanent), errors[0])
-        self._done.pop(delivery.id, None)
+        self._progress.finish(delivery.id)
         return link or new_link(delivery)
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -17,7 +18,7 @@ from service_event_checker.core.errors import Reason
 from service_event_checker.remote.robots.config import MentioningConfig
 from service_event_checker.remote.robots.dialect import Answers, Dialect, Meaning, Signature
 from service_event_checker.remote.robots.robot import Robot
-from service_event_checker.render.markup import FULL_WIDTH, HEADING, IN_MARKDOWN_URL, MARKDOWN_LINK, Markup
+from service_event_checker.render.markup import MARKDOWN_SUBSET
 from service_event_checker.render.message import Message
 from service_event_checker.render.splitting import in_json
 
@@ -65,14 +66,7 @@ class Adapter(Robot):
     config: Config
     dialect = Dialect(
         system="DingTalk",
-        markup=Markup(
-            escapes=FULL_WIDTH,
-            line_starts=HEADING,
-            bold="**{text}**",
-            link=MARKDOWN_LINK,
-            in_url=IN_MARKDOWN_URL,
-            newline="  \n",
-        ),
+        markup=replace(MARKDOWN_SUBSET, newline="  \n"),  # a plain line end joins the lines
         limit=18_000,  # bytes; 20,000 are taken of a whole message
         measure=in_json,
         mention=lambda id: "" if id == "all" else f" @{id}",  # a number is mentioned only if the text has it as well

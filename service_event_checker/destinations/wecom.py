@@ -11,7 +11,7 @@ from service_event_checker.core.errors import Reason
 from service_event_checker.remote.robots.config import MentioningConfig
 from service_event_checker.remote.robots.dialect import Answers, Dialect, Meaning
 from service_event_checker.remote.robots.robot import Robot
-from service_event_checker.render.markup import FULL_WIDTH, HEADING, IN_MARKDOWN_URL, MARKDOWN_LINK, Markup
+from service_event_checker.render.markup import MARKDOWN_SUBSET
 from service_event_checker.render.message import Message
 from service_event_checker.render.splitting import utf8
 
@@ -36,13 +36,7 @@ class Adapter(Robot):
 
     dialect = Dialect(
         system="WeCom",
-        markup=Markup(
-            escapes=FULL_WIDTH,
-            line_starts=HEADING,
-            bold="**{text}**",
-            link=MARKDOWN_LINK,
-            in_url=IN_MARKDOWN_URL,
-        ),
+        markup=MARKDOWN_SUBSET,
         limit=4_096,  # bytes
         measure=utf8,
         mention="\n<@{}>".format,

@@ -68,8 +68,14 @@ def atoms(message: Message, markup: Markup, *, headline: bool = True) -> list[st
 
 
 _WIDE = "*＊ [［ ]］ <＜ >＞ `｀ ~～"
-#: for systems that document a subset of Markdown and no escape: the full-width form of a sign is never markup
-FULL_WIDTH = {pair[0]: pair[1] for pair in _WIDE.split()}
-HEADING = {"#": "＃"}
 MARKDOWN_LINK = "[{text}]({url})"
 IN_MARKDOWN_URL = {"(": "%28", ")": "%29", "[": "%5B", "]": "%5D", "<": "%3C", ">": "%3E"}
+#: for systems that document a subset of Markdown and no escape: the full-width form of a sign is never markup
+FULL_WIDTH = {pair[0]: pair[1] for pair in _WIDE.split()}
+MARKDOWN_SUBSET = Markup(
+    escapes=FULL_WIDTH,
+    line_starts={"#": "＃"},
+    bold="**{text}**",
+    link=MARKDOWN_LINK,
+    in_url=IN_MARKDOWN_URL,
+)

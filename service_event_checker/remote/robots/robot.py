@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -22,6 +22,7 @@ from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
 from service_event_checker.remote.pauses import Pauses
+from service_event_checker.remote.progress import Progress
 from service_event_checker.remote.robots.answers import accepted, failure
 from service_event_checker.remote.robots.config import MessageConfig
 from service_event_checker.remote.robots.dialect import Dialect, Signature
@@ -31,7 +32,6 @@ from service_event_checker.render.splitting import messages
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 MINUTE = 60.0  # seconds
-REMEMBERED_MAX = 1000  # deliveries of which some parts were sent
 VERBS = frozenset(Verb) - {Verb.RUN}
 
 
@@ -52,7 +52,7 @@ class Robot:
         self._pauses = Pauses(self.dialect.system)
         self.raise_if_paused = self._pauses.raise_if_paused
         self._mentions: tuple[str, ...] = getattr(config, "mentions", ())
-        self._progress: OrderedDict[str, int] = OrderedDict()
+        self._progress = Progress[int]()
         self._sent_at: deque[float] = deque()
         self._lock = threading.Lock()
 
@@ -61,12 +61,13 @@ class Robot:
         told = compose(delivery, alert, datetime.now(UTC))
         mentions = self._mentions if delivery.verb is Verb.OPEN else ()
         texts = self.texts(told, mentions)
-        first = self._progress.get(delivery.id, 0)
-        self.demand_room(len(texts) - first)
-        for number, text in enumerate(texts[first:], first):
-            self.send(self.dialect.payload(told, text, mentions if number == 0 else ()))
-            self._note(delivery.id, number + 1)
-        self._note(delivery.id, 0)
+        sent = self._progress.of(delivery.id)
+        self.demand_room(len(texts) - len(sent))
+        for number, text in enumerate(texts):
+            if number not in sent:
+                self.send(self.dialect.payload(told, text, mentions if number == 0 else ()))
+                sent.add(number)
+        self._progress.finish(delivery.id)
         return link or new_link(delivery)
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
@@ -114,14 +115,6 @@ class Robot:
             refusal = error
         self._pauses.add(refusal.retry_after)
         raise refusal
-
-    def _note(self, delivery_id: str, sent: int) -> None:
-        with self._lock:
-            self._progress.pop(delivery_id, None)
-            if sent:
-                self._progress[delivery_id] = sent
-            if len(self._progress) > REMEMBERED_MAX:
-                self._progress.popitem(last=False)
 
 
 def new_link(delivery: Delivery, external_id: str = "", url: str = "") -> Link:

@@ -6,7 +6,6 @@ that have nothing yet are sent to.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,10 +17,10 @@ from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.remote.marks import tag
+from service_event_checker.remote.progress import Progress
 from service_event_checker.remote.sms.config import SmsConfig
 from service_event_checker.render.sms import segments, text_of
 
-REMEMBERED_MAX = 1000  # deliveries of which some numbers have their SMS
 VERBS = frozenset({Verb.OPEN, Verb.UPDATE, Verb.CLOSE})
 
 log = structlog.get_logger()
@@ -46,7 +45,7 @@ class Sms:
         self.name = name
         self.config = config
         self._send = send
-        self._done: OrderedDict[str, set[str]] = OrderedDict()
+        self._progress = Progress[str]()
 
     def declines(self, delivery: Delivery, alert: Alert, link: Link | None) -> str:
         """See `core.ports.Selective`. An alert that becomes severe enough later is sent then, as an opening."""
@@ -65,14 +64,12 @@ class Sms:
         """Send the text to every number that does not have it. The link names the episode for reports about it."""
         text = text_of(delivery, alert, datetime.now(UTC), self.config.segments)
         sms = Outgoing(text=text, delivery=delivery, alert=alert)
-        done = self._done.setdefault(delivery.id, set())
-        if len(self._done) > REMEMBERED_MAX:
-            self._done.popitem(last=False)
+        done = self._progress.of(delivery.id)
         refusals = [refusal for number in self.config.to if number not in done for refusal in self._to(number, sms)]
         waiting = next((refusal for refusal in refusals if not refusal.permanent), None)
         if waiting or (refusals and not done):
             raise waiting or refusals[0]
-        self._done.pop(delivery.id, None)
+        self._progress.finish(delivery.id)
         if link and link.external_id:
             return link
         key = remote_key(delivery.key, delivery.episode)
@@ -96,7 +93,7 @@ class Sms:
             if refusal.permanent:
                 log.warning("sms_recipient_refused", receiver=self.name, number=masked(number), said=refusal.detail)
             return [refusal]
-        self._done[sms.delivery.id].add(number)
+        self._progress.of(sms.delivery.id).add(number)
         return []
 
 

@@ -30,7 +30,7 @@ def aliyun() -> Iterator[AliyunSms]:
 
 def adapter(aliyun: AliyunSms, **changes: Any) -> Adapter:
     keys = {"access_key_id": KEY_ID, "access_key_secret": KEY_SECRET, "sign": SIGN, "template": TEMPLATE}
-    return Adapter("sms", Config(**{"url": aliyun.url, "to": [ADA], "timeout": 2, **keys, **changes}))
+    return Adapter("sms", Config(**{"url": aliyun.url, "to": [ADA], "timeout": 5, **keys, **changes}))
 
 
 def send(by: Adapter, about: Alert = CRITICAL) -> None:

@@ -41,7 +41,7 @@ def receiver() -> Iterator[Receiver]:
 def adapter(receiver: Receiver, *paths: str, **changes: Any) -> Adapter:
     host = receiver.url.removeprefix("http://")
     urls = " ".join(f"json://{host}/{path}" for path in paths or ("canary4711",))
-    return Adapter("tail", Config(**{"urls": urls, "timeout": 3, **changes}))
+    return Adapter("tail", Config(**{"urls": urls, "timeout": 5, **changes}))
 
 
 def send(by: Adapter, **changes: Any) -> None:

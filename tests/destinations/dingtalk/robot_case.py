@@ -12,7 +12,7 @@ from tests.destinations.robots.double import coded
 
 
 def adapter(double: DingTalk, **changes: Any) -> Adapter:
-    return Adapter("robot", Config(**{"url": double.address, "secret": SECRET, "timeout": 2, **changes}))
+    return Adapter("robot", Config(**{"url": double.address, "secret": SECRET, "timeout": 5, **changes}))
 
 
 CASE = RobotCase(

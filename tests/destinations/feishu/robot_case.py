@@ -11,7 +11,7 @@ from tests.destinations.robots.cases import RobotCase
 
 
 def adapter(double: Feishu, **changes: Any) -> Adapter:
-    return Adapter("robot", Config(**{"url": double.address, "secret": SECRET, "timeout": 2, **changes}))
+    return Adapter("robot", Config(**{"url": double.address, "secret": SECRET, "timeout": 5, **changes}))
 
 
 def texts(double: Feishu) -> list[str]:

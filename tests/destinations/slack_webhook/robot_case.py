@@ -12,7 +12,7 @@ from tests.doubles.base import Answer
 
 
 def adapter(double: SlackWebhook, **changes: Any) -> Adapter:
-    return Adapter("robot", Config(**{"url": double.address, "timeout": 2, **changes}))
+    return Adapter("robot", Config(**{"url": double.address, "timeout": 5, **changes}))
 
 
 CASE = RobotCase(

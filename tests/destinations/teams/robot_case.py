@@ -11,7 +11,7 @@ from tests.destinations.teams.double import SIGNATURE, Teams, failed
 
 
 def adapter(double: Teams, **changes: Any) -> Adapter:
-    return Adapter("robot", Config(**{"url": double.address, "timeout": 2, **changes}))
+    return Adapter("robot", Config(**{"url": double.address, "timeout": 5, **changes}))
 
 
 def texts(double: Teams) -> list[str]:

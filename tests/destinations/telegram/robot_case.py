@@ -12,7 +12,7 @@ from tests.destinations.telegram.double import CHAT, TOKEN, Telegram, problem
 
 
 def adapter(double: Telegram, **changes: Any) -> Adapter:
-    values = {"url": double.url, "token": TOKEN, "chat_id": str(CHAT), "timeout": 2}
+    values = {"url": double.url, "token": TOKEN, "chat_id": str(CHAT), "timeout": 5}
     return Adapter("robot", Config(**{**values, **changes}))
 
 

@@ -38,7 +38,7 @@ def twilio() -> Iterator[Twilio]:
 
 
 def adapter(twilio: Twilio, **changes: Any) -> Adapter:
-    values = {"url": twilio.url, "account_sid": SID, "token": TOKEN, "sender": FROM, "to": [ADA, BOB], "timeout": 2}
+    values = {"url": twilio.url, "account_sid": SID, "token": TOKEN, "sender": FROM, "to": [ADA, BOB], "timeout": 5}
     return Adapter("sms", Config(**{**values, **changes}))
 
 

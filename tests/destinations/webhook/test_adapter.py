@@ -30,7 +30,7 @@ def hook() -> Iterator[Hook]:
 
 def adapter(hook: Hook, **changes: Any) -> Adapter:
     return Adapter(
-        "hook", Config(**{"url": f"{hook.url}/in?token=canary4711", "secret": SECRET, "timeout": 2, **changes})
+        "hook", Config(**{"url": f"{hook.url}/in?token=canary4711", "secret": SECRET, "timeout": 5, **changes})
     )
 
 

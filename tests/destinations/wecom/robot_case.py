@@ -12,7 +12,7 @@ from tests.destinations.wecom.double import KEY, WeCom
 
 
 def adapter(double: WeCom, **changes: Any) -> Adapter:
-    return Adapter("robot", Config(**{"url": double.address, "timeout": 2, **changes}))
+    return Adapter("robot", Config(**{"url": double.address, "timeout": 5, **changes}))
 
 
 CASE = RobotCase(
