@@ -222,7 +222,13 @@ def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> R
     A destination that is off gets no new alerts; alerts that were opened there still get their end.
     """
     kind = adapter if adapter is not None else plugins.adapter_class(entry.kind)
-    plain = Receiver(name=entry.name, family=kind.family, verbs=kind.verbs, findable=isinstance(adapter, Findable))
+    plain = Receiver(
+        name=entry.name,
+        family=kind.family,
+        verbs=kind.verbs,
+        findable=isinstance(adapter, Findable),
+        edits=getattr(kind, "edits", True),
+    )
     config = entry.config
     if adapter is None or config is None:
         return replace(plain, why_off=entry.why_off or "not configured")

@@ -92,6 +92,7 @@ class Adapter(Robot):
         ),
     )
     config: Config
+    edits = True
 
     def __init__(self, name: str, config: Config) -> None:
         super().__init__(name, config, address=f"{config.url}/bot{secret(config.token)}")

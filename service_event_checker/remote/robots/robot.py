@@ -39,6 +39,7 @@ class Robot:
     """Safe for several threads. A subclass names its `dialect`; `address` is where it posts, with all its secrets."""
 
     family = Family.CHAT
+    edits = False  # an update is one more message
     verbs = VERBS
     dialect: ClassVar[Dialect]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from service_event_checker.config.load import Entry
 from service_event_checker.config.settings import Settings
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.vocabulary import Family, Verb
-from service_event_checker.destinations.webhook import Adapter, Config
+from service_event_checker.destinations.webhook import Adapter, Config, signature
 from tests.destinations.webhook.double import SECRET, Hook
 from tests.doubles.base import Answer, Fault
 from tests.factories import alert, delivery
+from tests.root import ROOT
 
 
 @pytest.fixture
@@ -68,6 +71,17 @@ def test_what_may_have_arrived_is_sent_again_with_the_same_key(hook, fault):
 
     assert error.reason.ambiguous
     assert (len(hook.taken), hook.repeated) == (1, 1)
+
+
+def test_the_check_in_the_documentation_takes_our_signature_and_no_other():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "chat-robots.md").read_text(), re.DOTALL)
+    known: dict[str, Any] = {}
+    exec(code, known)  # noqa: S102
+    header = signature(b"{}", "s", datetime.now(UTC))
+
+    assert known["is_genuine"](header, b"{}", "s")
+    assert not known["is_genuine"](header, b"{ }", "s")
+    assert not known["is_genuine"](signature(b"{}", "s", datetime(2026, 1, 1, tzinfo=UTC)), b"{}", "s")
 
 
 def test_any_good_status_is_a_success_whatever_the_body(hook):
