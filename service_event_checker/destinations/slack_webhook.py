@@ -41,7 +41,7 @@ class Adapter(Robot):
             in_url={**_ESCAPES, "|": "%7C"},
         ),
         limit=4_000,  # characters; Slack cuts a longer text into messages by itself
-        per_minute=50,
+        per_minute=55,  # one a second
         payload=_payload,
         pause=30.0,
         where="SLACK_WEBHOOK_URL",

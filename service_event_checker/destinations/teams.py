@@ -28,7 +28,7 @@ _CARD = "application/vnd.microsoft.card.adaptive"
 
 class Config(RobotConfig):
     DISPLAY_NAME: ClassVar[str] = "Teams"
-    RATE: ClassVar[tuple[float, int]] = (0.33, 3)
+    RATE: ClassVar[tuple[float, int]] = (0.25, 3)  # a channel takes about 20 a minute
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {"url": ("TEAMS_WEBHOOK_URL",)}
 
     kind: Literal["teams"] = "teams"
