@@ -43,7 +43,9 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 lock: install ## write requirements*.txt anew from pyproject.toml (UPGRADE=1: newest versions)
 	$(LOCK) --output-file requirements.txt pyproject.toml
 	$(LOCK) --constraint requirements.txt --group pyproject.toml:celery --output-file requirements-celery.txt
-	$(LOCK) --constraint requirements.txt --constraint requirements-celery.txt --group pyproject.toml:dev \
+	$(LOCK) --constraint requirements.txt --group pyproject.toml:apprise --output-file requirements-apprise.txt
+	$(LOCK) --constraint requirements.txt --constraint requirements-celery.txt \
+		--constraint requirements-apprise.txt --group pyproject.toml:dev \
 		--output-file requirements-dev.txt
 
 install:

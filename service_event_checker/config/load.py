@@ -259,7 +259,9 @@ def _entry(
     bare = [field for field, value in raw.items() if _is_bare_secret(model, field, value)]
     problems += [f'{where}.{field}: is a secret. Write "env:NAME" here and set that variable' for field in bare]
     given_by = {
-        field: str(raw[field]).removeprefix("env:").strip() for field in values if values[field] is not raw[field]
+        field: text.removeprefix("env:").strip()
+        for field, text in raw.items()
+        if isinstance(text, str) and values.get(field, text) is not text
     }
     for field, variables in model.ENV.items():
         given = next((variable for variable in variables if environ.get(variable)), None)
@@ -283,15 +285,22 @@ def _resolve(raw: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[s
     values: dict[str, Any] = {}
     unset: dict[str, str] = {}
     for field, value in raw.items():
-        if isinstance(value, str) and value.startswith("env:"):
-            variable = value.removeprefix("env:").strip()
-            if environ.get(variable):
-                values[field] = environ[variable]
+        if isinstance(value, dict):  # of secrets by name: one that is not set stays, and its model says so
+            values[field] = {name: _of_variable(part, environ) or part for name, part in value.items()}
+        elif isinstance(value, str) and value.startswith("env:"):
+            if found := _of_variable(value, environ):
+                values[field] = found
             else:
-                unset[field] = variable
+                unset[field] = value.removeprefix("env:").strip()
         else:
             values[field] = value
     return values, unset
+
+
+def _of_variable(value: Any, environ: Mapping[str, str]) -> str:
+    """Return the value of the variable that a text names as "env:NAME", "" if it names none or that is not set."""
+    named = isinstance(value, str) and value.startswith("env:")
+    return environ.get(value.removeprefix("env:").strip(), "") if named else ""
 
 
 def _is_given(model: type[Model], field: str, values: Mapping[str, Any]) -> bool:

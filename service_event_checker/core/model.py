@@ -222,7 +222,7 @@ class Receiver:
     be trusted. `deadline`: the longest that one call may take. `repeat_ambiguous`: send again where nobody
     can tell whether the first one arrived (severities listed). `update_every`: the shortest time between two
     updates of one object. `shadow`: render and record what would be sent, and send nothing. `on_resolve`: what the
-    end of an alert does to its object here.
+    end of an alert does to its object here. `edits`: whether a message can be changed, so that an update is no news.
     """
 
     name: str
@@ -237,6 +237,7 @@ class Receiver:
     update_every: timedelta = timedelta(0)
     shadow: bool = False
     on_resolve: OnResolve = "close"
+    edits: bool = True
 
     @property
     def cancels(self) -> bool:

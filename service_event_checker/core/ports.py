@@ -165,6 +165,28 @@ class Pausable(Protocol):
 
 
 @runtime_checkable
+class Selective(Protocol):
+    """A destination that takes some of its deliveries only: SMS are for the severities configured."""
+
+    def declines(self, delivery: Delivery, alert: Alert, link: Link | None) -> str:
+        """Return why a delivery is not sent, for the timeline; "" where it is sent."""
+        ...
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A destination whose system tells later what became of a message, at /hooks/reports/<receiver>."""
+
+    def verify_report(self, headers: Mapping[str, str], path: str, form: Mapping[str, str]) -> bool:
+        """Whether a report is signed with our secret. `path`: as it was asked for, with its query."""
+        ...
+
+    def failed_report(self, form: Mapping[str, str]) -> str:
+        """Return why a message did not arrive, the same each time it is told; "" for any other report."""
+        ...
+
+
+@runtime_checkable
 class DryRunnable(Protocol):
     """A destination that can render and check what it would send, for test alerts."""
 

@@ -16,7 +16,7 @@ from service_event_checker.web.security.auth import LOCAL, Caller, Keys, Scope
 from service_event_checker.web.security.budget import Budget
 from service_event_checker.web.security.peer import peer_of
 from service_event_checker.web.slack import routes
-from service_event_checker.web.webhooks import destinations, status_pages
+from service_event_checker.web.webhooks import destinations, reports, status_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ RULES: Mapping[str, Need] = {
     "hooks.status_page": Signed(status_pages.admit),
     "alertmanager.alert": Webhook("ALERTMANAGER"),
     "alertmanager.webhook": Webhook("ALERTMANAGER"),
+    "delivery_reports.take": Signed(reports.admit),
     "destination_webhooks.ticket": Signed(destinations.admit),
     "destination_webhooks.pagerduty": Signed(destinations.admit_pagerduty),
     "destination_webhooks.opsgenie": Signed(destinations.admit_opsgenie),

@@ -384,6 +384,15 @@ class TestLinked:
 
         assert owed(write) == []
 
+    def test_a_robot_that_cannot_edit_is_not_sent_one_more_message(self) -> None:
+        rulebook = Rulebook((), (), {"robot": receiver("robot", edits=False), "slack": SLACK, "tickets": TICKETS})
+
+        write = announcements.linked(
+            alert(receivers=("robot", "slack", "tickets")), "tickets", self.URL, rulebook, LATER
+        )
+
+        assert owed(write) == [("slack", Verb.UPDATE)]
+
     def test_a_chat_that_is_no_longer_configured_is_passed_over(self) -> None:
         write = announcements.linked(alert(receivers=("gone", "slack")), "tickets", self.URL, book(), LATER)
 

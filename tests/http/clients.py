@@ -23,6 +23,8 @@ SECRET = "canary-4711"
 ENTRA = {"client_id": "app", "client_secret": SECRET, "tenant_id": "tenant", "authority": "{url}"}
 MAIL = {"token": SECRET, "sender": "a@example.com", "to": "b@example.com"}
 
+SMS = {"to": "+491701234567"}
+
 #: what each kind needs besides an address; {url} is put in
 CHECKERS: dict[str, dict[str, Any]] = {
     "azure": {**ENTRA, "url": "{url}", "subscription_id": "s", "scope": "x/.default"},
@@ -35,7 +37,24 @@ CHECKERS: dict[str, dict[str, Any]] = {
     "slack": {},
     "statuspage": {},
 }
+HOOK = {"url": f"{{url}}/{SECRET}/hook?token={SECRET}"}
 DESTINATIONS: dict[str, dict[str, Any]] = {
+    "aliyun_sms": {
+        "url": "{url}",
+        "access_key_id": "i",
+        "access_key_secret": SECRET,
+        "sign": "s",
+        "template": "t",
+        **SMS,
+    },
+    "dingtalk": HOOK,
+    "feishu": HOOK,
+    "slack_webhook": HOOK,
+    "teams": HOOK,
+    "telegram": {"url": "{url}", "token": f"1:{SECRET}", "chat_id": "1"},
+    "twilio": {"url": "{url}", "account_sid": "AC1", "token": SECRET, "sender": "+15005550006", **SMS},
+    "webhook": {**HOOK, "secret": SECRET},
+    "wecom": HOOK,
     "azure_devops": {"url": "{url}/org", "project": "p", "token": SECRET},
     "jira": {"url": "{url}", "project": "P", "email": "a@example.com", "token": SECRET},
     "opsgenie": {"url": "{url}", "token": SECRET},
@@ -48,7 +67,8 @@ DESTINATIONS: dict[str, dict[str, Any]] = {
 }
 SOURCES: dict[str, dict[str, Any]] = {"alertmanager": {"url": "{url}", "token": SECRET}}
 #: destinations that send no HTTP
-OTHERS = {"console", "smtp"}
+#: or, as apprise, through a library of its own: tests/destinations/apprise
+OTHERS = {"apprise", "console", "smtp"}
 
 Call = Callable[[str, float], object]
 
