@@ -13,6 +13,7 @@ from typing import Protocol
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import (
+    expiry,
     heartbeat,
     idempotency,
     pending_events,
@@ -71,10 +72,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`every`: how often it runs by itself; None: only when it is submitted."""
+    """`every`: how often it runs by itself; None: only when it is submitted.
+
+    `receiving`: it runs only where requests come in, and is never sent elsewhere.
+    """
 
     run: Callable[[Work], object]
     every: timedelta | Callable[[Services], timedelta] | None = None
+    receiving: bool = False
 
 
 def run(name: str, id: str, services: Services, executor: Executor) -> None:
@@ -175,6 +180,10 @@ def settle_unowned(work: Work) -> None:
     unowned.expire(work.services.outbox, work.now)
 
 
+def expire(work: Work) -> None:
+    work.services.expiry.run(work.services.pipeline, work.now)
+
+
 def sweep(work: Work) -> None:
     work.services.store.sweep(work.now, latest=work.now + work.services.outbox.longest_wait)
 
@@ -231,6 +240,7 @@ JOBS: Mapping[str, Job] = {
     "heartbeats": Job(look_for_heartbeats, timedelta(seconds=10)),
     "rule-hits": Job(write_rule_hits, timedelta(minutes=1)),
     "ping": Job(ping, timedelta(minutes=1)),
+    "expire": Job(expire, expiry.EVERY, receiving=True),
     "sweep": Job(sweep, timedelta(seconds=15)),
     "unowned": Job(settle_unowned, timedelta(minutes=1)),
     "archive": Job(archive, timedelta(minutes=1)),

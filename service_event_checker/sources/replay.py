@@ -12,8 +12,8 @@ from service_event_checker.engine import quarantine
 from service_event_checker.engine.inbox import ingest_destination_webhook
 from service_event_checker.engine.quarantine import Held
 from service_event_checker.engine.services import Services
-from service_event_checker.sources.alertmanager import webhook
-from service_event_checker.sources.alertmanager.intake import take_alerts
+from service_event_checker.sources.alertmanager import api, webhook
+from service_event_checker.sources.alertmanager.intake import take_alerts, take_posted
 from service_event_checker.sources.rest import intake as rest
 
 log = structlog.get_logger()
@@ -28,6 +28,8 @@ def take_again(services: Services, held: Held, now: datetime) -> int:
     payload = quarantine.payload(refused)
     if refused.receiver:
         taken = ingest_destination_webhook(services, refused.receiver, refused.headers, payload, now)
+    elif held.source == webhook.SOURCE and refused.route == api.INTAKE:
+        taken = take_posted(services, payload, now).accepted
     elif held.source == webhook.SOURCE:
         taken = take_alerts(services, payload, refused.route, now, sent_at=held.at).accepted
     elif held.source == rest.SOURCE:

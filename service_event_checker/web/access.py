@@ -77,6 +77,9 @@ RULES: Mapping[str, Need] = {
     "hooks.status_page": Signed(status_pages.admit),
     "alertmanager.alert": Webhook("ALERTMANAGER"),
     "alertmanager.webhook": Webhook("ALERTMANAGER"),
+    "alertmanager_api.post": Webhook("ALERTMANAGER"),
+    "alertmanager_api.status": Webhook("ALERTMANAGER"),  # a sender's test of its address: it says nothing
+    "alertmanager_api.alerts": Scope.READ,
     "destination_webhooks.ticket": Signed(destinations.admit),
     "destination_webhooks.pagerduty": Signed(destinations.admit_pagerduty),
     "destination_webhooks.opsgenie": Signed(destinations.admit_opsgenie),

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from service_event_checker.sources.alertmanager.intake import take_alerts
+from service_event_checker.sources.alertmanager.intake import Taken, take_alerts
 from service_event_checker.sources.alertmanager.webhook import SOURCE
 from service_event_checker.web.context import services
 from service_event_checker.web.request_body import json_body
@@ -34,6 +34,10 @@ def webhook() -> dict[str, Any]:
 def _take(way_in: str) -> dict[str, Any]:
     with put_aside(SOURCE):
         payload = json_body(request, limit=BODY_MAX)
-        taken = take_alerts(services(), payload, way_in, datetime.now(UTC))
-    answer: dict[str, Any] = {"accepted": taken.accepted, "rejected": rejected(taken.rejected, taken.quarantined)}
-    return answer | ({"warnings": list(taken.warnings)} if taken.warnings else {})
+        return answer(take_alerts(services(), payload, way_in, datetime.now(UTC)))
+
+
+def answer(taken: Taken) -> dict[str, Any]:
+    """Return the answer that says what became of a message."""
+    told: dict[str, Any] = {"accepted": taken.accepted, "rejected": rejected(taken.rejected, taken.quarantined)}
+    return told | ({"warnings": list(taken.warnings)} if taken.warnings else {})
