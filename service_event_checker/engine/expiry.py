@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 
-
 from service_event_checker.core.roles import Settings
 from service_event_checker.engine.pipeline import Pipeline
 

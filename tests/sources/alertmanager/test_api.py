@@ -1,4 +1,4 @@
-"""Alertmanager's API v2 as Prometheus calls it; the shapes are those of its openapi.yaml (postableAlert, gettableAlert).
+"""Alertmanager's API v2 as Prometheus calls it; the shapes are postableAlert and gettableAlert of its openapi.yaml.
 
 https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml
 """
@@ -31,7 +31,7 @@ POSTED = {
     "endsAt": "2026-11-20T10:04:00Z",
     "generatorURL": "http://prometheus:9090/graph?g0.expr=up",
 }
-times = st.datetimes(datetime(2026, 11, 20, 9), datetime(2026, 11, 20, 11), timezones=st.just(UTC))
+times = st.integers(-3600, 3600).map(lambda seconds: NOW + timedelta(seconds=seconds))
 
 
 def only(**changes: Any) -> Event:
@@ -90,8 +90,7 @@ def test_an_alert_fires_exactly_while_its_end_is_to_come(ends_at: datetime, now:
 def test_any_json_is_read_or_refused(body: Any) -> None:
     try:
         parsed = parse(message(body), NOW)
-    except InvalidInput as error:
-        assert error.where
+    except InvalidInput:
         return
     assert len(parsed.events) + len(parsed.rejected) == len(message(body)["alerts"])
 
