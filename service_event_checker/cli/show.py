@@ -14,6 +14,7 @@ from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Alert, Transition
 from service_event_checker.core.rules import is_unrouted
 from service_event_checker.engine.ledger import ledger
+from service_event_checker.engine.muted import muted
 from service_event_checker.render.labels import alert_title
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.plan import is_planned
@@ -47,7 +48,8 @@ def show(here: Here, id: str, *, as_json: bool) -> None:
     told = ledger(store, alert, here.services.book.receivers, timeline)
     unrouted = is_unrouted(alert, here.services.book.rules)
     if as_json:
-        detail = AlertDetail.with_history(alert, timeline, links, told).model_dump(mode="json")
+        mute = muted(store.holding, alert.key, datetime.now(UTC))
+        detail = AlertDetail.with_history(alert, timeline, links, told, mute).model_dump(mode="json")
         print_json(detail | {"unrouted": unrouted})
         return
     now = datetime.now(UTC)

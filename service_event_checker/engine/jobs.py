@@ -16,6 +16,7 @@ from service_event_checker.engine import (
     expiry,
     heartbeat,
     idempotency,
+    muted,
     pending_events,
     ping_out,
     quarantine,
@@ -29,7 +30,7 @@ DELIVER, DELIVER_DUE = "deliver", "deliver-due"
 HEARTBEAT = "heartbeat"
 ARCHIVE_SECONDS = 30.0
 TRIM_EVERY = timedelta(hours=1)
-AREAS = (quarantine.AREA, pending_events.AREA)
+AREAS = (quarantine.AREA, pending_events.AREA, muted.AREA)
 KEPT_FOR = timedelta(days=30)
 KEPT_PER_SOURCE = 1000
 
@@ -200,7 +201,7 @@ def retain(work: Work) -> None:
 
 
 def prune(work: Work) -> None:
-    """Keep the holding areas from growing: what was refused, what waits for its object, answers that were kept."""
+    """Keep the holding areas from growing."""
     for area in AREAS:
         work.services.store.holding.prune(area, before=work.now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
     seen_requests.prune(work.services.store.holding, work.now)

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel
 from service_event_checker import logs
 from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
+from service_event_checker.core.muted import Mute
 from service_event_checker.core.store import Page
 from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb, Why
 from service_event_checker.render.text import web_address
@@ -137,6 +138,14 @@ class RemoteObject(BaseModel):
     closed: bool
 
 
+class MutedBy(BaseModel):
+    """Why the system that an alert comes from keeps it from its own receivers; `until` is None where unknown."""
+
+    by: str
+    at: AwareDatetime
+    until: AwareDatetime | None
+
+
 class AlertDetail(AlertSummary):
     """One alert with its timeline, oldest entry first (the latest 400), the objects made for it, and who was told."""
 
@@ -144,11 +153,17 @@ class AlertDetail(AlertSummary):
     repeats: int
     objects: list[RemoteObject]
     deliveries: list[DeliveryEntry]
+    muted: MutedBy | None
     timeline: list[TimelineEntry]
 
     @classmethod
     def with_history(
-        cls, alert: Alert, timeline: Iterable[Transition], links: Iterable[Link], told: Iterable[Entry]
+        cls,
+        alert: Alert,
+        timeline: Iterable[Transition],
+        links: Iterable[Link],
+        told: Iterable[Entry],
+        mute: Mute | None = None,
     ) -> Self:
         """Take what belongs to the alert's episode."""
         episode = alert.episode
@@ -156,6 +171,7 @@ class AlertDetail(AlertSummary):
         objects = [_object(link) for link in links if link.episode == episode and link.external_id]
         more = {"intakes": list(alert.intakes), "repeats": alert.repeats, "objects": objects, "timeline": entries}
         more["deliveries"] = [DeliveryEntry.of(entry) for entry in told]
+        more["muted"] = {"by": mute.by, "at": mute.at, "until": mute.until} if mute and alert.open else None
         return cls.model_validate(_fields(alert) | more)
 
 

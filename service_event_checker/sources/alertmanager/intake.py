@@ -17,13 +17,13 @@ import structlog
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.vocabulary import EventStatus
-from service_event_checker.engine import expiry, quarantine
+from service_event_checker.engine import expiry, muted, quarantine
 from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.services import Services
 from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import UNKNOWN_VALUES
 from service_event_checker.render.text import line
-from service_event_checker.sources.alertmanager import api, webhook
+from service_event_checker.sources.alertmanager import api, events, webhook
 from service_event_checker.sources.alertmanager.truncated import remember
 from service_event_checker.sources.alertmanager.webhook import Parsed, Rejected
 
@@ -82,6 +82,17 @@ def take_posted(services: Services, body: Any, now: datetime) -> Taken:
     if any(event.expires_at for event in parsed.events):
         expiry.note(services.store, webhook.SOURCE)
     return take_parsed(services, posted, parsed, api.INTAKE, now)
+
+
+def take_recorded(services: Services, body: Any) -> dict[str, int]:
+    """Keep what its event recorder tells of mutes: `{"accepted": …, "ignored": …}`. Raises InvalidInput, StoreError."""
+    recorded = events.parse(body)
+    noted = muted.note(services.store, recorded.mutes)
+    for silence, until, at in recorded.ends:
+        noted += muted.end(services.store, silence, until, at)
+    if noted:
+        log.info("alerts_muted_at_source", source=webhook.SOURCE, alerts=noted)
+    return {"accepted": len(recorded.mutes) + len(recorded.ends), "ignored": recorded.ignored}
 
 
 def take_parsed(

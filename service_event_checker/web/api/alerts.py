@@ -13,6 +13,7 @@ from service_event_checker.core.store import Page
 from service_event_checker.engine import acts
 from service_event_checker.engine.acts import TicketState
 from service_event_checker.engine.ledger import ledger
+from service_event_checker.engine.muted import muted
 from service_event_checker.engine.search import Search, find
 from service_event_checker.render.shapes import AlertDetail, AlertPage, CountedAlertPage
 from service_event_checker.web.api import search
@@ -105,4 +106,5 @@ def _detail(alert: Alert) -> dict[str, Any]:
     store = services().store
     links, timeline = store.links([alert.key]).get(alert.key, []), store.timeline(alert.key)
     told = ledger(store, alert, services().book.receivers, timeline)
-    return AlertDetail.with_history(alert, timeline, links, told).model_dump(mode="json")
+    mute = muted(store.holding, alert.key, _now())
+    return AlertDetail.with_history(alert, timeline, links, told, mute).model_dump(mode="json")

@@ -10,11 +10,13 @@ from flask import Blueprint, render_template
 
 from service_event_checker import logs
 from service_event_checker.core.ledger import Entry, State
-from service_event_checker.core.model import Transition
+from service_event_checker.core.model import Alert, Transition
+from service_event_checker.core.muted import Mute
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.engine.ledger import ledger
+from service_event_checker.engine.muted import muted
 from service_event_checker.render.names import platform_name, step_name
-from service_event_checker.render.text import clean, line, web_address
+from service_event_checker.render.text import clean, line, moment, web_address
 from service_event_checker.web.api.lookup import find_alert
 from service_event_checker.web.context import services
 from service_event_checker.web.page.rows import alert_row
@@ -81,6 +83,7 @@ def page(name: str) -> str:
         told=[told_row(entry) for entry in told],
         steps=[step_row(step) for step in timeline if step.episode == alert.episode],
         labels=[(line(name, 100), line(value, TEXT_MAX)) for name, value in sorted(alert.labels.items())],
+        muted=_muted(alert, muted(store.holding, alert.key, now)),
         record=_record(alert.fingerprint, alert.key, alert.intakes),
     )
 
@@ -114,6 +117,14 @@ def step_row(step: Transition) -> StepRow:
         note=line(logs.masked(step.note), TEXT_MAX),
         url=web_address(step.url),
     )
+
+
+def _muted(alert: Alert, mute: Mute | None) -> str:
+    """Say that the alert's own system tells nobody of it; "" where it does."""
+    if mute is None or not alert.open:
+        return ""
+    until = f", until {moment(mute.until)}" if mute.until else ""
+    return f"Muted in {platform_name(alert.source)} by {line(mute.by, TEXT_MAX)}{until}"
 
 
 def _record(fingerprint: str, key: str, intakes: Iterable[str]) -> list[tuple[str, str]]:

@@ -40,7 +40,7 @@ def post() -> dict[str, Any]:
         raise
 
 
-@blueprint.get("/alerts")
+@blueprint.get("/alerts", provide_automatic_options=False)  # POST's are this address' options
 def alerts() -> ResponseReturnValue:
     """List the open alerts; `filter`s are matchers and must all match. Silenced ones are listed as active."""
     wanted = [matcher for text in _filters() for matcher in _parsed(text)]
