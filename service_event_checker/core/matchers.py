@@ -18,7 +18,7 @@ REPEATS_MAX = 2  # `*`, `+` and `{}` of a stranger's pattern
 OPTIONAL_MAX = 8  # those and `?`
 _REPEATS = ("*", "+", "{", "?")
 _SHAPE = re.compile(r'\s*([\w.:\-]+)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^\s",{}]*)\s*')
-_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
+_ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,23 @@ PARTS = re.compile(
     re.DOTALL,
 )
 _IN_CLASS = re.compile(r"\\.|\[:(\^?\w+):\]|[\[&|~]", re.DOTALL)
-_PERL = {"d": "0-9", "w": "0-9A-Za-z_", "s": r"\t\n\f\r "}  # of ASCII alone, unlike Python's
+#: what the escapes mean in a class: ASCII alone, unlike Python's
+_PERL = {
+    "d": "0-9",
+    "D": r"\x00-/:-\U0010ffff",
+    "w": "0-9A-Za-z_",
+    "W": r"\x00-/:-@\[-^`{-\U0010ffff",
+    "s": r"\t\n\f\r ",
+    "S": r"\x00-\x08\x0b\x0e-\x1f!-\U0010ffff",
+}
+_WORD = "[0-9A-Za-z_]"
+_ESCAPES = {
+    "z": r"\Z",
+    "b": f"(?:(?<={_WORD})(?!{_WORD})|(?<!{_WORD})(?={_WORD}))",
+    "B": f"(?:(?<={_WORD})(?={_WORD})|(?<!{_WORD})(?!{_WORD}))",
+    **{letter: f"[{_PERL[letter]}]" for letter in "dws"},
+    **{letter.upper(): f"[^{_PERL[letter]}]" for letter in "dws"},  # else (?i) finds an s in it, as that of \u017f
+}
 _POSIX = {
     "alnum": "0-9A-Za-z",
     "alpha": "A-Za-z",
@@ -33,7 +49,7 @@ _POSIX = {
 
 
 def translated(pattern: str) -> str:
-    """Return the pattern for Python's `re`. Raises re.error for a class in brackets that there is not.
+    """Return the pattern for Python's `re`. Raises re.error for a class in brackets that is unknown or not closed.
 
     Flags are written around what they govern, as Python wants them: `a(?i)b|c` becomes `a(?i:b)|(?i:c)`. In RE2 they
     may stand anywhere and hold to the end of their group.
@@ -61,16 +77,13 @@ def translated(pattern: str) -> str:
 
 def _part(text: str) -> str:
     """Return one part that opens and closes nothing."""
+    if text == "[":
+        raise re.error("a [ is not closed")
     if text.startswith("[") and len(text) > 1:
         return text[0] + _IN_CLASS.sub(_in_class, text[1:])
     if text.startswith("{,"):
         return "\\" + text
-    if text == r"\z":
-        return r"\Z"
-    letter = text[1:]
-    if text.startswith("\\") and letter.lower() in _PERL:
-        return f"[{'^' if letter.isupper() else ''}{_PERL[letter.lower()]}]"
-    return text
+    return _ESCAPES.get(text[1:], text) if text.startswith("\\") else text
 
 
 def _in_class(part: re.Match[str]) -> str:
