@@ -230,7 +230,7 @@ def _several(*values: str) -> Schema:
 
 
 _TEXT = {"type": "string"}
-_TIME = {"type": "string", "format": "date-time"}
+_TIME = {"anyOf": [{"type": "string", "format": "date-time"}, {"const": ""}]}  # "" is as good as none
 _SEARCH: Mapping[str, Schema] = {
     "status": _several("active", "firing", "acknowledged", "resolved"),
     "severity": _several(*Severity),
