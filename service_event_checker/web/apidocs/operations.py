@@ -271,7 +271,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "parts.check": Operation(answers={200: Checked}),
     "parts.destinations": Operation(answers={200: Destinations}),
     "deliveries.many": Operation(
-        query={"state": _one_of(*DeliveryState), "limit": _SEARCH["limit"], "cursor": _TEXT},
+        query={"state": _one_of(*DeliveryState, ""), "limit": _SEARCH["limit"], "cursor": _TEXT},
         answers={200: Deliveries},
     ),
     "deliveries.retry": Operation(answers={200: Retried}),

@@ -146,7 +146,3 @@ def test_an_act_needs_its_scope(make_app: MakeApp, services: Services, ingest: I
         ("POST", f"/api/v1/alerts/{alert.key}/tickets"),
     ):
         assert client.open(path, method=method, json={}, **OPS).status_code == 403, path
-
-
-def test_an_empty_state_is_none_of_the_states(client: FlaskClient) -> None:
-    assert client.get("/api/v1/deliveries?state=").status_code == 422
