@@ -24,7 +24,7 @@ from service_event_checker.web.webhooks.alertmanager import BODY_MAX, answer
 from service_event_checker.web.webhooks.refusal import put_aside
 
 FILTERS_MAX = 20
-VERSION = "0.0.0"  # we are none of its versions; its clients show this and do not compare it
+VERSION = "0.0.0"  # we are none of its versions; amtool warns that its own is another, and goes on
 
 blueprint = Blueprint("alertmanager_api", __name__, url_prefix="/api/v2")
 
