@@ -12,8 +12,10 @@ from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.cli.tables import print_json, table, when
 from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Alert, Transition
+from service_event_checker.core.replacing import replace
 from service_event_checker.core.rules import is_unrouted
 from service_event_checker.core.store import Related
+from service_event_checker.engine import muted
 from service_event_checker.engine.grouping import related
 from service_event_checker.engine.ledger import ledger
 from service_event_checker.render.labels import alert_title
@@ -49,6 +51,7 @@ def show(here: Here, id: str, *, as_json: bool) -> None:
     told = ledger(store, alert, here.services.book.receivers, timeline)
     unrouted = is_unrouted(alert, here.services.book.rules)
     if as_json:
+        alert = replace(alert, muted=muted.words(alert, store.holding, datetime.now(UTC)))
         detail = AlertDetail.with_history(alert, timeline, links, told, related(store, alert)).model_dump(mode="json")
         print_json(detail | {"unrouted": unrouted})
         return

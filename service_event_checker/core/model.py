@@ -39,6 +39,7 @@ class Event:
     A label with several values holds one per line. `person`: one of us did this, not the source.
     `origin`: the address of the system that vouches for it and can be asked whether it still is, "" if none.
     `listed`: we asked its source, whose list shows it as open. `ends_at`: the planned end of planned work.
+    `expires_at`: when it is over unless its source repeats it by then, None where the source will tell its end.
     `not_fixed`: what is RESOLVED was merged, moved, marked as a duplicate or deleted there; `note` says which.
     `content_only`: it changes what an open alert says, and opens nothing. `severity_told`: whether its source told it.
     """
@@ -53,6 +54,7 @@ class Event:
     at: datetime | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    expires_at: datetime | None = None
     url: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -108,7 +110,8 @@ class Alert:
     to the address of its object. `started_at` is when it began at the source, `opened_at` when we opened the
     episode, `starts_at` the latest start the source named in it (of planned
     work the planned one, as `ends_at` is its planned end), `seen_at` the source's time of the newest
-    change that we took. `ended_at` is the source's time of the end, `closed_at` when we took it (None: still open, or
+    change that we took, `expires_at` when it is over unless its source repeats it by then (None: its end is told).
+    `ended_at` is the source's time of the end, `closed_at` when we took it (None: still open, or
     stored by an older version); `relisted_at`: when the source's list first showed it as open after that end.
     `note_ids` are those of the latest notes. `origin` is its newest event's. `muted`: by whom its source
     tells nobody of it, until when and why, "" while it does.
@@ -136,6 +139,7 @@ class Alert:
     annotations: Mapping[str, str] = field(default_factory=dict)
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    expires_at: datetime | None = None
     seen_at: datetime | None = None
     ended_at: datetime | None = None
     closed_at: datetime | None = None

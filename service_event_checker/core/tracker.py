@@ -103,6 +103,12 @@ def absent(alerts: Iterable[Alert], snapshot: Snapshot, resolve_after: int, now:
     return [_miss(alert, resolve_after, now) for alert in missing]
 
 
+def expired(alerts: Iterable[Alert], now: datetime) -> list[Tracked]:
+    """Resolve the open alerts that their source has not repeated by the time that it named."""
+    due = [(alert, alert.expires_at) for alert in alerts if alert.open and alert.expires_at]
+    return [_gone(alert, Why.EXPIRED, expires_at, now) for alert, expires_at in due if expires_at <= now]
+
+
 def longer_id(alert: Alert) -> Alert:
     """Give the alert an internal id of one character more, for when another episode has the short one."""
     length = len(alert.internal_id.rpartition("-")[2]) + 1
@@ -159,6 +165,7 @@ def _opened(event: Event, now: datetime, previous: Alert | None = None) -> Alert
         annotations=event.annotations,
         starts_at=event.starts_at,
         ends_at=event.ends_at,
+        expires_at=event.expires_at,
         seen_at=event.at,
         origin=event.origin,
         intakes=(event.intake,),
@@ -177,6 +184,7 @@ def _observe(alert: Alert, event: Event, now: datetime) -> Tracked:
         missing_since=None,
         intakes=alert.intakes if event.intake in alert.intakes else (*alert.intakes, event.intake),
         starts_at=alert.starts_at if _is_planned(alert) else _later(alert.starts_at, event.starts_at),
+        expires_at=alert.expires_at if event.via else _latest_expiry(alert, event),
     )
     transitions = []
     if seen.intakes != alert.intakes:
@@ -214,6 +222,12 @@ def _content(alert: Alert, event: Event) -> Alert:
         seen_at=_later(alert.seen_at, event.at),
         affects_us=alert.affects_us if event.affects_us is Affects.NO else event.affects_us,
     )
+
+
+def _latest_expiry(alert: Alert, event: Event) -> datetime | None:
+    """Return the later time; None where one of the ways in that repeat it tells its end."""
+    known, new = alert.expires_at, event.expires_at
+    return max(known, new) if known and new else None
 
 
 def _told(alert: Alert) -> tuple[object, ...]:
@@ -344,11 +358,16 @@ def _miss(alert: Alert, resolve_after: int, now: datetime) -> Tracked:
     missing = replace(alert, missing_polls=alert.missing_polls + 1, missing_since=alert.missing_since or now)
     if missing.missing_polls < resolve_after:
         return Tracked(missing)
+    return _gone(missing, Why.RESOLVED_BY_ABSENCE, now, now)
+
+
+def _gone(alert: Alert, why: Why, ended_at: datetime, now: datetime) -> Tracked:
+    """Resolve what its source speaks of no more; it never told the end."""
     over = replace(
-        missing,
+        alert,
         status=Status.RESOLVED,
         resolved_by=ResolvedBy.ABSENCE,
-        ended_at=now,
+        ended_at=ended_at,
         closed_at=now,
         withheld={},
         muted="",
@@ -358,7 +377,7 @@ def _miss(alert: Alert, resolve_after: int, now: datetime) -> Tracked:
         key=alert.key,
         episode=alert.episode,
         at=now,
-        why=Why.RESOLVED_BY_ABSENCE,
+        why=why,
         before=alert.status,
         after=over.status,
         verbs=(Verb.CLOSE,),

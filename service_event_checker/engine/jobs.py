@@ -13,8 +13,10 @@ from typing import Protocol
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import (
+    expiry,
     heartbeat,
     idempotency,
+    muted,
     pending_events,
     ping_out,
     quarantine,
@@ -28,7 +30,7 @@ DELIVER, DELIVER_DUE = "deliver", "deliver-due"
 HEARTBEAT = "heartbeat"
 ARCHIVE_SECONDS = 30.0
 TRIM_EVERY = timedelta(hours=1)
-AREAS = (quarantine.AREA, pending_events.AREA)
+AREAS = (quarantine.AREA, pending_events.AREA, muted.AREA)
 KEPT_FOR = timedelta(days=30)
 KEPT_PER_SOURCE = 1000
 
@@ -71,10 +73,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`every`: how often it runs by itself; None: only when it is submitted."""
+    """`every`: how often it runs by itself; None: only when it is submitted.
+
+    `receiving`: it runs only where requests come in, and is never sent elsewhere.
+    """
 
     run: Callable[[Work], object]
     every: timedelta | Callable[[Services], timedelta] | None = None
+    receiving: bool = False
 
 
 def run(name: str, id: str, services: Services, executor: Executor) -> None:
@@ -179,6 +185,10 @@ def settle_unowned(work: Work) -> None:
     unowned.expire(work.services.outbox, work.now)
 
 
+def expire(work: Work) -> None:
+    work.services.expiry.run(work.services.pipeline, work.now)
+
+
 def sweep(work: Work) -> None:
     work.services.store.sweep(work.now, latest=work.now + work.services.outbox.longest_wait)
 
@@ -237,6 +247,7 @@ JOBS: Mapping[str, Job] = {
     "heartbeats": Job(look_for_heartbeats, timedelta(seconds=10)),
     "rule-hits": Job(write_rule_hits, timedelta(minutes=1)),
     "ping": Job(ping, timedelta(minutes=1)),
+    "expire": Job(expire, expiry.EVERY, receiving=True),
     "sweep": Job(sweep, timedelta(seconds=15)),
     "unowned": Job(settle_unowned, timedelta(minutes=1)),
     "archive": Job(archive, timedelta(minutes=1)),

@@ -130,6 +130,12 @@ class Pipeline:
         context = Context({alert.key: alert for alert in alerts})
         self._settle(tracker.absent(context.alerts.values(), snapshot, resolve_after, now), context, now)
 
+    def expire(self, alerts: Iterable[Alert], now: datetime) -> int:
+        """End those whose time is over; one repeated meanwhile waits for the next call. Return how many ended."""
+        context = Context({alert.key: alert for alert in alerts})
+        results = self._settle(tracker.expired(context.alerts.values(), now), context, now)
+        return sum(isinstance(each, Done) for each in results)
+
     def release(self, now: datetime) -> int:
         """Tell those whose silence is over or whose destination is on again; return how many alerts changed."""
         book = self.book_at(now)

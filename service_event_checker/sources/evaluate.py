@@ -10,9 +10,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from service_event_checker import logs
+from service_event_checker.config.fields import Moment
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.evaluation import Evaluation, Joined, evaluate
@@ -44,7 +45,7 @@ class Question(BaseModel):
     title: str = ""
     intake: str = Field(default="", max_length=200)
     payload: JsonValue = None
-    at: AwareDatetime | None = None
+    at: Moment | None = None
 
 
 def answer(question: Question, book: Rulebook, now: datetime) -> dict[str, Any]:

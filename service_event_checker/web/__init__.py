@@ -39,7 +39,15 @@ from service_event_checker.web.slack import routes
 from service_event_checker.web.slack.signature import sunsets
 from service_event_checker.web.status import health, metrics, warnings
 from service_event_checker.web.status.probes import StoreProbe
-from service_event_checker.web.webhooks import alertmanager, destinations, reports, status_pages
+from service_event_checker.web.webhooks import (
+    alertmanager,
+    alertmanager_api,
+    azure_monitor,
+    destinations,
+    grafana,
+    reports,
+    status_pages,
+)
 
 BODY_MAX = 8 * 1024 * 1024  # bytes; what any route may take, most take less
 
@@ -90,6 +98,9 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         routes,
         status_pages,
         alertmanager,
+        alertmanager_api,
+        grafana,
+        azure_monitor,
         destinations,
         reports,
     )

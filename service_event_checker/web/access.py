@@ -16,7 +16,7 @@ from service_event_checker.web.security.auth import LOCAL, Caller, Keys, Scope
 from service_event_checker.web.security.budget import Budget
 from service_event_checker.web.security.peer import peer_of
 from service_event_checker.web.slack import routes
-from service_event_checker.web.webhooks import destinations, reports, status_pages
+from service_event_checker.web.webhooks import azure_monitor, destinations, reports, status_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,12 @@ RULES: Mapping[str, Need] = {
     "alertmanager.alert": Webhook("ALERTMANAGER"),
     "alertmanager.webhook": Webhook("ALERTMANAGER"),
     "delivery_reports.take": Signed(reports.admit),
+    "alertmanager_api.post": Webhook("ALERTMANAGER"),
+    "alertmanager_api.status": Webhook("ALERTMANAGER"),  # a sender's test of its address: it says nothing
+    "alertmanager_api.alerts": Scope.READ,
+    "alertmanager.events": Webhook("ALERTMANAGER"),
+    "grafana.alerts": Webhook("GRAFANA"),
+    "azure_monitor.alert": Signed(azure_monitor.admit),
     "destination_webhooks.ticket": Signed(destinations.admit),
     "destination_webhooks.pagerduty": Signed(destinations.admit_pagerduty),
     "destination_webhooks.opsgenie": Signed(destinations.admit_opsgenie),

@@ -17,8 +17,11 @@ BASE: dict[str, Any] = {
         "mail": {"kind": "smtp"},
     },
 }
-NAMES = "Known are alertmanager, github, rest:<name>"
-WAYS = "Known are /alert, /api/v1/alerts, /hooks/redmine, /pd-webhook, /webhook, api, cli, poll, reconcile, slack, test"
+NAMES = "Known are alertmanager, github, hook:azure_monitor, hook:grafana, rest:<name>"
+WAYS = (
+    "Known are /alert, /api/v1/alerts, /api/v2/alerts, /hooks/azure-monitor, /hooks/grafana, /hooks/redmine, "
+    "/pd-webhook, /webhook, api, cli, poll, reconcile, slack, test"
+)
 OWN_WORD = "for the sender's own word"
 SCALE = "A severity is critical, error, warning or info."
 
@@ -127,7 +130,7 @@ CLOSED_SETS = [
     ),
     error('source="redmine"', f"can never match. No checker and no other source of alerts has this name. {NAMES}"),
     error('intake="/alerts"', 'can never match. No alert comes in by this way. Did you mean "/alert"?'),
-    error('intake="/grafana"', f"can never match. No alert comes in by this way. {WAYS}"),
+    error('intake="/nagios"', f"can never match. No alert comes in by this way. {WAYS}"),
     error('title!~".*"', "can never match. It excludes every value"),
 ]
 EXCLUDING = [

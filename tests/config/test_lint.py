@@ -155,7 +155,7 @@ class TestWaysIn:
         ways = frozenset[str]().union(*plugins.traits(NOW).webhooks.values())
 
         assert ways
-        assert ways <= routes
+        assert [way for way in ways if not any(route == way or route.startswith(f"{way}/<") for route in routes)] == []
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ BY_ITSELF = {
     "ping": timedelta(minutes=1),
     "rule-hits": timedelta(minutes=1),
     "sweep": timedelta(seconds=15),
+    "expire": timedelta(seconds=15),
     "expire-test-mode": timedelta(seconds=30),
     "unowned": timedelta(minutes=1),
     "trim": timedelta(hours=1),

@@ -13,6 +13,7 @@ from service_event_checker import plugins
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.ports import MessageDestination
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
+from service_event_checker.engine import ping_out
 from service_event_checker.web.slack.permissions import Allowed, SlackAccess
 from service_event_checker.web.slack.request import SlackUser
 from service_event_checker.web.slack.response_url import ResponseUrl
@@ -81,6 +82,7 @@ def calls() -> dict[str, Call]:
     return found | {
         "checkers.detect": detect,
         "destinations.azure_devops.kubernetes_secret": _kubernetes,
+        "engine.ping_out": lambda url, timeout: ping_out.ask(f"{url}/{SECRET}", timeout),
         "web.slack.permissions": _permissions,
         "web.slack.response_url": lambda url, _: ResponseUrl(f"{url}/actions/{SECRET}", url).post({"text": "done"}),
     }

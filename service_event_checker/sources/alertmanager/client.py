@@ -34,7 +34,7 @@ class Config(SourceConfig):
     DISPLAY_NAME: ClassVar[str] = "Alertmanager"
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {"url": ("ALERTMANAGER_URL",)}
     NEEDS: ClassVar[tuple[str, ...]] = ("url",)
-    INTAKES: ClassVar[frozenset[str]] = frozenset({"/alert", "/webhook"})
+    INTAKES: ClassVar[frozenset[str]] = frozenset({"/alert", "/webhook", "/api/v2/alerts"})
 
     kind: Literal["alertmanager"] = "alertmanager"
     url: Annotated[str, web_address("http://alertmanager.example.com:9093", base=False)] = ""

@@ -260,7 +260,7 @@ def _several(*values: str) -> Schema:
 
 
 _TEXT = {"type": "string"}
-_TIME = {"type": "string", "format": "date-time"}
+_TIME = {"anyOf": [{"type": "string", "format": "date-time"}, {"const": ""}]}  # "" is as good as none
 _SEARCH: Mapping[str, Schema] = {
     "status": _several("active", "firing", "acknowledged", "resolved"),
     "severity": _several(*Severity),
@@ -307,7 +307,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "parts.check": Operation(answers={200: Checked}),
     "parts.destinations": Operation(answers={200: Destinations}),
     "deliveries.many": Operation(
-        query={"state": _one_of(*DeliveryState), "limit": _SEARCH["limit"], "cursor": _TEXT},
+        query={"state": _one_of(*DeliveryState, ""), "limit": _SEARCH["limit"], "cursor": _TEXT},
         answers={200: Deliveries},
     ),
     "deliveries.retry": Operation(answers={200: Retried}),
