@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: run test check format demo bench chaos audit lock install help
+.PHONY: run test check format demo bench chaos fuzz audit lock install help
 
 run: ## start the app on port 8000 (PORT=...)
 	./run
@@ -33,6 +33,9 @@ bench: install ## measure speed on this machine, 10 minutes; needs wrk (BENCH_SE
 chaos: ## kill the app repeatedly, for longer than ./test does (CHAOS_SECONDS, CHAOS_SEED)
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-180} ./test tests/chaos -rA
 
+fuzz: ## ask the API with many generated requests, for minutes (FUZZ_EXAMPLES=500)
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-500} ./test tests/web/apidocs/test_fuzz.py
+
 audit: install ## known vulnerabilities of the locked packages; needs the network
 	@$(BIN)/python tools/audit.py
 
@@ -43,7 +46,9 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 lock: install ## write requirements*.txt anew from pyproject.toml (UPGRADE=1: newest versions)
 	$(LOCK) --output-file requirements.txt pyproject.toml
 	$(LOCK) --constraint requirements.txt --group pyproject.toml:celery --output-file requirements-celery.txt
-	$(LOCK) --constraint requirements.txt --constraint requirements-celery.txt --group pyproject.toml:dev \
+	$(LOCK) --constraint requirements.txt --group pyproject.toml:apprise --output-file requirements-apprise.txt
+	$(LOCK) --constraint requirements.txt --constraint requirements-celery.txt \
+		--constraint requirements-apprise.txt --group pyproject.toml:dev \
 		--output-file requirements-dev.txt
 
 install:

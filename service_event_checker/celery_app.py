@@ -68,6 +68,7 @@ app.conf.beat_scheduler = "celery.beat:Scheduler"  # keeps nothing on disk
 app.conf.beat_schedule = {
     name: {"task": TASK, "args": (name, ""), "schedule": every, "options": {"expires": EXPIRES}}
     for name, every in jobs.periodic(engine.services).items()
+    if not jobs.JOBS[name].receiving
 }
 
 
@@ -87,7 +88,7 @@ def demand_threads(instance: Any, **_: Any) -> None:
 
 def start(**_: Any) -> None:
     signal.signal(signal.SIGHUP, reloader.ask)  # Celery's own would start anew, and end with a wrong file
-    engine.port = 0  # it listens nowhere
+    engine.port, engine.receives = 0, False  # it listens nowhere
     engine.start()
 
 

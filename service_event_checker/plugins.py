@@ -33,6 +33,7 @@ class Package:
 CHECKERS = Package("service_checkers", "checker", "Checker")
 DESTINATIONS = Package("service_event_checker.destinations", "adapter", "Adapter")
 SOURCES = Package("service_event_checker.sources", "reconcile", "Source")  # those that can be asked
+HOOKS = Package("service_event_checker.sources", "hook", "SOURCE")  # those that send to an address of their own
 _ACTS = frozenset({"api", "cli", "reconcile", "slack"})  # ways in by which people and reconciliation change alerts
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -78,6 +79,7 @@ def make_sources(configs: Mapping[str, SourceConfig]) -> list[Any]:
 def display_names(config: Config) -> dict[str, str]:
     """Return how people call what is configured, by kind and by name of the entry; of the known vendors all."""
     names = {vendor.id: vendor.name for vendor in vendors().values()}
+    names |= {hook.SOURCE.rpartition(":")[2]: hook.NAME for hook in _hooks()}
     config_of = {"checker": checker_config, "destination": destination_config, "source": source_config}
     for section, entry in config.entries():
         model = config_of[section](entry.kind)
@@ -106,7 +108,12 @@ def traits(now: datetime) -> Traits:
 def _webhooks() -> dict[str, frozenset[str]]:
     """Return the ways in of each source that sends to us; those of the REST API choose their names."""
     asked = {kind: model.INTAKES for kind in kinds(SOURCES) if (model := source_config(kind))}
-    return {**asked, rest.PREFIX + ANY_NAME: frozenset({rest.INTAKE})}
+    hooks = {hook.SOURCE: frozenset({hook.INTAKE}) for hook in _hooks()}
+    return {**asked, **hooks, rest.PREFIX + ANY_NAME: frozenset({rest.INTAKE})}
+
+
+def _hooks() -> list[ModuleType]:
+    return [_load(HOOKS, kind) for kind in kinds(HOOKS)]
 
 
 def _verbs(kind: str) -> frozenset[Verb]:

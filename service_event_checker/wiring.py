@@ -222,7 +222,13 @@ def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> R
     A destination that is off gets no new alerts; alerts that were opened there still get their end.
     """
     kind = adapter if adapter is not None else plugins.adapter_class(entry.kind)
-    plain = Receiver(name=entry.name, family=kind.family, verbs=kind.verbs, findable=isinstance(adapter, Findable))
+    plain = Receiver(
+        name=entry.name,
+        family=kind.family,
+        verbs=kind.verbs,
+        findable=isinstance(adapter, Findable),
+        edits=getattr(kind, "edits", True),
+    )
     config = entry.config
     if adapter is None or config is None:
         return replace(plain, why_off=entry.why_off or "not configured")
@@ -282,6 +288,7 @@ def _secrets(config: Config, settings: Settings) -> set[str]:
     """Return every secret that we were given, so that the logs can mask it."""
     models = [entry.config for _, entry in config.entries() if entry.config]
     values = [getattr(model, field) for model in models for field in type(model).model_fields]
+    values += [part for value in values if isinstance(value, dict) for part in value.values()]
     found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
     found |= {password for value in values if isinstance(value, str) and (password := password_in(value))}
     found |= password_forms(settings.outbound_proxy) | password_forms(settings.broker_url)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
+from service_event_checker.core import matchers
 from service_event_checker.core.ids import alert_key, internal_id
 from service_event_checker.core.model import Alert, Delivery, Event, Receiver
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Severity, Status, Verb
+from service_event_checker.core.weekly import Weekly
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
+NIGHTS = Weekly(("mon", "sat"), time(22, 0), time(6, 30), "Europe/Berlin")
 
 
 def event(**changes: Any) -> Event:
@@ -83,3 +87,9 @@ def receiver(name: str = "slack", family: Family = Family.CHAT, **changes: Any) 
         deadline=timedelta(seconds=2),
     )
     return replace(base, **changes)
+
+
+def silence(id: str = "S-1", match: str = r'title=~"(?i)disk .*\\d+%",team!="a \"b\""', **changes: Any) -> Silence:
+    """A silence of an hour, from `NOW` on."""
+    made = Silence(matchers.parse(match), NOW, NOW + timedelta(hours=1), "Ada", "upgrade ☕", id=id, created_at=NOW)
+    return replace(made, **changes)

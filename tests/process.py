@@ -59,6 +59,10 @@ class MortalStore:
     def holding(self) -> Any:
         return MortalStore(self._store.holding, self._death)
 
+    @property
+    def silences(self) -> Any:
+        return MortalStore(self._store.silences, self._death)
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
         return lambda *args, **kwargs: self._death.around(f"store.{name}", lambda: method(*args, **kwargs))

@@ -77,6 +77,23 @@ def test_a_kinds_own_choices_hold_where_the_entry_makes_none(build: Build) -> No
     assert receiver.repeat_ambiguous == {Severity.CRITICAL, Severity.ERROR}
 
 
+def test_a_robot_is_told_of_severe_alerts_at_least_once_and_is_known_not_to_edit(build: Build) -> None:
+    urls = {"DINGTALK_WEBHOOK_URL": "https://example.com/x", "HOOK": "https://example.com/y"}
+    entries = {
+        "robot": {"kind": "dingtalk"},
+        "bot": {"kind": "telegram"},
+        "hook": {"kind": "webhook", "url": "env:HOOK"},
+    }
+    telegram = {"TELEGRAM_BOT_TOKEN": "1:a", "TELEGRAM_CHAT_ID": "-1"}
+
+    found = build(entries, **urls, **telegram).book.receivers
+
+    assert [found[name].edits for name in ("robot", "bot")] == [False, True]
+    assert found["robot"].repeat_ambiguous == {Severity.CRITICAL, Severity.ERROR}
+    assert found["hook"].repeat_ambiguous == set(Severity)
+    assert found["robot"].update_every == timedelta(minutes=5)
+
+
 def test_a_database_that_this_version_does_not_know_is_refused_with_what_to_do(build: Build) -> None:
     with pytest.raises(ConfigError, match="DATABASE_URL: names a database that is not supported"):
         build({}, DATABASE_URL="oracle://db")

@@ -1,20 +1,23 @@
-"""`outage route`: which rules match an alert, who would be told, and why. Needs no store and no running app."""
+"""`outage route`: which rules match an alert, who would be told, and why. Needs no running app, and no store either."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 from pydantic import ValidationError
 
+from service_event_checker import logs
 from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.cli.tables import print_json, table
 from service_event_checker.config.problems import by_field
 from service_event_checker.core import matchers
-from service_event_checker.core.errors import InvalidInput
+from service_event_checker.core.errors import InvalidInput, StoreError
+from service_event_checker.core.silences import Silence
 from service_event_checker.sources.evaluate import Question, answer
 
 _OWN = ("source", "kind", "severity", "title", "intake")  # as in rules; all else is a label
@@ -36,15 +39,30 @@ def route(here: Here, alert: tuple[str, ...], at: str, *, as_json: bool) -> None
         question = Question.model_validate(_asked(text) | ({"at": at} if at else {}))
     except ValidationError as error:
         raise click.UsageError("; ".join(f"{field}: {problem}" for field, problem in by_field(error))) from None
-    found = answer(question, here.services.book, datetime.now(UTC))
+    found = answer(question, here.services.book.with_silences(_stored(here)), datetime.now(UTC))
     if as_json:
         print_json(found)
         return
     head = ("ALERT", "RULE", "MATCHES", "WHY")[0 if question.payload is not None else 1 :]
     click.echo(table(head, [_row(step) for step in found["steps"]]) if found["steps"] else "There are no rules.")
     click.echo(f"\ntold: {', '.join(found['receivers']) or 'nobody'}")
+    for group in found.get("groups", ()):
+        place = ", ".join([f'"{group["rule"]}"', *(f"{name}={value}" for name, value in group["labels"].items())])
+        told = ", ".join(group["receivers"]) or "nobody"
+        click.echo(f"group of {place}: {told}, after {group['wait']:g}s")
     for each in found["withheld"]:
         click.echo(f"withheld: {each['receiver']}: {each['reason']}")
+    for each in found["silences"]:
+        click.echo(f"silence {each['id']} by {each['owner']} until {each['until']}: {each['reason']}")
+
+
+def _stored(here: Here) -> Sequence[Silence]:
+    """Return the silences of the store; none, with a word, where it cannot be used."""
+    try:
+        return here.store.silences.list()
+    except StoreError as error:
+        click.echo(f"only the silences of config.json count: {logs.masked(str(error))}", err=True)
+        return ()
 
 
 def _asked(text: str) -> dict[str, Any]:

@@ -12,7 +12,11 @@ from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.cli.tables import print_json, table, when
 from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Alert, Transition
+from service_event_checker.core.replacing import replace
 from service_event_checker.core.rules import is_unrouted
+from service_event_checker.core.store import Related
+from service_event_checker.engine import muted
+from service_event_checker.engine.grouping import related
 from service_event_checker.engine.ledger import ledger
 from service_event_checker.render.labels import alert_title
 from service_event_checker.render.names import platform_name
@@ -47,7 +51,8 @@ def show(here: Here, id: str, *, as_json: bool) -> None:
     told = ledger(store, alert, here.services.book.receivers, timeline)
     unrouted = is_unrouted(alert, here.services.book, now)
     if as_json:
-        detail = AlertDetail.with_history(alert, timeline, links, told).model_dump(mode="json")
+        alert = replace(alert, muted=muted.words(alert, store.holding, datetime.now(UTC)))
+        detail = AlertDetail.with_history(alert, timeline, links, told, related(store, alert)).model_dump(mode="json")
         print_json(detail | {"unrouted": unrouted})
         return
     click.echo("\n".join(_head(alert, now)))
@@ -56,8 +61,20 @@ def show(here: Here, id: str, *, as_json: bool) -> None:
     if told:
         heads = ("RECEIVER", "WHAT", "STATE", "WHEN", "TRIES", "WHERE, WHY")
         click.echo("\n" + table(heads, [_told(entry, now) for entry in told], width=0))
+    others = related(store, alert)
+    if others.groups or others.members:
+        shown = [_other(each, now) for each in (*others.groups, *others.members)]
+        click.echo(f"\n{_heading(alert, others)}:\n" + table(("ID", "STATUS", "SEVERITY", "TITLE"), shown))
     steps = [_step(step, now) for step in timeline if step.episode == alert.episode]
     click.echo("\n" + table(("WHEN", "WHAT", "BY", "NOTE"), steps))
+
+
+def _heading(alert: Alert, related: Related) -> str:
+    return f"open alerts of the group ({related.member_count})" if alert.is_group else "groups that stand for it"
+
+
+def _other(alert: Alert, now: datetime) -> tuple[str, str, str, str]:
+    return alert.internal_id, status_word(alert, now), alert.severity.value, alert_title(alert, 100)
 
 
 def _told(entry: Entry, now: datetime) -> tuple[str, str, str, str, str, str]:

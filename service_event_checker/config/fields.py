@@ -1,4 +1,4 @@
-"""Values that several models of config.json share: addresses, and fields that were renamed."""
+"""Values that several models share: addresses, times, and fields that were renamed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from service_event_checker.core.vocabulary import Severity
 
@@ -60,3 +60,14 @@ def with_new_names(raw: Mapping[str, Any], names: Mapping[str, str]) -> tuple[di
     """
     old = {name: new for name, new in names.items() if name in raw and new not in raw}
     return {old.get(name, name): value for name, value in raw.items()}, tuple(f"{a} is now {b}" for a, b in old.items())
+
+
+def _written(value: object) -> object:
+    """Refuse numbers, which pydantic would take for seconds since 1970."""
+    if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value[1:]):
+        raise ValueError("is not a time. Write it like 2026-11-20T17:00:00Z")
+    return value
+
+
+#: a time with a zone, as text
+Moment = Annotated[AwareDatetime, BeforeValidator(_written)]

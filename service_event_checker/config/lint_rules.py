@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Protocol
 
 from service_event_checker.config.findings import Findings, Matching
 from service_event_checker.config.lint_matchers import Values, allowed, matches_always
@@ -22,6 +24,17 @@ shard site stage state statefulset status subsystem system tag target team tenan
 volume workload zone
 """
 _USUAL = frozenset(_USUAL_LABELS.split())
+
+
+class Grouped(Protocol):
+    """What a rule of the file says of groups."""
+
+    @property
+    def per_group(self) -> bool: ...
+    @property
+    def group_by(self) -> tuple[str, ...]: ...
+    @property
+    def group_wait(self) -> timedelta | None: ...
 
 
 def names(rules: Sequence[tuple[str, str]]) -> Findings:
@@ -59,6 +72,22 @@ def labels(parts: Sequence[Matching]) -> Findings:
         for where, matcher in part.matchers
         if (name := _label(matcher)) and (near := _meant(name, used))
     ]
+    return Findings(warnings=warnings)
+
+
+def grouping(rules: Iterable[tuple[str, Grouped]]) -> Findings:
+    """Warn of a rule's keys for groups that have no effect, and of names in `group_by` that look misspelt."""
+    warnings = []
+    for where, rule in rules:
+        if rule.group_by and not rule.per_group:
+            warnings.append(f'{where}.group_by: has no effect with "per": "alert". Remove it, or set "per": "group"')
+        if rule.group_wait is not None and not rule.per_group:
+            warnings.append(f"{where}.group_wait: has no effect without groups. Give group_by, or remove it")
+        for number, name in enumerate(rule.group_by):
+            if near := _meant(name.removeprefix(LABEL), Counter()):
+                warnings.append(
+                    f'{where}.group_by[{number}]: no known label is called "{name}". Did you mean "{near}"?'
+                )
     return Findings(warnings=warnings)
 
 

@@ -15,7 +15,15 @@ from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import SecretStr, ValidationError
 
-from service_event_checker.config import environment, json_text, lint, lint_conditions, lint_entries, yaml_text
+from service_event_checker.config import (
+    environment,
+    json_text,
+    lint,
+    lint_conditions,
+    lint_entries,
+    lint_rules,
+    yaml_text,
+)
 from service_event_checker.config.fields import with_new_names
 from service_event_checker.config.file import (
     File,
@@ -36,11 +44,13 @@ from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.flapping import Flapping
 from service_event_checker.core.heartbeats import Heartbeat
 from service_event_checker.core.mirrors import ALERT, Mirrors
-from service_event_checker.core.rules import RECEIVERS_MAX, Rule, Silence
+from service_event_checker.core.rules import RECEIVERS_MAX, Rule
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Verb
 
 MOVED_TO = "moved_to"  # of a destination: the only key of an old name
+GROUP_WAIT = timedelta(seconds=30)  # as Alertmanager's
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 _NOT_A_NAME = "is not a usable name. Use lower case letters, digits, - and _ (at most 40)"
 ModelT = TypeVar("ModelT", bound=Model)
@@ -192,6 +202,7 @@ def _lint(
     acts = traits.acts.union(traits.intake(kind) for kind in kinds.values() if traits.reports(kind))
     values = Values(lint.origins(file.checkers, kinds, traits), acts, traits)
     found = lint.rules(rules, [(where, entry.match) for where, entry in silences], values)
+    found.add(lint_rules.grouping([(where, rule) for where, rule in rules]))
     for section, entries in sections:
         found.warnings.extend(f"{section}.{entry.name}: {text}" for entry in entries for text in entry.warnings)
         found.add(lint.entries(section, [(entry.name, entry.config) for entry in entries]))
@@ -262,7 +273,9 @@ def _entry(
     bare = [field for field, value in raw.items() if _is_bare_secret(model, field, value)]
     problems += [f'{where}.{field}: is a secret. Write "env:NAME" here and set that variable' for field in bare]
     given_by = {
-        field: str(raw[field]).removeprefix("env:").strip() for field in values if values[field] is not raw[field]
+        field: text.removeprefix("env:").strip()
+        for field, text in raw.items()
+        if isinstance(text, str) and values.get(field, text) is not text
     }
     for field, variables in model.ENV.items():
         given = next((variable for variable in variables if environ.get(variable)), None)
@@ -286,15 +299,22 @@ def _resolve(raw: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[s
     values: dict[str, Any] = {}
     unset: dict[str, str] = {}
     for field, value in raw.items():
-        if isinstance(value, str) and value.startswith("env:"):
-            variable = value.removeprefix("env:").strip()
-            if environ.get(variable):
-                values[field] = environ[variable]
+        if isinstance(value, dict):  # of secrets by name: one that is not set stays, and its model says so
+            values[field] = {name: _of_variable(part, environ) or part for name, part in value.items()}
+        elif isinstance(value, str) and value.startswith("env:"):
+            if found := _of_variable(value, environ):
+                values[field] = found
             else:
-                unset[field] = variable
+                unset[field] = value.removeprefix("env:").strip()
         else:
             values[field] = value
     return values, unset
+
+
+def _of_variable(value: Any, environ: Mapping[str, str]) -> str:
+    """Return the value of the variable that a text names as "env:NAME", "" if it names none or that is not set."""
+    named = isinstance(value, str) and value.startswith("env:")
+    return environ.get(value.removeprefix("env:").strip(), "") if named else ""
 
 
 def _is_given(model: type[Model], field: str, values: Mapping[str, Any]) -> bool:
@@ -327,8 +347,17 @@ def _rule(number: int, entry: RuleEntry, destinations: Mapping[str, Any], proble
         problems += [
             f'{where}.{key}: "{name}" is not a destination.{nearest(name, list(destinations))}' for name in unknown
         ]
-    parts = _matchers(entry.match, f"{where}.match", problems)
-    return Rule(entry.name, parts, entry.send, entry.proceed, entry.conditions(), escalate)
+    return Rule(
+        entry.name,
+        _matchers(entry.match, f"{where}.match", problems),
+        entry.send,
+        entry.proceed,
+        per_group=entry.per_group,
+        group_by=entry.group_by,
+        group_wait=GROUP_WAIT if entry.group_wait is None else entry.group_wait,
+        conditions=entry.conditions(),
+        escalate=escalate,
+    )
 
 
 def _moved(entries: Mapping[str, dict[str, Any]], problems: list[str]) -> dict[str, str]:
@@ -357,7 +386,8 @@ def _silence(number: int, entry: SilenceEntry, problems: list[str]) -> Silence:
     parts = _matchers(entry.match, f"{where}.match", problems)
     if not parts and len(problems) == found:
         problems.append(f'{where}.match: would silence everything. Give a matcher, like source="github"')
-    return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason)
+    repeat = entry.repeat.read() if entry.repeat else None
+    return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason, id=f"config-{number + 1}", repeat=repeat)
 
 
 def _heartbeat(name: str, entry: HeartbeatEntry, problems: list[str]) -> Heartbeat:

@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from service_event_checker.config.models import Duration, Model
+from service_event_checker.config.silences import Clock, Zone
 from service_event_checker.core import weekly
 from service_event_checker.core.conditions import FIRED_MAX, After
 from service_event_checker.core.escalation import Escalate
 from service_event_checker.core.flapping import CHANGES_MAX, Flapping
 from service_event_checker.core.weekly import Weekly
 
-Read = TypeVar("Read")
 DAY = timedelta(days=1)
 
 
-def _read_by(read: Callable[[Any], object]) -> AfterValidator:
-    """Return the check of a value that `read` can read; it raises ValueError for what it cannot."""
-
-    def check(value: Read) -> Read:
-        read(value)
-        return value
-
-    return AfterValidator(check)
+def _days(texts: tuple[str, ...]) -> tuple[str, ...]:
+    weekly.days_of(texts)
+    return texts
 
 
-Time = Annotated[str, _read_by(weekly.minute_of)]
 Lasting = Annotated[Duration, Field(gt=timedelta(0), le=7 * DAY)]
 
 
 class WindowEntry(Model):
     """`days`: on which it begins. An end that is not after the beginning is on the next day."""
 
-    days: Annotated[tuple[str, ...], Field(min_length=1), _read_by(weekly.days_of)] = ("mon-sun",)
-    from_: Time = Field(alias="from")
-    to: Time
-    tz: Annotated[str, _read_by(weekly.zone_of)] = "UTC"
+    days: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_days)] = ("mon-sun",)
+    from_: Clock = Field(alias="from")
+    to: Clock
+    tz: Zone = "UTC"
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> Self:
@@ -52,9 +45,9 @@ class WindowEntry(Model):
     def window(self) -> Weekly:
         return Weekly(
             weekly.days_of(self.days),
-            weekly.minute_of(self.from_),
-            weekly.minute_of(self.to),
-            weekly.zone_of(self.tz),
+            weekly.time_of(self.from_),
+            weekly.time_of(self.to),
+            self.tz,
         )
 
 

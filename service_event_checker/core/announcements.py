@@ -127,6 +127,6 @@ def _verb(alert: Alert, name: str, book: Rulebook) -> Verb:
 def _shown_in_chats(alert: Alert, transition: Transition, book: Rulebook, now: datetime) -> Write:
     """Owe an update to the alert's chats that can edit, and to nobody else."""
     chats = (name for name in alert.receivers if book.family(name) is Family.CHAT)
-    told = (name for name in chats if Verb.UPDATE in book.verbs(name))
+    told = (name for name in chats if Verb.UPDATE in book.verbs(name) and book.receivers[name].edits)
     deliveries = (make_delivery(alert, name, Verb.UPDATE, transition, book, now) for name in told)
     return Write(alert=alert, transitions=(transition,), deliveries=tuple(deliveries))

@@ -42,6 +42,7 @@ def clean(event: Event) -> Event:
         at=_time(event.at),
         starts_at=starts_at,
         ends_at=None if starts_at and ends_at and ends_at <= starts_at else ends_at,
+        expires_at=_time(event.expires_at),
     )
 
 

@@ -38,9 +38,9 @@ class Flapping:
 
 
 def counted(alert: Alert, transitions: Iterable[Transition], limits: Flapping | None, now: datetime) -> Alert:
-    """Return the alert with its changes of state, the newest only, and whether it flaps now."""
+    """Return the alert with its changes of state, the newest only, and whether it flaps now; a group never does."""
     changes = sum(is_change(transition) for transition in transitions)
-    if limits is None or not changes:
+    if limits is None or not changes or alert.is_group:
         return alert
     recent = alert.recent
     near = (at for at in recent.changed_at if now - at < limits.within)

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
+from service_event_checker.core.replacing import replace
 from service_event_checker.core.vocabulary import Verb, Why
 
 
@@ -75,6 +76,28 @@ def entries(
     return told + [
         Entry(receiver=name, state=State.NOT_MATCHED, why=_NO_RULE) for name in receivers if name not in named
     ]
+
+
+def with_groups(told: Iterable[Entry], groups: Iterable[tuple[Alert, Iterable[Entry]]]) -> list[Entry]:
+    """Return the entries of a member, given those of its groups: where no rule sends it, what its group was told."""
+    openings = {
+        entry.receiver: replace(
+            entry,
+            why=_as_part_of(group, entry),
+            delivery_id="",
+        )
+        for group, entries in groups
+        for entry in entries
+        if entry.verb is Verb.OPEN
+    }
+    own = list(told)
+    return [openings.get(one.receiver, one) if one.state is State.NOT_MATCHED else one for one in own]
+
+
+def _as_part_of(group: Alert, entry: Entry) -> str:
+    if entry.state is State.DELIVERED and not entry.why:
+        return f"told as part of the group {group.internal_id}"
+    return f"as part of the group {group.internal_id}" + (f": {entry.why}" if entry.why else "")
 
 
 _NO_RULE = "no rule sends this alert there"

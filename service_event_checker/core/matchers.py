@@ -1,5 +1,6 @@
 """Alertmanager's matchers: `name="value"`, `!=`, `=~`, `!~`, anchored. Pure.
 
+Names are as in its UTF-8 mode (since 0.27), values as in its classic one; docs/configuration.md lists the differences.
 A label that is missing counts as empty. A label with several values (one per line) matches by any of them.
 """
 
@@ -10,15 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service_event_checker.core.errors import InvalidInput
+from service_event_checker.core.patterns import PARTS, translated
 
 PATTERN_MAX = 1000  # characters of a regular expression; longer ones are a mistake or an attack
 REPEATS_MAX = 2  # `*`, `+` and `{}` of a stranger's pattern
 OPTIONAL_MAX = 8  # those and `?`
 _REPEATS = ("*", "+", "{", "?")
-_SHAPE = re.compile(r'\s*([\w.:\-]+)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^\s",{}]*)\s*')
-# The parts of a pattern that flags in its middle depend on: escapes, classes, flags, groups, alternatives.
-_PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?([ims]*(?:-[ims]+)?)\)|.", re.DOTALL)
-_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
+_NAME = r"[\w.:\-]+"
+_SHAPE = re.compile(rf'\s*({_NAME})\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^\s",{{}}]*)\s*')
+_ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
+_WRITTEN = {char: f"\\{letter}" for letter, char in _ESCAPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Matcher:
 
     def __str__(self) -> str:
         """Return the matcher as people write it."""
-        return f'{self.name}{self.operator}"{self.value}"'
+        value = re.sub(r'[\\"\n]', lambda found: _WRITTEN[found[0]], self.value)
+        return f'{self.name}{self.operator}"{value}"'
 
     def matches(self, names: Mapping[str, str]) -> bool:
         text = names.get(self.name, "")
@@ -50,7 +53,7 @@ def parse(text: str, where: str = "match") -> tuple[Matcher, ...]:
     """
     rest = text.strip()
     if rest.startswith("{") and rest.endswith("}"):
-        rest = rest[1:-1].strip().removesuffix(",")
+        rest = rest[1:-1].strip()
     found: list[Matcher] = []
     while rest:
         shape = _SHAPE.match(rest)
@@ -62,12 +65,17 @@ def parse(text: str, where: str = "match") -> tuple[Matcher, ...]:
     return tuple(found)
 
 
+def is_name(text: str) -> bool:
+    """Whether a matcher can ask for a label of this name."""
+    return re.fullmatch(_NAME, text) is not None
+
+
 def is_costly(pattern: str) -> bool:
     """Whether a stranger's pattern could take very long: Python tries every way in which it may match.
 
     It repeats a group, or repeats more often than any name or address asks for.
     """
-    parts = [part[0] for part in _PARTS.finditer(pattern)]
+    parts = [part[0] for part in PARTS.finditer(pattern)]
     repeated = [
         before
         for before, part in zip(["", *parts], parts, strict=False)
@@ -86,31 +94,7 @@ def _matcher(name: str, operator: str, value: str, *, where: str) -> Matcher:
         problem = f"the pattern of {name} is longer than {PATTERN_MAX} characters"
         raise InvalidInput(where, problem, "Use several rules")
     try:
-        return Matcher(name, operator, value, re.compile(_scoped(value), re.DOTALL))
+        return Matcher(name, operator, value, re.compile(translated(value), re.DOTALL))
     except (re.error, OverflowError, RecursionError) as error:
         problem = f'"{value}" is not a regular expression ({error})'
         raise InvalidInput(where, problem, "Correct it, or use = instead of =~") from error
-
-
-def _scoped(pattern: str) -> str:
-    """Write flags as Python wants them, around what they govern: `a(?i)b|c` becomes `a(?i:b)|(?i:c)`.
-
-    In RE2 they may stand anywhere and hold to the end of their group: https://github.com/google/re2/wiki/Syntax
-    """
-    written: list[str] = []
-    flags = [""]  # in force in each open group, as Python opens them
-    for part in _PARTS.finditer(pattern):
-        text = part[0]
-        closing = ")" * flags[-1].count("(")
-        if part[1] is not None:
-            text = f"(?{part[1]}:" if part[1] else ""
-            flags[-1] += text
-        elif text == "(":
-            flags.append("")
-        elif text == ")" and len(flags) > 1:
-            text = closing + text
-            flags.pop()
-        elif text == "|":
-            text = f"{closing}|{flags[-1]}"
-        written.append(text)
-    return "".join(written) + ")" * flags[-1].count("(")

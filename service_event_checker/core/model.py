@@ -25,6 +25,7 @@ from service_event_checker.core.vocabulary import (
 
 PEOPLE_RANK = -1  # before every severity
 RANKS = range(PEOPLE_RANK, len(Severity))  # the order in which deliveries are claimed
+GROUPS = "alerts:group"  # the source of the alerts that stand for a group of others (`core.groups`)
 FINGERPRINT_MAX = 255  # characters; the narrowest remote key we copy it to (PagerDuty dedup_key)
 
 
@@ -38,6 +39,7 @@ class Event:
     A label with several values holds one per line. `person`: one of us did this, not the source.
     `origin`: the address of the system that vouches for it and can be asked whether it still is, "" if none.
     `listed`: we asked its source, whose list shows it as open. `ends_at`: the planned end of planned work.
+    `expires_at`: when it is over unless its source repeats it by then, None where the source will tell its end.
     `not_fixed`: what is RESOLVED was merged, moved, marked as a duplicate or deleted there; `note` says which.
     `content_only`: it changes what an open alert says, and opens nothing. `severity_told`: whether its source told it.
     """
@@ -52,6 +54,7 @@ class Event:
     at: datetime | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    expires_at: datetime | None = None
     url: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -131,13 +134,16 @@ class Alert:
     to the address of its object. `started_at` is when it began at the source, `opened_at` when we opened the
     episode, `starts_at` the latest start the source named in it (of planned
     work the planned one, as `ends_at` is its planned end), `seen_at` the source's time of the newest
-    change that we took. `ended_at` is the source's time of the end, `closed_at` when we took it (None: still open, or
+    change that we took, `expires_at` when it is over unless its source repeats it by then (None: its end is told).
+    `ended_at` is the source's time of the end, `closed_at` when we took it (None: still open, or
     stored by an older version); `relisted_at`: when the source's list first showed it as open after that end.
-    `note_ids` are those of the latest notes. `origin` is its newest event's.
+    `note_ids` are those of the latest notes. `origin` is its newest event's. `muted`: by whom its source
+    tells nobody of it, until when and why, "" while it does.
     `status_seen_at` maps a receiver and a status to the receiver's own time of the newest such status that it told
     us; with None as the status, of its newest status at all. `mirrored_at` maps two receivers (sorted) to when a
-    status was last carried between them. `escalations`: by rule, while nobody has taken the alert.
-    `revision` is raised by every commit and never restarts.
+    status was last carried between them. `escalations`: by rule, while nobody has taken the alert. `groups` maps a
+    rule to the key of the alert of the group that this alert has joined by it ("": it has left). `revision` is raised
+    by every commit and never restarts.
     """
 
     key: str
@@ -158,6 +164,7 @@ class Alert:
     annotations: Mapping[str, str] = field(default_factory=dict)
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    expires_at: datetime | None = None
     seen_at: datetime | None = None
     ended_at: datetime | None = None
     closed_at: datetime | None = None
@@ -172,6 +179,7 @@ class Alert:
     intakes: tuple[str, ...] = ()
     receivers: tuple[str, ...] = ()
     withheld: Mapping[str, str] = field(default_factory=dict)
+    muted: str = ""
     explained_by: str = ""
     origin: str = ""
     status_seen_at: Mapping[tuple[str, EventStatus | None], datetime] = field(default_factory=dict)
@@ -182,6 +190,7 @@ class Alert:
     repeats: int = 0
     repeated_at: datetime | None = None
     test: bool = False
+    groups: Mapping[str, str] = field(default_factory=dict)
     recent: Recent = Recent()
     escalations: Mapping[str, Escalation] = field(default_factory=dict)
     revision: int = 0
@@ -189,6 +198,20 @@ class Alert:
     @property
     def open(self) -> bool:
         return self.status is not Status.RESOLVED
+
+    @property
+    def since(self) -> datetime:
+        """Return when it began, as people are told: the latest start that its source named; of a group the first."""
+        return self.started_at if self.is_group else self.starts_at or self.started_at
+
+    @property
+    def is_group(self) -> bool:
+        return self.source == GROUPS
+
+    @property
+    def memberships(self) -> tuple[str, ...]:
+        """Return the keys of the groups that it is an open member of."""
+        return tuple(dict.fromkeys(filter(None, self.groups.values()))) if self.groups and self.open else ()
 
     @property
     def flapping(self) -> bool:
@@ -240,7 +263,7 @@ class Receiver:
     be trusted. `deadline`: the longest that one call may take. `repeat_ambiguous`: send again where nobody
     can tell whether the first one arrived (severities listed). `update_every`: the shortest time between two
     updates of one object. `shadow`: render and record what would be sent, and send nothing. `on_resolve`: what the
-    end of an alert does to its object here.
+    end of an alert does to its object here. `edits`: whether a message can be changed, so that an update is no news.
     """
 
     name: str
@@ -255,6 +278,7 @@ class Receiver:
     update_every: timedelta = timedelta(0)
     shadow: bool = False
     on_resolve: OnResolve = "close"
+    edits: bool = True
 
     @property
     def cancels(self) -> bool:

@@ -128,7 +128,8 @@ class Comparison:
 
     `take_in`: what it lists and never told us. `relisted`: what it lists although it told the end; opened again at the
     second look. `settings`: what to store for the next comparison. `why_not`: why
-    nothing is ended this time. `resolve_after`: how often an alert is missing before it is over.
+    nothing is ended this time. `resolve_after`: how often an alert is missing before it is over. `muted` maps the key
+    of an open alert to `Alert.muted`, where that has changed.
     """
 
     source: str
@@ -139,6 +140,7 @@ class Comparison:
     take_in: tuple[Event, ...] = ()
     relisted: tuple[Event, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    muted: Mapping[str, str] = field(default_factory=dict)
     why_not: str = ""
 
 
@@ -159,6 +161,28 @@ class Pausable(Protocol):
 
     def raise_if_paused(self) -> None:
         """Raise DeliveryError(RATE_LIMITED), with the seconds that are left, while it wants no calls."""
+        ...
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A destination that takes some of its deliveries only: SMS are for the severities configured."""
+
+    def declines(self, delivery: Delivery, alert: Alert, link: Link | None) -> str:
+        """Return why a delivery is not sent, for the timeline; "" where it is sent."""
+        ...
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A destination whose system tells later what became of a message, at /hooks/reports/<receiver>."""
+
+    def verify_report(self, headers: Mapping[str, str], path: str, form: Mapping[str, str]) -> bool:
+        """Whether a report is signed with our secret. `path`: as it was asked for, with its query."""
+        ...
+
+    def failed_report(self, form: Mapping[str, str]) -> str:
+        """Return why a message did not arrive, the same each time it is told; "" for any other report."""
         ...
 
 

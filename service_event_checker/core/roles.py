@@ -11,7 +11,19 @@ from datetime import datetime
 from typing import Protocol
 
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
-from service_event_checker.core.store import Claimed, Conflict, Done, IdTaken, Outcome, Page, Query, Waiting, Write
+from service_event_checker.core.silences import Silence
+from service_event_checker.core.store import (
+    Claimed,
+    Conflict,
+    Done,
+    IdTaken,
+    Members,
+    Outcome,
+    Page,
+    Query,
+    Waiting,
+    Write,
+)
 
 
 class Alerts(Protocol):
@@ -49,8 +61,25 @@ class Alerts(Protocol):
         """Return the link that a remote object's own id belongs to."""
         ...
 
+    def members(self, groups: Iterable[str] | None = None) -> dict[str, Members]:
+        """Return the open members of each group by its key, of all groups unless some are named; none has no entry.
+
+        It counts what is committed (`Alert.memberships`), at a cost that does not depend on other alerts.
+        """
+        ...
+
+    def member_keys(self, group: str, limit: int, *, firing_before: datetime | None = None) -> list[str]:
+        """Return the keys of a group's open members, the most severe first, of these the one that opened first.
+
+        `firing_before`: only those that are firing and have not changed since then.
+        """
+        ...
+
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
-        """Write all, each alert atomically with its rows and independent of the others; results in order."""
+        """Write all, each alert atomically with its rows and independent of the others; results in order.
+
+        What a silence withholds (`Write.silenced_by`) is counted as its hits.
+        """
         ...
 
 
@@ -225,6 +254,36 @@ class SlotsAndSettings(Slots, Settings, Protocol):
     """What a hint that a page has changed needs."""
 
 
+class Silences(Protocol):
+    """The silences that people make while the app runs; those of config.json are not here."""
+
+    def live(self, now: datetime) -> Sequence[Silence]:
+        """Return those that are not ended, from a cache: what another process changes is seen at once or within 2 s.
+
+        It may hold some that have ended since. Cheap enough for each message that comes in.
+        """
+        ...
+
+    def list(self, limit: int = 1000) -> Sequence[Silence]:
+        """Return all, those that end last first."""
+        ...
+
+    def get(self, id: str) -> Silence | None:
+        """Return one; None if there is none with this id."""
+        ...
+
+    def put(self, silence: Silence) -> Silence | None:
+        """Write if the stored revision equals `silence.revision` (0: new); None when somebody was faster.
+
+        Its hits stay as they are stored.
+        """
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Delete those that ended before this time; return how many."""
+        ...
+
+
 class PollingStore(Alerts, SlotsAndSettings, Protocol):
     """What polling needs."""
 
@@ -234,10 +293,13 @@ class AlertsAndSettings(Alerts, Settings, Protocol):
 
 
 class Store(Alerts, History, Outbox, Slots, Settings, Protocol):
-    """All state of the product: the roles together, `holding` as a part."""
+    """All state of the product: the roles together, `holding` and `silences` as parts."""
 
     @property
     def holding(self) -> HoldingArea: ...
+
+    @property
+    def silences(self) -> Silences: ...
 
     def prepare(self) -> None:
         """Bring the schema up to date; repeatable, and safe from several processes at once."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from service_event_checker.core import conditions, escalation, flapping, mirrors
+from service_event_checker.core import conditions, escalation, flapping, groups, mirrors
 from service_event_checker.core.escalation import Due
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link, Receiver, Transition
 from service_event_checker.core.replacing import replace
-from service_event_checker.core.rules import Choice, Rulebook, choose, silence_of
+from service_event_checker.core.rules import Choice, Rulebook, choose
+from service_event_checker.core.silences import SILENCED, Holding, silence_of
 from service_event_checker.core.store import Write
 from service_event_checker.core.vocabulary import Family, Severity, Verb, Why
 
@@ -39,20 +40,28 @@ def route(alert: Alert, transitions: Iterable[Transition], book: Rulebook, now: 
                 alert = _add_or_hold(alert, name, verb, transition, book, now, owed)
     _tell_held(alert, (*transitions, *begins), book, now, owed)
     escalated: tuple[Transition, ...] = ()
+    silence: Holding | None = None
     if alert.open and (transitions or alert.waits):
-        alert, escalated = _choose(alert, (*transitions, *begins), book, now, owed)
+        silence = silence_of(alert, book.silences, now)
+        alert, escalated = _choose(alert, (*transitions, *begins), book, now, owed, silence)
     elif not alert.open and (alert.withheld or alert.escalations):
         alert = replace(alert, withheld={}, escalations={})
     deliveries = (replace(delivery, seq=seq) for seq, delivery in enumerate(owed.values()))
     rows = (*transitions, *begins, *escalated, *_held_back(alert, before, now))
-    return Write(alert=alert, transitions=rows, deliveries=tuple(deliveries), links=links)
+    return Write(
+        alert=alert,
+        transitions=rows,
+        deliveries=tuple(deliveries),
+        links=links,
+        silenced_by=_silenced_by(silence, before, alert.withheld),
+    )
 
 
 def release(alert: Alert, book: Rulebook, now: datetime) -> Write | None:
     """Return the commit that tells those who have waited long enough, and those whom a rule names anew; or None.
 
-    They waited for a silence, a destination that was off, the conditions of a rule, the next step of an escalation, or
-    for the alert to be calm.
+    They waited for a silence, a destination that was off, the conditions of a rule, more alerts of a group, the next
+    step of an escalation, or for the alert to be calm.
     """
     if not alert.waits:
         return None
@@ -149,15 +158,19 @@ def _choose(
     book: Rulebook,
     now: datetime,
     owed: dict[tuple[str, Verb], Delivery],
+    silence: Holding | None,
 ) -> tuple[Alert, tuple[Transition, ...]]:
     """Have told whom the rules choose now, and who is told as nobody takes the alert; return the rows of the steps."""
     choice = choose(alert, book, now)
-    silence = silence_of(alert, book.silences, now)
-    rules = [(rule.name, rule.escalate) for rule in choice.rules]
+    group_wait = groups.wait(alert, book.rules, now)
+    rules = [] if group_wait else [(rule.name, rule.escalate) for rule in choice.rules]
     steps = [] if silence else list(escalation.due(alert, rules, now))
     if not silence:
         alert = escalation.followed(alert, rules, now)
-    alert = _open_new(alert, choice, transitions, book, now, owed)
+    held_by = f"{SILENCED}{silence.text}" if silence else group_wait
+    alert = _open_new(alert, choice, transitions, book, now, owed, held_by)
+    if book.groups:
+        alert = groups.join(alert, book, silence, now)
     rows = []
     for step in steps if alert.escalations else ():
         alert, row = _escalated(alert, step, book, now, owed)
@@ -172,8 +185,12 @@ def _open_new(
     book: Rulebook,
     now: datetime,
     owed: dict[tuple[str, Verb], Delivery],
+    held_by: str,
 ) -> Alert:
-    """Owe an `open` to the receivers that nobody has told yet, or note why they have to wait."""
+    """Owe an `open` to the receivers that nobody has told yet, or note why they have to wait.
+
+    `held_by`: why none of them is told now, whatever the rules say; "" if they are.
+    """
     chosen = (*choice.send, *choice.waits)
     earlier = [name for name, why in alert.withheld.items() if name in chosen or not conditions.is_waiting(why)]
     withheld: dict[str, str] = {}
@@ -183,7 +200,7 @@ def _open_new(
         if name in told or name not in book.receivers:
             continue
         cause = _cause(alert, transitions, book.family(name))
-        why = choice.waits.get(name) or _why_not(alert, name, book, now)
+        why = choice.waits.get(name) or _off(name, book) or held_by
         if why:
             withheld[name] = why
         elif Verb.OPEN in book.receivers[name].verbs and not (cause and cause.via == name):
@@ -198,13 +215,18 @@ def _cause(alert: Alert, transitions: Iterable[Transition], family: Family | Non
     return told[-1] if told else None
 
 
-def _why_not(alert: Alert, name: str, book: Rulebook, now: datetime) -> str:
-    """Return why a receiver is not told now, whatever the rules say; "" if it is."""
+def _off(name: str, book: Rulebook) -> str:
+    """Return why a receiver cannot be told; "" if it can."""
     off = book.receivers[name].why_off
-    if off:
-        return f"off: {off}"
-    silence = silence_of(alert, book.silences, now)
-    return f"silenced {silence.text}" if silence else ""
+    return f"off: {off}" if off else ""
+
+
+def _silenced_by(silence: Holding | None, before: Mapping[str, str], withheld: Mapping[str, str]) -> str:
+    """Return the id of the silence that withholds the alert from now on; "" for none, or one that did already."""
+    if silence is None or not any(why.startswith(SILENCED) for why in withheld.values()):
+        return ""
+    known = any(why.startswith(SILENCED) and why.endswith(silence.mark) for why in before.values())
+    return "" if known else silence.silence.id
 
 
 def _escalated(
@@ -217,11 +239,11 @@ def _escalated(
     )
     receivers, withheld = list(alert.receivers), dict(alert.withheld)
     for name in names:
-        off = book.receivers[name].why_off
+        off = _off(name, book)
         known = name in receivers
         verb = _telling(name, book) if known else Verb.OPEN
         if off and not known:
-            withheld[name] = f"off: {off}"
+            withheld[name] = off
         elif verb and (known or Verb.OPEN in book.verbs(name)):
             withheld.pop(name, None)
             receivers += [] if known else [name]

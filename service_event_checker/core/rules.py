@@ -1,10 +1,10 @@
-"""Rules, silences and the book of them: whom an alert is for. Pure."""
+"""Rules, and the book of rules and silences: whom an alert is for. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 from service_event_checker.core.conditions import Conditions, Wait, moment
 from service_event_checker.core.escalation import Escalate
@@ -12,21 +12,41 @@ from service_event_checker.core.flapping import Flapping
 from service_event_checker.core.matchers import Matcher
 from service_event_checker.core.mirrors import Mirrors
 from service_event_checker.core.model import Alert, Receiver
+from service_event_checker.core.names import LABEL as LABEL
+from service_event_checker.core.names import OWN_NAMES as OWN_NAMES
+from service_event_checker.core.names import names_of as names_of
+from service_event_checker.core.replacing import replace
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.vocabulary import Family, Verb
 
-LABEL = "label."  # before the name of a label that one of the alert's own names would hide
-OWN_NAMES = ("source", "kind", "intake", "severity", "title", "test", "affects_us", "flapping")
 RECEIVERS_MAX = 24  # an alert, its deliveries and its lanes must fit one entity group transaction of Azure Tables
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
+    """`per_group`: its receivers are told of groups (`core.groups`), which are alerts that have `group_by` in common.
+
+    `group_wait`: how long after a group has opened its receivers are first told. `conditions` and `escalate` hold for
+    what its receivers are told of: the alert, or the group.
+    """
+
     name: str
     matchers: tuple[Matcher, ...]
     send: tuple[str, ...]
     proceed: bool = False
+    per_group: bool = False
+    group_by: tuple[str, ...] = ()
+    group_wait: timedelta = timedelta(0)
     conditions: Conditions = Conditions()
     escalate: Escalate | None = None
+
+    def makes(self, group: Alert) -> bool:
+        """Whether it is the rule that a group's alert is of; its `group_by` may have changed since."""
+        return self.per_group and group.fingerprint.partition(":")[2] == self.name
+
+    def tells(self, alert: Alert) -> bool:
+        """Whether its receivers are told of the alert itself, not of a group; a test alert is in no group."""
+        return not self.per_group or alert.is_group or alert.test
 
     @property
     def receivers(self) -> tuple[str, ...]:
@@ -82,20 +102,6 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
-    matchers: tuple[Matcher, ...]
-    starts_at: datetime
-    ends_at: datetime
-    owner: str
-    reason: str
-
-    @property
-    def text(self) -> str:
-        """Say who silences, until when, and why."""
-        return f"by {self.owner} until {self.ends_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
 class Rulebook:
     """The rules in their order, the silences, the receivers by name, and who mirrors whom.
 
@@ -110,6 +116,16 @@ class Rulebook:
     mirrors: Mirrors = field(default_factory=Mirrors)
     moved: Mapping[str, str] = field(default_factory=dict)
     flapping: Flapping | None = None
+
+    @property
+    def groups(self) -> bool:
+        """Whether any rule is for groups; without one they cost nothing."""
+        return any(rule.per_group for rule in self.rules)
+
+    def with_silences(self, stored: Iterable[Silence]) -> Rulebook:
+        """Return the book with the stored silences beside those of config.json."""
+        more = tuple(stored)
+        return replace(self, silences=(*self.silences, *more)) if more else self
 
     @property
     def counts_firings(self) -> bool:
@@ -130,42 +146,23 @@ class Rulebook:
         return known.family if known else None
 
 
-def names_of(alert: Alert) -> dict[str, str]:
-    """Return what a matcher may ask for: the alert's labels and, over them, its own names; `label.<name>` is always the
-    sender's label."""
-    own = {
-        "source": alert.source,
-        "kind": alert.kind.value,
-        "intake": "\n".join(alert.intakes),
-        "severity": alert.severity.value,
-        "title": alert.title,
-        "test": "true" if alert.test else "false",
-        "affects_us": alert.affects_us.value,
-        "flapping": "true" if alert.flapping else "false",
-    }
-    return {**alert.labels, **{LABEL + name: value for name, value in alert.labels.items()}, **own}
-
-
-def silence_of(alert: Alert, silences: Iterable[Silence], now: datetime) -> Silence | None:
-    """Return the silence that holds the alert back now and ends last; None for an alert that is not silenced."""
-    names = names_of(alert)
-    found = [
-        silence
-        for silence in silences
-        if silence.starts_at <= now < silence.ends_at and all(part.matches(names) for part in silence.matchers)
-    ]
-    return max(found, key=lambda silence: silence.ends_at, default=None)
-
-
 def matched(alert: Alert, book: Rulebook, now: datetime) -> tuple[str, ...]:
-    """Return the receivers that the rules name for the alert as it is, each once, also those that wait."""
+    """Return the receivers that the rules name for the alert as it is, each once, also those that wait.
+
+    Those of its groups are not among them.
+    """
     choice = choose(alert, book, now)
     return tuple(dict.fromkeys((*choice.send, *choice.waits)))
 
 
+def is_sent(alert: Alert, book: Rulebook, now: datetime) -> bool:
+    """Whether a rule sends the alert to anybody, now or later, by itself or as a member of a group."""
+    return any(step.rule.send for step in taken(alert, book, now))
+
+
 def choose(alert: Alert, book: Rulebook, now: datetime) -> Choice:
     """Return whom the rules choose for the alert as it is now. Who is named by several rules waits only if all do."""
-    found = [step for step in steps(alert, book, now) if step.matched or step.wait]
+    found = [step for step in taken(alert, book, now) if step.rule.tells(alert)]
     choice = Choice(tuple(step.rule for step in found if not step.wait), {})
     told = set(choice.send)
     waits: dict[str, str] = {}
@@ -174,6 +171,11 @@ def choose(alert: Alert, book: Rulebook, now: datetime) -> Choice:
             if name not in told and step.wait:
                 waits.setdefault(name, step.wait.reason)
     return Choice(choice.rules, waits)
+
+
+def taken(alert: Alert, book: Rulebook, now: datetime) -> Iterator[Step]:
+    """Yield the steps of the rules that match the alert now, or will when their window begins."""
+    return (step for step in steps(alert, book, now) if step.matched or step.wait)
 
 
 def matching(alert: Alert, book: Rulebook, now: datetime) -> tuple[Rule, ...]:
@@ -185,7 +187,11 @@ def steps(alert: Alert, book: Rulebook, now: datetime) -> Iterator[Step]:
     """Yield what each rule says of the alert as it is now, in their order: for routing, and for those who ask why.
 
     A rule that matches and waits takes the alert as one that sends. Outside its windows a rule does not match.
+    Of a group only its own rule is asked, whatever its matchers.
     """
+    if alert.is_group:
+        yield from (_in_time(alert, rule, now) for rule in book.rules if rule.makes(alert))
+        return
     names = names_of(alert)
     stopped_by = ""
     for rule in book.rules:

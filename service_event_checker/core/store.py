@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,12 +12,16 @@ from service_event_checker.core.vocabulary import Kind, Severity, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One alert's atomic share of a commit. `alert.revision` is the one it was read with (0: new)."""
+    """One alert's atomic share of a commit. `alert.revision` is the one it was read with (0: new).
+
+    `silenced_by`: the id of the silence that withholds the alert from now on; its hits are counted.
+    """
 
     alert: Alert
     transitions: tuple[Transition, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     links: tuple[Link, ...] = ()
+    silenced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,34 @@ class IdTaken:
     """The internal id belongs to another episode: ask for a longer one."""
 
     key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    """The open members of a group: how many of each severity, how many that nobody has acknowledged (`firing`), and
+    when the newest of them opened.
+    """
+
+    severities: Mapping[Severity, int]
+    firing: int
+    newest_at: datetime
+
+    @property
+    def total(self) -> int:
+        return sum(self.severities.values())
+
+    @property
+    def worst(self) -> Severity:
+        return min(self.severities, key=lambda severity: severity.rank)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Related:
+    """The groups that an alert has joined; of a group, some of its open members, and how many there are."""
+
+    groups: tuple[Alert, ...] = ()
+    members: tuple[Alert, ...] = ()
+    member_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ rules of `_opens_again`. What cannot be read changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -104,6 +104,12 @@ def absent(alerts: Iterable[Alert], snapshot: Snapshot, resolve_after: int, now:
     return [_miss(alert, resolve_after, now) for alert in missing]
 
 
+def expired(alerts: Iterable[Alert], now: datetime) -> list[Tracked]:
+    """Resolve the open alerts that their source has not repeated by the time that it named."""
+    due = [(alert, alert.expires_at) for alert in alerts if alert.open and alert.expires_at]
+    return [_gone(alert, Why.EXPIRED, expires_at, now) for alert, expires_at in due if expires_at <= now]
+
+
 def fired_again(alert: Alert | None, event: Event, change: Tracked, now: datetime) -> Tracked:
     """Add to a change that an open alert was reported as firing anew, for rules that ask how often it fired.
 
@@ -127,6 +133,16 @@ def longer_id(alert: Alert) -> Alert:
     """Give the alert an internal id of one character more, for when another episode has the short one."""
     length = len(alert.internal_id.rpartition("-")[2]) + 1
     return replace(alert, internal_id=internal_id(alert.source, alert.key, alert.episode, length=length))
+
+
+def with_longer_id(change: Tracked, ids_taken: Mapping[str, int]) -> Tracked:
+    """Give what opens one character more for each internal id that was another's already."""
+    alert = change.alert
+    if alert is None or not ids_taken or not change.opens:
+        return change
+    for _ in range(ids_taken.get(alert.key, 0)):
+        alert = longer_id(alert)
+    return replace(change, alert=alert)
 
 
 def _first_seen(event: Event, now: datetime, first_good_at: datetime | None) -> Tracked:
@@ -170,6 +186,7 @@ def _opened(event: Event, now: datetime, previous: Alert | None = None) -> Alert
         annotations=event.annotations,
         starts_at=event.starts_at,
         ends_at=event.ends_at,
+        expires_at=event.expires_at,
         seen_at=event.at,
         origin=event.origin,
         intakes=(event.intake,),
@@ -189,6 +206,7 @@ def _observe(alert: Alert, event: Event, now: datetime) -> Tracked:
         missing_since=None,
         intakes=alert.intakes if event.intake in alert.intakes else (*alert.intakes, event.intake),
         starts_at=alert.starts_at if _is_planned(alert) else _later(alert.starts_at, event.starts_at),
+        expires_at=alert.expires_at if event.via else _latest_expiry(alert, event),
     )
     transitions = []
     if seen.intakes != alert.intakes:
@@ -226,6 +244,12 @@ def _content(alert: Alert, event: Event) -> Alert:
         seen_at=_later(alert.seen_at, event.at),
         affects_us=alert.affects_us if event.affects_us is Affects.NO else event.affects_us,
     )
+
+
+def _latest_expiry(alert: Alert, event: Event) -> datetime | None:
+    """Return the later time; None where one of the ways in that repeat it tells its end."""
+    known, new = alert.expires_at, event.expires_at
+    return max(known, new) if known and new else None
 
 
 def _told(alert: Alert) -> tuple[object, ...]:
@@ -277,8 +301,8 @@ def _is_previous_end(alert: Alert, event: Event) -> bool:
 
 def _ended(event: Event, now: datetime, by: ResolvedBy) -> dict[str, object]:
     ended_at = event.at or now if by is ResolvedBy.SOURCE else now
-    fields: dict[str, object] = {"status": Status.RESOLVED, "resolved_by": by, "ended_at": ended_at}
-    fields["closed_at"] = now
+    fields: dict[str, object] = {"status": Status.RESOLVED, "resolved_by": by, "ended_at": ended_at, "closed_at": now}
+    fields["muted"] = ""
     return fields | ({"owner": event.actor} if by is ResolvedBy.PERSON else {})
 
 
@@ -356,19 +380,25 @@ def _miss(alert: Alert, resolve_after: int, now: datetime) -> Tracked:
     missing = replace(alert, missing_polls=alert.missing_polls + 1, missing_since=alert.missing_since or now)
     if missing.missing_polls < resolve_after:
         return Tracked(missing)
+    return _gone(missing, Why.RESOLVED_BY_ABSENCE, now, now)
+
+
+def _gone(alert: Alert, why: Why, ended_at: datetime, now: datetime) -> Tracked:
+    """Resolve what its source speaks of no more; it never told the end."""
     over = replace(
-        missing,
+        alert,
         status=Status.RESOLVED,
         resolved_by=ResolvedBy.ABSENCE,
-        ended_at=now,
+        ended_at=ended_at,
         closed_at=now,
+        muted="",
         updated_at=now,
     )
     transition = Transition(
         key=alert.key,
         episode=alert.episode,
         at=now,
-        why=Why.RESOLVED_BY_ABSENCE,
+        why=why,
         before=alert.status,
         after=over.status,
         verbs=(Verb.CLOSE,),

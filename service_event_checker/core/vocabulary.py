@@ -80,6 +80,7 @@ class Why(StrEnum):
     NOTED = "note"
     RESOLVED_BY_SOURCE = "resolved by the source"
     RESOLVED_BY_ABSENCE = "no longer listed by the source"
+    EXPIRED = "no longer repeated by the source"
     RESOLVED_BY_PERSON = "resolved by a person"
     SOURCE_ENDED = "ended at the source after a person had resolved it"
     REPEATED = "late repeat"

@@ -1,6 +1,6 @@
 """Weekly time windows in a time zone, like Monday to Friday, 08:00 to 18:00 in Berlin. Pure.
 
-A window begins when a clock on the wall there first shows `begins`, and ends when it last shows `ends`. So a time that
+A window begins when a clock on the wall there first shows `starts`, and ends when it last shows `ends`. So a time that
 a change of the clocks skips counts as the moment of the change, and an hour that comes twice belongs to it twice.
 """
 
@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-DAY = 24 * 60  # minutes
-_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
+_TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00", re.ASCII)
 _AHEAD = 15  # days: a change of the clocks can skip a short window once, so the next one is within two weeks
-_MINUTE = timedelta(minutes=1)
+_DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,61 +28,40 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Weekly:
-    """`days` on which it begins, 0 is Monday. `begins`, `ends`: minutes of the day, on the clock in `zone`.
+    """`days` (of DAYS) on which it begins. `starts`, `ends`: on the clock in `zone`, a name of the IANA database.
 
-    An end that is not after the beginning is on the next day; `ends` may be DAY, the end of the day.
+    An end that is not after the beginning is on the next day: 00:00 is the end of the day.
     """
 
-    days: frozenset[int]
-    begins: int
-    ends: int
-    zone: ZoneInfo
+    days: tuple[str, ...]
+    starts: time
+    ends: time
+    zone: str
 
     @property
     def text(self) -> str:
         """Say when it is, like "mon-fri 08:00-18:00 Europe/Berlin"."""
-        return f"{days_text(self.days)} {_clock(self.begins)}-{_clock(self.ends)} {self.zone.key}"
+        ends = f"{self.ends:%H:%M}" if self.ends != time() else "24:00"
+        return f"{days_text(self.days)} {self.starts:%H:%M}-{ends} {self.zone}"
 
     def now(self, now: datetime) -> Span | None:
-        """Return the occurrence that is under way; None outside."""
-        today = now.astimezone(self.zone).date()
-        spans = (self._on(today + timedelta(days=number)) for number in (-1, 0))
-        return next((span for span in spans if span and span.starts_at <= now < span.ends_at), None)
+        """Return the occurrence that is under way, of two the one that ends last; None outside."""
+        spans = (span for span in self._near(now, range(-1, 2)) if span.starts_at <= now < span.ends_at)
+        return max(spans, key=lambda span: span.ends_at, default=None)
 
     def after(self, now: datetime) -> Span | None:
         """Return the next occurrence that begins after `now`; None if a change of the clocks skips each of them."""
-        today = now.astimezone(self.zone).date()
-        spans = (self._on(today + timedelta(days=number)) for number in range(_AHEAD))
-        return next((span for span in spans if span and span.starts_at > now), None)
+        return next((span for span in self._near(now, range(_AHEAD)) if span.starts_at > now), None)
 
-    def _on(self, day: date) -> Span | None:
-        """Return the occurrence that begins on a day; None if there is none, or the change of the clocks skips it."""
-        if day.weekday() not in self.days:
-            return None
-        over_midnight = DAY if self.ends <= self.begins else 0
-        starts_at, ends_at = min(self._moments(day, self.begins)), max(self._moments(day, self.ends + over_midnight))
-        return Span(starts_at, ends_at) if starts_at < ends_at else None
-
-    def _moments(self, day: date, minute: int) -> tuple[datetime, datetime]:
-        """Return the first and the last moment at which the clock turns to a minute of a day, or jumps over it."""
-        days, minute = divmod(minute, DAY)
-        local = datetime.combine(day + timedelta(days=days), time(minute // 60, minute % 60), self.zone)
-        early, late = local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
-        if late >= early:
-            return early, late
-        change = self._change(late, early)  # the clock skips it: PEP 495, "problematic local times"
-        return change, change
-
-    def _change(self, before: datetime, after: datetime) -> datetime:
-        """Return the moment at which the clocks change between two moments, by halves."""
-        old = before.astimezone(self.zone).utcoffset()
-        while after - before > _MINUTE:
-            middle = before + (after - before) // 2
-            if middle.astimezone(self.zone).utcoffset() == old:
-                before = middle
-            else:
-                after = middle
-        return after.replace(second=0, microsecond=0)
+    def _near(self, now: datetime, days: Iterable[int]) -> Iterator[Span]:
+        """Yield the occurrences that begin so many days after today; without those that the clocks skip."""
+        zone = ZoneInfo(self.zone)
+        today = now.astimezone(zone).date()
+        for day in (today + number * _DAY for number in days):
+            last = day if self.ends > self.starts else day + _DAY
+            starts_at, ends_at = _moment(day, self.starts, zone, fold=0), _moment(last, self.ends, zone, fold=1)
+            if DAYS[day.weekday()] in self.days and starts_at < ends_at:
+                yield Span(starts_at, ends_at)
 
 
 def current(windows: Iterable[Weekly], now: datetime) -> Span | None:
@@ -98,30 +76,34 @@ def following(windows: Iterable[Weekly], now: datetime) -> Span | None:
     return min(spans, key=lambda span: span.starts_at, default=None)
 
 
-def days_of(texts: Iterable[str]) -> frozenset[int]:
+def days_of(texts: Iterable[str]) -> tuple[str, ...]:
     """Read days like "mon" and "mon-fri", also over the end of the week ("sat-mon"). Raises ValueError."""
-    return frozenset(day for text in texts for day in _days(text))
+    found = {day for text in texts for day in _days(text)}
+    return tuple(day for number, day in enumerate(DAYS) if number in found)
 
 
-def minute_of(text: str) -> int:
-    """Read a time of the day like "08:00", or "24:00" for the end of the day. Raises ValueError."""
+def time_of(text: str) -> time:
+    """Read a time of the day like "08:00"; "24:00", the end of the day, is 00:00. Raises ValueError."""
     if not _TIME.fullmatch(text):
-        raise ValueError(f'"{text}" is not a time. Write hours and minutes, like 08:00')
-    return int(text[:2]) * 60 + int(text[3:])
+        raise ValueError(f'"{text}" is not a time of day. Write hours and minutes, like 08:00')
+    return time(int(text[:2]) % 24, int(text[3:]))
 
 
-def zone_of(name: str) -> ZoneInfo:
-    """Return the time zone of a name like "Europe/Berlin" in the IANA database. Raises ValueError."""
+def zone_of(name: str) -> str:
+    """Return the name of a time zone that the IANA database has, like "Europe/Berlin". Raises ValueError."""
     try:
-        return ZoneInfo(name)
+        return ZoneInfo(name).key
     except (OSError, ValueError, KeyError):  # a folder, a path out of the database, a name that is not in it
-        raise ValueError(f'"{name}" is not a known time zone. Write a name like Europe/Berlin, or UTC') from None
+        hint = "Write a name like Europe/Berlin, or UTC"
+        if not available_timezones():
+            hint = "This system has no time zone database: install the package tzdata"
+        raise ValueError(f'"{name}" is not a known time zone. {hint}') from None
 
 
-def days_text(days: frozenset[int]) -> str:
+def days_text(days: Iterable[str]) -> str:
     """Say the days of a week, runs of them short: "mon-fri, sun"."""
     runs: list[list[int]] = []
-    for day in sorted(days):
+    for day in sorted(map(DAYS.index, days)):
         if runs and runs[-1][-1] == day - 1:
             runs[-1].append(day)
         else:
@@ -142,5 +124,19 @@ def _days(text: str) -> Iterator[int]:
     return ((begin + number) % 7 for number in range(length + 1))
 
 
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02}:{minute % 60:02}"
+def _moment(day: date, clock: time, zone: ZoneInfo, *, fold: int) -> datetime:
+    """Return when the clocks of a zone show this time: the first (fold 0) or the last time; of a skipped one, the skip.
+
+    PEP 495: of a time that is skipped, fold 1 is read with the offset after the change and so comes first.
+    """
+    first, last = (datetime.combine(day, clock, zone).replace(fold=each).astimezone(UTC) for each in (0, 1))
+    if first <= last:
+        return last if fold else first
+    before, after = last, first
+    while after - before > _SECOND:
+        middle = before + (after - before) / 2
+        if middle.astimezone(zone).utcoffset() == before.astimezone(zone).utcoffset():
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)

@@ -13,8 +13,10 @@ from typing import Protocol
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import (
+    expiry,
     heartbeat,
     idempotency,
+    muted,
     pending_events,
     ping_out,
     quarantine,
@@ -28,7 +30,7 @@ DELIVER, DELIVER_DUE = "deliver", "deliver-due"
 HEARTBEAT = "heartbeat"
 ARCHIVE_SECONDS = 30.0
 TRIM_EVERY = timedelta(hours=1)
-AREAS = (quarantine.AREA, pending_events.AREA)
+AREAS = (quarantine.AREA, pending_events.AREA, muted.AREA)
 KEPT_FOR = timedelta(days=30)
 KEPT_PER_SOURCE = 1000
 
@@ -71,10 +73,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`every`: how often it runs by itself; None: only when it is submitted."""
+    """`every`: how often it runs by itself; None: only when it is submitted.
+
+    `receiving`: it runs only where requests come in, and is never sent elsewhere.
+    """
 
     run: Callable[[Work], object]
     every: timedelta | Callable[[Services], timedelta] | None = None
+    receiving: bool = False
 
 
 def run(name: str, id: str, services: Services, executor: Executor) -> None:
@@ -143,6 +149,10 @@ def release(work: Work) -> None:
     work.services.pipeline.release(work.now)
 
 
+def mend_groups(work: Work) -> None:
+    work.services.pipeline.mend_groups(work.now)
+
+
 def unpark(work: Work) -> None:
     work.services.pipeline.unpark(work.now)
 
@@ -175,6 +185,10 @@ def settle_unowned(work: Work) -> None:
     unowned.expire(work.services.outbox, work.now)
 
 
+def expire(work: Work) -> None:
+    work.services.expiry.run(work.services.pipeline, work.now)
+
+
 def sweep(work: Work) -> None:
     work.services.store.sweep(work.now, latest=work.now + work.services.outbox.longest_wait)
 
@@ -191,9 +205,10 @@ def retain(work: Work) -> None:
 
 
 def prune(work: Work) -> None:
-    """Keep the holding areas from growing: what was refused, what waits for its object, answers that were kept."""
+    """Keep from growing what was refused, what waits for its object, answers that were kept, and ended silences."""
     for area in AREAS:
         work.services.store.holding.prune(area, before=work.now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
+    work.services.store.silences.prune(work.now - work.services.settings.retention)
     seen_requests.prune(work.services.store.holding, work.now)
     idempotency.prune(work.services.store.holding, work.now)
 
@@ -226,11 +241,13 @@ JOBS: Mapping[str, Job] = {
     "reconcile": Job(reconcile, timedelta(seconds=5)),
     HEARTBEAT: Job(beat, timedelta(seconds=10)),
     "release": Job(release, timedelta(seconds=10)),
+    "groups": Job(mend_groups, _each_other_look),
     "unpark": Job(unpark, _each_other_look),
     "expire-test-mode": Job(expire_test_mode, timedelta(seconds=30)),
     "heartbeats": Job(look_for_heartbeats, timedelta(seconds=10)),
     "rule-hits": Job(write_rule_hits, timedelta(minutes=1)),
     "ping": Job(ping, timedelta(minutes=1)),
+    "expire": Job(expire, expiry.EVERY, receiving=True),
     "sweep": Job(sweep, timedelta(seconds=15)),
     "unowned": Job(settle_unowned, timedelta(minutes=1)),
     "archive": Job(archive, timedelta(minutes=1)),

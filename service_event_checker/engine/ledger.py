@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from service_event_checker.core.ledger import Entry, entries
+from service_event_checker.core.ledger import Entry, entries, with_groups
 from service_event_checker.core.model import Alert, Transition
 from service_event_checker.core.roles import Store
 
 
 def ledger(store: Store, alert: Alert, receivers: Iterable[str], timeline: Iterable[Transition]) -> list[Entry]:
-    """Return what became of each receiver of the alert's episode. Raises StoreError.
+    """Return what became of each receiver of the alert's episode, or what its group was told. Raises StoreError.
 
     `receivers`: those that are configured. `timeline`: the alert's, as it was read.
     """
+    own = _entries(store, alert, receivers, timeline)
+    groups = store.get(filter(None, alert.groups.values())).values() if alert.groups else ()
+    return with_groups(own, [(group, _entries(store, group, (), store.timeline(group.key))) for group in groups])
+
+
+def _entries(store: Store, alert: Alert, receivers: Iterable[str], timeline: Iterable[Transition]) -> list[Entry]:
     return entries(
         alert,
         steps=[*timeline, *store.outcomes(alert.key, alert.episode)],

@@ -28,6 +28,7 @@ from service_event_checker.core.ports import (
     ObjectDestination,
     Pausable,
     Reconcilable,
+    Selective,
 )
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
@@ -274,11 +275,16 @@ class Outbox:
     def _send_unfindable(self, claimed: Claimed, link: Link | None, receiver: Receiver) -> Outcome:
         """Send where delivery cannot be verified. After an unclear result, resend only for configured severities."""
         delivery = claimed.delivery
+        destination = self.destinations[delivery.receiver]
+        if isinstance(destination, Selective) and (why := destination.declines(delivery, claimed.alert, link)):
+            return Skipped(why=why)
         if delivery.intent_at is not None and claimed.alert.severity not in receiver.repeat_ambiguous:
             return Failed(reason="it may have arrived, which cannot be verified; not repeated")
-        delivery = self.store.intend(delivery, self._clock())
+        began = self._clock()
+        delivery = self.store.intend(delivery, began)
         try:
-            return Settled(link=self._deliver(delivery, claimed.alert, link))
+            made = self._deliver(delivery, claimed.alert, link)
+            return Settled(link=_stamped(made, delivery.verb, receiver, destination, began))
         except DeliveryError as error:
             if error.reason.ambiguous:
                 raise _Ambiguous(error, self._clock()) from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime, timedelta
 
 import structlog
 
+from service_event_checker.core.errors import Reason
 from service_event_checker.engine.services import Services
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
@@ -27,15 +29,22 @@ def ping(services: Services, now: datetime) -> None:
         PINGS.labels("withheld").inc()
         log.error("heartbeat_withheld", standing_still=still)
         return
-    try:
-        client = Http(url, timeout=TIMEOUT_SECONDS, allow_loopback=True)
-        client.get("")
-        client.close()
-    except HttpError as error:
+    reason = ask(url, TIMEOUT_SECONDS)
+    if reason:
         PINGS.labels("failed").inc()
-        log.warning("heartbeat_not_taken", variable="HEARTBEAT_URL", reason=error.reason.value)
+        log.warning("heartbeat_not_taken", variable="HEARTBEAT_URL", reason=reason.value)
     else:
         PINGS.labels("sent").inc()
+
+
+def ask(url: str, timeout: float) -> Reason | None:
+    """Ask the address, within so many seconds; return why it could not be asked. The address is nobody's to see."""
+    try:
+        with closing(Http(url, timeout=timeout)) as client:
+            client.get("")
+    except HttpError as error:
+        return error.reason
+    return None
 
 
 def standing_still(services: Services, now: datetime) -> list[str]:

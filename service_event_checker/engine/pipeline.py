@@ -14,14 +14,14 @@ import structlog
 
 from service_event_checker.core import announcements, routing, rules, tracker
 from service_event_checker.core.errors import InvalidInput, StoreConflict
-from service_event_checker.core.model import Alert, Event, Snapshot
+from service_event_checker.core.model import GROUPS, Alert, Event, Snapshot
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.core.tracker import Tracked
 from service_event_checker.core.vocabulary import Kind, Why
-from service_event_checker.engine import pending_events
+from service_event_checker.engine import grouping, pending_events
 from service_event_checker.engine.echoes import is_no_news, marked
 from service_event_checker.engine.recognise import Seen, recognise, rounds
 from service_event_checker.logs import alert_facts
@@ -81,6 +81,7 @@ class Pipeline:
         self._repeat_within = repeat_within
         self._hear = hear
         self._matched = matched
+        self._without_groups = False  # no rule makes them, and those of earlier rules are ended
 
     def ingest(
         self, events: Iterable[Event], now: datetime, *, first_good_at: datetime | None = None
@@ -129,15 +130,36 @@ class Pipeline:
         context = Context({alert.key: alert for alert in alerts})
         self._settle(tracker.absent(context.alerts.values(), snapshot, resolve_after, now), context, now)
 
+    def expire(self, alerts: Iterable[Alert], now: datetime) -> int:
+        """End those whose time is over; one repeated meanwhile waits for the next call. Return how many ended."""
+        context = Context({alert.key: alert for alert in alerts})
+        results = self._settle(tracker.expired(context.alerts.values(), now), context, now)
+        return sum(isinstance(each, Done) for each in results)
+
     def release(self, now: datetime) -> int:
         """Tell those who waited for a time or a destination (`routing.release`); return how many alerts changed."""
-        writes = [routing.release(alert, self.book, now) for alert in self.store.withheld_alerts()]
+        book = self.book_at(now)
+        writes = [routing.release(alert, book, now) for alert in self.store.withheld_alerts()]
         return len(self._commit([write for write in writes if write], now))
+
+    def book_at(self, now: datetime) -> Rulebook:
+        """Return the book with the stored silences. Raises StoreError."""
+        return self.book.with_silences(self.store.silences.live(now))
 
     def commit(self, write: Write, now: datetime) -> bool:
         """Commit what somebody else has decided; False when the alert was changed meanwhile. Raises StoreError."""
         (result,) = self._commit([write], now)
         return isinstance(result, Done)
+
+    def commit_all(self, writes: Sequence[Write], now: datetime) -> Sequence[Done | Conflict | IdTaken]:
+        """Commit what somebody else has decided, and say what came of each. Raises StoreError."""
+        return self._commit(writes, now)
+
+    def mend_groups(self, now: datetime) -> None:
+        """Bring all groups up to date with their members, and tell those whose wait is over. Raises StoreError."""
+        if self.book.groups or not self._without_groups:
+            grouping.mend(self, now)
+            self._without_groups = not self.book.groups and not self.store.open_alerts(GROUPS)
 
     def _requestable(self, key: str, receiver: str) -> Alert:
         known = self.book.receivers.get(receiver)
@@ -163,7 +185,7 @@ class Pipeline:
             context = self._load(batch)
             found |= context.alerts
             changes = self._track(batch, context, now, first_good_at)
-            changes = [_with_longer_id(change, ids_taken) for change in changes]
+            changes = [tracker.with_longer_id(change, ids_taken) for change in changes]
             results = self._settle(changes, context, now)
             found |= {
                 each.alert.key: each.alert for each in results if isinstance(each, Done) and each.alert.key in batch
@@ -203,19 +225,20 @@ class Pipeline:
 
     def _is_unwanted(self, alert: Alert, change: Tracked, now: datetime) -> bool:
         """Whether it is a maintenance that no rule asks for; one that is tracked already is tracked to its end."""
-        return change.opens and alert.kind is Kind.MAINTENANCE and not rules.matched(alert, self.book, now)
+        return change.opens and alert.kind is Kind.MAINTENANCE and not rules.is_sent(alert, self.book, now)
 
     def _settle(
         self, changes: Sequence[Tracked], context: Context, now: datetime
     ) -> Sequence[Done | Conflict | IdTaken]:
         return self._commit(self._route(self._correlate(changes, context, now), now), now)
 
-    def _route(self, changes: Iterable[Tracked], now: datetime) -> list[Write]:
-        """Return the changes with their deliveries."""
+    def _route(self, changes: Sequence[Tracked], now: datetime) -> list[Write]:
+        """Return the changes with their deliveries; without changes, no silences are read."""
         writes = []
+        book = self.book_at(now) if changes else self.book
         for change in changes:
             if change.alert is not None:
-                write = routing.route(change.alert, change.transitions, self.book, now)
+                write = routing.route(change.alert, change.transitions, book, now)
                 writes.append(replace(write, links=(*write.links, *change.links)) if change.links else write)
         return writes
 
@@ -229,6 +252,8 @@ class Pipeline:
             self._tell_decision(write, now)
         if any(write.deliveries for write in done):
             self._wake()
+        if any(write.alert.groups or write.alert.is_group for write in done):
+            grouping.follow(self, done, now)
         return results
 
     def _tell_decision(self, write: Write, now: datetime) -> None:
@@ -267,13 +292,3 @@ def tell(write: Write) -> None:
         )
         if not alert.test:
             TRANSITIONS.labels(alert.kind.value, label(transition.why)).inc()
-
-
-def _with_longer_id(change: Tracked, ids_taken: Mapping[str, int]) -> Tracked:
-    """Give what opens one character more for each internal id that was another's already."""
-    alert = change.alert
-    if alert is None or not ids_taken or not change.opens:
-        return change
-    for _ in range(ids_taken.get(alert.key, 0)):
-        alert = tracker.longer_id(alert)
-    return replace(change, alert=alert)

@@ -44,6 +44,7 @@ class Engine:
         self._delivers = threading.Event()  # the workers of the receivers run
         self._broker = broker
         self.port = services.settings.port  # what is shown at the start; the server may listen elsewhere
+        self.receives = True  # whether requests come to this process
         self._wall = wall
         self._started = threading.Lock()
         self._stopping = threading.Event()
@@ -102,8 +103,10 @@ class Engine:
 
     def submit(self, name: str, id: str = "") -> None:
         """Have a worker run a job; without a broker, run it in a thread of its own or wake the receiver's workers."""
-        jobs.job_named(name)
-        if self.draining or (self._broker and self._broker.send(name, id)):
+        receiving = jobs.job_named(name).receiving
+        if self.draining or (receiving and not self.receives):
+            return
+        if self._broker and not receiving and self._broker.send(name, id):
             return
         if name == jobs.DELIVER and not self._broker:
             self.services.wakes.for_receiver(id).set()

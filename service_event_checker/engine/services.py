@@ -16,6 +16,7 @@ from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.ports import Preflight
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.engine.expiry import Expiry
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller
@@ -78,6 +79,7 @@ class Services:
     heartbeats: Heartbeats
     rule_hits: RuleHits
     refusals: Refusals = field(default_factory=Refusals)
+    expiry: Expiry = field(default_factory=Expiry)
     sunsets: tuple[Sunset, ...] = ()  # of what is in use beside config.json
     loaded_at: datetime = field(default_factory=lambda: datetime.now(UTC))  # when the configuration was read
 

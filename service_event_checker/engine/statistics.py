@@ -1,6 +1,6 @@
 """Numbers about alerts and how they were handled, over a window of days. Reads within the bounds of a search.
 
-An alert counts with its newest episode; test alerts do not count.
+An alert counts with its newest episode; test alerts and groups (whose members count) do not.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _read(store: Store, search: Search) -> tuple[list[Alert], bool]:
     found: list[Alert] = []
     page = Page(alerts=())
     for page in pages(store, search):
-        found += [alert for alert in page.alerts if not alert.test]
+        found += [alert for alert in page.alerts if not alert.test and not alert.is_group]
     return found, not page.cursor or search.is_past(page)
 
 

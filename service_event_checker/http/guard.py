@@ -152,6 +152,12 @@ def is_public(address: _Address) -> bool:
     return number.is_global and not getattr(number, "is_site_local", False)
 
 
+def is_platform_address(address: str) -> bool:
+    """Whether nothing that a configuration means lies there: link-local (metadata), multicast, "any", Azure's own."""
+    number = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
+    return number.is_link_local or number.is_multicast or number.is_unspecified or number == _AZURE_WIRE_SERVER
+
+
 def _unwrapped(address: _Address) -> _Address:
     """Return the IPv4 address that an IPv6 one stands for, if it does."""
     if isinstance(address, ipaddress.IPv4Address):

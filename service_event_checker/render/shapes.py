@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel
 from service_event_checker import logs
 from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
-from service_event_checker.core.store import Page
+from service_event_checker.core.store import Page, Related
 from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb, Why
 from service_event_checker.render.text import web_address
 
@@ -29,7 +29,8 @@ class Withheld(BaseModel):
 class AlertSummary(BaseModel):
     """One alert in a list. `id` is the internal id, `links` maps a receiver to the address of its object.
 
-    `ends_at`: the planned end of planned work, as `started_at` is its planned start.
+    `ends_at`: the planned end of planned work, as `started_at` is its planned start. `muted`: by whom its own system
+    mutes it, until when and why, "" if it does not.
     """
 
     id: str
@@ -57,6 +58,7 @@ class AlertSummary(BaseModel):
     flapping: bool
     receivers: list[str]
     withheld: list[Withheld]
+    muted: str
     links: dict[str, str]
 
     @classmethod
@@ -138,24 +140,58 @@ class RemoteObject(BaseModel):
     closed: bool
 
 
+class AlertRef(BaseModel):
+    """Another alert, in short."""
+
+    id: str
+    key: str
+    title: str
+    status: Status
+    severity: Severity
+
+    @classmethod
+    def of(cls, alert: Alert) -> Self:
+        return cls(id=alert.internal_id, key=alert.key, title=alert.title, status=alert.status, severity=alert.severity)
+
+
 class AlertDetail(AlertSummary):
-    """One alert with its timeline, oldest entry first (the latest 400), the objects made for it, and who was told."""
+    """One alert with its timeline, oldest entry first (the latest 400), the objects made for it, and who was told.
+
+    `groups`: those that it has joined. Of a group, `members` are its open alerts, the most severe first (at most 100),
+    `member_count` is the number of all.
+    """
 
     intakes: list[str]
     repeats: int
     objects: list[RemoteObject]
     deliveries: list[DeliveryEntry]
     timeline: list[TimelineEntry]
+    groups: list[AlertRef]
+    members: list[AlertRef]
+    member_count: int
 
     @classmethod
     def with_history(
-        cls, alert: Alert, timeline: Iterable[Transition], links: Iterable[Link], told: Iterable[Entry]
+        cls,
+        alert: Alert,
+        timeline: Iterable[Transition],
+        links: Iterable[Link],
+        told: Iterable[Entry],
+        related: Related,
     ) -> Self:
         """Take what belongs to the alert's episode."""
         episode = alert.episode
         entries = [_entry(transition) for transition in timeline if transition.episode == episode]
         objects = [_object(link) for link in links if link.episode == episode and link.external_id]
-        more = {"intakes": list(alert.intakes), "repeats": alert.repeats, "objects": objects, "timeline": entries}
+        more: dict[str, object] = {
+            "intakes": list(alert.intakes),
+            "repeats": alert.repeats,
+            "objects": objects,
+            "timeline": entries,
+        }
+        more["groups"] = [AlertRef.of(group) for group in related.groups]
+        more["members"] = [AlertRef.of(member) for member in related.members]
+        more["member_count"] = related.member_count
         more["deliveries"] = [DeliveryEntry.of(entry) for entry in told]
         return cls.model_validate(_fields(alert) | more)
 

@@ -10,15 +10,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from service_event_checker import logs
+from service_event_checker.config.fields import Moment
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.core.evaluation import Evaluation, evaluate
+from service_event_checker.core.evaluation import Evaluation, Joined, evaluate
 from service_event_checker.core.model import Event
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
+from service_event_checker.render.silences import HoldingShape
 from service_event_checker.sources.alertmanager import webhook
 from service_event_checker.sources.rest import payload as rest
 from service_event_checker.sources.severities import severity_of
@@ -43,23 +45,47 @@ class Question(BaseModel):
     title: str = ""
     intake: str = Field(default="", max_length=200)
     payload: JsonValue = None
-    at: AwareDatetime | None = None
+    at: Moment | None = None
 
 
 def answer(question: Question, book: Rulebook, now: datetime) -> dict[str, Any]:
-    """Return `{"receivers", "withheld": [{receiver, reason}], "steps": [{rule, matched, why}]}` as of `at`.
+    """Return `{"receivers", "withheld": [{receiver, reason}], "steps": [{rule, matched, why}], "silences"}` as of `at`.
 
-    For a message: who is told of any of its alerts, and the steps of each with its `alert`. Raises InvalidInput.
+    `groups` (left out if there are none): `[{rule, key, labels, receivers, wait}]`, those that the alert would join.
+    Their receivers, who are told of the group when its wait (seconds) is over, are among the others.
+    `silences`: those that hold it back, `[{id, owner, until, reason, match}]`. For a message: who is told of any of its
+    alerts, and the steps of each with its `alert`. Raises InvalidInput.
     """
     at = question.at or now
     events = [_event(question)] if question.payload is None else _events(question)
     found = [(event, evaluate(clean(replace(event, starts_at=None, at=None)), book, at)) for event in events]
-    told = list(dict.fromkeys(name for _, each in found for name in each.receivers))
+    told = list(dict.fromkeys(name for _, each in found for name in _told(each)))
     waiting = {name: why for _, each in found for name, why in each.withheld.items()}
-    return {
+    groups = {group.key: group for _, each in found for group in each.groups}
+    waiting |= {name: why for group in groups.values() for name, why in group.withheld.items()}
+    silenced = dict.fromkeys(holding for _, each in found for holding in each.silences)
+    answer = {
         "receivers": told,
         "withheld": [{"receiver": name, "reason": logs.masked(why)} for name, why in waiting.items()],
         "steps": list(_steps(found, named=question.payload is not None)),
+        "silences": [HoldingShape.of(each).model_dump(mode="json") for each in silenced],
+    }
+    return answer | {"groups": list(map(_group, groups.values()))} if groups else answer
+
+
+def _told(found: Evaluation) -> Iterable[str]:
+    yield from found.receivers
+    for group in found.groups:
+        yield from group.receivers
+
+
+def _group(joined: Joined) -> dict[str, Any]:
+    return {
+        "rule": joined.rule.name,
+        "key": joined.key,
+        "labels": dict(joined.labels),
+        "receivers": list(joined.receivers),
+        "wait": joined.rule.group_wait.total_seconds(),
     }
 
 

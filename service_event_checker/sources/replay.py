@@ -12,8 +12,10 @@ from service_event_checker.engine import quarantine
 from service_event_checker.engine.inbox import ingest_destination_webhook
 from service_event_checker.engine.quarantine import Held
 from service_event_checker.engine.services import Services
-from service_event_checker.sources.alertmanager import webhook
-from service_event_checker.sources.alertmanager.intake import take_alerts
+from service_event_checker.sources.alertmanager import api, events, webhook
+from service_event_checker.sources.alertmanager.intake import take_alerts, take_posted, take_recorded
+from service_event_checker.sources.azure_monitor import intake as azure_monitor
+from service_event_checker.sources.grafana import intake as grafana
 from service_event_checker.sources.rest import intake as rest
 
 log = structlog.get_logger()
@@ -28,8 +30,16 @@ def take_again(services: Services, held: Held, now: datetime) -> int:
     payload = quarantine.payload(refused)
     if refused.receiver:
         taken = ingest_destination_webhook(services, refused.receiver, refused.headers, payload, now)
+    elif held.source == webhook.SOURCE and refused.route == api.INTAKE:
+        taken = take_posted(services, payload, now).accepted
+    elif held.source == webhook.SOURCE and refused.route == events.INTAKE:
+        taken = take_recorded(services, payload)["accepted"]
     elif held.source == webhook.SOURCE:
         taken = take_alerts(services, payload, refused.route, now, sent_at=held.at).accepted
+    elif held.source == grafana.SOURCE:
+        taken = grafana.take(services, payload, now, sent_at=held.at).accepted
+    elif held.source == azure_monitor.SOURCE:
+        taken = azure_monitor.take(services, payload, now)
     elif held.source == rest.SOURCE:
         taken = _take_rest(services, payload, held.at, now)
     else:

@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
 
+from service_event_checker.core import matchers
 from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
 from service_event_checker.core.replacing import replace
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.vocabulary import EventStatus
+from service_event_checker.core.weekly import Weekly
 
 MICROS_MAX = 2**62  # later than any time
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,6 +25,23 @@ _LINK = TypeAdapter(Link)
 _SLOT = TypeAdapter(Slot)
 _TIMELINE = TypeAdapter(tuple[Transition, ...])
 _QUEUE = TypeAdapter(tuple[Delivery, ...])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StoredSilence:
+    """A silence without what has columns of its own; its matchers as people write them."""
+
+    match: tuple[str, ...]
+    starts_at: datetime
+    ends_at: datetime
+    owner: str
+    reason: str
+    created_at: datetime | None = None
+    repeat: Weekly | None = None
+    ended_by: str = ""
+
+
+_SILENCE = TypeAdapter(_StoredSilence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +119,37 @@ def dump_slot(slot: Slot) -> str:
 
 def load_slot(text: str) -> Slot:
     return _SLOT.validate_json(text)
+
+
+def dump_silence(silence: Silence) -> str:
+    stored = _StoredSilence(
+        match=tuple(map(str, silence.matchers)),
+        starts_at=silence.starts_at,
+        ends_at=silence.ends_at,
+        owner=silence.owner,
+        reason=silence.reason,
+        created_at=silence.created_at,
+        repeat=silence.repeat,
+        ended_by=silence.ended_by,
+    )
+    return _SILENCE.dump_json(stored).decode()
+
+
+def load_silence(id: str, text: str, *, hits: int, revision: int) -> Silence:
+    stored = _SILENCE.validate_json(text)
+    return Silence(
+        matchers=tuple(part for written in stored.match for part in matchers.parse(written)),
+        starts_at=stored.starts_at,
+        ends_at=stored.ends_at,
+        owner=stored.owner,
+        reason=stored.reason,
+        id=id,
+        created_at=stored.created_at,
+        repeat=stored.repeat,
+        ended_by=stored.ended_by,
+        hits=hits,
+        revision=revision,
+    )
 
 
 def dump_transitions(transitions: tuple[Transition, ...]) -> str:

@@ -136,6 +136,7 @@ def _verified(here: Side, there: Side) -> tuple[dict[str, int], str]:
                 held[name] += count(other)
     others = there.others()
     held |= {"settings": len(others.settings), "slots": len(others.slots), "held items": len(others.held)}
+    held["silences"] = len(others.silences)
     return held, checksum.hexdigest()
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from service_event_checker.core.lanes import Lane
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.timeline import outcome_place
 from service_event_checker.stores import codec
 
@@ -115,15 +116,16 @@ def history(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Others:
-    """What belongs to no alert: settings by name, slots by name, what is put aside by area and id."""
+    """What belongs to no alert: settings by name, slots by name, what is put aside by area and id, silences by id."""
 
     settings: dict[str, str]
     slots: dict[str, Slot]
     held: dict[tuple[str, str], HeldItem]
+    silences: dict[str, Silence]
 
     @property
     def empty(self) -> bool:
-        return not (self.settings or self.slots or self.held)
+        return not (self.settings or self.slots or self.held or self.silences)
 
 
 class Side(Protocol):

@@ -26,6 +26,7 @@ from service_event_checker.web.api import (
     new_alerts,
     parts,
     rules,
+    silences,
     stats,
 )
 from service_event_checker.web.api import dead_letters as former_deliveries
@@ -38,7 +39,15 @@ from service_event_checker.web.slack import routes
 from service_event_checker.web.slack.signature import sunsets
 from service_event_checker.web.status import health, metrics, warnings
 from service_event_checker.web.status.probes import StoreProbe
-from service_event_checker.web.webhooks import alertmanager, destinations, status_pages
+from service_event_checker.web.webhooks import (
+    alertmanager,
+    alertmanager_api,
+    azure_monitor,
+    destinations,
+    grafana,
+    reports,
+    status_pages,
+)
 
 BODY_MAX = 8 * 1024 * 1024  # bytes; what any route may take, most take less
 
@@ -77,6 +86,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         configuration,
         actions,
         rules,
+        silences,
         parts,
         stats,
         apidocs,
@@ -88,7 +98,11 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         routes,
         status_pages,
         alertmanager,
+        alertmanager_api,
+        grafana,
+        azure_monitor,
         destinations,
+        reports,
     )
     for resource in resources:
         app.register_blueprint(resource.blueprint)

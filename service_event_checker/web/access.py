@@ -16,7 +16,7 @@ from service_event_checker.web.security.auth import LOCAL, Caller, Keys, Scope
 from service_event_checker.web.security.budget import Budget
 from service_event_checker.web.security.peer import peer_of
 from service_event_checker.web.slack import routes
-from service_event_checker.web.webhooks import destinations, status_pages
+from service_event_checker.web.webhooks import azure_monitor, destinations, reports, status_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,12 @@ RULES: Mapping[str, Need] = {
     "actions.execute": Scope.ACT,
     "rules.many": Scope.READ,
     "rules.evaluate": Scope.READ,
+    "silences.many": Scope.READ,
+    "silences.one": Scope.READ,
+    "silences.preview": Scope.READ,
+    "silences.create": Scope.WRITE,
+    "silences.change": Scope.WRITE,
+    "silences.end": Scope.WRITE,
     "parts.checkers": Scope.READ,
     "parts.check": Scope.WRITE,
     "parts.destinations": Scope.READ,
@@ -77,6 +83,13 @@ RULES: Mapping[str, Need] = {
     "hooks.status_page": Signed(status_pages.admit),
     "alertmanager.alert": Webhook("ALERTMANAGER"),
     "alertmanager.webhook": Webhook("ALERTMANAGER"),
+    "delivery_reports.take": Signed(reports.admit),
+    "alertmanager_api.post": Webhook("ALERTMANAGER"),
+    "alertmanager_api.status": Webhook("ALERTMANAGER"),  # a sender's test of its address: it says nothing
+    "alertmanager_api.alerts": Scope.READ,
+    "alertmanager.events": Webhook("ALERTMANAGER"),
+    "grafana.alerts": Webhook("GRAFANA"),
+    "azure_monitor.alert": Signed(azure_monitor.admit),
     "destination_webhooks.ticket": Signed(destinations.admit),
     "destination_webhooks.pagerduty": Signed(destinations.admit_pagerduty),
     "destination_webhooks.opsgenie": Signed(destinations.admit_opsgenie),
@@ -94,6 +107,7 @@ RULES: Mapping[str, Need] = {
 _UNLIMITED = frozenset(
     {"new_alerts.create", "heartbeats.hear"}
 )  # alerts come in here, and their senders drop what gets a 429
+_BY_NAME = frozenset({"silences.create", "silences.change", "silences.end"})  # a token always, on this machine also
 
 
 def install(app: Flask, keys: Keys) -> None:
@@ -144,7 +158,8 @@ def _caller(need: Need | None) -> Caller:
     keys: Keys = current_app.extensions["keys"]
     match need:
         case Scope():
-            return auth.authorize(request, need, keys)
+            caller = auth.authorize(request, need, keys)
+            return auth.demand_token(caller) if request.endpoint in _BY_NAME else caller
         case Webhook(sender=sender):
             return auth.authorize_webhook(request, sender, keys)
         case Signed(admit=admit):

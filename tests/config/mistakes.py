@@ -17,8 +17,11 @@ BASE: dict[str, Any] = {
         "mail": {"kind": "smtp"},
     },
 }
-NAMES = "Known are alertmanager, github, rest:<name>"
-WAYS = "Known are /alert, /api/v1/alerts, /hooks/redmine, /pd-webhook, /webhook, api, cli, poll, reconcile, slack, test"
+NAMES = "Known are alertmanager, github, hook:azure_monitor, hook:grafana, rest:<name>"
+WAYS = (
+    "Known are /alert, /api/v1/alerts, /api/v2/alerts, /hooks/azure-monitor, /hooks/grafana, /hooks/redmine, "
+    "/pd-webhook, /webhook, api, cli, poll, reconcile, slack, test"
+)
 OWN_WORD = "for the sender's own word"
 SCALE = "A severity is critical, error, warning or info."
 
@@ -127,7 +130,7 @@ CLOSED_SETS = [
     ),
     error('source="redmine"', f"can never match. No checker and no other source of alerts has this name. {NAMES}"),
     error('intake="/alerts"', 'can never match. No alert comes in by this way. Did you mean "/alert"?'),
-    error('intake="/grafana"', f"can never match. No alert comes in by this way. {WAYS}"),
+    error('intake="/nagios"', f"can never match. No alert comes in by this way. {WAYS}"),
     error('title!~".*"', "can never match. It excludes every value"),
 ]
 EXCLUDING = [
@@ -327,6 +330,31 @@ ENVIRONMENT = [
     meant("SLACK_BOT_TOKN", "SLACK_BOT_TOKEN"),
     meant("REDMINE_KEY", "REDMINE_API_KEY"),
 ]
+GROUPS = [
+    Mistake(
+        "group_by of a rule for each alert",
+        ruled({**rule("all"), "group_by": ["cluster"], "per": "alert"}),
+        'rules[0].group_by: has no effect with "per": "alert". Remove it, or set "per": "group"',
+        error=False,
+    ),
+    Mistake(
+        "group_wait without groups",
+        ruled({**rule("all"), "group_wait": "10s"}),
+        "rules[0].group_wait: has no effect without groups. Give group_by, or remove it",
+        error=False,
+    ),
+    Mistake(
+        "a misspelt label in group_by",
+        ruled({**rule("all"), "group_by": ["alertname", "clustr"]}),
+        'rules[0].group_by[1]: no known label is called "clustr". Did you mean "cluster"?',
+        error=False,
+    ),
+    Mistake(
+        "a label twice in group_by",
+        ruled({**rule("all"), "group_by": ["cluster", "cluster"]}),
+        "rules[0]: group_by: names a label twice. Name it once",
+    ),
+]
 SYNTAX = [
     not_json(
         "a comma before a bracket",
@@ -368,5 +396,6 @@ MISTAKES = [
     *TWICE,
     *LABELS,
     *ENVIRONMENT,
+    *GROUPS,
     *SYNTAX,
 ]

@@ -48,9 +48,9 @@ def start(tmp_path: Path) -> Start:
     return start
 
 
-class TestSixtyOneMistakes:
+class TestAllMistakes:
     def test_there_are_so_many(self) -> None:
-        assert len({(each.text, *each.environ.items()) for each in MISTAKES}) == len(MISTAKES) == 61
+        assert len({(each.text, *each.environ.items()) for each in MISTAKES}) == len(MISTAKES) == 65
 
     @pytest.mark.parametrize("mistake", MISTAKES, ids=[each.id for each in MISTAKES])
     def test_the_start_says_each_once_with_its_path_and_what_to_do(self, start: Start, mistake: Mistake) -> None:
@@ -155,7 +155,7 @@ class TestWaysIn:
         ways = frozenset[str]().union(*plugins.traits(NOW).webhooks.values())
 
         assert ways
-        assert ways <= routes
+        assert [way for way in ways if not any(route == way or route.startswith(f"{way}/<") for route in routes)] == []
 
 
 @pytest.fixture

@@ -56,6 +56,10 @@ def checker(**changes: Any) -> dict[str, Any]:
     return {"checkers": {"github": GITHUB | changes}}
 
 
+def ruled(**keys: Any) -> dict[str, Any]:
+    return {"destinations": {"slack": SLACK}, "rules": [{"name": "all", "send": ["slack"], **keys}]}
+
+
 def destination(**changes: Any) -> dict[str, Any]:
     return {"destinations": {"slack": SLACK | changes}}
 
@@ -494,3 +498,29 @@ def test_a_destination_that_was_moved_names_its_new_name_and_nothing_else(file: 
         'rules[0].send: "chat" is not a destination'
         in mistakes(file, {"destinations": slack | {"chat": {"moved_to": "slack"}}, "rules": rules})[0]
     )
+
+
+@pytest.mark.parametrize(
+    ("keys", "grouped"),
+    [
+        ({}, (False, (), 30)),
+        ({"group_by": ["cluster"]}, (True, ("cluster",), 30)),
+        ({"per": "group"}, (True, (), 30)),
+        ({"per": "group", "group_by": ["cluster"], "group_wait": "0s"}, (True, ("cluster",), 0)),
+        ({"per": "alert", "group_by": ["cluster"]}, (False, ("cluster",), 30)),
+    ],
+)
+def test_a_rule_makes_groups_if_it_says_by_what(file: Path, keys: dict[str, Any], grouped: tuple[Any, ...]) -> None:
+    (rule,) = load(file, ruled(**keys)).rules
+
+    assert (rule.per_group, rule.group_by, rule.group_wait.total_seconds()) == grouped
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{"per": "incident"}, {"group_by": [""]}, {"group_by": "cluster"}, {"group_wait": "2h"}, {"group_wait": "-1s"}],
+)
+def test_keys_of_groups_that_cannot_be_are_mistakes(file: Path, keys: dict[str, Any]) -> None:
+    (problem,) = mistakes(file, ruled(**keys))
+
+    assert problem.startswith(f"rules[0].{next(iter(keys))}")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,7 +15,7 @@ from service_event_checker.config.settings import Settings
 from service_event_checker.core.conditions import After, Conditions
 from service_event_checker.core.escalation import Escalate
 from service_event_checker.core.flapping import Flapping
-from service_event_checker.core.weekly import Weekly
+from service_event_checker.core.weekly import DAYS, Weekly
 from tests.config.mistakes import BASE
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -38,8 +37,8 @@ def test_the_keys_are_read_with_their_units(tmp_path: Path) -> None:
         tmp_path, {"for": "5m", "after": {"count": 3, "within": "1h"}, "windows": windows, "escalate": escalate}
     ).rules
 
-    office = Weekly(frozenset(range(5)), 480, 1080, ZoneInfo("Europe/Berlin"))
-    always = Weekly(frozenset(range(7)), 0, 1440, ZoneInfo("UTC"))
+    office = Weekly(DAYS[:5], time(8), time(18), "Europe/Berlin")
+    always = Weekly(DAYS, time(0), time(0), "UTC")
     assert rule.conditions == Conditions(5 * MINUTE, After(3, HOUR), (office, always))
     assert rule.escalate == Escalate(10 * MINUTE, ("pager",), 30 * MINUTE)
 
@@ -73,7 +72,7 @@ def test_alerts_flap_unless_it_is_switched_off(
         ({"windows": []}, "rules[0].windows: is empty. Name at least one, or remove windows"),
         ({"windows": [DAY | {"days": []}]}, "rules[0].windows[0].days: is empty. Name at least one"),
         ({"windows": [DAY | {"days": ["fry"]}]}, 'rules[0].windows[0].days: "fry" is not a day. Write mon, tue'),
-        ({"windows": [DAY | {"to": "8:00"}]}, 'rules[0].windows[0].to: "8:00" is not a time. Write hours'),
+        ({"windows": [DAY | {"to": "8:00"}]}, 'rules[0].windows[0].to: "8:00" is not a time of day. Write hours'),
         ({"windows": [DAY | {"to": "00:00"}]}, 'rules[0].windows[0]: is empty: "from" is "to". Write 00:00 and 24:00'),
         ({"windows": [DAY | {"from": "24:00", "to": "08:00"}]}, "rules[0].windows[0]: begins at 24:00. Write"),
         ({"windows": [DAY | {"tz": "Berlin"}]}, 'rules[0].windows[0].tz: "Berlin" is not a known time zone. Write'),

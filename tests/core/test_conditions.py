@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 import pytest
 from hypothesis import given
@@ -14,23 +14,24 @@ from service_event_checker.core.conditions import After, Conditions, short
 from service_event_checker.core.evaluation import evaluate
 from service_event_checker.core.ledger import entries
 from service_event_checker.core.model import Alert, Event
-from service_event_checker.core.rules import Rule, Rulebook, Silence
+from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.store import Write
 from service_event_checker.core.vocabulary import EventStatus, Severity, Verb, Why
-from service_event_checker.core.weekly import Weekly, zone_of
+from service_event_checker.core.weekly import DAYS, Weekly
 from tests.factories import NOW, event, receiver
 from tests.strategies import REPEATABLE
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 LASTS = Conditions(lasts=5 * MINUTE)
 TWICE = Conditions(after=After(2, HOUR))
-OFFICE = Conditions(windows=(Weekly(frozenset(range(5)), 8 * 60, 18 * 60, zone_of("Europe/Berlin")),))  # NOW: Friday
+OFFICE = Conditions(windows=(Weekly(DAYS[:5], time(8), time(18), "Europe/Berlin"),))  # NOW: Friday
 BEGINS = NOW.replace(hour=7)  # 08:00 in Berlin in winter
 WAITS = "waits: must fire for 5m, until 2026-11-20 03:05 UTC"
 
 
 def rule(name: str, conditions: Conditions, *send: str, match: str = "", proceed: bool = True) -> Rule:
-    return Rule(name, matchers.parse(match) if match else (), send, proceed, conditions)
+    return Rule(name, matchers.parse(match) if match else (), send, proceed, conditions=conditions)
 
 
 def book(*those: Rule, silences: tuple[Silence, ...] = (), off: str = "") -> Rulebook:
@@ -234,7 +235,7 @@ class TestWindows:
         assert rules.is_unrouted(opened, book(), NOW)
 
     def test_a_window_that_never_begins_makes_nobody_wait(self) -> None:
-        never = Weekly(frozenset(), 0, 60, zone_of("UTC"))
+        never = Weekly((), time(0), time(1), "UTC")
 
         write = seen(None, event(), book(rule("never", Conditions(windows=(never,)), "a")), NOW)
 
@@ -246,8 +247,8 @@ def test_each_rule_says_in_words_what_it_waits_for() -> None:
         rule("long", LASTS, "a"),
         rule("again", TWICE, "a"),
         rule("office", OFFICE, "a"),
-        rule("met", Conditions(after=After(1, HOUR), windows=(Weekly(frozenset(range(7)), 0, 1440, zone_of("UTC")),))),
-        rule("never", Conditions(windows=(Weekly(frozenset(), 0, 60, zone_of("UTC")),)), "a"),
+        rule("met", Conditions(after=After(1, HOUR), windows=(Weekly(DAYS, time(0), time(0), "UTC"),))),
+        rule("never", Conditions(windows=(Weekly((), time(0), time(1), "UTC"),)), "a"),
     )
 
     found = evaluate(event(), book(*those), NOW)

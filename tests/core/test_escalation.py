@@ -11,7 +11,8 @@ from service_event_checker.core import matchers, routing, tracker
 from service_event_checker.core.conditions import Conditions
 from service_event_checker.core.escalation import Escalate
 from service_event_checker.core.model import Alert, Escalation, Event
-from service_event_checker.core.rules import Rule, Rulebook, Silence
+from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.store import Write
 from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Verb, Why
 from tests.factories import NOW, event, receiver

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from service_event_checker.core import matchers, routing, tracker
 from service_event_checker.core.clean import clean
 from service_event_checker.core.evaluation import evaluate
-from service_event_checker.core.rules import Rule, Rulebook, Silence
+from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.vocabulary import Kind, Severity
 from tests.factories import NOW, event, receiver
 from tests.strategies import REPEATABLE

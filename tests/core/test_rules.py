@@ -11,7 +11,8 @@ import pytest
 from service_event_checker.core import announcements, matchers, mirrors, routing, rules, tracker
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Event, Link, Receiver
-from service_event_checker.core.rules import Rule, Rulebook, Silence
+from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.store import Write
 from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Status, Verb, Why
 from tests.factories import NOW, alert, delivery, event, receiver
@@ -382,6 +383,15 @@ class TestLinked:
         write = announcements.linked(alert(receivers=("robot", "tickets")), "tickets", self.URL, rulebook, LATER)
 
         assert owed(write) == []
+
+    def test_a_robot_that_cannot_edit_is_not_sent_one_more_message(self) -> None:
+        rulebook = Rulebook((), (), {"robot": receiver("robot", edits=False), "slack": SLACK, "tickets": TICKETS})
+
+        write = announcements.linked(
+            alert(receivers=("robot", "slack", "tickets")), "tickets", self.URL, rulebook, LATER
+        )
+
+        assert owed(write) == [("slack", Verb.UPDATE)]
 
     def test_a_chat_that_is_no_longer_configured_is_passed_over(self) -> None:
         write = announcements.linked(alert(receivers=("gone", "slack")), "tickets", self.URL, book(), LATER)

@@ -1,6 +1,6 @@
 """An Alertmanager's API v2 on loopback, whose age and list a test sets: what a real one lists takes minutes to arrange.
 
-Shapes: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml (GET /status, GET /alerts).
+Shapes: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml (GET /status, /alerts, /silences).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ class Alertmanager(Double):
         super().__init__(port)
         self.started_at = datetime.now(UTC) - timedelta(days=1)
         self.listed: dict[str, dict[str, Any]] = {}
+        self.silences: dict[str, dict[str, Any]] = {}
+        self.silences_answer: Answer | None = None  # in place of its silences
 
     def fire(self, name: str, *, receivers: tuple[str, ...] = ("tickets",), **labels: str) -> dict[str, Any]:
         """List an alert and return it in the shape of a webhook's."""
@@ -37,9 +39,13 @@ class Alertmanager(Double):
             self.listed[id] = {**told, **shown, "status": status, "receivers": [{"name": name} for name in receivers]}
         return {**told, "status": "firing", "endsAt": "0001-01-01T00:00:00Z"}
 
-    def silence(self, id: str) -> None:
+    def silence(self, id: str, **status: list[str]) -> None:
+        """Mute an alert: by the silence s-1, or by what the status names."""
+        shown = {"id": "s-1", "createdBy": "ada", "comment": "upgrade", "endsAt": "2026-11-20T09:00:00.000Z"}
+        by = status or {"silencedBy": ["s-1"]}
         with self.lock:
-            self.listed[id]["status"] = {"state": "suppressed", "silencedBy": ["s-1"], "inhibitedBy": []}
+            self.silences["s-1"] = {**shown, "status": {"state": "active"}, "matchers": []}
+            self.listed[id]["status"] = {"state": "suppressed", "silencedBy": [], "inhibitedBy": []} | by
 
     def message(self, *alerts: dict[str, Any], **changes: Any) -> dict[str, Any]:
         """Return a webhook message that holds these alerts."""
@@ -62,4 +68,6 @@ class Alertmanager(Double):
             return Answer.json({"uptime": self.started_at.isoformat(), "versionInfo": {"version": "0.27.0"}})
         if (request.method, request.path) == ("GET", "/api/v2/alerts"):
             return Answer.json(list(self.listed.values()))
+        if (request.method, request.path) == ("GET", "/api/v2/silences"):
+            return self.silences_answer or Answer.json(list(self.silences.values()))
         return self.refuse(request, "no such operation", 404)

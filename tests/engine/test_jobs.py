@@ -19,6 +19,7 @@ IDS = {"poll": "github", "deliver": "chat"}
 BY_ITSELF = {
     "poll-due": timedelta(seconds=1),
     "deliver-due": timedelta(seconds=1),
+    "groups": timedelta(seconds=2),
     "unpark": timedelta(seconds=2),
     "reconcile": timedelta(seconds=5),
     "heartbeat": timedelta(seconds=10),
@@ -27,6 +28,7 @@ BY_ITSELF = {
     "ping": timedelta(minutes=1),
     "rule-hits": timedelta(minutes=1),
     "sweep": timedelta(seconds=15),
+    "expire": timedelta(seconds=15),
     "expire-test-mode": timedelta(seconds=30),
     "unowned": timedelta(minutes=1),
     "trim": timedelta(hours=1),
@@ -56,7 +58,8 @@ def test_what_runs_by_itself_runs_as_often_as_it_should(services: Services) -> N
 def test_where_a_look_costs_money_what_looks_is_rarer(services: Services) -> None:
     rare = periodic(replace(services, look_every=timedelta(seconds=3)))
 
-    assert rare == {**BY_ITSELF, "deliver-due": timedelta(seconds=3), "unpark": timedelta(seconds=6)}
+    six = timedelta(seconds=6)
+    assert rare == {**BY_ITSELF, "deliver-due": timedelta(seconds=3), "unpark": six, "groups": six}
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))

@@ -18,7 +18,8 @@ from service_event_checker.core import matchers, rules
 from service_event_checker.core.errors import InvalidInput, StoreConflict
 from service_event_checker.core.ids import internal_code, internal_id
 from service_event_checker.core.model import Alert, Event, Snapshot
-from service_event_checker.core.rules import Rule, Rulebook, Silence
+from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.store import Conflict, Done, IdTaken, Query, Write
 from service_event_checker.core.vocabulary import EventStatus, Family, Kind, ResolvedBy, Severity, Status, Verb, Why
 from service_event_checker.engine.pipeline import Pipeline
@@ -63,7 +64,7 @@ class Ledger:
     """A store that remembers what was committed, in order; `before_commit` happens just before each commit."""
 
     def __init__(self, store: SqlStore) -> None:
-        self.store, self.holding = store, store.holding
+        self.store, self.holding, self.silences = store, store.holding, store.silences
         self.written: list[Write] = []
         self.before_commit: Callable[[], object] = lambda: None
 

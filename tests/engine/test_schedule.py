@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from service_event_checker.core.errors import InvalidInput, StoreConflict, StoreError
 from service_event_checker.engine import jobs
+from service_event_checker.engine.expiry import RECEIVING
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.engine.services import Services
@@ -264,6 +265,20 @@ def test_with_a_broker_a_job_is_sent_and_not_run_here(with_broker: Engine, broke
     assert store.sweeps == 0
     with pytest.raises(InvalidInput):
         with_broker.submit("sweeep")
+
+
+def test_what_must_know_that_requests_come_runs_where_they_do(
+    with_broker: Engine, broker: Elsewhere, services: Services
+) -> None:
+    with_broker.receives = False
+    done(with_broker, "expire")
+    elsewhere = services.store.setting(RECEIVING)
+
+    with_broker.receives = True
+    done(with_broker, "expire")
+
+    assert (elsewhere, broker.sent) == (None, [])
+    assert services.store.setting(RECEIVING)
 
 
 def test_while_the_broker_is_away_the_jobs_run_here(with_broker: Engine, broker: Elsewhere, store: Sick) -> None:

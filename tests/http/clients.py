@@ -13,6 +13,7 @@ from service_event_checker import plugins
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.ports import MessageDestination
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
+from service_event_checker.engine import ping_out
 from service_event_checker.web.slack.permissions import Allowed, SlackAccess
 from service_event_checker.web.slack.request import SlackUser
 from service_event_checker.web.slack.response_url import ResponseUrl
@@ -22,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 SECRET = "canary-4711"
 ENTRA = {"client_id": "app", "client_secret": SECRET, "tenant_id": "tenant", "authority": "{url}"}
 MAIL = {"token": SECRET, "sender": "a@example.com", "to": "b@example.com"}
+
+SMS = {"to": "+491701234567"}
 
 #: what each kind needs besides an address; {url} is put in
 CHECKERS: dict[str, dict[str, Any]] = {
@@ -35,7 +38,24 @@ CHECKERS: dict[str, dict[str, Any]] = {
     "slack": {},
     "statuspage": {},
 }
+HOOK = {"url": f"{{url}}/{SECRET}/hook?token={SECRET}"}
 DESTINATIONS: dict[str, dict[str, Any]] = {
+    "aliyun_sms": {
+        "url": "{url}",
+        "access_key_id": "i",
+        "access_key_secret": SECRET,
+        "sign": "s",
+        "template": "t",
+        **SMS,
+    },
+    "dingtalk": HOOK,
+    "feishu": HOOK,
+    "slack_webhook": HOOK,
+    "teams": HOOK,
+    "telegram": {"url": "{url}", "token": f"1:{SECRET}", "chat_id": "1"},
+    "twilio": {"url": "{url}", "account_sid": "AC1", "token": SECRET, "sender": "+15005550006", **SMS},
+    "webhook": {**HOOK, "secret": SECRET},
+    "wecom": HOOK,
     "azure_devops": {"url": "{url}/org", "project": "p", "token": SECRET},
     "jira": {"url": "{url}", "project": "P", "email": "a@example.com", "token": SECRET},
     "opsgenie": {"url": "{url}", "token": SECRET},
@@ -48,7 +68,8 @@ DESTINATIONS: dict[str, dict[str, Any]] = {
 }
 SOURCES: dict[str, dict[str, Any]] = {"alertmanager": {"url": "{url}", "token": SECRET}}
 #: destinations that send no HTTP
-OTHERS = {"console", "smtp"}
+#: or, as apprise, through a library of its own: tests/destinations/apprise
+OTHERS = {"apprise", "console", "smtp"}
 
 Call = Callable[[str, float], object]
 
@@ -61,6 +82,7 @@ def calls() -> dict[str, Call]:
     return found | {
         "checkers.detect": detect,
         "destinations.azure_devops.kubernetes_secret": _kubernetes,
+        "engine.ping_out": lambda url, timeout: ping_out.ask(f"{url}/{SECRET}", timeout),
         "web.slack.permissions": _permissions,
         "web.slack.response_url": lambda url, _: ResponseUrl(f"{url}/actions/{SECRET}", url).post({"text": "done"}),
     }

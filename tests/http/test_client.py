@@ -25,7 +25,7 @@ from service_event_checker.http import outbound
 from service_event_checker.http.address import redact
 from service_event_checker.http.answer import HttpError, Response, json_body
 from service_event_checker.http.client import Http
-from service_event_checker.http.guard import is_public
+from service_event_checker.http.guard import is_platform_address, is_public
 from service_event_checker.http.outbound import Outbound
 from tests.doubles.base import Answer, Double, Fault, Request
 from tests.http.raw import nobody
@@ -320,6 +320,15 @@ def test_no_redirect_leads_inside(pages: Pages, target: str) -> None:
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert is_public(ipaddress.ip_address(address)) is public
+
+
+@pytest.mark.parametrize(
+    ("address", "platform"),
+    [("169.254.169.254", True), ("fe80::1%eth0", True), ("::ffff:169.254.169.254", True), ("168.63.129.16", True)]
+    + [("0.0.0.0", True), ("224.0.0.1", True), ("127.0.0.1", False), ("10.0.0.5", False), ("192.0.2.1", False)],  # noqa: S104
+)
+def test_what_only_the_platform_has_is_told_from_what_a_configuration_may_mean(address, platform):
+    assert is_platform_address(address) is platform
 
 
 def test_one_bad_address_among_good_ones_is_enough_to_refuse() -> None:

@@ -43,14 +43,17 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_kind_and_every_module_with_a_client_is_in_this_suite() -> None:
     named = {f"destinations.{kind}" for kind in DESTINATIONS} | {f"checkers.{kind}" for kind in CHECKERS}
     inner = {module.removeprefix("service_event_checker.").replace("service_", "") for module in users_of("Http")}
-    parts = ("", ".client", ".checker")
+    parts = ("", ".client", ".checker", ".adapter")
     covered = {f"{name}{part}" for name in calls() for part in parts}
 
     assert set(plugins.kinds(plugins.CHECKERS)) == set(CHECKERS)
     assert set(plugins.kinds(plugins.DESTINATIONS)) == set(DESTINATIONS) | OTHERS
     assert set(plugins.kinds(plugins.SOURCES)) == set(SOURCES)
+    shared = {"remote.robots.robot"}  # under every chat robot
     commands = {"cli.reachability", "cli.running_app"}  # a person waits for them; they ask no other address
-    assert inner - covered == {"checkers.entra.api", "checkers.entra.token"} | commands  # under azure and office365
+    assert (
+        inner - covered == {"checkers.entra.api", "checkers.entra.token"} | shared | commands
+    )  # under azure and office365
     assert named <= set(calls())
 
 

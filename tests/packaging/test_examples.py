@@ -11,8 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
+from service_event_checker.core.vocabulary import EventStatus
 from service_event_checker.engine.heartbeat import HEARTBEAT_SETTING
+from service_event_checker.sources.azure_monitor import hook as azure_monitor
+from service_event_checker.sources.grafana import hook as grafana
 from service_event_checker.web import create_app
 from tests.conftest import require
 from tests.real.alertmanager import Alertmanager
@@ -138,3 +142,25 @@ def test_each_metric_of_ours_that_a_rule_asks_for_is_one_that_we_serve(tmp_path:
     asked = set(re.findall(r"poc_\w+", (EXAMPLES / "rules.yml").read_text()))
     assert asked
     assert asked <= served
+
+
+def test_prometheus_takes_the_example_without_an_alertmanager(folder: Path) -> None:
+    said = run(PROMTOOL, "check", "config", folder / "prometheus-direct.yml")
+
+    assert "SUCCESS" in said
+    (sender,) = yaml.safe_load((folder / "prometheus-direct.yml").read_text())["alerting"]["alertmanagers"]
+    assert sender.get("path_prefix") is None  # it adds /api/v2/alerts by itself
+
+
+def test_the_contact_point_of_grafana_names_our_address(folder: Path) -> None:
+    (point,) = yaml.safe_load((folder / "grafana-contact-point.yml").read_text())["contactPoints"]
+    (receiver,) = point["receivers"]
+
+    assert (receiver["type"], receiver["settings"]["authorization_scheme"]) == ("webhook", "Bearer")
+    assert receiver["settings"]["url"].endswith(grafana.INTAKE)
+
+
+def test_the_alert_of_azure_monitor_is_one(folder: Path) -> None:
+    found = azure_monitor.parse(json.loads((folder / "azure-monitor-fired.json").read_text()))
+
+    assert (found.status, found.title) == (EventStatus.FIRING, "High CPU: web-1")

@@ -77,6 +77,10 @@ class Alertmanager(HttpServer):
         body = {"matchers": matchers, **times, "createdBy": "test", "comment": "test"}
         return str(self._ask("POST", "/silences", json=body).json()["silenceID"])
 
+    def expire(self, silence: str) -> None:
+        """End a silence."""
+        self._ask("DELETE", f"/silence/{silence}")
+
     def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
         answer = self.call(method, f"/api/v2{path}", **options)
         answer.raise_for_status()

@@ -19,11 +19,13 @@ from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.store import (
     Claimed,
     Conflict,
     Done,
     IdTaken,
+    Members,
     Outcome,
     Page,
     Query,
@@ -31,6 +33,7 @@ from service_event_checker.core.store import (
     Waiting,
     Write,
 )
+from service_event_checker.core.vocabulary import Severity, Status
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 ARCHIVED_AT_ONCE = 200
@@ -54,6 +57,7 @@ class Rows:
     slots: dict[str, Slot] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     held: dict[tuple[str, str], HeldItem] = field(default_factory=dict)
+    silences: dict[str, Silence] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -63,6 +67,7 @@ class MemoryStore:
         self._rows = Rows()
         self._lock = threading.RLock()
         self.holding = MemoryHoldingArea(self)
+        self.silences = MemorySilences(self)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -127,6 +132,33 @@ class MemoryStore:
         with self._lock:
             found = [step for place, step in self._rows.outcomes.items() if place[:2] == (key, episode)]
         return sorted(found, key=lambda step: step.at)
+
+    def members(self, groups: Iterable[str] | None = None) -> dict[str, Members]:
+        wanted = None if groups is None else set(groups)
+        found: dict[str, list[Alert]] = {}
+        for each in self._heads():
+            for group in each.memberships:
+                if wanted is None or group in wanted:
+                    found.setdefault(group, []).append(each)
+        return {
+            group: Members(
+                severities={
+                    severity: number
+                    for severity in Severity
+                    if (number := sum(each.severity is severity for each in alerts))
+                },
+                firing=sum(each.status is Status.FIRING for each in alerts),
+                newest_at=max(each.opened_at for each in alerts),
+            )
+            for group, alerts in found.items()
+        }
+
+    def member_keys(self, group: str, limit: int, *, firing_before: datetime | None = None) -> list[str]:
+        found = [each for each in self._heads() if group in each.memberships]
+        if firing_before is not None:
+            found = [each for each in found if each.status is Status.FIRING and each.updated_at <= firing_before]
+        in_order = sorted(found, key=lambda each: (each.severity.rank, each.opened_at, each.key))
+        return [each.key for each in in_order[:limit]]
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         return [self._write_one(write, now) for write in writes]
@@ -395,6 +427,41 @@ class MemoryHoldingArea:
             return len(stale)
 
 
+class MemorySilences:
+    """See `core.roles.Silences`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._transaction = store.transaction
+
+    def live(self, now: datetime) -> Sequence[Silence]:
+        return [silence for silence in self.list() if silence.ends_at > now]
+
+    def list(self, limit: int = 1000) -> Sequence[Silence]:
+        with self._transaction() as rows:
+            found = list(rows.silences.values())
+        return sorted(found, key=lambda each: (each.ends_at, each.id), reverse=True)[:limit]
+
+    def get(self, id: str) -> Silence | None:
+        with self._transaction() as rows:
+            return rows.silences.get(id)
+
+    def put(self, silence: Silence) -> Silence | None:
+        with self._transaction() as rows:
+            held = rows.silences.get(silence.id)
+            if (held.revision if held else 0) != silence.revision:
+                return None
+            hits = held.hits if held else 0
+            rows.silences[silence.id] = replace(silence, revision=silence.revision + 1, hits=hits)
+            return replace(silence, revision=silence.revision + 1)
+
+    def prune(self, before: datetime) -> int:
+        with self._transaction() as rows:
+            gone = [silence.id for silence in rows.silences.values() if silence.ends_at < before]
+            for id in gone:
+                del rows.silences[id]
+            return len(gone)
+
+
 def _is_past(rows: Rows, place: tuple[str, int]) -> bool:
     head = rows.heads[place[0]]
     return place[1] < head.episode or rows.archived.get(head.key) == head.revision
@@ -418,6 +485,8 @@ def _written(rows: Rows, write: Write, now: datetime) -> Done | Conflict | IdTak
         if rows.codes.setdefault(internal_code(stored.internal_id), place) != place:
             return IdTaken(stored.key)
     rows.heads[stored.key] = stored
+    if silence := rows.silences.get(write.silenced_by):
+        rows.silences[silence.id] = replace(silence, hits=silence.hits + 1)
     transitions = write.transitions + tuple(_append(rows, write, now))
     if transitions:
         rows.timeline[stored.key, stored.revision] = (stored.episode, transitions)

@@ -21,7 +21,7 @@ from service_event_checker.stores.azure.store import AzureTablesStore
 from service_event_checker.stores.copy import CopyRefused, copy, side_of
 from service_event_checker.stores.sql.address import database_address
 from service_event_checker.stores.sql.store import SqlStore
-from tests.factories import NOW
+from tests.factories import NIGHTS, NOW, silence
 from tests.stores.conftest import azure_store, sqlite_store
 from tests.stores.steps import (
     claim,
@@ -38,8 +38,9 @@ from tests.stores.steps import (
 )
 
 LATER = NOW + timedelta(hours=1)
-NAMES = ("waiting", "linked", "failed", "again", "over", "leased", "rich")
+NAMES = ("waiting", "linked", "failed", "again", "over", "silenced", "leased", "rich")
 RECEIVERS = ("slack", "azure_devops", "mail")
+GROUP = "e" * 20
 MANY = 120  # more than are copied together
 
 Stored = SqlStore | AzureTablesStore
@@ -69,7 +70,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 
 def rich(store: Store) -> None:
     """Let a store hold something of every kind."""
-    opened(store, "waiting", ("slack", "mail"), withheld={"azure_devops": "no rule"})
+    opened(store, "waiting", ("slack", "mail"), withheld={"azure_devops": "no rule"}, groups={"rule": GROUP})
     linked(store, "linked")
     failed = opened(store, "failed")
     store.settle(claim_key(store, failed.key), Failed(reason="refused"), NOW)
@@ -78,6 +79,10 @@ def rich(store: Store) -> None:
     store.archive(NOW)
     second = commit(store, opening(next_episode(again), ("azure_devops",)))
     commit(store, writing(second, Verb.UPDATE, receiver="azure_devops"))
+    store.silences.put(silence("S-1", repeat=NIGHTS))
+    store.silences.put(silence("S-2", ends_at=NOW - timedelta(days=1)))
+    silenced = replace(opening(new_alert("silenced")), silenced_by="S-1")
+    commit(store, silenced)
     leased = opened(store, "leased", severity=Severity.CRITICAL)
     store.intend(claim_key(store, leased.key), NOW)
     seen = {("slack", EventStatus.FIRING): NOW, ("mail", None): NOW}
@@ -133,6 +138,7 @@ def reads(store: Store) -> dict[str, Any]:
         "withheld": store.withheld_alerts(),
         "pages": pages,
         "next page": store.page(Query(limit=7, cursor=pages[0].cursor)),
+        "members": [store.members(), store.member_keys(GROUP, 10)],
         "links": store.links(keys),
         "link_by": [store.link_by("azure_devops", f"T-{name}") for name in NAMES],
         "outcomes": {key: [store.outcomes(key, number) for number in (1, 2)] for key in keys},
@@ -148,6 +154,7 @@ def reads(store: Store) -> dict[str, Any]:
         "slots": store.slots(),
         "settings": [store.setting(name) for name in ("secret_key", "long", "missing")],
         "held": [store.holding.list(area) for area in ("quarantine", "parked")],
+        "silences": [list(store.silences.list()), list(store.silences.live(NOW))],
     }
 
 

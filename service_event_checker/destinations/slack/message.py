@@ -11,10 +11,11 @@ import hmac
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service_event_checker.core.model import Alert, Delivery
+from service_event_checker.core.silences import like
 from service_event_checker.core.vocabulary import Kind, Severity, Status, Verb
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.render.notice import FINGERPRINT, Notice, notice
@@ -35,13 +36,20 @@ COLOURS = {
 }
 GREEN = "#12b76a"
 CREATE_TICKET, ACKNOWLEDGE, RESOLVE = "create_ticket", "acknowledge", "resolve"  # action_ids of the buttons
-_BUTTON_VALUE = re.compile(r"([0-9a-f]{20}):([1-9][0-9]{0,8}):([a-z_]{1,20}):([0-9a-f]{32})", re.ASCII)
+SILENCE = "silence"  # action_id of the menu; what is chosen there is one of SILENCES
+SILENCES = {
+    "silence_30m": ("Silence 30 min", timedelta(minutes=30)),
+    "silence_2h": ("Silence 2 h", timedelta(hours=2)),
+    "silence_1d": ("Silence 1 day", timedelta(days=1)),
+}
+CONFIRM_MAX = 300
+_BUTTON_VALUE = re.compile(r"([0-9a-f]{20}):([1-9][0-9]{0,8}):([a-z0-9_]{1,20}):([0-9a-f]{32})", re.ASCII)
 _QUIET = frozenset({Verb.OPEN, Verb.UPDATE})  # what they change is to be seen in the message itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressed:
-    """What a button asks for: `action` is one of the action_ids, on one episode of an alert."""
+    """What a button asks for: `action` is one of the action_ids or of SILENCES, on one episode of an alert."""
 
     key: str
     episode: int
@@ -155,13 +163,39 @@ def _buttons(alert: Alert, button_key: bytes, *, ticketed: bool) -> dict[str, An
     if alert.status is Status.FIRING:
         shown.append(_button(alert, ACKNOWLEDGE, "Acknowledge", button_key))
     shown.append(_button(alert, RESOLVE, "Resolve", button_key) | {"confirm": _confirm(alert)})
+    shown.append(_silence_menu(alert, button_key))
     return {"type": "actions", "elements": shown}
 
 
 def _button(alert: Alert, action: str, label: str, button_key: bytes) -> dict[str, Any]:
-    pressed = Pressed(key=alert.key, episode=alert.episode, action=action)
-    value = f"{alert.key}:{alert.episode}:{action}:{_mac(pressed, button_key)}"
+    value = _signed(alert, action, button_key)
     return {"type": "button", "action_id": action, "value": value, "text": {"type": "plain_text", "text": label}}
+
+
+def _silence_menu(alert: Alert, button_key: bytes) -> dict[str, Any]:
+    """Offer to silence what is like the alert. https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element"""
+    match = ", ".join(map(str, like(alert)))
+    words = {
+        "title": "Silence alerts like this?",
+        "text": escape_mrkdwn(f"New alerts that match are not announced: {match}", CONFIRM_MAX),
+        "confirm": "Silence",
+        "deny": "Cancel",
+    }
+    return {
+        "type": "static_select",
+        "action_id": SILENCE,
+        "placeholder": {"type": "plain_text", "text": "Silence"},
+        "options": [
+            {"text": {"type": "plain_text", "text": label}, "value": _signed(alert, action, button_key)}
+            for action, (label, _) in SILENCES.items()
+        ],
+        "confirm": {name: {"type": "plain_text", "text": text} for name, text in words.items()},
+    }
+
+
+def _signed(alert: Alert, action: str, button_key: bytes) -> str:
+    pressed = Pressed(key=alert.key, episode=alert.episode, action=action)
+    return f"{alert.key}:{alert.episode}:{action}:{_mac(pressed, button_key)}"
 
 
 def _mac(pressed: Pressed, button_key: bytes) -> str:

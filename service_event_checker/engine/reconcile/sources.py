@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
 
 from service_event_checker.core.model import Snapshot
 from service_event_checker.core.ports import Comparison
+from service_event_checker.core.replacing import replace
+from service_event_checker.core.roles import Alerts
+from service_event_checker.core.store import Write
 from service_event_checker.engine.pipeline import Pipeline
 
 log = structlog.get_logger()
@@ -37,5 +41,13 @@ def apply(name: str, found: Comparison, pipeline: Pipeline, now: datetime) -> No
     pipeline.ingest([*found.take_in, *found.relisted], now)
     listed = Snapshot(source=found.source, complete=True)
     pipeline.absent([*found.missing, *found.over], listed, found.resolve_after, now)
+    _mark_muted(found.muted, pipeline.store, now)
     if found.deferred:
         log.warning("reconcile_deferred", source=name, closed=len(found.over), held=len(found.deferred))
+
+
+def _mark_muted(muted: Mapping[str, str], store: Alerts, now: datetime) -> None:
+    """Store what the source tells nobody of; an alert that was changed meanwhile waits for the next pass."""
+    alerts = store.get(muted) if muted else {}
+    writes = [Write(alert=replace(alert, muted=muted[key])) for key, alert in alerts.items() if alert.open]
+    store.commit([write for write in writes if write.alert != alerts[write.alert.key]], now)

@@ -6,6 +6,7 @@ API v2: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -33,7 +34,7 @@ class Config(SourceConfig):
     DISPLAY_NAME: ClassVar[str] = "Alertmanager"
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {"url": ("ALERTMANAGER_URL",)}
     NEEDS: ClassVar[tuple[str, ...]] = ("url",)
-    INTAKES: ClassVar[frozenset[str]] = frozenset({"/alert", "/webhook"})
+    INTAKES: ClassVar[frozenset[str]] = frozenset({"/alert", "/webhook", "/api/v2/alerts"})
 
     kind: Literal["alertmanager"] = "alertmanager"
     url: Annotated[str, web_address("http://alertmanager.example.com:9093", base=False)] = ""
@@ -79,6 +80,13 @@ class Alertmanager:
             raise SourceError(self.name, Reason.GARBAGE, "an alert without a fingerprint")
         return listed
 
+    def silences(self) -> dict[str, dict[str, Any]]:
+        """Return its silences by id, ended ones too."""
+        listed = self._ask("api/v2/silences")
+        if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+            raise SourceError(self.name, Reason.GARBAGE, "the answer is not a list of silences")
+        return {str(each.get("id")): each for each in listed}
+
     def _ask(self, path: str) -> Any:
         try:
             return json_body(self._http.get(path))
@@ -86,7 +94,7 @@ class Alertmanager:
             raise SourceError(self.name, error.reason, error.detail, retry_after=error.retry_after) from error
 
 
-def is_suppressed(listed: dict[str, Any]) -> bool:
+def is_suppressed(listed: Mapping[str, Any]) -> bool:
     """Whether a listed alert is silenced or inhibited there."""
     status = listed.get("status")
     return isinstance(status, dict) and status.get("state") == "suppressed"

@@ -17,13 +17,13 @@ import structlog
 from service_event_checker.core.errors import InvalidInput, StoreError
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.vocabulary import EventStatus
-from service_event_checker.engine import quarantine
+from service_event_checker.engine import expiry, muted, quarantine
 from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.services import Services
 from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import UNKNOWN_VALUES
 from service_event_checker.render.text import line
-from service_event_checker.sources.alertmanager import webhook
+from service_event_checker.sources.alertmanager import api, events, webhook
 from service_event_checker.sources.alertmanager.truncated import remember
 from service_event_checker.sources.alertmanager.webhook import Parsed, Rejected
 
@@ -72,6 +72,40 @@ def take_alerts(
     parsed = webhook.parse(payload, intake)
     if parsed.truncated and parsed.receiver:
         remember(services.store, intake, parsed.receiver)
+    return take_parsed(services, payload, parsed, intake, now, sent_at=sent_at)
+
+
+def take_posted(services: Services, body: Any, now: datetime) -> Taken:
+    """Commit the usable alerts that were posted to the API, as `take_alerts` does; it raises the same."""
+    posted = api.message(body)
+    parsed = api.parse(posted, now)
+    if any(event.expires_at for event in parsed.events):
+        expiry.note(services.store, webhook.SOURCE)
+    return take_parsed(services, posted, parsed, api.INTAKE, now)
+
+
+def take_recorded(services: Services, body: Any) -> dict[str, int]:
+    """Keep what its event recorder tells of mutes: `{"accepted": …, "ignored": …}`. Raises InvalidInput, StoreError."""
+    recorded = events.parse(body)
+    noted = muted.note(services.store, recorded.mutes)
+    for silence, until, at in recorded.ends:
+        noted += muted.end(services.store, silence, until, at)
+    if noted:
+        log.info("alerts_muted_at_source", source=webhook.SOURCE, alerts=noted)
+    return {"accepted": len(recorded.mutes) + len(recorded.ends), "ignored": recorded.ignored}
+
+
+def take_parsed(
+    services: Services,
+    payload: Mapping[str, Any],
+    parsed: Parsed,
+    intake: str,
+    now: datetime,
+    *,
+    source: str = webhook.SOURCE,
+    sent_at: datetime | None = None,
+) -> Taken:
+    """Commit what was read of a message of this shape; `source`: whose refused alerts it keeps and logs. As above."""
     if parsed.rejected and not parsed.events:
         raise NoneUsable(parsed.rejected)
     events = (replace(event, at=event.at or sent_at) for event in parsed.events)
@@ -80,9 +114,9 @@ def take_alerts(
         log.warning("alerts_truncated", intake=intake, receiver=parsed.receiver, left_out=parsed.truncated)
         services.request_reconciliation()
     unknown = sorted({line(word, WORD_MAX) for word in parsed.unknown})[:UNKNOWN_MAX]
-    _tell(parsed, unchanged, unknown, intake)
+    _tell(parsed, unchanged, unknown, intake, source)
     _note_unknown(services, unknown, now)
-    aside = _put_aside(services, payload, parsed.rejected, intake, now)
+    aside = _put_aside(services, payload, parsed.rejected, intake, now, source)
     return Taken(len(parsed.events), parsed.rejected, aside, tuple(map(_warning, unknown)))
 
 
@@ -111,15 +145,15 @@ def _ingest(services: Services, events: Iterator[Event], now: datetime) -> _Unch
     return unchanged
 
 
-def _tell(parsed: Parsed, unchanged: _Unchanged, unknown: Iterable[str], intake: str) -> None:
+def _tell(parsed: Parsed, unchanged: _Unchanged, unknown: Iterable[str], intake: str, source: str) -> None:
     """Log what became of each alert. The pipeline has told what changed; of very many repeats the rest is counted."""
     for event, alert in unchanged.first:
         _tell_quiet(event, alert)
     for refused in parsed.rejected[:LINES_MAX]:
-        log.warning("alert_rejected", source=webhook.SOURCE, intake=intake, index=refused.index, error=refused.error)
+        log.warning("alert_rejected", source=source, intake=intake, index=refused.index, error=refused.error)
     for word in unknown:
-        UNKNOWN_VALUES.labels(webhook.SOURCE).inc()
-        log.warning("unknown_severity", source=webhook.SOURCE, severity=word, counts_as="warning")
+        UNKNOWN_VALUES.labels(source).inc()
+        log.warning("unknown_severity", source=source, severity=word, counts_as="warning")
     level = log.debug if unchanged.number == len(parsed.events) and not parsed.rejected else log.info
     level(
         "alerts_received",
@@ -177,7 +211,12 @@ def _warning(word: str) -> str:
 
 
 def _put_aside(
-    services: Services, payload: Mapping[str, Any], rejected: Sequence[Rejected], intake: str, now: datetime
+    services: Services,
+    payload: Mapping[str, Any],
+    rejected: Sequence[Rejected],
+    intake: str,
+    now: datetime,
+    source: str,
 ) -> dict[int, str]:
     """Put each rejected alert aside as a message of its own; return their ids by place."""
     if not rejected:
@@ -187,5 +226,5 @@ def _put_aside(
     for refused in rejected[:ASIDE_MAX]:
         body = json.dumps({**envelope, "alerts": [payload["alerts"][refused.index]]}, ensure_ascii=False)
         refusals.append(quarantine.refusal(body.encode(), route=intake, error=refused.error))
-    ids = quarantine.put(services.store.holding, webhook.SOURCE, refusals, now)
+    ids = quarantine.put(services.store.holding, source, refusals, now)
     return {refused.index: id for refused, id in zip(rejected, ids, strict=False)}

@@ -19,6 +19,7 @@ from service_event_checker.core.tracker import SAME_START
 from service_event_checker.core.vocabulary import ResolvedBy
 from service_event_checker.sources.alertmanager import webhook
 from service_event_checker.sources.alertmanager.client import Alertmanager, Config, is_suppressed, receivers_of, same
+from service_event_checker.sources.alertmanager.muted import muted
 from service_event_checker.sources.alertmanager.truncated import remembered
 
 SOURCE = "alertmanager"
@@ -61,6 +62,7 @@ class Source:
             take_in=take_in,
             relisted=relisted,
             settings={SENDERS: json.dumps(senders)} if senders else {},
+            muted=muted(self.managers, {str(each["fingerprint"]): each for each in listed}, open_alerts),
         )
         if now - started_at < manager.config.grace:
             return replace(found, why_not="was started a moment ago and may not list all yet: nothing is closed")

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from service_event_checker.config.fields import Moment
 from service_event_checker.core.clean import SOURCE_MAX, clean
 from service_event_checker.core.model import FINGERPRINT_MAX, Event
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
@@ -68,7 +69,7 @@ class NewAlert(BaseModel):
     metadata: dict[str, JsonValue] = {}
     fingerprint: Annotated[str, Field(max_length=FINGERPRINT_MAX), AfterValidator(_identifying)] = ""
     status: Literal["firing", "active", "resolved"] = "firing"
-    starts_at: AwareDatetime | None = None
+    starts_at: Moment | None = None
     url: str = ""
 
     @model_validator(mode="before")

@@ -30,6 +30,7 @@ _OF_A_KEY = (
     keys.OUTCOME,
     keys.DEAD,
 )  # by key, ranges
+_WITH_A_KEY = (keys.INTERNAL_ID, keys.MEMBER)  # by another name; the key is a column
 _KEY_LENGTH = 20
 
 Entity = dict[str, Any]
@@ -64,6 +65,7 @@ class AzureSide:
             },
             slots={slot.name: slot for slot in found},
             held={(item.area, item.id): item for item in held},
+            silences={silence.id: silence for silence in map(rows.load_silence, self._active.scan(keys.SILENCES))},
         )
 
     def as_stored(self, history: History) -> History:
@@ -83,8 +85,10 @@ class AzureSide:
         new = [rows.setting_entity(name, text, op) for name, text in wanted.settings.items()]
         new += [rows.slot_entity(slot, op) for slot in wanted.slots.values()]
         new += [rows.held_entity(item) for item in wanted.held.values()]
+        new += [rows.silence_entity(silence, op) for silence in wanted.silences.values()]
         old = [row for row in self._active.scan(keys.SETTINGS) if row["name"] not in OWN]
-        self._swap(self._active, [*old, *self._active.scan(keys.SLOTS), *self._kept()], new)
+        old += [*self._active.scan(keys.SLOTS), *self._active.scan(keys.SILENCES)]
+        self._swap(self._active, [*old, *self._kept()], new)
 
     def _kept(self) -> list[Entity]:
         return [dict(row) for row in self._active.scan_partitions(keys.KEPT)]
@@ -95,7 +99,7 @@ class AzureSide:
         parts: defaultdict[str, list[str]] = defaultdict(list)
         for key in wanted:
             parts[keys.partition(key)].append(key)
-        scans = [(self._active, place, kind) for place in parts for kind in (*_OF_A_KEY, keys.INTERNAL_ID)]
+        scans = [(self._active, place, kind) for place in parts for kind in (*_OF_A_KEY, *_WITH_A_KEY)]
         scans += [(self._resolved, place, kind) for place in parts for kind in (keys.ALERT, keys.EPISODE)]
         for table, row in self._store.tables.each(lambda scan: _range(*scan, parts[scan[1]]), scans):
             for entity in row:
@@ -142,7 +146,7 @@ def _transactions(changes: Iterable[EntityChange]) -> Iterator[list[EntityChange
 def _range(table: Table, place: str, kind: str, wanted: Sequence[str]) -> tuple[Table, list[Entity]]:
     """Return the rows of a kind from the first wanted key to the last."""
     first, last = wanted[0], wanted[-1]
-    if kind == keys.INTERNAL_ID:
+    if kind in _WITH_A_KEY:
         return table, list(table.scan(place, kind, "key ge @first and key le @last", {"first": first, "last": last}))
     bounds = {"first": kind + first, "last": keys.after(kind + last)}
     return table, list(table.scan(place, kind, "RowKey ge @first and RowKey lt @last", bounds))
@@ -150,7 +154,7 @@ def _range(table: Table, place: str, kind: str, wanted: Sequence[str]) -> tuple[
 
 def _key_of(entity: Mapping[str, Any]) -> str:
     row_key = str(entity["RowKey"])
-    return str(entity["key"]) if row_key[0] == keys.INTERNAL_ID else row_key[1 : 1 + _KEY_LENGTH]
+    return str(entity["key"]) if row_key[0] in _WITH_A_KEY else row_key[1 : 1 + _KEY_LENGTH]
 
 
 def _place(row: Mapping[str, Any]) -> Place:
@@ -207,6 +211,7 @@ def _entities(history: History, op: str) -> tuple[list[Entity], list[Entity]]:
         resolved.append(rows.moved(head, place, partition=keys.RESOLVED))
     else:
         active.append(head)
+        active += rows.member_entities(newest, op).values()
     active += [rows.internal_id_entity(replace(newest, episode=episode), code, op) for code, episode in history.ids]
     for row in history.timeline:
         then = replace(newest, episode=row.episode, revision=row.revision)

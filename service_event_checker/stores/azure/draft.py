@@ -99,6 +99,8 @@ class Draft:
         self._add(change)
         if opening and not self._take_id(self.stored):
             return IdTaken(self._key)
+        if self.stored.groups:
+            self._count_member(self.stored)
         transitions = write.transitions + self._append(write, now)
         if transitions:
             self._add(client.upsert(azure_rows.timeline_entity(self.stored, transitions, self._op)))
@@ -129,6 +131,17 @@ class Draft:
             return None
         self._add(client.update(azure_rows.known_entity(self._key, self._op), etag_of(known)))
         return client.create(row)
+
+    def _count_member(self, alert: Alert) -> None:
+        """Have an alert counted in its groups as it is now, and no longer in those that it has left."""
+        known = self._picture.alert
+        before = azure_rows.member_entities(azure_rows.load_alert(known), self._op) if known is not None else {}
+        now = azure_rows.member_entities(alert, self._op)
+        for row in now.values():
+            self._add(client.upsert(row))
+        for place, row in before.items():
+            if place not in now:
+                self._add(client.delete(row, client.ANY))
 
     def _take_id(self, alert: Alert) -> bool:
         holder = self._picture.internal_id

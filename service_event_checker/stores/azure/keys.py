@@ -19,6 +19,7 @@ LANE = "l"  # a lane with its waiting deliveries; gone when nothing waits
 LINK = "n"
 TIMELINE = "t"
 OUTCOME = "o"  # of a delivery; a row of the timeline that belongs to no revision of the alert
+MEMBER = "g"  # an open member of a group, in the member's partition
 DEAD = "x"  # a failed delivery
 
 PARTITIONS = tuple(f"{number:x}" for number in range(BUCKETS))
@@ -27,6 +28,7 @@ POINTERS = "pointers"
 KEPT = "kept"  # begins the partition of a holding area
 SETTINGS = "settings"
 SLOTS = "slots"
+SILENCES = "silences"
 
 ENTITIES_MAX = 99  # the service takes 100 in a transaction
 PAYLOAD_MAX = 3 * 1024 * 1024  # bytes; the service takes 4 MiB
@@ -107,6 +109,10 @@ def timeline_revision(row_key: str) -> int:
 
 def dead_row(key: str, delivery_id: str) -> str:
     return f"{DEAD}{key}{digest(delivery_id)}"
+
+
+def member_row(group: str, key: str) -> str:
+    return MEMBER + group + key
 
 
 def internal_id_row(code: str) -> str:

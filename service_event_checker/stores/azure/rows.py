@@ -15,7 +15,9 @@ from typing import Any
 from service_event_checker.core.lanes import Lane, in_order
 from service_event_checker.core.mirrors import STATUSES_MAX
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.timeline import outcome_place
+from service_event_checker.core.vocabulary import Status
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import keys
 
@@ -163,9 +165,34 @@ def dead_entity(delivery: Delivery, op: str) -> dict[str, Any]:
     }
 
 
+def member_entities(alert: Alert, op: str) -> dict[str, dict[str, Any]]:
+    """Return the rows by which an alert counts in the groups that it is an open member of, by their row keys."""
+    counted = {
+        "key": alert.key,
+        "severity": alert.severity.rank,
+        "firing": alert.status is Status.FIRING,
+        "opened_at": keys.sortable(codec.micros(alert.opened_at)),
+        "updated_at": keys.sortable(codec.micros(alert.updated_at)),
+    }
+    places = [keys.member_row(group, alert.key) for group in alert.memberships]
+    return {place: {**_row(keys.partition(alert.key), place, op), **counted} for place in places}
+
+
 def slot_entity(slot: Slot, op: str) -> dict[str, Any]:
     row = _row(keys.SLOTS, keys.digest(slot.name), op)
     return {**row, "revision": slot.revision, **document_of(codec.dump_slot(slot))}
+
+
+def silence_entity(silence: Silence, op: str) -> dict[str, Any]:
+    row = _row(keys.SILENCES, silence.id, op)
+    ends_at = keys.sortable(codec.micros(silence.ends_at))
+    columns = {"revision": silence.revision, "hits": silence.hits, "ends_at": ends_at}
+    return {**row, **columns, **document_of(codec.dump_silence(silence))}
+
+
+def load_silence(entity: Entity) -> Silence:
+    hits, revision = entity["hits"], entity["revision"]
+    return codec.load_silence(entity["RowKey"], text_of(entity), hits=hits, revision=revision)
 
 
 def setting_entity(name: str, value: str, op: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,15 +17,16 @@ from azure.data.tables import TableEntity
 
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core import timeline as timeline_rules
-from service_event_checker.core.errors import LeaseLost, StoreConflict
+from service_event_checker.core.errors import LeaseLost, StoreConflict, StoreError
 from service_event_checker.core.ids import code_bucket, internal_code
 from service_event_checker.core.model import RANKS, Alert, Delivery, Link, Slot, Transition
-from service_event_checker.core.store import Claimed, Outcome, Page, Query, Settled, Waiting, Write
+from service_event_checker.core.store import Claimed, Done, Members, Outcome, Page, Query, Settled, Waiting, Write
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import archive as azure_archive
 from service_event_checker.stores.azure import client
 from service_event_checker.stores.azure import commit as azure_commit
 from service_event_checker.stores.azure import keys as azure_keys
+from service_event_checker.stores.azure import members as azure_members
 from service_event_checker.stores.azure import page as azure_page
 from service_event_checker.stores.azure import rows as azure_rows
 from service_event_checker.stores.azure.client import EntityChange, Raced, Tables, etag_of
@@ -33,9 +35,11 @@ from service_event_checker.stores.azure.draft import Draft, Picture, receivers_o
 from service_event_checker.stores.azure.holding import AzureHoldingArea
 from service_event_checker.stores.azure.keys import PARTITIONS, partition
 from service_event_checker.stores.azure.rows import StoredLane
+from service_event_checker.stores.azure.silences import AzureSilences
 
 ARCHIVED_AT_ONCE = 200
 FINGERPRINTS_MAX = 20
+GROUPS_ASKED = 8  # of more groups, the members of all are read: each question is one scan of each partition
 DUE_ROWS = 30  # rows of one partition that a claim reads before it asks by severity
 
 Answer = TypeVar("Answer")
@@ -50,6 +54,7 @@ class AzureTablesStore:
         self.tables = Tables(connection_string)
         self.active = self.tables.table(active_table)
         self.resolved = self.tables.table(resolved_table)
+        self.silences = AzureSilences(self.active)
 
     @property
     def holding(self) -> AzureHoldingArea:
@@ -116,9 +121,23 @@ class AzureTablesStore:
         steps = [step for row in rows for step in codec.load_transitions(azure_rows.text_of(row))]
         return sorted(steps, key=lambda step: step.at)
 
+    def members(self, groups: Iterable[str] | None = None) -> dict[str, Members]:
+        wanted = None if groups is None else dict.fromkeys(groups)
+        asked = wanted if wanted is not None and len(wanted) <= GROUPS_ASKED else [""]
+        found = azure_members.counted(row for group in asked for row in self._members(group))
+        return found if wanted is None else {group: each for group, each in found.items() if group in wanted}
+
+    def member_keys(self, group: str, limit: int, *, firing_before: datetime | None = None) -> list[str]:
+        return azure_members.listed(self._members(group), limit, firing_before)
+
+    def _members(self, group: str) -> list[TableEntity]:
+        return self._scan(azure_keys.MEMBER + group, columns=azure_members.COLUMNS)
+
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Written]:
         self._point_to(link for write in writes for link in write.links)
-        return azure_commit.commit(self.tables, self.active, writes, now)
+        results = azure_commit.commit(self.tables, self.active, writes, now)
+        self._count_hits(write for write, each in zip(writes, results, strict=True) if isinstance(each, Done))
+        return results
 
     def due(self, receivers: Iterable[str], now: datetime) -> set[str]:
         values = {"now": azure_keys.sortable(codec.micros(now))}
@@ -311,6 +330,13 @@ class AzureTablesStore:
 
     def ping(self) -> None:
         self.set_setting("ping", "")
+
+    def _count_hits(self, writes: Iterable[Write]) -> None:
+        """Count what silences withhold; what is committed does not fail for it."""
+        hits = Counter(write.silenced_by for write in writes if write.silenced_by)
+        for id, more in hits.items():
+            with suppress(StoreError):
+                self.silences.count_hit(id, more)
 
     def _scan(
         self,

@@ -5,6 +5,7 @@ What needs no database is made beforehand (`draft`). A write that is refused lea
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from service_event_checker.stores import codec
 from service_event_checker.stores.sql import prepared
 from service_event_checker.stores.sql import rows as sql_rows
 from service_event_checker.stores.sql.rows import Rows
+from service_event_checker.stores.sql.silences import count_hits
 from service_event_checker.stores.sql.tables import alerts, deliveries, internal_ids, lanes
 
 LaneKey = tuple[str, str]
@@ -83,12 +85,18 @@ def write_all(connection: Connection, drafts: Sequence[Draft]) -> list[Done | Co
             revisions[each.key] = each.stored.revision
             results.append(Done(each.stored))
     rows.write(connection)
+    done = zip(drafts, results, strict=True)
+    hits = Counter(each.write.silenced_by for each, result in done if isinstance(result, Done))
+    del hits[""]
+    count_hits(connection, hits)  # last: what everybody waits for is locked for the shortest time
     return results
 
 
 def _add(rows: Rows, each: Draft, queues: dict[LaneKey, tuple[Lane, list[Delivery]]], *, new_id: bool) -> None:
     write, stored = each.write, each.stored
     rows.add_alert(each.row, new=not write.alert.revision)
+    if stored.groups:
+        rows.add_membership(stored)
     if new_id:
         rows.add_id(each.code, stored)
     cancelled = []

@@ -15,7 +15,7 @@ from service_event_checker.core.lanes import Lane, in_order
 from service_event_checker.core.model import Delivery, HeldItem
 from service_event_checker.stores import codec, records
 from service_event_checker.stores.records import COPIED_FROM, History, LaneRecord, Others, OutcomeRow, TimelineRow
-from service_event_checker.stores.sql import database_file, rows
+from service_event_checker.stores.sql import database_file, rows, silences
 from service_event_checker.stores.sql.store import CHUNK, PING, SqlStore
 from service_event_checker.stores.sql.tables import (
     alerts,
@@ -25,6 +25,7 @@ from service_event_checker.stores.sql.tables import (
     kept,
     lanes,
     links,
+    members,
     outcomes,
     settings,
     slots,
@@ -32,7 +33,7 @@ from service_event_checker.stores.sql.tables import (
 )
 
 OWN = (database_file.ID, PING, COPIED_FROM)  # settings that are this store's alone
-_OF_A_KEY = (alerts, episodes, internal_ids, timeline, outcomes, lanes, deliveries, links)
+_OF_A_KEY = (alerts, episodes, internal_ids, timeline, outcomes, lanes, deliveries, links, members)
 
 Row = dict[str, Any]
 Found = dict[str, list[Any]]
@@ -64,10 +65,12 @@ class SqlSide:
                 for row in connection.execute(select(kept))
             ]
             found = [codec.load_slot(doc) for doc in connection.scalars(select(slots.c.doc))]
+            made = silences.read_all(connection)
         return Others(
             settings={name: value for name, value in pairs if name not in OWN},
             slots={slot.name: slot for slot in found},
             held={(item.area, item.id): item for item in held},
+            silences=made,
         )
 
     def as_stored(self, history: History) -> History:
@@ -103,6 +106,7 @@ class SqlSide:
             _insert(connection, settings, [{"name": name, "value": text} for name, text in wanted.settings.items()])
             _insert(connection, slots, made)
             _insert(connection, kept, held)
+            silences.replace_all(connection, wanted.silences.values())
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -169,6 +173,7 @@ def _rows(history: History) -> Iterator[tuple[Table, Row]]:
     for alert in (*history.past, *([history.newest] if history.archived else [])):
         ended_at = codec.micros(alert.ended_at or alert.updated_at)
         yield episodes, {"key": key, "episode": alert.episode, "ended_at": ended_at, "doc": codec.dump_alert(alert)}
+    yield from ((members, row) for row in rows.member_rows(history.newest))
     for code, episode in history.ids:
         yield internal_ids, {"code": code, "key": key, "episode": episode}
     for row in history.timeline:

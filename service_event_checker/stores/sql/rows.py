@@ -13,6 +13,7 @@ from service_event_checker.core.lanes import Lane, LaneChange
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.timeline import Row as TimelineRow
 from service_event_checker.core.timeline import outcome_place
+from service_event_checker.core.vocabulary import Status
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import dialects, prepared
 from service_event_checker.stores.sql.tables import (
@@ -22,6 +23,7 @@ from service_event_checker.stores.sql.tables import (
     internal_ids,
     lanes,
     links,
+    members,
     metadata,
     outcomes,
     timeline,
@@ -29,6 +31,8 @@ from service_event_checker.stores.sql.tables import (
 
 # Built once: making a statement costs more than SQLite needs to run it.
 _NEW_ALERTS, _NEW_IDS, _NEW_STEPS = insert(alerts), insert(internal_ids), insert(timeline)
+_NEW_MEMBERS = insert(members)
+_NO_MEMBERS = delete(members).where(members.c.key.in_(bindparam("keys", expanding=True)))
 _CHANGED_ALERTS = (
     update(alerts)
     .where(alerts.c.key == bindparam("of_key"))
@@ -54,6 +58,13 @@ class Rows:
     dropped: list[str] = field(default_factory=list)
     links: list[Row] = field(default_factory=list)
     outcomes: list[Row] = field(default_factory=list)
+    grouped: list[str] = field(default_factory=list)
+    members: list[Row] = field(default_factory=list)
+
+    def add_membership(self, alert: Alert) -> None:
+        """Have an alert counted in its groups as it is now, and no longer in those that it has left."""
+        self.grouped.append(alert.key)
+        self.members += member_rows(alert)
 
     def add_alert(self, row: Row, *, new: bool) -> None:
         if new:
@@ -96,12 +107,15 @@ class Rows:
 
     def write(self, connection: Connection) -> None:
         upsert = dialects.of(connection).upsert
+        if self.grouped:
+            connection.execute(_NO_MEMBERS, {"keys": sorted(self.grouped)})
         if self.dropped:
             connection.execute(_DROPPED, {"ids": self.dropped})
         for table, statement, rows in (
             (lanes, upsert(lanes), self.lanes),
             (alerts, _NEW_ALERTS, self.new_alerts),
             (alerts, _CHANGED_ALERTS, self.alerts),
+            (members, _NEW_MEMBERS, self.members),
             (internal_ids, _NEW_IDS, self.ids),
             (episodes, upsert(episodes), self.episodes),
             (timeline, _NEW_STEPS, self.steps),
@@ -212,6 +226,18 @@ def delivery_row(delivery: Delivery) -> Row:
         "created_at": codec.micros(delivery.created_at) if delivery.created_at else 0,
         "doc": codec.dump_delivery(delivery),
     }
+
+
+def member_rows(alert: Alert) -> list[Row]:
+    """Return the rows by which an alert counts in the groups that it is an open member of."""
+    counted = {
+        "key": alert.key,
+        "severity": alert.severity.rank,
+        "firing": alert.status is Status.FIRING,
+        "opened_at": codec.micros(alert.opened_at),
+        "updated_at": codec.micros(alert.updated_at),
+    }
+    return [{"group_key": group, **counted} for group in alert.memberships]
 
 
 def alert_row(alert: Alert) -> Row:

@@ -25,6 +25,7 @@ from service_event_checker.core.store import (
     Conflict,
     Done,
     IdTaken,
+    Members,
     Outcome,
     Page,
     Query,
@@ -34,6 +35,7 @@ from service_event_checker.core.store import (
 )
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import database_file, dialects, outbox, prepared
+from service_event_checker.stores.sql import members as sql_members
 from service_event_checker.stores.sql import page as sql_page
 from service_event_checker.stores.sql import rows as sql_rows
 from service_event_checker.stores.sql.commit import Draft, draft, write_all
@@ -41,6 +43,7 @@ from service_event_checker.stores.sql.conflicts import after_conflicts
 from service_event_checker.stores.sql.database_file import DatabaseFile
 from service_event_checker.stores.sql.holding import SqlHoldingArea
 from service_event_checker.stores.sql.schema import upgrade
+from service_event_checker.stores.sql.silences import SqlSilences
 from service_event_checker.stores.sql.tables import (
     alerts,
     deliveries,
@@ -83,6 +86,7 @@ class SqlStore:
         self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
         self.holding = SqlHoldingArea(self._read, self._write)
+        self.silences = SqlSilences(self._read, self._write)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -153,6 +157,14 @@ class SqlStore:
         newest_first = (outcomes.c.at.desc(), outcomes.c.revision.desc(), outcomes.c.name.desc())
         newest = select(outcomes.c.doc).where(which).order_by(*newest_first).limit(limit)
         return [step for doc in reversed(list(connection.scalars(newest))) for step in codec.load_transitions(doc)]
+
+    def members(self, groups: Iterable[str] | None = None) -> dict[str, Members]:
+        with self._read() as connection:
+            return sql_members.counted(connection, groups)
+
+    def member_keys(self, group: str, limit: int, *, firing_before: datetime | None = None) -> list[str]:
+        with self._read() as connection:
+            return sql_members.listed(connection, group, limit, firing_before)
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         results: list[Done | Conflict | IdTaken] = []

@@ -34,6 +34,20 @@ alerts = Table(
     Index("alerts_archivable", "archived", "open"),
 )
 
+# The open members of groups: which alerts count for the alert of a group, and what is counted of them.
+members = Table(
+    "members",
+    metadata,
+    Column("group_key", String(20), primary_key=True),
+    Column("key", String(20), primary_key=True),
+    Column("severity", SmallInteger, nullable=False),
+    Column("firing", Boolean, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("members_order", "group_key", "severity", "opened_at", "key"),
+    Index("members_key", "key"),
+)
+
 # Past episodes: archived ones, and ones that a new episode has followed.
 episodes = Table(
     "episodes",
@@ -128,6 +142,26 @@ kept = Table(
     Column("doc", LARGE_TEXT, nullable=False),
     Index("kept_newest", "shelf", "at", "id"),
     Index("kept_source", "shelf", "source", "at", "id"),
+)
+
+# What people silence while the app runs; `ends_at` is indexed for what is not over.
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("hits", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("doc", LARGE_TEXT, nullable=False),
+    Index("silences_end", "ends_at"),
+)
+
+# How often something was changed that processes keep in memory: whoever changes it raises it in the same transaction.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
 )
 
 slots = Table(

@@ -9,9 +9,11 @@ from flask import Blueprint, Response, request
 from werkzeug.http import quote_etag
 
 from service_event_checker.core.model import Alert
+from service_event_checker.core.replacing import replace
 from service_event_checker.core.store import Page
-from service_event_checker.engine import acts
+from service_event_checker.engine import acts, muted
 from service_event_checker.engine.acts import TicketState
+from service_event_checker.engine.grouping import related
 from service_event_checker.engine.ledger import ledger
 from service_event_checker.engine.search import Search, find
 from service_event_checker.render.shapes import AlertDetail, AlertPage, CountedAlertPage
@@ -105,4 +107,5 @@ def _detail(alert: Alert) -> dict[str, Any]:
     store = services().store
     links, timeline = store.links([alert.key]).get(alert.key, []), store.timeline(alert.key)
     told = ledger(store, alert, services().book.receivers, timeline)
-    return AlertDetail.with_history(alert, timeline, links, told).model_dump(mode="json")
+    shown = replace(alert, muted=muted.words(alert, store.holding, _now()))
+    return AlertDetail.with_history(shown, timeline, links, told, related(store, alert)).model_dump(mode="json")

@@ -29,6 +29,7 @@ def many() -> dict[str, Any]:
                 "send": list(rule.send),
                 "proceed": rule.proceed,
                 "last_matched_at": at.isoformat() if (at := last.get(rule.name)) else None,
+                **_grouping(rule),
                 **_further(rule),
             }
             for rule in services().book.rules
@@ -40,7 +41,16 @@ def many() -> dict[str, Any]:
 def evaluate() -> dict[str, Any]:
     """Say which rules match an alert that opens, and who would be told; by the code that routes."""
     question = Question.model_validate(json_body(request))
-    return questions.answer(question, services().book, datetime.now(UTC))
+    here = services()
+    stored = here.store.silences.list()  # ended ones also: it may be asked as of an earlier time
+    return questions.answer(question, here.book.with_silences(stored), datetime.now(UTC))
+
+
+def _grouping(rule: Rule) -> dict[str, Any]:
+    """Return what a rule for groups says of them; `group_wait` in seconds."""
+    if not rule.per_group:
+        return {}
+    return {"per": "group", "group_by": list(rule.group_by), "group_wait": rule.group_wait.total_seconds()}
 
 
 def _further(rule: Rule) -> dict[str, Any]:

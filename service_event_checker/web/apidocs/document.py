@@ -19,7 +19,7 @@ from werkzeug.routing import Rule
 from service_event_checker.web.apidocs.operations import OPERATIONS, Operation, Schema
 from service_event_checker.web.security.auth import Scope
 
-PREFIX = "/api/"
+PREFIX = "/api/v1/"
 _REF = "#/components/schemas/{model}"
 _METHODS = ("GET", "POST", "PUT", "DELETE")
 _ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -109,7 +109,7 @@ def _operation(
     }
     found: dict[str, Any] = {
         "operationId": rule.endpoint.replace(".", "_"),
-        "tags": [rule.rule.removeprefix("/api/v1/").partition("/")[0]],
+        "tags": [rule.rule.removeprefix(PREFIX).partition("/")[0]],
         "summary": " ".join(summary.split()) or rule.endpoint,
         "description": "\n\n".join(filter(None, (more, scope))),
         "parameters": list(_parameters(rule, operation)),

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
+from service_event_checker.config.silences import NewSilence
 from service_event_checker.core.vocabulary import Kind, Severity
 from service_event_checker.engine.acts import TicketState
 from service_event_checker.engine.search import SORTS, TIMES
@@ -22,6 +23,7 @@ from service_event_checker.render.shapes import (
     SettledDelivery,
     Withheld,
 )
+from service_event_checker.render.silences import HoldingShape, MatchedAlert, SilenceShape
 from service_event_checker.sources.evaluate import Question
 from service_event_checker.sources.rest.payload import NewAlert
 from service_event_checker.web.api.heartbeats import HeartbeatShape
@@ -157,13 +159,19 @@ class RuleEscalate(BaseModel):
 
 
 class RuleShape(BaseModel):
-    """Durations are written as in config.json, windows like "mon-fri 08:00-18:00 Europe/Berlin"."""
+    """One rule; `per`, `group_by` and `group_wait` (seconds) only of a rule for groups.
+
+    Other durations are written as in config.json, windows like "mon-fri 08:00-18:00 Europe/Berlin".
+    """
 
     name: str
     match: list[str]
     send: list[str]
     proceed: bool
     last_matched_at: AwareDatetime | None
+    per: str = "alert"
+    group_by: list[str] = []
+    group_wait: float = 0
     for_: str = Field(default="", alias="for")
     after: RuleAfter | None = None
     windows: list[str] = []
@@ -187,10 +195,33 @@ class RuleStep(BaseModel):
     alert: str = ""
 
 
+class RuleGroup(BaseModel):
+    """A group that the alert would join; `wait` in seconds."""
+
+    rule: str
+    key: str
+    labels: dict[str, str]
+    receivers: list[str]
+    wait: float
+
+
 class Evaluated(BaseModel):
+    """Who would be told; `groups` is left out where the alert joins none."""
+
     receivers: list[str]
     withheld: list[Withheld]
     steps: list[RuleStep]
+    groups: list[RuleGroup] = []
+    silences: list[HoldingShape]
+
+
+class Silences(BaseModel):
+    silences: list[SilenceShape]
+
+
+class Previewed(BaseModel):
+    matches: list[MatchedAlert]
+    count: int
 
 
 class ReloadedConfiguration(BaseModel):
@@ -247,7 +278,7 @@ def _several(*values: str) -> Schema:
 
 
 _TEXT = {"type": "string"}
-_TIME = {"type": "string", "format": "date-time"}
+_TIME = {"anyOf": [{"type": "string", "format": "date-time"}, {"const": ""}]}  # "" is as good as none
 _SEARCH: Mapping[str, Schema] = {
     "status": _several("active", "firing", "acknowledged", "resolved"),
     "severity": _several(*Severity),
@@ -284,11 +315,17 @@ OPERATIONS: Mapping[str, Operation] = {
     "heartbeats.many": Operation(answers={200: Heartbeats}),
     "heartbeats.hear": Operation(answers={200: HeardFrom}),
     "configuration.reload": Operation(body=NoKeys, answers={200: ReloadedConfiguration}),
+    "silences.many": Operation(answers={200: Silences}),
+    "silences.one": Operation(answers={200: SilenceShape}),
+    "silences.create": Operation(body=NewSilence, answers={201: SilenceShape}),
+    "silences.preview": Operation(body=NewSilence, answers={200: Previewed}),
+    "silences.change": Operation(body=NewSilence, headers={"If-Match": _TEXT}, answers={200: SilenceShape}),
+    "silences.end": Operation(answers={200: SilenceShape}),
     "parts.checkers": Operation(answers={200: Checkers}),
     "parts.check": Operation(answers={200: Checked}),
     "parts.destinations": Operation(answers={200: Destinations}),
     "deliveries.many": Operation(
-        query={"state": _one_of(*DeliveryState), "limit": _SEARCH["limit"], "cursor": _TEXT},
+        query={"state": _one_of(*DeliveryState, ""), "limit": _SEARCH["limit"], "cursor": _TEXT},
         answers={200: Deliveries},
     ),
     "deliveries.retry": Operation(answers={200: Retried}),

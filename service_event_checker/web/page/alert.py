@@ -11,7 +11,11 @@ from flask import Blueprint, render_template
 from service_event_checker import logs
 from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Transition
+from service_event_checker.core.replacing import replace
+from service_event_checker.core.silences import silence_of
 from service_event_checker.core.vocabulary import Verb
+from service_event_checker.engine import muted
+from service_event_checker.engine.grouping import related
 from service_event_checker.engine.ledger import ledger
 from service_event_checker.render.names import platform_name, step_name
 from service_event_checker.render.text import clean, line, web_address
@@ -73,10 +77,14 @@ def page(name: str) -> str:
     alert = find_alert(store, name)
     timeline = store.timeline(alert.key)
     told = ledger(store, alert, services().book.receivers, timeline)
+    silences = services().book.with_silences(store.silences.live(now)).silences
+    silence = silence_of(alert, silences, now) if alert.open else None
+    shown = replace(alert, muted=muted.words(alert, store.holding, now))
     return render_template(
         "alert.html",
         now=now,
-        row=alert_row(alert, now),
+        row=alert_row(shown, now, silence=silence),
+        related=related(store, alert),
         body=clean(alert.description, BODY_MAX),
         told=[told_row(entry) for entry in told],
         steps=[step_row(step) for step in timeline if step.episode == alert.episode],

@@ -20,6 +20,7 @@ from service_event_checker.web.page.rows import (
     failed_row,
     planned_rows,
     rejected_row,
+    silence_row,
 )
 from service_event_checker.web.status import overview
 
@@ -44,6 +45,7 @@ def page() -> str:
         alerts=[
             alert_row(alert, now, seen.failed, seen.pending, seen.silenced.get(alert.key)) for alert in _by_rank(seen)
         ],
+        silences=[silence_row(silence) for silence in seen.silences],
         planned=planned_rows(seen.open_alerts, seen.checkers, now),
         more=seen.more_open,
         over=[alert_row(alert, now) for alert in over],

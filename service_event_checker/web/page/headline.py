@@ -35,9 +35,10 @@ class Verdict:
 def judge(state: State) -> Verdict:
     """Compare what is open with what could be read.
 
-    Tests, maintenance and what is silenced or does not affect us do not count.
+    Tests, maintenance and what is silenced or does not affect us do not count; of a group its members do.
     """
-    ours = [alert for alert in state.open_alerts if not alert.test and alert.affects_us is not Affects.NO]
+    single = (alert for alert in state.open_alerts if not alert.test and not alert.is_group)
+    ours = [alert for alert in single if alert.affects_us is not Affects.NO]
     counted = [alert for alert in ours if alert.key not in state.silenced]
     silenced = sum(alert.key in state.silenced and alert.kind is not Kind.MAINTENANCE for alert in ours)
     vendors = _names(alert for alert in counted if alert.kind is Kind.OUTAGE)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from service_event_checker import logs
 from service_event_checker.core.model import Alert, Delivery, PlannedWork
-from service_event_checker.core.rules import Silence
+from service_event_checker.core.silences import Holding, Silence
 from service_event_checker.core.vocabulary import Affects, Kind, Severity, Status, Verb
 from service_event_checker.engine.quarantine import Held
 from service_event_checker.render import plan
@@ -26,9 +26,8 @@ class AlertRow:
     """`told` and `waiting` are receivers by their names for people; `told` has (name, address or "").
 
     `failed` and `withheld` are (name, reason). `url` is "" or may be followed; `links` (text, address) are the runbook
-    and the dashboard. `silenced` says by whom and until when; `outlook` is that of planned
-    work that is not over; `lasted` is "" for planned work that ended before its
-    start.
+    and the dashboard. `silenced` and `muted` (in its own system) say by whom and until when; `outlook` is that of
+    planned work that is not over; `lasted` is "" for planned work that ended before its start.
     """
 
     id: str
@@ -47,6 +46,7 @@ class AlertRow:
     failed: tuple[tuple[str, str], ...]
     withheld: tuple[tuple[str, str], ...]
     silenced: str
+    muted: str
     outlook: str
 
 
@@ -93,6 +93,19 @@ class RejectedRow:
     error: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceRow:
+    """A silence that is active now; `until` is the end of it all, `repeat` "" unless it recurs."""
+
+    id: str
+    match: str
+    owner: str
+    until: str
+    repeat: str
+    reason: str
+    hits: int
+
+
 def by_urgency(alerts: Iterable[Alert]) -> list[Alert]:
     """Sort for a person on call: worst first, then not acknowledged, then newest; planned and tests last."""
     newest_first = sorted(alerts, key=lambda alert: alert.opened_at, reverse=True)
@@ -104,10 +117,10 @@ def alert_row(
     now: datetime,
     failed: Iterable[Delivery] = (),
     pending: frozenset[tuple[str, str]] = frozenset(),
-    silence: Silence | None = None,
+    silence: Holding | None = None,
 ) -> AlertRow:
     """Describe one alert. `failed` and `pending` (receiver, alert key) may be of any alert: its own are picked out."""
-    since = alert.starts_at or alert.started_at
+    since = alert.since
     links = {name: web_address(url) for name, url in alert.links.items()}
     lost = _lost(alert, failed)
     waiting = [
@@ -130,8 +143,21 @@ def alert_row(
         waiting=tuple(platform_name(name) for name in waiting),
         failed=_reasons(lost),
         withheld=_reasons(alert.withheld),
-        silenced=line(silence.text, TEXT_MAX) if silence else "",
+        silenced=line(logs.masked(silence.text), TEXT_MAX) if silence else "",
+        muted=line(logs.masked(alert.muted), TEXT_MAX) if alert.open else "",
         outlook=plan.outlook(alert.started_at, alert.ends_at, now) if plan.is_planned(alert) and alert.open else "",
+    )
+
+
+def silence_row(silence: Silence) -> SilenceRow:
+    return SilenceRow(
+        id=silence.id,
+        match=line(", ".join(map(str, silence.matchers)), TEXT_MAX),
+        owner=line(silence.owner, 100),
+        until=moment(silence.ends_at.astimezone(UTC)),
+        repeat=silence.repeat.text if silence.repeat else "",
+        reason=line(logs.masked(silence.reason), TEXT_MAX),
+        hits=silence.hits,
     )
 
 

@@ -89,6 +89,13 @@ def authorize(request: Request, scope: Scope, keys: Keys) -> Caller:
     return caller
 
 
+def demand_token(caller: Caller) -> Caller:
+    """Return the caller if he is known by a token. Raises Refused (403) for a local one without."""
+    if caller is LOCAL:
+        raise _not_configured(API_TOKENS, always=True)
+    return caller
+
+
 def authorize_webhook(request: Request, sender: str, keys: Keys) -> Caller:
     """Return the caller of a webhook route whose sender cannot sign: `sender` is upper case, like ALERTMANAGER.
 

@@ -1,4 +1,4 @@
-"""What people do to an alert from Slack, by command or button: create a ticket, acknowledge, resolve.
+"""What people do to an alert from Slack, by command or button: create a ticket, acknowledge, resolve, silence.
 
 Each function commits to the store, may be repeated, and returns its result as a sentence of mrkdwn.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from service_event_checker import logs
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
-from service_event_checker.engine import acts
+from service_event_checker.engine import acts, silencing
 from service_event_checker.engine.acts import NotPossible, TicketRequest, TicketState
 from service_event_checker.engine.services import Services
 from service_event_checker.render.names import platform_name
@@ -21,6 +21,7 @@ from service_event_checker.render.text import line, moment
 from service_event_checker.web.errors import Refused
 
 INTAKE = "slack"
+MATCH_MAX = 1000  # characters
 
 
 def create_ticket(services: Services, alert: Alert, actor: str, now: datetime) -> str:
@@ -59,6 +60,20 @@ def resolve(services: Services, alert: Alert, actor: str, now: datetime) -> str:
         return over(alert)
     after = _change(services, alert, Status.RESOLVED, actor, now)
     return f"{named(after)} is resolved." if after.owner == actor else over(after)
+
+
+def silence(services: Services, alert: Alert, actor: str, now: datetime, *, lasts: timedelta) -> str:
+    """Silence what is like the alert, and note that on it. Raises StoreError, InvalidInput, Refused."""
+    made = silencing.silence_like(services, alert, lasts, actor=actor, now=now)
+    match = escape_mrkdwn(line(", ".join(map(str, made.matchers)), MATCH_MAX))
+    until = moment(made.ends_at)
+    if made.ends_at > now + lasts:
+        return f"Alerts like {named(alert)} are already silenced until {until} (`{made.id}`): {match}"
+    if alert.open:
+        with _as_refusals():
+            text = f"Alerts like this are silenced until {until} ({made.id}): {', '.join(map(str, made.matchers))}"
+            acts.add_note(services, alert, text, actor=actor, intake=INTAKE, now=now)
+    return f"Alerts like {named(alert)} are silenced until {until} (`{made.id}`): {match}"
 
 
 def over(alert: Alert) -> str:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from service_event_checker.core.model import Alert
-from service_event_checker.destinations.slack.message import ACKNOWLEDGE, CREATE_TICKET, RESOLVE, read_button
+from service_event_checker.destinations.slack.message import (
+    ACKNOWLEDGE,
+    CREATE_TICKET,
+    RESOLVE,
+    SILENCE,
+    SILENCES,
+    read_button,
+)
 from service_event_checker.engine.services import Services
 from service_event_checker.web.security.secret_key import secret_key
 from service_event_checker.web.slack import actions
@@ -18,19 +26,20 @@ _ACTS: dict[str, Callable[[Services, Alert, str, datetime], str]] = {
     CREATE_TICKET: actions.create_ticket,
     ACKNOWLEDGE: actions.acknowledge,
     RESOLVE: actions.resolve,
+    **{choice: partial(actions.silence, lasts=lasts) for choice, (_, lasts) in SILENCES.items()},
 }
 _STALE = "This button cannot be verified: it was signed with another key or belongs to another app. Use the commands."
 
 
 def is_ours(press: Press) -> bool:
     """Whether the button is one that this version knows."""
-    return press.action in _ACTS
+    return press.action in _ACTS or press.action == SILENCE
 
 
 def run(services: Services, press: Press) -> Reply:
     """Do what a button asks. Raises StoreError, InvalidInput and Refused."""
     asked = read_button(press.value, secret_key(services))
-    if asked is None or asked.action != press.action:
+    if asked is None or press.action != (SILENCE if asked.action in SILENCES else asked.action):
         return Reply(_STALE)
     alert = services.store.get([asked.key]).get(asked.key)
     if alert is None:

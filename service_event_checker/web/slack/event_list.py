@@ -40,7 +40,7 @@ def listed(alerts: Sequence[Alert], now: datetime, *, more: bool, page_url: str)
 
 def row(alert: Alert, now: datetime) -> str:
     """Return one alert as a line of mrkdwn."""
-    since = alert.starts_at or alert.started_at
+    since = alert.since
     words = [f"{MARKS[alert.severity]} `{alert.internal_id}`"]
     words += ["*TEST*"] if alert.test else []
     words += ["maintenance:"] if is_planned(alert) else []

@@ -45,7 +45,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """A pressed button: its action_id and value, and the message that it is on ("channel:ts", "" if on none)."""
+    """A pressed button or a menu's choice: its action_id and value, and its message ("channel:ts", "" if on none)."""
 
     user: SlackUser
     action: str
@@ -90,12 +90,12 @@ def read_command(form: Mapping[str, str]) -> Command:
 
 
 def read_press(payload: Mapping[str, Any]) -> Press | None:
-    """Return the press of a `block_actions` payload; None for anything else than a pressed button with a value."""
+    """Return the press of a `block_actions` payload; None for anything that has no value."""
     actions = payload.get("actions")
     first = actions[0] if isinstance(actions, list) and actions else None
     if payload.get("type") != "block_actions" or not isinstance(first, dict):
         return None
-    action, value = first.get("action_id"), first.get("value")
+    action, value = first.get("action_id"), first.get("value") or _part(first, "selected_option").get("value")
     if not isinstance(action, str) or not isinstance(value, str) or not value:
         return None  # a button that is a link has no value
     person, channel = _part(payload, "user"), _part(payload, "channel")

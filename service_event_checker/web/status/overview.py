@@ -11,7 +11,8 @@ from datetime import datetime
 
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.roles import Alerts, Outbox
-from service_event_checker.core.rules import Silence, silence_of
+from service_event_checker.core.silences import Holding, Silence, silence_of
+from service_event_checker.core.silences import State as Active
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.engine import quarantine
@@ -38,7 +39,7 @@ class State:
 
     `refused` are the newest bodies in quarantine, at most REFUSED_MAX. `warnings`: what a person should fix.
     `pending` are (receiver, alert key) of the open alerts for which a delivery waits.
-    `silenced`: by the key of an open alert, the silence that holds it back now.
+    `silenced`: by the key of an open alert, the silence that holds it back now. `silences`: those that are active.
     """
 
     now: datetime
@@ -52,7 +53,8 @@ class State:
     refused: tuple[Held, ...]
     warnings: tuple[str, ...]
     pending: frozenset[tuple[str, str]]
-    silenced: Mapping[str, Silence]
+    silenced: Mapping[str, Holding]
+    silences: tuple[Silence, ...]
 
     @property
     def beats(self) -> bool:
@@ -64,6 +66,7 @@ def read(services: Services, now: datetime) -> State:
     store = services.store
     found, more = _open_alerts(store)
     destinations = receivers(services)
+    silences = services.book.with_silences(store.silences.list()).silences
     return State(
         now=now,
         heartbeat_at=last_heartbeat(services.store),
@@ -76,7 +79,8 @@ def read(services: Services, now: datetime) -> State:
         refused=tuple(quarantine.held(services.store.holding, limit=REFUSED_MAX)),
         warnings=standing.warnings(services, now),
         pending=frozenset(_pending(store, destinations, found)),
-        silenced={each.key: by for each in found if (by := silence_of(each, services.book.silences, now))},
+        silenced={each.key: by for each in found if (by := silence_of(each, silences, now))},
+        silences=tuple(silence for silence in silences if silence.state(now) is Active.ACTIVE),
     )
 
 

@@ -145,4 +145,4 @@ def _not_reconciled(services: Services) -> list[str]:
 
 def _unknown_severities(services: Services, now: datetime) -> list[str]:
     words = unknown_severities(services, now)
-    return [f'Alertmanager: the severity "{word}" is not known and counts as warning' for word in words]
+    return [f'The severity "{word}" of an alert is not known and counts as warning' for word in words]

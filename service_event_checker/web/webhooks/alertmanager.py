@@ -1,5 +1,6 @@
-"""POST /alert and POST /webhook: what Alertmanager sends, answered when it is durable. Never 429, never 500.
+"""POST /alert, /webhook, /hooks/alertmanager-events: what Alertmanager sends. Never 429, never 500.
 
+An answer means that it is durable.
 Alertmanager repeats on 5xx and drops on 4xx, 429 too: https://github.com/prometheus/alertmanager, notify/webhook.
 """
 
@@ -10,7 +11,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
-from service_event_checker.sources.alertmanager.intake import take_alerts
+from service_event_checker.sources.alertmanager.intake import Taken, take_alerts, take_recorded
 from service_event_checker.sources.alertmanager.webhook import SOURCE
 from service_event_checker.web.context import services
 from service_event_checker.web.request_body import json_body
@@ -31,9 +32,20 @@ def webhook() -> dict[str, Any]:
     return _take("/webhook")
 
 
+@blueprint.post("/hooks/alertmanager-events")
+def events() -> dict[str, Any]:
+    """Take what its event recorder tells of mutes; other events are counted and left."""
+    with put_aside(SOURCE):
+        return take_recorded(services(), json_body(request, limit=BODY_MAX))
+
+
 def _take(way_in: str) -> dict[str, Any]:
     with put_aside(SOURCE):
         payload = json_body(request, limit=BODY_MAX)
-        taken = take_alerts(services(), payload, way_in, datetime.now(UTC))
-    answer: dict[str, Any] = {"accepted": taken.accepted, "rejected": rejected(taken.rejected, taken.quarantined)}
-    return answer | ({"warnings": list(taken.warnings)} if taken.warnings else {})
+        return answer(take_alerts(services(), payload, way_in, datetime.now(UTC)))
+
+
+def answer(taken: Taken) -> dict[str, Any]:
+    """Return the answer that says what became of a message."""
+    told: dict[str, Any] = {"accepted": taken.accepted, "rejected": rejected(taken.rejected, taken.quarantined)}
+    return told | ({"warnings": list(taken.warnings)} if taken.warnings else {})

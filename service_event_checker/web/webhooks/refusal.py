@@ -22,35 +22,37 @@ LISTED_MAX = 1000  # rejected alerts that an answer names
 
 
 @contextmanager
-def put_aside(source: str, receiver: str = "") -> Iterator[None]:
+def put_aside(source: str, receiver: str = "", *, route: str = "") -> Iterator[None]:
     """Put the request's body aside when what is done with it here refuses it with 4xx; the sender must be let in.
+
+    `route`: what is kept of an address that is a secret.
 
     Raises Refused with the id in its details. The answer is the same when the store is away.
     """
     try:
         yield
     except RequestEntityTooLarge:
-        keep(source, receiver, "is too large")
+        keep(source, receiver, "is too large", route)
         raise
     except NoneUsable as error:
-        id = keep(source, receiver, str(error))
+        id = keep(source, receiver, str(error), route)
         details = {"rejected": rejected(error.rejected, {}), "quarantined": id}
         raise Refused(422, str(error), details=details) from None
     except InvalidInput as error:
-        id = keep(source, receiver, str(error))
+        id = keep(source, receiver, str(error), route)
         raise Refused(400, str(error), details={"field": error.where, "quarantined": id}) from None
     except Refused as error:
         if error.status >= 500:
             raise  # the sender repeats it
-        error.details = {**(error.details or {}), "quarantined": keep(source, receiver, error.message)}
+        error.details = {**(error.details or {}), "quarantined": keep(source, receiver, error.message, route)}
         raise
 
 
-def keep(source: str, receiver: str, error: str) -> str | None:
+def keep(source: str, receiver: str, error: str, route: str = "") -> str | None:
     """Put the request's body aside and return its id there, None when the store is away."""
     refused = quarantine.refusal(
         beginning(request, quarantine.READ_MAX),
-        route=request.path,
+        route=route or request.path,
         error=error,
         receiver=receiver,
         headers=request.headers.items(),

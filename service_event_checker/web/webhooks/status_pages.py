@@ -22,6 +22,7 @@ from service_event_checker.web.errors import Refused
 from service_event_checker.web.request_body import raw_body
 from service_event_checker.web.security.auth import Caller, Scope
 from service_event_checker.web.security.secret_key import token_for
+from service_event_checker.web.webhooks import azure_monitor
 
 INSTATUS_SECRET = "INSTATUS_WEBHOOK_SECRET"  # noqa: S105  # the variable's name
 BODY_MAX = 1024 * 1024  # bytes
@@ -68,7 +69,7 @@ def register(app: Flask) -> None:
 
     @app.cli.command("hook-urls")
     def hook_urls() -> None:
-        """Show the address that each status page may call when something changes. Each is a secret."""
+        """Show the addresses that are secrets: of each status page that tells of changes, and of Azure Monitor."""
         here: Services = app.extensions["services"]
         here.store.prepare()
         base = here.settings.public_url
@@ -78,6 +79,7 @@ def register(app: Flask) -> None:
             kind = next((part.kind for part in here.parts if part.section == "checker" and part.name == name), "")
             path = f"/hooks/{kind if kind in KINDS else 'statuspage'}/{name}/{hook_token(here, name)}"
             click.echo(f"{name}: {base}{path}")
+        click.echo(f"Azure Monitor: {base}{azure_monitor.path(here)}")
 
 
 def _verify(secret: str) -> None:

@@ -380,14 +380,32 @@ def _check_section(block: dict[str, Any]) -> None:
             _check_text(field, FIELD_MAX)
 
 
+def _check_menu(element: dict[str, Any]) -> None:
+    """https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element"""
+    _check_text(element["placeholder"], 150, kinds=("plain_text",))
+    _check_count(element["options"], 100)
+    for option in element["options"]:
+        _check_text(option["text"], 75, kinds=("plain_text",))
+        if not 1 <= len(option["value"]) <= 150:
+            raise Refusal("invalid_blocks", "option value")
+    _check_confirm(element)
+
+
+def _check_confirm(element: dict[str, Any]) -> None:
+    for part, limit in (("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)) if "confirm" in element else ():
+        _check_text(element["confirm"][part], limit)
+
+
 def _check_button(element: dict[str, Any]) -> None:
+    if element["type"] == "static_select":
+        return _check_menu(element)
     if element["type"] != "button" or len(element.get("action_id", "")) > 255:
         raise Refusal("invalid_blocks", "button")
     _check_text(element["text"], BUTTON_MAX, kinds=("plain_text",))
-    for part, limit in (("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)) if "confirm" in element else ():
-        _check_text(element["confirm"][part], limit)
+    _check_confirm(element)
     if len(element.get("value", "")) > 2000 or len(element.get("url", "")) > 3000:
         raise Refusal("invalid_blocks", "button value")
+    return None
 
 
 def _check_text(text: dict[str, Any], limit: int, kinds: tuple[str, ...] = ("plain_text", "mrkdwn")) -> None:

@@ -56,7 +56,7 @@ def fields(message: Any) -> list[str]:
 
 def buttons(message: Any) -> dict[str, str]:
     rows = [block["elements"] for block in message.blocks if block["type"] == "actions"]
-    return {button["action_id"]: button["value"] for button in (rows[0] if rows else [])}
+    return {button["action_id"]: button["value"] for button in (rows[0] if rows else []) if button["type"] == "button"}
 
 
 def test_the_first_message_says_what_where_how_bad_and_since_when(slack):
@@ -90,7 +90,19 @@ def test_ending_it_for_everybody_is_asked_back_and_nothing_else_is(slack):
     opened(slack, alert())
 
     (row,) = (block for block in slack.roots()[0].blocks if block["type"] == "actions")
-    assert ["confirm" in button for button in row["elements"]] == [False, False, True]
+    assert ["confirm" in element for element in row["elements"]] == [False, False, True, True]
+
+
+def test_a_silence_is_chosen_by_its_length_and_its_matchers_are_shown_first(slack):
+    opened(slack, alert(title="x" * 400))
+
+    (row,) = (block for block in slack.roots()[0].blocks if block["type"] == "actions")
+    menu = row["elements"][-1]
+    chosen = [read_button(option["value"], BUTTON_KEY) for option in menu["options"]]
+    assert [each and each.action for each in chosen] == ["silence_30m", "silence_2h", "silence_1d"]
+    assert menu["confirm"]["text"]["text"].startswith(
+        'New alerts that match are not announced: source="github", title='
+    )
 
 
 def test_without_a_key_there_are_no_buttons(slack):

@@ -20,14 +20,14 @@ from service_event_checker.sources.alertmanager.truncated import remember
 from service_event_checker.sources.alertmanager.webhook import parse
 from service_event_checker.stores.sql.store import SqlStore
 from tests.doubles.alertmanager import Alertmanager
-from tests.doubles.base import Fault
+from tests.doubles.base import Answer, Fault
 from tests.factories import receiver
 
 
 class Shop:
     """Our books, and an Alertmanager that can be asked."""
 
-    def __init__(self, path: Path, *managers: Alertmanager, **config: Any) -> None:
+    def __init__(self, path: Path, *managers: Any, **config: Any) -> None:
         store = SqlStore(f"sqlite:///{path}/store.db")
         store.prepare()
         book = Rulebook((Rule("all", (), ("tickets",)),), (), {"tickets": receiver("tickets", Family.TICKET)})
@@ -114,6 +114,57 @@ def test_a_silenced_alert_is_not_over(shop, manager):
     shop.passes(5)
 
     assert shop.open() == {"DiskFull"}
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ({}, "by ada until 2026-11-20 09:00 UTC: upgrade"),
+        ({"silencedBy": ["s-1", "s-9"]}, "by ada until 2026-11-20 09:00 UTC: upgrade, and by silence s-9"),
+        ({"mutedBy": ["nights"]}, "by the time interval nights"),
+        ({"silencedBy": "x", "inhibitedBy": [1]}, "by something"),
+    ],
+)
+def test_what_alertmanager_mutes_says_so_until_it_is_muted_no_more(shop, manager, status, text):
+    told = manager.fire("DiskFull")
+    shop.take(manager.message(told))
+    manager.silence(told["fingerprint"], **status)
+
+    shop.passes()
+    (muted,) = shop.store.open_alerts()
+    shop.passes()
+    (same,) = shop.store.open_alerts()
+    manager.fire("DiskFull")
+    shop.passes()
+
+    assert muted.muted == f"muted in Alertmanager {text}"
+    assert same.revision == muted.revision
+    assert [alert.muted for alert in shop.store.open_alerts()] == [""]
+    assert shop.store.waiting() == 1
+
+
+def test_an_inhibited_alert_names_what_inhibits_it(shop, manager):
+    cause, effect = manager.fire("NodeDown"), manager.fire("DiskFull")
+    shop.take(manager.message(cause, effect))
+    manager.silence(effect["fingerprint"], inhibitedBy=[cause["fingerprint"]])
+
+    shop.passes()
+
+    texts = {alert.labels["alertname"]: alert.muted for alert in shop.store.open_alerts()}
+    assert texts == {"NodeDown": "", "DiskFull": "muted in Alertmanager as long as NodeDown fires"}
+
+
+@pytest.mark.parametrize("answer", [Answer(500), Answer.json({"no": "list"}), Answer.json([7])])
+def test_silences_that_cannot_be_read_do_not_stop_the_comparison(shop, manager, answer):
+    told = manager.fire("DiskFull")
+    shop.take(manager.message(told, manager.fire("Gone")))
+    del manager.listed[manager.fire("Gone")["fingerprint"]]
+    manager.silence(told["fingerprint"])
+    manager.silences_answer = answer
+
+    shop.passes(2)
+
+    assert [alert.muted for alert in shop.store.open_alerts()] == ["muted in Alertmanager by silence s-1"]
 
 
 def test_what_no_alertmanager_sent_is_not_its_to_end(shop, manager):

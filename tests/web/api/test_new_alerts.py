@@ -94,6 +94,8 @@ def test_what_holds_no_alert_is_refused(wrong: Any, client: FlaskClient) -> None
         ("status", "open"),
         ("fingerprint", "x" * 256),
         ("starts_at", "2026-01-01T00:00:00"),
+        ("starts_at", 1_700_000_000),
+        ("starts_at", "1700000000"),
         ("sevrity", "critical"),
     ],
 )

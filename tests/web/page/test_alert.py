@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from flask.testing import FlaskClient
 
 from service_event_checker.core.model import Alert, Event
+from service_event_checker.core.store import Write
 from service_event_checker.engine.services import Services
-from tests.factories import event
+from tests.factories import event, silence
 from tests.web.conftest import CONFIG, MakeApp, give_up
 from tests.web.page.test_dashboard import Page
 
@@ -52,6 +54,30 @@ def test_a_receiver_that_no_rule_names_is_not_matched(make_app: MakeApp) -> None
     alert = app.extensions["services"].pipeline.ingest([event()], datetime.now(UTC))[event().key]
 
     assert "chat Not matched: no rule sends this alert there" in shown(app.test_client(), alert)[1]
+
+
+def test_a_silence_is_named_with_its_owner_its_end_and_its_reason(
+    services: Services, ingest: Ingest, client: FlaskClient
+) -> None:
+    alert = ingest(event())
+    now = datetime.now(UTC)
+    services.store.silences.put(
+        silence("S-1", 'source="github"', starts_at=now, ends_at=datetime(2999, 1, 1, tzinfo=UTC), reason="<b>slow</b>")
+    )
+
+    assert "Silenced by Ada until 2999-01-01 00:00 UTC: <b>slow</b> (S-1)" in shown(client, alert)[1]
+    listed = " ".join(Page(client.get("/").text).text.split())
+    assert 'source="github" Ada 2999-01-01 00:00 UTC <b>slow</b> S-1 0' in listed
+
+
+def test_what_its_own_system_mutes_is_shown(services: Services, ingest: Ingest, client: FlaskClient) -> None:
+    alert = ingest(event())
+    muted = replace(alert, muted="muted in Alertmanager by ada until 2026-11-20 09:00 UTC: upgrade")
+    services.store.commit([Write(alert=muted)], datetime.now(UTC))
+
+    assert "Muted in Alertmanager by ada until 2026-11-20 09:00 UTC: upgrade" in shown(client, alert)[1]
+    assert "Muted in Alertmanager by ada" in client.get("/").text
+    assert client.get(f"/api/v1/alerts/{alert.internal_id}").json["muted"] == muted.muted
 
 
 def test_what_strangers_wrote_runs_nowhere(ingest: Ingest, client: FlaskClient) -> None:

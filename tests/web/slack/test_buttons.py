@@ -36,7 +36,7 @@ def pay(services: Services) -> None:
 def buttons(slack: Slack) -> dict[str, str]:
     """The buttons of the newest message: action_id -> value."""
     rows = [block["elements"] for block in slack.roots()[-1].blocks if block["type"] == "actions"]
-    return {button["action_id"]: button["value"] for button in (rows[0] if rows else [])}
+    return {button["action_id"]: button["value"] for button in (rows[0] if rows else []) if button["type"] == "button"}
 
 
 @pytest.fixture
@@ -153,6 +153,54 @@ def test_resolve_ends_it_and_the_message_says_who(
     assert "Resolved by alice" in slack.roots()[0].shown
     assert buttons(slack) == {}
     assert len(slack.replies(slack.roots()[0].ts)) == 1
+
+
+def choose(people: SlackCaller, slack: Slack, number: int, user: str = "alice") -> str:
+    """Choose a silence in the menu of the newest message; return what only who chose is told."""
+    (row,) = (block["elements"] for block in slack.roots()[-1].blocks if block["type"] == "actions")
+    menu = next(element for element in row if element["type"] == "static_select")
+    chosen = {"type": "static_select", "action_id": menu["action_id"], "selected_option": menu["options"][number]}
+    return press(people, slack, "silence", "", user, actions=[chosen])
+
+
+def test_a_silence_from_the_menu_holds_back_the_next_alert_like_this(
+    people: SlackCaller, slack: Slack, services: Services, ingest: Ingest, alert: Alert
+) -> None:
+    told = choose(people, slack, 1)
+    pay(services)
+    second = ingest(event(fingerprint="another"))
+
+    (silence,) = services.store.silences.list()
+    assert (silence.owner, silence.ends_at - silence.starts_at) == ("alice", timedelta(hours=2))
+    assert list(map(str, silence.matchers)) == ['source="github"', f'title="{alert.title}"']
+    assert f"silenced until {silence.ends_at:%Y-%m-%d %H:%M} UTC" in told
+    assert f"silenced until {silence.ends_at:%Y-%m-%d %H:%M} UTC ({silence.id})" in slack.roots()[0].shown
+    assert "alice" in slack.roots()[0].shown
+    assert second.withheld["slack"].startswith("silenced by alice until ")
+    assert len(slack.roots()) == 1
+
+
+def test_a_choice_that_is_made_again_makes_the_silence_longer_not_another_one(
+    people: SlackCaller, slack: Slack, services: Services, alert: Alert
+) -> None:
+    choose(people, slack, 0)
+    choose(people, slack, 2)
+
+    assert "are already silenced until" in choose(people, slack, 1)
+    (silence,) = services.store.silences.list()
+    assert silence.ends_at - silence.starts_at > timedelta(hours=23)
+    choose(people, slack, 0, "bob")
+    assert {each.owner for each in services.store.silences.list()} == {"alice", "bob"}
+
+
+def test_a_choice_that_was_signed_for_a_button_is_not_believed(
+    people: SlackCaller, slack: Slack, services: Services, alert: Alert
+) -> None:
+    forged = {"type": "static_select", "action_id": "silence", "selected_option": {"value": buttons(slack)["resolve"]}}
+
+    assert "cannot be verified" in press(people, slack, "silence", "", actions=[forged])
+    assert services.store.silences.list() == ()
+    assert services.store.get([alert.key])[alert.key].open
 
 
 @pytest.mark.parametrize("action", ["create_ticket", "acknowledge", "resolve"])
