@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.render.notice import notice
 from service_event_checker.render.templates import render
@@ -48,6 +49,10 @@ class Adapter:
             self._write(f"{RULE}\n{render('alert.txt.j2', told)}\n{RULE}\n")
         key = remote_key(alert.key, delivery.episode)
         return link or Link(key=alert.key, episode=delivery.episode, receiver=delivery.receiver, remote_key=key)
+
+    def probe(self) -> ProbeResult:
+        """Nothing can go wrong: it prints."""
+        return ProbeResult(proven=("messages are printed on the standard output of the app",))
 
 
 def _to_stdout(text: str) -> None:

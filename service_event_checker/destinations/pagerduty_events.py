@@ -19,6 +19,7 @@ from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
@@ -81,6 +82,14 @@ class Adapter:
         event = self._event(delivery, alert, remote_key(alert.key, delivery.episode))
         what = event.get("payload", {}).get("summary", event["dedup_key"])
         return f"{event['event_action']} at PagerDuty: {what}"
+
+    def probe(self) -> ProbeResult:
+        """Resolve an incident that does not exist: PagerDuty checks the key, and drops the event."""
+        key = {"routing_key": secret(self.config.routing_key)}
+        self._send({**key, "event_action": "resolve", "dedup_key": tag("0" * 20)})
+        return ProbeResult(
+            proven=("PagerDuty takes events with the routing key",), unproven=("whether anybody is paged for it",)
+        )
 
     def _event(self, delivery: Delivery, alert: Alert, key: str) -> dict[str, Any]:
         event = {

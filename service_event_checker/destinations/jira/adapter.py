@@ -16,6 +16,7 @@ from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.jira import document, labels, webhook, workflow
 from service_event_checker.destinations.jira.client import Issue, Jira, Refused
@@ -28,6 +29,8 @@ from service_event_checker.remote.ticket import comment_of, not_found, unless_go
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
 
+CREATE = "CREATE_ISSUES"
+PERMISSIONS = (CREATE, "ADD_COMMENTS", "TRANSITION_ISSUES")
 ADAPTATIONS = 3  # creates of one issue: without a priority, or of another type, where Jira does not know ours
 
 log = structlog.get_logger()
@@ -150,6 +153,18 @@ class Adapter:
         named = set() if "priority" in self.config.fields else set(filter(None, self.config.priorities.values()))
         place = f"the create screen of {kind} in {self.config.project}"
         return list(workflow.wanting(screen, place, given, named))
+
+    def probe(self) -> ProbeResult:
+        """Sign in, and compare rights, issue type and create screen with what we need; creates nothing."""
+        wrong = self.preflight()
+        lacks = self._jira.lacks(self.config.project, PERMISSIONS)
+        if CREATE in lacks:
+            detail = f"the account may not create issues in {self.config.project}: give it the permission Create Issues"
+            raise DeliveryError(Reason.FORBIDDEN, detail)
+        wrong += [f"the account lacks the permission {name} in {self.config.project}: grant it" for name in lacks]
+        return ProbeResult(
+            proven=("the token is valid", f"issues can be created in project {self.config.project}"), wrong=tuple(wrong)
+        )
 
     def _created(self, alert: Alert, fields: Mapping[str, Any]) -> Issue:
         for _ in range(ADAPTATIONS):

@@ -16,6 +16,7 @@ from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.opsgenie import document, preflight, webhook
 from service_event_checker.destinations.opsgenie.client import DIALECTS, OpsAlerts
@@ -145,6 +146,17 @@ class Adapter:
     def preflight(self) -> list[str]:
         """Say what this address and key cannot do; one call, for the start."""
         return [f"{self.name}: {warning}" for warning in preflight.warnings(self.config, self.alerts)]
+
+    def probe(self) -> ProbeResult:
+        """Search alerts; where the API cannot read, close an alert that does not exist. Changes nothing."""
+        if DIALECTS[self.config.spoken].readable:
+            self.alerts.search(f'tag: "{TAG}" AND status: open')
+            shown = "alerts can be read"
+        else:
+            self.alerts.act("close", tag("0" * 20), "")
+            shown = "requests with the key are accepted"
+        unproven = ("whether the key may create alerts",)
+        return ProbeResult(proven=("the key is valid", shown), wrong=tuple(self.preflight()), unproven=unproven)
 
     def _fields(self, alert: Alert, notice: Notice, key: str, previous: str) -> dict[str, Any]:
         fields = {**document.document(alert, notice, key, previous), "priority": self._priority(alert)}

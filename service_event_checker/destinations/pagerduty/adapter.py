@@ -15,6 +15,7 @@ from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote, RemoteNote
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.pagerduty import document, preflight, webhook
 from service_event_checker.destinations.pagerduty.client import AlreadyOpen, Incidents
@@ -137,6 +138,13 @@ class Adapter:
             *preflight.of_user(self._incidents, self._we, self.config.sender),
             *preflight.of_webhook(self._incidents, (INTAKE, f"{INTAKE}/{self.name}"), signed=signed),
         ]
+
+    def probe(self) -> ProbeResult:
+        """Read the service, the automation user and the webhook subscriptions; pages nobody."""
+        wrong = tuple(self.preflight())
+        found = () if wrong else (f"service {self.config.service_id} and the automation user exist",)
+        unproven = ("whether the key may create incidents",)
+        return ProbeResult(proven=("the key is valid", *found), wrong=wrong, unproven=unproven)
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Verify the signatures `v1=<hex>,v1=<hex>`, of which there are several while the secret is being changed.

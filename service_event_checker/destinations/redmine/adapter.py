@@ -17,6 +17,7 @@ from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.destinations.redmine import keys, markup, preflight
 from service_event_checker.destinations.redmine.changes import Watch, is_told
@@ -123,6 +124,13 @@ class Adapter:
     def preflight(self) -> list[str]:
         """Say what Redmine would silently do otherwise."""
         return preflight.advice(self._issues, self._keyed, self.config)
+
+    def probe(self) -> ProbeResult:
+        """Read our user, the project, its trackers and the statuses; creates nothing."""
+        wrong = tuple(self.preflight())
+        found = () if wrong else (f"project {self.config.project}, its tracker and the statuses exist",)
+        unproven = ("whether the key's user may add issues",)
+        return ProbeResult(proven=("the API key is valid", *found), wrong=wrong, unproven=unproven)
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Compare Redmine 7's signature: HMAC-SHA256 of the raw body, in hex, as `X-Redmine-Signature-256`."""

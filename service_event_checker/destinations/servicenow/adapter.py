@@ -17,6 +17,7 @@ from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.servicenow import document
 from service_event_checker.destinations.servicenow.client import (
@@ -142,6 +143,15 @@ class Adapter:
         if self.config.on_resolve != "close" or not codes or self.config.close_code in codes:
             return []
         return [f"close_code {self.config.close_code!r} is none of this instance's: {', '.join(codes)}"]
+
+    def probe(self) -> ProbeResult:
+        """Read the table of incidents; creates nothing."""
+        wrong = tuple(self.preflight())
+        return ProbeResult(
+            proven=("the credentials are valid", "incidents can be read"),
+            wrong=wrong,
+            unproven=("whether the user may create incidents: give it the role itil",),
+        )
 
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, str]:
         group = {"assignment_group": self.config.assignment_group} if self.config.assignment_group else {}

@@ -19,8 +19,10 @@ from service_event_checker.config.models import DestinationConfig, Duration, sec
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.slack import message as text_slack
+from service_event_checker.destinations.slack import probe
 from service_event_checker.destinations.slack.client import SlackCalls, SlackRefusal, web_api
 from service_event_checker.destinations.slack.writes import MessageWrites
 
@@ -135,6 +137,13 @@ class Adapter:
         except DeliveryError as error:
             return [f"{self.name}: Slack could not be asked about the token: {error}"]
         return [] if scopes is None else list(self._lacks(scopes))
+
+    def probe(self) -> ProbeResult:
+        """Sign in, and look whether the bot may post in the channel; posts nothing."""
+        calls = self._calls()
+        self._workspace, scopes = calls.identity()
+        lacks = () if scopes is None else tuple(self._lacks(scopes))
+        return probe.of_channel(calls, self.config.channel, self._known_channel, scopes, lacks)
 
     def _lacks(self, scopes: frozenset[str]) -> Iterator[str]:
         twice = "after a time-out a message may appear twice"

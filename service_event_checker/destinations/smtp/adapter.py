@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.policy
 import smtplib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -14,6 +15,7 @@ from email.message import EmailMessage
 import structlog
 
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.destinations.smtp.config import Config
 from service_event_checker.destinations.smtp.exchange import Exchange
@@ -64,15 +66,30 @@ class Adapter:
         message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
         return message.as_bytes()
 
+    def probe(self) -> ProbeResult:
+        """Sign in, and have the server check sender and recipients; sends no mail."""
+        refused = self._exchanged(lambda exchange: exchange.rehearse())
+        user = f", and takes the credentials of {self.config.username}" if self.config.username else ""
+        taken = f"{len(self.config.to) - len(refused)} of {len(self.config.to)} recipients"
+        return ProbeResult(
+            proven=(
+                f"{self.config.host}:{self.config.at_port} answers{user}",
+                f"it takes mail from {self.config.sender} to {taken}",
+            ),
+            wrong=tuple(f"recipient {address} is refused: {said}" for address, said in refused.items()),
+            unproven=("whether the mail arrives in the inbox",),
+        )
+
     def _send(self, message: bytes) -> None:
+        for address, said in self._exchanged(lambda exchange: exchange.carry(message)).items():
+            log.warning("mail_recipient_refused", receiver=self.name, address=address, said=said)
+
+    def _exchanged(self, talk: Callable[[Exchange], dict[str, str]]) -> dict[str, str]:
+        """Return the refused recipients and why. Raises DeliveryError."""
         with Deadline(self.config.timeout.total_seconds()) as deadline:
             exchange = Exchange(self.config, deadline)
             try:
-                refused = exchange.carry(message)
+                return talk(exchange)
             except (smtplib.SMTPException, NotConnected, OSError, ValueError) as error:
                 failure = exchange.failure(error)
-            else:
-                for address, said in refused.items():
-                    log.warning("mail_recipient_refused", receiver=self.name, address=address, said=said)
-                return
         raise failure  # not from `error`: a failed login's may hold the password
