@@ -230,6 +230,15 @@ class Probe(Protocol):
 
 
 @runtime_checkable
+class Previewable(Protocol):
+    """A destination that can show the texts of a delivery."""
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return what people would read, by part, like "title.txt"; sends nothing."""
+        ...
+
+
+@runtime_checkable
 class Inbound(Protocol):
     """A system that talks back to us by webhook."""
 

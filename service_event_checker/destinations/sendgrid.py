@@ -6,6 +6,7 @@ is repeated for critical and error only. https://www.twilio.com/docs/sendgrid/ap
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from service_event_checker.remote.errors import ACCESS, WORDS_MAX, body_of, deli
 from service_event_checker.render import mail as text_mail
 from service_event_checker.render import sample
 from service_event_checker.render.mail import Mail
+from service_event_checker.render.own import Form
 
 RECIPIENTS_MAX = 1000  # of one mail
 LOOK_AT_QUOTA_EVERY = 900.0  # seconds; it ends by a new day or by a payment
@@ -84,6 +86,15 @@ class Adapter:
         mail = text_mail.compose(delivery, alert, self.config.sender, datetime.now(UTC))
         self._send(self._request(mail))
         return text_mail.opened(delivery, mail) if delivery.verb is Verb.OPEN else link
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return subject, text and HTML of the mail that `deliver` would send."""
+        mail = text_mail.compose(delivery, alert, self.config.sender, datetime.now(UTC))
+        return {text_mail.SUBJECT: mail.subject, text_mail.TEXT: mail.text, text_mail.HTML: mail.html}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return text_mail.FORMS
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the mail that `deliver` would send."""

@@ -41,6 +41,8 @@ from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
 from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import DELIVERIES, DELIVERY_SECONDS, FAILURES, PING_PONGS
+from service_event_checker.metrics import DELIVERIES, FAILURES, PING_PONGS
+from service_event_checker.render import voice
 
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
 CALLS_PER_DELIVERY = 6  # a search, a create and what an adapter looks up on the way
@@ -143,7 +145,8 @@ class Outbox:
         if delivery.reason == mirrors.PING_PONG:
             return Failed(reason=mirrors.PING_PONG)
         if receiver.shadow or (alert.test and receiver.family is not Family.CHAT):
-            return _dry_run(self.destinations[delivery.receiver], delivery, alert)
+            with voice.speaking(receiver.name):
+                return _dry_run(self.destinations[delivery.receiver], delivery, alert)
         link = routing.link_for(delivery, alert, claimed.links, receiver)
         made = link is not None and bool(link.external_id)
         destination = self.destinations[delivery.receiver]
@@ -188,7 +191,8 @@ class Outbox:
         destination, receiver = self.destinations[delivery.receiver], self.book.receivers[delivery.receiver]
         sent, shown = plainer.plainer(delivery, alert, self.suspects.form(delivery, self._clock()))
         try:
-            with budget.limit(receiver.deadline.total_seconds() * CALLS_AT_THEIR_SLOWEST):
+            seconds = receiver.deadline.total_seconds() * CALLS_AT_THEIR_SLOWEST
+            with budget.limit(seconds), voice.speaking(receiver.name):
                 if isinstance(destination, ObjectDestination):
                     return objects.deliver(destination, sent, shown, link, receiver.on_resolve)
                 if isinstance(destination, MessageDestination):

@@ -14,7 +14,7 @@ from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ports import Destination, MessageDestination, Preflight, Probe, ProbeResult
 from service_event_checker.core.vocabulary import Family
 from service_event_checker.http import budget
-from service_event_checker.render import sample
+from service_event_checker.render import sample, voice
 
 CALLS_MAX = 4  # so many times the longest call may all calls of a probe take
 SENDS = frozenset({Family.CHAT, Family.MAIL})
@@ -74,7 +74,7 @@ def send(destination: Destination, name: str, timeout: timedelta, now: datetime)
     firing = sample.alert(now, name=uuid.uuid4().hex)
     alert = sample.over(firing, now)  # over, so that it carries no buttons and nobody hurries
     try:
-        with budget.limit(timeout.total_seconds() * CALLS_MAX):
+        with budget.limit(timeout.total_seconds() * CALLS_MAX), voice.speaking(name):
             link = destination.deliver(sample.delivery(alert, name), alert, None)
     except DeliveryError as error:
         return _failed(error)

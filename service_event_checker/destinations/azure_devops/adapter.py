@@ -39,6 +39,7 @@ from service_event_checker.remote.ticket import comment_of, duplicate_note, move
 from service_event_checker.remote.values import moment, text
 from service_event_checker.render import sample
 from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.own import TITLE, Form
 
 INTAKE = "/hooks/azure-devops"
 _CHANGED_AT = "Microsoft.VSTS.Common.StateChangeDate"
@@ -139,6 +140,17 @@ class Adapter:
         text, mark = duplicate_note(duplicate, original, address)
         said = document.duplicate(text, mark, address)
         unless_gone(lambda: self._end(duplicate.external_id, said, mark), is_gone)
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return title and description of a new work item, or the comment on it."""
+        if delivery.verb is not Verb.OPEN:
+            return {document.BODY: str(document.comment(comment_of(delivery, alert))["value"])}
+        fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
+        return {TITLE: fields["System.Title"], document.BODY: fields["System.Description"]}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return document.FORMS
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the work item that `create` would make."""

@@ -28,6 +28,7 @@ from service_event_checker.remote.signature import header, proof
 from service_event_checker.remote.ticket import comment_of, not_found, unless_gone, without_copies
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.own import TITLE, Form
 
 CREATE = "CREATE_ISSUES"
 PERMISSIONS = (CREATE, "ADD_COMMENTS", "TRANSITION_ISSUES")
@@ -135,6 +136,17 @@ class Adapter:
     def parse(self, headers: Mapping[str, str], payload: Any) -> list[Event]:
         """Return what people did to our issues; see `webhook`."""
         return webhook.read(payload, webhook.OwnIdentity(self.name, TAG, self._jira.me))
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return summary and description of a new issue, or the comment on it, as wiki text."""
+        if delivery.verb is not Verb.OPEN:
+            return {document.BODY: str(document.comment(comment_of(delivery, alert), document.wiki))}
+        told = notice_of(delivery, alert)
+        return {TITLE: document.summary(told), document.BODY: str(document.description(told, "", document.wiki))}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return document.FORMS
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the issue that `deliver` would make."""

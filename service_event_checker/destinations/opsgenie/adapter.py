@@ -27,6 +27,7 @@ from service_event_checker.remote.marks import TAG, checked, tag
 from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
 from service_event_checker.remote.values import NEVER
 from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.own import TITLE, Form
 
 FOUND_CLOSED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
 NOTES_OF = 20  # alerts whose notes one reconciliation reads, the latest changed first
@@ -122,6 +123,17 @@ class Adapter:
         """Close an alert that was made twice, with a note naming the other."""
         text, mark = duplicate_note(duplicate, original)
         self._tell(_CLOSE, duplicate.external_id, document.marked(text, mark), mark)
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return message and description of a new alert, or the note on it."""
+        if delivery.verb is not Verb.OPEN:
+            return {document.BODY: document.note(comment_of(delivery, alert))}
+        fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
+        return {TITLE: fields["message"], document.BODY: fields["description"]}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return document.FORMS
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the alert that `create` would make."""
@@ -223,6 +235,7 @@ class WriteOnly:
         self.create, self.dry_run = adapter.create, adapter.dry_run
         self.parse, self.accepts, self.verify_signature = adapter.parse, adapter.accepts, adapter.verify_signature
         self.preflight, self.raise_if_paused = adapter.preflight, adapter.raise_if_paused
+        self.probe, self.preview = adapter.probe, adapter.preview
 
     def reopen(self, delivery: Delivery, alert: Alert, external_id: str) -> bool:
         """Refused: whether the alert is open cannot be read, and a closed one cannot be opened again."""

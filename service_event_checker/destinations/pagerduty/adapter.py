@@ -27,6 +27,7 @@ from service_event_checker.remote.signature import header, proof
 from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
 from service_event_checker.remote.values import NEVER
 from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.own import TITLE, Form
 
 EPISODES = 1_000  # of one alert, whose open incidents are known again after a loss of data
 FOUND_RESOLVED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
@@ -124,6 +125,17 @@ class Adapter:
         if not self._is_resolved(duplicate.external_id):
             self._write(duplicate.external_id, *duplicate_note(duplicate, original))
             self._set(duplicate.external_id, RESOLVED)
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return title and details of a new incident, or the note on it."""
+        if delivery.verb is not Verb.OPEN:
+            return {document.BODY: document.note(comment_of(delivery, alert))}
+        told = notice_of(delivery, alert)
+        return {TITLE: document.title(told), document.BODY: document.details(told, "")}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return document.FORMS
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the incident that `create` would make."""

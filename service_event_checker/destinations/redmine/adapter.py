@@ -29,9 +29,9 @@ from service_event_checker.remote.marks import signature, tag
 from service_event_checker.remote.signature import header, proof
 from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
 from service_event_checker.render.notice import notice_of
+from service_event_checker.render.own import TITLE, Form
 from service_event_checker.render.text import cut
 
-SUBJECT_MAX = 255
 HOOK = "/hooks/redmine"
 UNCLOSED = "This issue could not be closed: Redmine allows our user no closing status here. Please close it."
 
@@ -116,6 +116,17 @@ class Adapter:
         mark = signature(mark)
         unless_gone(lambda: self._end(duplicate.external_id, f"{text}\n\n{mark}", mark))
 
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return subject and description of a new issue, or the note on it."""
+        if delivery.verb is not Verb.OPEN:
+            return {markup.BODY: self._note(delivery, alert)[0]}
+        made = self._document(delivery, alert, remote_key(alert.key, delivery.episode), "")
+        return {TITLE: made["subject"], markup.BODY: made["description"]}
+
+    @staticmethod
+    def forms(config: Config) -> Mapping[str, Form]:
+        return markup.forms(config.text_formatting)
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the issue that `create` would make."""
         document = self._document(delivery, alert, remote_key(alert.key, delivery.episode), "")
@@ -188,7 +199,7 @@ class Adapter:
             "status_id": self.config.open_status_id,
             **({"priority_id": priority} if priority else {}),
             **self.config.fields,
-            "subject": cut(told.subject, SUBJECT_MAX),
+            "subject": cut(told.own.get(TITLE) or told.subject, markup.SUBJECT_MAX),
             "description": markup.description(told, self.config.text_formatting, previous=previous, mark=mark),
             "custom_fields": [*self._own_fields(), *self._keyed.value(key, alert.key)],
         }
@@ -244,4 +255,4 @@ class Adapter:
 def _marked(subject: str, key: str) -> str:
     """Return the subject with its key at the end."""
     mark = f" [{tag(key)}]"
-    return cut(subject, SUBJECT_MAX - len(mark)) + mark
+    return cut(subject, markup.SUBJECT_MAX - len(mark)) + mark

@@ -37,6 +37,7 @@ from service_event_checker.remote.marks import KEY_TAG, checked, is_signed, sign
 from service_event_checker.remote.ticket import comment_of, duplicate_note, moved, unless_gone
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.own import TITLE, Form
 
 INTAKE = "/hooks/servicenow"
 
@@ -110,6 +111,17 @@ class Adapter:
         text, mark = duplicate_note(duplicate, original, self._incidents.address(original.external_id))
         notes = {"work_notes": signed(text, mark, document.TEXT_MAX)}
         unless_gone(lambda: self._end(duplicate.external_id, text, notes), is_gone)
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return short description and description of a new incident, or the work note on it."""
+        if delivery.verb is not Verb.OPEN:
+            return {document.BODY: document.note(comment_of(delivery, alert))}
+        told = notice_of(delivery, alert)
+        return {TITLE: document.title(told), document.BODY: document.description(told, "")}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return document.FORMS
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the incident that `deliver` would make."""

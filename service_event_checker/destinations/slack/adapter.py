@@ -25,6 +25,8 @@ from service_event_checker.destinations.slack import message as text_slack
 from service_event_checker.destinations.slack import probe
 from service_event_checker.destinations.slack.client import SlackCalls, SlackRefusal, web_api
 from service_event_checker.destinations.slack.writes import MessageWrites
+from service_event_checker.render import voice
+from service_event_checker.render.own import Form
 
 EVENT_TYPE = "outage_alert"  # metadata of the message itself
 END_TYPE = "outage_end"  # metadata of the reply that says that it is over
@@ -110,7 +112,17 @@ class Adapter:
             verb=_VERBS[alert.status],
             actor=alert.owner,
         )
-        return {"metadata": _mark(link), **self._content(change, alert, link)}
+        with voice.speaking(self.name):
+            return {"metadata": _mark(link), **self._content(change, alert, link)}
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return the notification and the text of the blocks."""
+        made = self._content(delivery, alert, None)
+        return {text_slack.TEXT: made["text"], text_slack.MRKDWN: text_slack.shown(made)}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return text_slack.FORMS
 
     def find(self, remote_key: str) -> Link | None:
         """Look for the message among the channel's newest; None as well where the token may not look."""

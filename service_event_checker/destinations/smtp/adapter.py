@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import email.policy
 import smtplib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -23,6 +23,7 @@ from service_event_checker.http.deadline import Deadline
 from service_event_checker.http.guard import NotConnected
 from service_event_checker.render import mail as text_mail
 from service_event_checker.render.mail import Mail
+from service_event_checker.render.own import Form
 
 log = structlog.get_logger()
 
@@ -44,6 +45,15 @@ class Adapter:
         mail = text_mail.compose(delivery, alert, self.config.sender, now)
         self._send(self._message(mail, now))
         return text_mail.opened(delivery, mail) if delivery.verb is Verb.OPEN else link
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return subject, text and HTML of the mail that `deliver` would send."""
+        mail = text_mail.compose(delivery, alert, self.config.sender, datetime.now(UTC))
+        return {text_mail.SUBJECT: mail.subject, text_mail.TEXT: mail.text, text_mail.HTML: mail.html}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return text_mail.FORMS
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the mail that `deliver` would send."""
