@@ -93,7 +93,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         tree = super()._parse(source, name, filename)
         for loop in tree.find_all(nodes.For):
             loop.iter = _filter(loop.iter, "_turns")
-        return _Concats().visit(tree)
+        return _count_concats(tree)
 
     def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
         _budget.step()
@@ -112,22 +112,20 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return _measured(super().call_binop(context, operator, left, right))
 
 
-class _Concats:
-    """Replaces `a ~ b` by a filter that counts."""
+def _count_concats(tree: nodes.Template) -> nodes.Template:
+    """Replace `a ~ b`, which a sandbox does not see, by a filter that counts."""
+    for node in list(tree.find_all(nodes.Node)):
+        for field, value in node.iter_fields():
+            if isinstance(value, nodes.Concat):
+                setattr(node, field, _counted(value))
+            elif isinstance(value, list):
+                value[:] = [_counted(each) if isinstance(each, nodes.Concat) else each for each in value]
+    return tree
 
-    def visit(self, tree: nodes.Template) -> nodes.Template:
-        for node in list(tree.find_all(nodes.Node)):
-            for field, value in node.iter_fields():
-                if isinstance(value, nodes.Concat):
-                    setattr(node, field, self._counted(value))
-                elif isinstance(value, list):
-                    value[:] = [self._counted(each) if isinstance(each, nodes.Concat) else each for each in value]
-        return tree
 
-    def _counted(self, concat: nodes.Concat) -> nodes.Filter:
-        return _filter(
-            nodes.List(concat.nodes, "load", lineno=concat.lineno, environment=concat.environment), "_joined"
-        )
+def _counted(concat: nodes.Concat) -> nodes.Filter:
+    parts = nodes.List(concat.nodes, lineno=concat.lineno, environment=concat.environment)
+    return _filter(parts, "_joined")
 
 
 def _filter(node: nodes.Node, name: str) -> nodes.Filter:

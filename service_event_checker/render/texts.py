@@ -180,7 +180,7 @@ ZH: Mapping[str, str] = {
     "field.Fingerprint": "指纹",
     "object.ticket": "工单",
     "object.page": "呼叫",
-    "object.in": "{name} {what}",
+    "object.in": "{name} 中的{what}",
     "object.previous": "上一张工单",
     "link": "链接",
     "link.status page": "打开 {platform} 状态页",
