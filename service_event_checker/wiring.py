@@ -250,6 +250,7 @@ def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> R
         update_every=type(config).UPDATE_EVERY if config.update_every is None else config.update_every,
         shadow=config.shadow,
         on_resolve=config.on_resolve,
+        fallback=config.fallback,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import (
+    failover,
     heartbeat,
     idempotency,
     pending_events,
@@ -179,6 +180,12 @@ def settle_unowned(work: Work) -> None:
     unowned.expire(work.services.outbox, work.now)
 
 
+def fail_over(work: Work) -> None:
+    services = work.services
+    kinds = {part.name: part.kind for part in services.parts if part.section == "destination"}
+    failover.run(services.outbox, services.pipeline, kinds, work.now)
+
+
 def sweep(work: Work) -> None:
     work.services.store.sweep(work.now, latest=work.now + work.services.outbox.longest_wait)
 
@@ -238,6 +245,7 @@ JOBS: Mapping[str, Job] = {
     "rule-hits": Job(write_rule_hits, timedelta(minutes=1)),
     "ping": Job(ping, timedelta(minutes=1)),
     "sweep": Job(sweep, timedelta(seconds=15)),
+    "fail-over": Job(fail_over, timedelta(seconds=5)),
     "unowned": Job(settle_unowned, timedelta(minutes=1)),
     "archive": Job(archive, timedelta(minutes=1)),
     "prune": Job(prune, timedelta(hours=1)),

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from service_event_checker.core import announcements, mirrors, routing
+from service_event_checker.core import announcements, failover, mirrors, routing
 from service_event_checker.core.errors import DeliveryError, LeaseLost, Reason, StoreConflict, StoreError
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link, ObjectRef, Receiver
@@ -35,7 +35,7 @@ from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Again, Claimed, Failed, Outcome, Settled, Write
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
 from service_event_checker.engine import objects, plainer
-from service_event_checker.engine.outcomes import DryRun, Skipped, outcome_step
+from service_event_checker.engine.outcomes import DryRun, Skipped, ToldElsewhere, outcome_step
 from service_event_checker.engine.pipeline import tell
 from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
@@ -61,6 +61,8 @@ DOUBLINGS_MAX = 16  # of a back-off; 2.0 ** 1024 is an error
 CONFLICTS_MAX = 20
 GONE = "what was made there is gone"
 _WRITES = {Verb.ACK: Status.ACKNOWLEDGED, Verb.UNACK: Status.FIRING, Verb.CLOSE: Status.RESOLVED}
+
+_SPECIAL: Mapping[type, str] = {DryRun: "dry_run", ToldElsewhere: "told_elsewhere"}
 
 log = structlog.get_logger()
 
@@ -157,6 +159,8 @@ class Outbox:
             until = link.updated_at + receiver.update_every
             if link.updated_at <= self._clock() < until:
                 return Again(due_at=until, reason="an update was sent a moment ago")
+        if not made and not alert.open and self._was_told_by_fallback(delivery, receiver, destination):
+            return ToldElsewhere(remark=f"delivered by fallback {receiver.fallback}")
         if not receiver.findable:
             return self._send_unfindable(claimed, link, receiver)
         if not made and (delivery.verb is Verb.OPEN or receiver.family is Family.CHAT):
@@ -223,6 +227,21 @@ class Outbox:
         """Whether the episode was opened while its receiver was in shadow: then there is nothing to end."""
         steps = self.store.outcomes(delivery.key, delivery.episode)
         return any(step.why is Why.DRY_RUN and step.receiver == delivery.receiver for step in steps)
+
+    def _was_told_by_fallback(self, delivery: Delivery, receiver: Receiver, destination: Destination) -> bool:
+        """Whether people who read this receiver were told by its fallback, and nothing of it is there; the digest is.
+
+        Raises DeliveryError while an earlier try that may have arrived cannot be looked for.
+        """
+        if not receiver.fallback or not failover.has_digest(receiver.name, self.book):
+            return False
+        steps = [
+            *self.store.timeline(delivery.key),
+            *self.store.outcomes(delivery.key, delivery.episode),
+        ]
+        if not failover.delivered_by(receiver.fallback, steps, delivery.episode):
+            return False
+        return delivery.intent_at is None or not _find(destination, remote_key(delivery.key, delivery.episode))
 
     def _changed(self, claimed: Claimed, link: Link | None, verb: Verb, began: datetime) -> Link | None:
         """Return the link to store after a change, None where nothing of it is new.
@@ -370,7 +389,7 @@ class Outbox:
 
     def _tell(self, claimed: Claimed, outcome: Outcome, write: Write | None) -> None:
         delivery = claimed.delivery
-        name = "dry_run" if isinstance(outcome, DryRun) else type(outcome).__name__.lower()  # settled, again, failed
+        name = _SPECIAL.get(type(outcome)) or type(outcome).__name__.lower()  # settled, again, failed
         DELIVERIES.labels(delivery.receiver, delivery.verb.value, name).inc()
         if isinstance(outcome, Settled) and delivery.created_at and not claimed.alert.test:
             took = (self._clock() - delivery.created_at).total_seconds()
