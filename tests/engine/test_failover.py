@@ -164,6 +164,23 @@ def test_while_the_chat_is_down_for_ten_minutes_severe_alerts_go_by_mail_and_one
     assert len(mail.opened) == len(set(mail.opened)) == 2
 
 
+def test_what_the_fallback_has_told_is_no_proof_that_the_chat_works(
+    make: MakeWorld, clock: Clock, chat: Fragile
+) -> None:
+    world = make()
+    chat.down = True
+    world.see(critical("A"))
+    ticks(world, 60)
+    world.see(over("A", clock))
+
+    ticks(world, 60)
+
+    assert ("chat", "open", "delivered", "delivered by fallback mail") in ledger_of(world, critical("A").key)
+    failures, seconds = world.outbox.throttles["chat"].failing(world.store)
+    assert failures >= decide.FAILURES_MIN
+    assert seconds > 90
+
+
 def test_the_fallback_hears_of_the_end_too(make: MakeWorld, clock: Clock, chat: Fragile, mail: Mail) -> None:
     world = make()
     chat.down = True

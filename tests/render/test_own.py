@@ -149,6 +149,10 @@ def test_a_loop_in_one_language_is_checked_in_that_language(tmp_path: Path) -> N
 
 NEVER_ENDING = {
     "nested loops": "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
+    "loops over a list": (
+        "{% set n = range(9999) | list %}{% for a in n %}{% for b in n %}{% for c in n %}{% endfor %}{% endfor %}"
+        "{% endfor %}"
+    ),
     "recursion": "{% macro m(n) %}{{ m(n) }}{{ m(n) }}{% endmacro %}{{ m(1) }}",
     "a long text": "{{ 'a' * 100000000 }}",
     "a long list": "{{ [1] * 100000000 }}",
