@@ -47,6 +47,7 @@ POLLS = Counter("poc_polls_total", "Polls of status pages", ["checker", "outcome
 REFUSALS = Counter("poc_requests_refused_total", "Requests not let in", ["route", "reason"], registry=REGISTRY)
 PINGS = Counter(
     "poc_heartbeat_pings_total", "Signs of life that we gave (HEARTBEAT_URL)", ["outcome"], registry=REGISTRY
+)
 TEMPLATE_FAILURES = Counter(
     "poc_template_failures_total",
     "Messages sent in the built-in text, as a template failed",

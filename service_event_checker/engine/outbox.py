@@ -41,7 +41,6 @@ from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
 from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import DELIVERIES, DELIVERY_SECONDS, FAILURES, PING_PONGS
-from service_event_checker.metrics import DELIVERIES, FAILURES, PING_PONGS
 from service_event_checker.render import voice
 
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
