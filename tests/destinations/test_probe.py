@@ -171,6 +171,15 @@ def test_no_ticket_and_no_page_is_made_for_a_test(name: str, request: pytest.Fix
         assert (trial.made(), trial.double.requests) == (0, [])
 
 
+def test_nobody_is_paged_by_an_event_for_a_test() -> None:
+    with ExitStack() as stack:
+        trial = _of_events(stack)
+
+        sent = probing.send(trial.destination, "pagerduty_events", DEADLINE, NOW)
+
+        assert (sent.result, trial.double.requests) == (Result.UNPROVEN, [])
+
+
 @pytest.fixture
 def chat() -> Iterator[Slack]:
     with Slack() as running:
