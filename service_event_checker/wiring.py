@@ -135,8 +135,8 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
     adapters, notes = _adapters(config, _kept(same, "destination", before.outbox.destinations if before else {}))
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
     pagers = [name for name, each in receivers.items() if each.family is Family.PAGER]
+    own.use(_templates(settings, config))  # first: it may raise
     names.use(plugins.display_names(config), pagers)
-    own.use(_templates(settings, config))
     voice.use({entry.name: _voice(entry.config) for entry in config.destinations if entry.config})
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved)
     wakes = before.wakes if before else WakeEvents()

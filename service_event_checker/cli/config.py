@@ -1,5 +1,4 @@
-"""`outage config`: checks config.json, has the running app take it, and prints its JSON Schema."""
-"""`outage config`: checks config.json, and prints its JSON Schema and its keys."""
+"""`outage config`: checks config.json, has the running app take it, and prints its JSON Schema and its keys."""
 
 from __future__ import annotations
 
@@ -19,8 +18,7 @@ from service_event_checker.engine import reloads
 
 @click.group()
 def config() -> None:
-    """Check config.json, reload it, or print its JSON Schema."""
-    """Check config.json, or print its JSON Schema or its keys."""
+    """Check config.json, reload it, or print its JSON Schema or its keys."""
 
 
 @config.command("check")

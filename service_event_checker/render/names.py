@@ -27,8 +27,7 @@ def use(names: Mapping[str, str], pagers: Iterable[str] = ()) -> None:
 
 def object_name(receiver: str) -> str:
     """Return what a receiver's object is called: "Page" at a pager, "Ticket" elsewhere."""
-    return "Page" if receiver in _used[0].pagers else "Ticket"
-    return say("object.page") if receiver in _pagers else say("object.ticket")
+    return say("object.page") if receiver in _used[0].pagers else say("object.ticket")
 
 
 def step_name(why: Why) -> str:

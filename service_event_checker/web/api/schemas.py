@@ -74,6 +74,8 @@ class BulkAct(_Body):
         if self.receiver and self.act is not Act.TICKET:
             raise ValueError('"receiver" is for tickets only. Leave it out')
         return self
+
+
 class DestinationTest(_Body):
     """The body of POST /api/v1/destinations/{name}/test, which may be left out. `send`: send one TEST message."""
 

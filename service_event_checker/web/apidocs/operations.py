@@ -28,7 +28,15 @@ from service_event_checker.sources.evaluate import Question
 from service_event_checker.sources.rest.payload import NewAlert
 from service_event_checker.web.api.heartbeats import HeartbeatShape
 from service_event_checker.web.api.parts import CheckerShape, DestinationShape, FoundEvent, TrialShape
-from service_event_checker.web.api.schemas import ActionRequest, BulkAct, BulkAnswer, DestinationTest, NewNote, NewTicket, StatusChange
+from service_event_checker.web.api.schemas import (
+    ActionRequest,
+    BulkAct,
+    BulkAnswer,
+    DestinationTest,
+    NewNote,
+    NewTicket,
+    StatusChange,
+)
 from service_event_checker.web.api.stats import StatsShape
 
 Schema = dict[str, Any]
@@ -311,7 +319,6 @@ OPERATIONS: Mapping[str, Operation] = {
         answers={200: Deliveries},
     ),
     "parts.test": Operation(body=DestinationTest, answers={200: TrialShape}),
-    "deliveries.many": Operation(query={"state": _one_of(*DeliveryState)}, answers={200: Deliveries}),
     "deliveries.retry": Operation(answers={200: Retried}),
     "deliveries.discard": Operation(answers={200: Discarded}),
     "dead_letters.many": Operation(answers={200: DeadLetters}),
