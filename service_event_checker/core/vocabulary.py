@@ -100,6 +100,7 @@ class Why(StrEnum):
     RECONCILED = "repaired by reconciliation"
     LEFT_OUT = "changes left out"
     MOVED = "its destination has another name"
+    FAILED_OVER = "sent to the fallback"
 
     @property
     def opens(self) -> bool:

@@ -148,8 +148,12 @@ class Pipeline:
 
     def commit(self, write: Write, now: datetime) -> bool:
         """Commit what somebody else has decided; False when the alert was changed meanwhile. Raises StoreError."""
+        return isinstance(self.try_commit(write, now), Done)
+
+    def try_commit(self, write: Write, now: datetime) -> Done | Conflict | IdTaken:
+        """Commit what somebody else has decided, and say what came of it. Raises StoreError."""
         (result,) = self._commit([write], now)
-        return isinstance(result, Done)
+        return result
 
     def commit_all(self, writes: Sequence[Write], now: datetime) -> Sequence[Done | Conflict | IdTaken]:
         """Commit what somebody else has decided, and say what came of each. Raises StoreError."""

@@ -90,9 +90,6 @@ class Services:
         for warning in self.config.warnings:
             path, _, text = warning.partition(": ")
             log.warning("config_warning", path=path, text=text)
-        for entry in self.config.destinations:
-            if entry.config and entry.config.fallback:
-                log.warning("config_key_ignored", path=f"destinations.{entry.name}.fallback")
 
     def request_reconciliation(self) -> None:
         """Have sources and destinations compared with what we know at the next tick. Raises StoreError."""
