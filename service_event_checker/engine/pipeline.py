@@ -24,7 +24,7 @@ from service_event_checker.core.vocabulary import Kind, Why
 from service_event_checker.engine import grouping, pending_events
 from service_event_checker.engine.echoes import is_no_news, marked
 from service_event_checker.engine.recognise import Seen, recognise, rounds
-from service_event_checker.logs import alert_facts
+from service_event_checker.logs import alert_facts, together
 from service_event_checker.metrics import DECISIONS, TRANSITIONS, UNROUTED, label
 
 CONFLICTS_MAX = 20  # tries; at each at least one writer of a contended alert wins
@@ -248,9 +248,10 @@ class Pipeline:
             return []
         results = self.store.commit(writes, now)
         done = [write for write, result in zip(writes, results, strict=True) if isinstance(result, Done)]
-        for write in done:
-            tell(write)
-            self._tell_decision(write, now)
+        with together():
+            for write in done:
+                tell(write)
+                self._tell_decision(write, now)
         if any(write.deliveries for write in done):
             self._wake()
         if any(write.alert.groups or write.alert.is_group for write in done):

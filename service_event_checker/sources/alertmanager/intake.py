@@ -108,7 +108,9 @@ def take_parsed(
     """Commit what was read of a message of this shape; `source`: whose refused alerts it keeps and logs. As above."""
     if parsed.rejected and not parsed.events:
         raise NoneUsable(parsed.rejected)
-    events = (replace(event, at=event.at or sent_at) for event in parsed.events)
+    events: Iterable[Event] = parsed.events
+    if sent_at:
+        events = (replace(event, at=event.at or sent_at) for event in events)
     unchanged = _ingest(services, _without_echoes(not_in_future(now, events)), now)
     if parsed.truncated:
         log.warning("alerts_truncated", intake=intake, receiver=parsed.receiver, left_out=parsed.truncated)
