@@ -54,12 +54,23 @@ class DatabaseFile:
             raise self._replaced(self.path.name)
         if connection is None:
             return
-        sides = connection.info.get(_SEEN)
-        if sides is None:
-            sides = connection.info[_SEEN] = self._first_seen(connection)
-        for side, place in sides.items():
+        for side, place in self._sides(connection).items():
             if place is not None and _place(self._real + side) != place:
                 raise self._replaced(self.path.name + side)
+
+    def recognise(self, connection: Connection) -> None:
+        """Raise StoreError where a new connection does not lead to the database with our id.
+
+        One that was seen before may be asked to write: its transaction is checked before it is acknowledged.
+        """
+        if self.path is not None and self._place is not None:
+            self._sides(connection)
+
+    def _sides(self, connection: Connection) -> dict[str, Place | None]:
+        sides: dict[str, Place | None] | None = connection.info.get(_SEEN)
+        if sides is None:
+            sides = connection.info[_SEEN] = self._first_seen(connection)
+        return sides
 
     def _first_seen(self, connection: Connection) -> dict[str, Place | None]:
         """Return the log files of a new connection, which must lead to the database with our id."""

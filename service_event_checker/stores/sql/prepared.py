@@ -7,10 +7,13 @@ the tables are text, whole numbers and truth values, which drivers take as they 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Dialect, Select, bindparam
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import ValuesBase
 
 Row = dict[str, Any]
@@ -21,9 +24,10 @@ def write(connection: Connection, statement: ValuesBase, columns: Sequence[str],
     """Run an insert, upsert or update of these columns for each row; a row may hold more."""
     text, order = _compiled(statement, tuple(columns), connection.dialect)
     if order is None:
-        connection.exec_driver_sql(text, list(rows))
+        _run(connection, text, list(rows), many=True)
     else:
-        connection.exec_driver_sql(text, [tuple(row[name] for name in order) for row in rows])
+        chosen = itemgetter(*order) if len(order) > 1 else lambda row: (row[order[0]],)
+        _run(connection, text, list(map(chosen, rows)), many=True)
 
 
 def read(
@@ -40,8 +44,27 @@ def read(
         some += some[-1:] * (size - len(some))
         text, order = _compiled_in(wanted, column, size, connection.dialect)
         given = tuple(some) if order is not None else {f"v{place}": value for place, value in enumerate(some)}
-        found += connection.exec_driver_sql(text, given).all()
+        found += _run(connection, text, given)
     return found
+
+
+def _run(connection: Connection, text: str, values: Any, *, many: bool = False) -> list[tuple[Any, ...]]:
+    """Run a statement on the driver's connection; its errors become those that SQLAlchemy makes of them."""
+    driver, errors = connection.connection, connection.dialect.loaded_dbapi.Error
+    cursor = driver.cursor()
+    try:
+        if many:
+            cursor.executemany(text, values)
+            return []
+        cursor.execute(text, values)
+        return list(cursor.fetchall())
+    except errors as error:
+        if connection.dialect.is_disconnect(error, driver, cursor):
+            connection.invalidate(error)
+        raise DBAPIError.instance(text, None, error, errors, dialect=connection.dialect) from error
+    finally:
+        with suppress(errors):
+            cursor.close()
 
 
 @cache

@@ -83,12 +83,12 @@ class SqlStore:
         self._turns: Turns[Draft, Written] = Turns()
         self._patience = patience
         self.engine = dialects.make_engine(address)
-        self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-
+        self.reader = dialects.make_reader(address, self.engine)
         self.holding = SqlHoldingArea(self._read, self._write)
         self.silences = SqlSilences(self._read, self._write)
 
     def close(self) -> None:
+        self.reader.dispose()
         self.engine.dispose()
 
     def prepare(self) -> None:
@@ -429,7 +429,7 @@ class SqlStore:
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         try:
-            with self._reader.connect() as connection:
+            with self.reader.connect() as connection:
                 self._file.check(connection)
                 yield connection
         except SQLAlchemyError as error:
@@ -444,7 +444,7 @@ class SqlStore:
     def _transaction(self, patience: float) -> Iterator[Connection]:
         try:
             with self.engine.connect() as connection:
-                self._file.check(connection)
+                self._file.recognise(connection)
                 dialects.wait_at_most(connection, patience)
                 with connection.begin():
                     yield connection
