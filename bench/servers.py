@@ -75,7 +75,7 @@ class Bare(Measured):
 
 
 class Checker(Measured, Product):
-    """The product, with its log and its limits as they are by default; each alert owes `receiver` one message, if any."""
+    """The product, with its log and its limits as by default; each alert owes `receiver` one message, if any."""
 
     query = "/api/v1/alerts?status=active&limit=50"
 

@@ -1,6 +1,6 @@
 """Writes the lines of the log to a stream, those of one commit together, and renders them for a terminal.
 
-A line costs a system call, and while it lasts another thread takes Python's lock: a storm has a hundred lines a message.
+A line costs a system call, for which Python's lock is given away: of a storm, each message has a hundred lines.
 """
 
 from __future__ import annotations

@@ -21,9 +21,11 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.sql.dml import Insert
 
 from service_event_checker.core.errors import StoreError
+from service_event_checker.stores.sql.driver import Driver
 
 BUSY_SECONDS = 5  # a store that is locked longer counts as away
 CONNECTIONS = 16
+CONNECTIONS_OF_SERVER = 8  # for writers, and as many for readers
 NAP = 0.001  # seconds between two tries to begin
 _PATIENCE = "patience"  # in a connection's `info`
 LARGE_TEXT = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")  # TEXT ends at 64 KiB there
@@ -74,7 +76,7 @@ class Dialect:
                 connection.exec_driver_sql(self.unlock)
 
 
-def of(connection: Connection | Engine) -> Dialect:
+def of(connection: Connection | Engine | Driver) -> Dialect:
     return _named(connection.dialect.name)
 
 
@@ -94,16 +96,17 @@ def make_engine(address: URL) -> Engine:
 def make_reader(address: URL, writer: Engine) -> Engine:
     """Return the engine for what is read outside of transactions.
 
-    SQLite's writer keeps a connection to itself: pages that another connection has written leave its cache.
+    It has connections of its own. SQLite's writer so keeps one to itself: pages that another connection has written
+    leave its cache. A database in memory belongs to the one connection that it has.
     """
     dialect = _named(address.get_backend_name())
-    reader = writer
-    if dialect.begin and folder_of(address):
-        reader = create_engine(address, **dialect.engine)
-        if dialect.on_connect:
-            prepare = dialect.on_connect
-            event.listen(reader, "connect", lambda connection, _record: prepare(connection))
-    return reader.execution_options(isolation_level="AUTOCOMMIT")
+    if dialect.begin and folder_of(address) is None:
+        return writer.execution_options(isolation_level="AUTOCOMMIT")
+    reader = create_engine(address, **{**dialect.engine, "isolation_level": "AUTOCOMMIT"})
+    if dialect.on_connect:
+        prepare = dialect.on_connect
+        event.listen(reader, "connect", lambda connection, _record: prepare(connection))
+    return reader
 
 
 def folder_of(address: URL) -> Path | None:
@@ -209,7 +212,7 @@ SQLITE = Dialect(
     conflicts=frozenset({"SQLITE_BUSY_SNAPSHOT"}),  # https://www.sqlite.org/rescode.html#busy_snapshot
     upsert=_sqlite_upsert,
 )
-_BOUNDED = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
+_BOUNDED = {"pool_size": CONNECTIONS_OF_SERVER, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
 POSTGRESQL = Dialect(
     engine={
         **_BOUNDED,

@@ -7,31 +7,31 @@ the tables are text, whole numbers and truth values, which drivers take as they 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from functools import cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Select, bindparam
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.dml import ValuesBase
+from sqlalchemy import ColumnElement, Dialect, Select, bindparam
+from sqlalchemy.sql.dml import Delete, ValuesBase
+
+from service_event_checker.stores.sql.driver import Driver
 
 Row = dict[str, Any]
 _SIZES = (1, 10, 100, 500)  # of a list in IN, so that few texts are made
 
 
-def write(connection: Connection, statement: ValuesBase, columns: Sequence[str], rows: Sequence[Row]) -> None:
+def write(driver: Driver, statement: ValuesBase | Delete, columns: Sequence[str], rows: Sequence[Row]) -> None:
     """Run an insert, upsert or update of these columns for each row; a row may hold more."""
-    text, order = _compiled(statement, tuple(columns), connection.dialect)
+    text, order = _compiled(statement, tuple(columns), driver.dialect)
     if order is None:
-        _run(connection, text, list(rows), many=True)
+        driver.run_many(text, list(rows))
     else:
         chosen = itemgetter(*order) if len(order) > 1 else lambda row: (row[order[0]],)
-        _run(connection, text, list(map(chosen, rows)), many=True)
+        driver.run_many(text, list(map(chosen, rows)))
 
 
 def read(
-    connection: Connection, wanted: Select[Any], column: ColumnElement[Any], values: Iterable[str]
+    driver: Driver, wanted: Select[Any], column: ColumnElement[Any], values: Iterable[str]
 ) -> list[tuple[Any, ...]]:
     """Return the rows of a query whose column has one of the values; at most 500 are asked for at once.
 
@@ -42,29 +42,10 @@ def read(
         some, left = left[: _SIZES[-1]], left[_SIZES[-1] :]
         size = next(size for size in _SIZES if size >= len(some))
         some += some[-1:] * (size - len(some))
-        text, order = _compiled_in(wanted, column, size, connection.dialect)
+        text, order = _compiled_in(wanted, column, size, driver.dialect)
         given = tuple(some) if order is not None else {f"v{place}": value for place, value in enumerate(some)}
-        found += _run(connection, text, given)
+        found += driver.run(text, given)
     return found
-
-
-def _run(connection: Connection, text: str, values: Any, *, many: bool = False) -> list[tuple[Any, ...]]:
-    """Run a statement on the driver's connection; its errors become those that SQLAlchemy makes of them."""
-    driver, errors = connection.connection, connection.dialect.loaded_dbapi.Error
-    cursor = driver.cursor()
-    try:
-        if many:
-            cursor.executemany(text, values)
-            return []
-        cursor.execute(text, values)
-        return list(cursor.fetchall())
-    except errors as error:
-        if connection.dialect.is_disconnect(error, driver, cursor):
-            connection.invalidate(error)
-        raise DBAPIError.instance(text, None, error, errors, dialect=connection.dialect) from error
-    finally:
-        with suppress(errors):
-            cursor.close()
 
 
 @cache

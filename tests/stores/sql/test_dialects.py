@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
@@ -117,14 +117,14 @@ def _once(store: SqlStore, before: str, file: Path) -> list[str]:
     """Let somebody else commit just before the next statement that begins so."""
     done: list[str] = []
 
-    def act(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+    def act(statement: str) -> None:
         if statement.startswith(before) and not done:
             with closing(sqlite3.connect(file)) as other:
                 other.execute("INSERT INTO settings VALUES ('another', '')")
                 other.commit()
             done.append("committed")
 
-    event.listen(store.engine, "before_cursor_execute", act)
+    event.listen(store.engine, "checkout", lambda driver, *_: driver.set_trace_callback(act))
     return done
 
 
