@@ -5,6 +5,7 @@ Everything here has a reason that is written beside it. Flags on the command lin
 
 import ctypes
 import errno
+import gc
 import ipaddress
 import os
 import resource
@@ -219,6 +220,8 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """Warn of a service that listens to the network and tells local callers from others by their address alone."""
+    gc.collect()
+    gc.freeze()  # what is loaded stays: a full collection would look at all of it, while every request waits
     exposed = [str(listener) for listener in server.LISTENERS if not _is_loopback(listener.getsockname())]
     if exposed and not _settings.api_tokens:
         hint = "behind a plain TCP forward every caller looks local and may read and write. Set API_TOKENS"

@@ -62,14 +62,18 @@ def draft(write: Write, now: datetime) -> Draft:
     return Draft(write, stored, sql_rows.alert_row(stored), code, now)
 
 
-def write_all(driver: Driver, drafts: Sequence[Draft]) -> list[Done | Conflict | IdTaken]:
+def write_all(driver: Driver, drafts: Sequence[Draft], *, trusting: bool = False) -> list[Done | Conflict | IdTaken]:
     """Write all that can be written, and say what of each came.
+
+    `trusting`: of what is new to its writer, nobody looks whether it is new to the database. Where it is not, the
+    database refuses all.
 
     Rows are locked in the order lane, alert, delivery, and by key, so that two writers never wait in a circle.
     """
     changing = [each for each in drafts if each.write.alert.revision]
     queues = _queues(driver, [each.key for each in changing if each.write.deliveries])
-    revisions = dict(prepared.read(driver, _REVISIONS, alerts.c.key, [each.key for each in drafts]))
+    asked = changing if trusting else drafts
+    revisions = dict(prepared.read(driver, _REVISIONS, alerts.c.key, [each.key for each in asked]))
     previous = dict(prepared.read(driver, _ALERTS, alerts.c.key, [each.key for each in changing if each.code]))
     holders = _holders(driver, [each.code for each in drafts if each.code])
     known = frozenset(holders)  # also ids of episodes that were forgotten with their key

@@ -6,7 +6,7 @@ Every write is one transaction, synced to disk before it is acknowledged.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -407,8 +407,11 @@ class SqlStore:
     def _write_drafts(self, drafts: Sequence[Draft], patience: float) -> Sequence[Written]:
         """Write alerts in one transaction; where it lost to another's, all of them are to be decided anew.
 
-        A value that the database refuses fails its own alert only.
+        A value that the database refuses fails its own alert only. Hardly ever has another process just made what is
+        new here: then a second look names it.
         """
+        with suppress(StoreConflict, ValueRefused), self._batch(patience) as transaction:
+            return write_all(transaction, drafts, trusting=True)
         try:
             with self._batch(patience) as transaction:
                 return write_all(transaction, drafts)
