@@ -45,10 +45,9 @@ _known: set[str] = set()
 def set_up(*, level: str = "INFO", form: str = "console") -> None:
     """Configure structlog and the standard library's logging alike; `form` is "json" or "console"."""
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        _with_traceback,
         _cleaned,
     ]
     last: Any = structlog.processors.JSONRenderer() if form == "json" else for_terminal
@@ -100,6 +99,10 @@ def _keep_name(found: re.Match[str]) -> str:
 def _written_out(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def _with_traceback(logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
+    return structlog.processors.format_exc_info(logger, method, event) if "exc_info" in event else event
 
 
 def _cleaned(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
