@@ -37,6 +37,9 @@ class Driver:
 
     def run_many(self, text: str, rows: Any) -> None:
         """Run one statement for each of the rows."""
+        if len(rows) == 1:
+            self.run(text, rows[0])  # some drivers make more of many
+            return
         cursor = self.connection.cursor()
         try:
             cursor.executemany(text, rows)
