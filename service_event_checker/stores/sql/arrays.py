@@ -52,7 +52,7 @@ def with_array(text: str, name: str, type: str) -> str:
 
 def insert(driver: Driver, text: str, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
     """Run what `text_of` returned, for all rows at once; they are distinct."""
-    driver.run(text, {name: [row[name] for row in rows] for name in columns})
+    driver.run_many(text, [{name: [row[name] for row in rows] for name in columns}])
 
 
 def _table(statement: Insert) -> Table:

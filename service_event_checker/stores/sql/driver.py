@@ -25,24 +25,24 @@ class Driver:
         self.dialect = dialect
 
     def run(self, text: str, values: Any) -> list[tuple[Any, ...]]:
-        """Run one statement and return its rows, none where it has none."""
+        """Run one statement and return its rows."""
         cursor = self.connection.cursor()
         try:
             cursor.execute(text, values)
-            return list(cursor.fetchall()) if cursor.description else []
+            return list(cursor.fetchall())
         except self.dialect.loaded_dbapi.Error as error:
             raise self._translated(error, text) from error
         finally:
             self._close(cursor)
 
     def run_many(self, text: str, rows: Any) -> None:
-        """Run one statement for each of the rows."""
-        if len(rows) == 1:
-            self.run(text, rows[0])  # some drivers make more of many
-            return
+        """Run one statement that returns nothing for each of the rows."""
         cursor = self.connection.cursor()
         try:
-            cursor.executemany(text, rows)
+            if len(rows) == 1:
+                cursor.execute(text, rows[0])  # some drivers make more of many
+            else:
+                cursor.executemany(text, rows)
         except self.dialect.loaded_dbapi.Error as error:
             raise self._translated(error, text) from error
         finally:
