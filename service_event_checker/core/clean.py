@@ -15,7 +15,6 @@ LABELS_MAX = 100
 LABEL_MAX = 2_000
 NAME_MAX = 200
 SOURCE_MAX = 100  # the stores' column
-SHORT_MAX = min(NAME_MAX, SOURCE_MAX, FINGERPRINT_MAX)
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)  # vendors write 0001-01-01 for "no time"
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # and 9999-12-31
 
@@ -30,18 +29,19 @@ def clean(event: Event) -> Event:
 
 def _is_clean(event: Event) -> bool:
     """Whether `_cleaned` would change nothing. Most events are, and are asked more than once: a look costs a tenth."""
-    short = (event.source, event.fingerprint, event.intake, event.via, event.actor, event.note_id)
+    short = (event.intake, event.via, event.actor, event.note_id)
     long = (event.title, event.url, event.description, event.note)
     own, told = event.labels, event.annotations
     try:
-        text = "".join((*short, *long, *own, *own.values(), *told, *told.values()))
+        text = "".join((event.source, event.fingerprint, *short, *long, *own, *own.values(), *told, *told.values()))
         text.encode()  # lone surrogates
     except UnicodeEncodeError:
         return False
     return (
         "\0" not in text
-        and bool(event.source and event.fingerprint)
-        and max(map(len, short)) <= SHORT_MAX
+        and 0 < len(event.source) <= SOURCE_MAX
+        and 0 < len(event.fingerprint) <= FINGERPRINT_MAX
+        and max(map(len, short)) <= NAME_MAX
         and max(len(event.description), len(event.note)) <= TEXT_MAX
         and len(event.title) <= TITLE_MAX
         and event.title == " ".join(event.title.split())
