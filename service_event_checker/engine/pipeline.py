@@ -42,6 +42,7 @@ class Context:
 
 
 Correlate = Callable[[Sequence[Tracked], Context, datetime], Sequence[Tracked]]
+Wake = Callable[[Iterable[str]], None]
 Hear = Callable[[Iterable[Event], datetime], Iterable[Event]]
 Matched = Callable[[Iterable[Rule], datetime], None]
 
@@ -57,7 +58,7 @@ def unheard(events: Iterable[Event], _now: datetime) -> Iterable[Event]:
 
 
 class Pipeline:
-    """Safe to call from several threads. `wake` is called after a commit with new deliveries.
+    """Safe to call from several threads. `wake` is called after a commit, with the receivers of its deliveries.
 
     `correlate` explains changes by each other and by the context. It may add to a change, and add changes of other
     alerts, at most one per alert. It is asked at every try, so it must be pure. `hear` notes events that are only a
@@ -68,7 +69,7 @@ class Pipeline:
         self,
         store: Store,
         book: Rulebook,
-        wake: Callable[[], None] = lambda: None,
+        wake: Wake = lambda _receivers: None,
         correlate: Correlate = unexplained,
         repeat_within: timedelta = tracker.REPEAT_WITHIN,
         hear: Hear = unheard,
@@ -251,8 +252,8 @@ class Pipeline:
         with together():
             tell(*done)
             self._tell_decisions(done, now)
-        if any(write.deliveries for write in done):
-            self._wake()
+        if owed := {delivery.receiver for write in done for delivery in write.deliveries}:
+            self._wake(owed)
         if any(write.alert.groups or write.alert.is_group for write in done):
             grouping.follow(self, done, now)
         return results
