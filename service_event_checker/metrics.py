@@ -48,6 +48,12 @@ REFUSALS = Counter("poc_requests_refused_total", "Requests not let in", ["route"
 PINGS = Counter(
     "poc_heartbeat_pings_total", "Signs of life that we gave (HEARTBEAT_URL)", ["outcome"], registry=REGISTRY
 )
+TEMPLATE_FAILURES = Counter(
+    "poc_template_failures_total",
+    "Messages sent in the built-in text, as a template failed",
+    ["receiver"],
+    registry=REGISTRY,
+)
 UNKNOWN_VALUES = Counter(
     "poc_unknown_values_total", "Values of a source that are not in its documentation", ["checker"], registry=REGISTRY
 )

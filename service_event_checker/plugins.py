@@ -17,6 +17,7 @@ from service_event_checker.config.findings import ANY_NAME, Traits
 from service_event_checker.config.load import Config
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
 from service_event_checker.core.vocabulary import Verb
+from service_event_checker.render.own import Form
 from service_event_checker.sources.rest import payload as rest
 from service_event_checker.sources.severities import severity_of
 
@@ -64,6 +65,12 @@ def make_destination(name: str, config: DestinationConfig) -> Any:
     """Return the adapter; a module whose configuration decides what its adapter can has a function `make`."""
     module = _load(DESTINATIONS, config.kind)
     return getattr(module, "make", module.Adapter)(name, config)
+
+
+def forms(config: DestinationConfig) -> Mapping[str, Form]:
+    """Return which texts of a destination templates of users may write, by part; a kind says so by `Adapter.forms`."""
+    made = getattr(adapter_class(config.kind), "forms", None)
+    return made(config) if made else {}
 
 
 def make_sources(configs: Mapping[str, SourceConfig]) -> list[Any]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
@@ -42,7 +43,10 @@ from service_event_checker.engine.throttle import KeptInStore, Throttle
 from service_event_checker.http import outbound
 from service_event_checker.http.address import password_forms, password_in
 from service_event_checker.http.outbound import Outbound
-from service_event_checker.render import names
+from service_event_checker.render import names, own, own_check, voice
+from service_event_checker.render.own import Owns
+from service_event_checker.render.own_check import Target
+from service_event_checker.render.voice import Voice
 from service_event_checker.stores import choose
 from service_event_checker.stores.choose import make_store
 from service_event_checker.stores.prepared import gated
@@ -72,6 +76,8 @@ def examine(environ: Mapping[str, str]) -> tuple[Settings, Config]:
     config = _tried(lambda: _load(environment.config_file(variables), variables), errors)
     if settings:
         _tried(lambda: choose.check(settings), errors)
+    if settings and config:
+        _tried(lambda: _templates(settings, config), errors)
     if settings is None or config is None or errors:
         files = dict.fromkeys(error.file for error in errors)
         problems = [problem for error in errors for problem in error.problems]
@@ -129,7 +135,9 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
     adapters, notes = _adapters(config, _kept(same, "destination", before.outbox.destinations if before else {}))
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
     pagers = [name for name, each in receivers.items() if each.family is Family.PAGER]
+    own.use(_templates(settings, config))  # first: it may raise
     names.use(plugins.display_names(config), pagers)
+    voice.use({entry.name: _voice(entry.config) for entry in config.destinations if entry.config})
     book = Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved, config.flapping)
     wakes = before.wakes if before else WakeEvents()
     wakes.know(adapters)
@@ -138,7 +146,7 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
     pipeline = Pipeline(
         store,
         book,
-        wakes.set_all,
+        wakes.wake,
         repeat_within=config.repeat_within,
         hear=heartbeats.take,
         matched=rule_hits.note,
@@ -151,7 +159,7 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
         if entry.config and entry.name in adapters
     }
     suspects = before.outbox.suspects if before else None
-    outbox = Outbox(store, adapters, book, throttles=throttles, clock=_now, wake=wakes.set_all, suspects=suspects)
+    outbox = Outbox(store, adapters, book, throttles=throttles, clock=_now, wake=wakes.wake, suspects=suspects)
     watched = _kept(same, "checker", before.poller.watches if before else {})
     watches = {
         entry.name: watched.get(entry.name) or _watch(entry.name, entry.config)
@@ -242,7 +250,28 @@ def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> R
         update_every=type(config).UPDATE_EVERY if config.update_every is None else config.update_every,
         shadow=config.shadow,
         on_resolve=config.on_resolve,
+        fallback=config.fallback,
     )
+
+
+def _voice(config: DestinationConfig) -> Voice:
+    return Voice(language=config.language, zone=ZoneInfo(config.time_zone))
+
+
+def _templates(settings: Settings, config: Config) -> Owns:
+    """Return the templates of users, checked. Raises ConfigError."""
+    if settings.templates_dir is None:
+        return {}
+    on = {entry.name: entry.config for entry in config.destinations if entry.config}
+    targets = {
+        name: Target(name=name, kind=each.kind, forms=plugins.forms(each), voice=_voice(each))
+        for name, each in on.items()
+    }
+    known = {*plugins.kinds(plugins.DESTINATIONS), *(entry.name for entry in config.destinations)}
+    found, problems = own_check.read(settings.templates_dir, targets, frozenset(known))
+    if problems:
+        raise ConfigError("TEMPLATES_DIR", problems)
+    return found
 
 
 def _is_shared(settings: Settings) -> bool:

@@ -175,13 +175,10 @@ def test_the_old_name_of_a_key_is_warned_of_at_start(build: Build) -> None:
     assert [(line["path"], line["text"]) for line in found] == [("destinations.slack", "api_url is now url")]
 
 
-def test_a_fallback_is_accepted_and_said_to_be_unused(build: Build) -> None:
-    services = build({"slack": {"kind": "slack", "fallback": "mail"}, "mail": {"kind": "console"}})
+def test_a_fallback_is_known_to_the_outbox(build: Build) -> None:
+    services = build({"slack": {"kind": "console", "fallback": "mail"}, "mail": {"kind": "console"}})
 
-    with capture_logs() as lines:
-        services.log_components()
-
-    assert [line["path"] for line in lines if line["event"] == "config_key_ignored"] == ["destinations.slack.fallback"]
+    assert {name: each.fallback for name, each in services.book.receivers.items()} == {"slack": "mail", "mail": ""}
 
 
 def test_files_of_other_software_do_not_stop_the_start(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = tuple(ROOT / f"requirements{which}.txt" for which in ("", "-celery", "-dev"))
+LOCKS = tuple(ROOT / f"requirements{which}.txt" for which in ("", "-apprise", "-celery", "-dev"))
 #: all that the README names, the oldest first
 PYTHONS = ("3.11", "3.12", "3.13")
 NEWER = "9999.0"

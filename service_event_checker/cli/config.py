@@ -1,4 +1,4 @@
-"""`outage config`: checks config.json, has the running app take it, and prints its JSON Schema."""
+"""`outage config`: checks config.json, has the running app take it, and prints its JSON Schema and its keys."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from service_event_checker import wiring
+from service_event_checker.cli import config_docs
 from service_event_checker.cli.config_schema import as_text
 from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.cli.tables import print_json, table
@@ -17,7 +18,7 @@ from service_event_checker.engine import reloads
 
 @click.group()
 def config() -> None:
-    """Check config.json, reload it, or print its JSON Schema."""
+    """Check config.json, reload it, or print its JSON Schema or its keys."""
 
 
 @config.command("check")
@@ -90,6 +91,12 @@ def reload_config(here: Here, *, as_json: bool) -> None:
 def schema() -> None:
     """Print the JSON Schema of config.json, for docs/config.schema.json."""
     click.echo(as_text(), nl=False)
+
+
+@config.command("docs")
+def docs() -> None:
+    """Print all keys of config.json by kind, for docs/keys.md."""
+    click.echo(config_docs.as_text(), nl=False)
 
 
 def _counts(found: Config) -> str:

@@ -45,7 +45,7 @@ class _Generator(GenerateJsonSchema):
 
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, timedelta):
-            return _duration(dft)
+            return written(dft)
         return super().encode_default(dft)
 
 
@@ -125,8 +125,8 @@ def _untitled(schema: Any) -> Any:
     return schema
 
 
-def _duration(span: timedelta) -> str:
-    """Write a duration in the largest unit that divides it."""
+def written(span: timedelta) -> str:
+    """Return a duration in the largest unit that divides it."""
     seconds = int(span.total_seconds())
     unit = next(unit for unit in _UNITS if seconds % _UNITS[unit] == 0)
     return f"{seconds // _UNITS[unit]}{unit}"

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 from service_event_checker import logs
 from service_event_checker.cli.context import Here
 from service_event_checker.cli.diagnosis import Finding
-from service_event_checker.core.errors import DeliveryError, Reason, SourceError
-from service_event_checker.core.ports import Checker, Preflight
+from service_event_checker.core.errors import Reason, SourceError
+from service_event_checker.core.ports import Checker, Preflight, Probe
+from service_event_checker.engine import probing
+from service_event_checker.engine.probing import Report, Result
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
 from service_event_checker.render.text import duration
@@ -41,15 +43,17 @@ def pages(here: Here) -> Iterator[Finding]:
 
 
 def credentials(here: Here) -> Iterator[Finding]:
-    """Have the destinations look whether they can do what is asked of them; those that cannot look are left out."""
+    """Try the destinations without sending; those that cannot be tried so are left out."""
+    receivers = here.services.book.receivers
     asked = {
         name: destination
         for name, destination in here.services.outbox.destinations.items()
-        if isinstance(destination, Preflight)
+        if isinstance(destination, Preflight | Probe)
     }
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for found in pool.map(_preflight, asked, asked.values()):
-            yield from found
+        trials = {name: pool.submit(probing.probe, each, receivers[name].deadline) for name, each in asked.items()}
+        for name, trial in trials.items():
+            yield from _tried(name, trial.result())
 
 
 def clock(here: Here) -> Iterator[Finding]:
@@ -79,13 +83,12 @@ def _page(name: str, checker: Checker) -> Finding:
     return Finding(True, f"{name}: can be read" + (f"; {warnings}" if warnings else ""))
 
 
-def _preflight(name: str, destination: Preflight) -> list[Finding]:
-    try:
-        warnings = destination.preflight()
-    except DeliveryError as error:
-        remedy = REMEDIES.get(error.reason, "check `url` and the credentials of this destination")
-        return [Finding(False, f"{name}: could not be asked, {logs.masked(str(error))}", remedy)]
-    wrong = [Finding(False, f"{name}: {logs.masked(text)}", "correct it there or in config.json") for text in warnings]
+def _tried(name: str, report: Report) -> list[Finding]:
+    if report.result is Result.FAILS:
+        return [Finding(False, f"{name}: fails, {logs.masked(report.why)}", report.remedy)]
+    wrong = [
+        Finding(False, f"{name}: {logs.masked(text)}", "correct it there or in config.json") for text in report.wrong
+    ]
     return wrong or [Finding(True, f"{name}: answers, and the credentials are good")]
 
 

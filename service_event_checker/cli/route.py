@@ -34,11 +34,7 @@ def route(here: Here, alert: tuple[str, ...], at: str, *, as_json: bool) -> None
     ALERT is labels and the names that rules ask for, like severity=critical team=web, or JSON: labels, or a message
     of Alertmanager. "-" reads it from the standard input.
     """
-    text = sys.stdin.read() if alert == ("-",) else ",".join(alert)
-    try:
-        question = Question.model_validate(_asked(text) | ({"at": at} if at else {}))
-    except ValidationError as error:
-        raise click.UsageError("; ".join(f"{field}: {problem}" for field, problem in by_field(error))) from None
+    question = question_of(alert, at)
     found = answer(question, here.services.book.with_silences(_stored(here)), datetime.now(UTC))
     if as_json:
         print_json(found)
@@ -63,6 +59,15 @@ def _stored(here: Here) -> Sequence[Silence]:
     except StoreError as error:
         click.echo(f"only the silences of config.json count: {logs.masked(str(error))}", err=True)
         return ()
+
+
+def question_of(words: tuple[str, ...], at: str = "") -> Question:
+    """Return what the words of a command ask about. Raises InvalidInput and UsageError."""
+    text = sys.stdin.read() if words == ("-",) else ",".join(words)
+    try:
+        return Question.model_validate(_asked(text) | ({"at": at} if at else {}))
+    except ValidationError as error:
+        raise click.UsageError("; ".join(f"{field}: {problem}" for field, problem in by_field(error))) from None
 
 
 def _asked(text: str) -> dict[str, Any]:

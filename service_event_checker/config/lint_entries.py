@@ -50,6 +50,29 @@ def mirror(
     return Findings(errors)
 
 
+def fallbacks(entries: Mapping[str, str], off: Iterable[str]) -> Findings:
+    """Check who takes over from whom; `entries`: the fallback of each destination, "" for none; `off`: those off."""
+    found = Findings()
+    for name, fallback in entries.items():
+        where = f"destinations.{name}.fallback"
+        if not fallback:
+            continue
+        if fallback not in entries:
+            known = ", ".join(each for each in entries if each != name) or "none"
+            found.errors.append(f'{where}: there is no destination "{fallback}". Name one of: {known}')
+        elif fallback == name:
+            found.errors.append(f"{where}: is the destination itself. Name another one")
+        elif entries[fallback]:
+            found.errors.append(
+                f"{where}: {fallback} has a fallback itself. Only one step is possible; remove one of them"
+            )
+        elif fallback in off:
+            found.warnings.append(
+                f"{where}: {fallback} is off, so that nobody takes over. Turn it on or name another one"
+            )
+    return found
+
+
 def silence(where: str, ends_at: datetime, now: datetime) -> Findings:
     """Warn of a silence that is over."""
     if ends_at > now:

@@ -206,6 +206,9 @@ def _lint(
     for section, entries in sections:
         found.warnings.extend(f"{section}.{entry.name}: {text}" for entry in entries for text in entry.warnings)
         found.add(lint.entries(section, [(entry.name, entry.config) for entry in entries]))
+        if section == "destinations":
+            fallbacks = {entry.name: entry.config.fallback if entry.config else "" for entry in entries}
+            found.add(lint_entries.fallbacks(fallbacks, [entry.name for entry in entries if entry.why_off]))
     for where, rule in rules:
         given = [matcher for _, matcher in lint.located(rule.match, where)]
         found.add(lint_conditions.conditions(where, rule, given, kinds, traits))

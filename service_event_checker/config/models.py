@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
@@ -133,6 +134,15 @@ class SourceConfig(Model):
     every: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=5)
 
 
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # KeyError: ZoneInfoNotFoundError
+        problem = f'"{name[:60]}" is not a time zone of this machine. Write it like UTC or Asia/Shanghai'
+        raise ValueError(problem) from None
+    return name
+
+
 class DestinationConfig(Model):
     """What every destination has. An adapter's Config adds `kind: Literal["<module name>"]` and its own keys.
 
@@ -158,6 +168,8 @@ class DestinationConfig(Model):
     on_ambiguous: Literal["repeat", "drop"] | None = None
     update_every: Duration | None = None
     shadow: bool = False
+    language: Literal["en", "zh"] = "en"
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     fallback: str = ""
 
 

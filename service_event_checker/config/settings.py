@@ -41,6 +41,7 @@ class Settings:
     `port` and `processes`: where and with how many workers Gunicorn serves. `trusted_proxies`: whose
     X-Forwarded-For names the caller. `broker_url`: Redis, where jobs run on Celery workers; "" for none.
     `heartbeat_url`: asked each minute while all loops run; "" for none. Its path may be a secret.
+    `templates_dir`: the templates that users write, None for none.
     `variables` is all of the environment: config.json names variables freely, and one vendor's routes have their own.
     """
 
@@ -62,6 +63,7 @@ class Settings:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     broker_url: str = field(repr=False)
     heartbeat_url: str = field(repr=False)
+    templates_dir: Path | None
     variables: Mapping[str, str] = field(repr=False)
 
     @property
@@ -108,6 +110,7 @@ class Settings:
             trusted_proxies=_read(_networks, text("TRUSTED_PROXIES"), problems=problems, default=()),
             broker_url=_read(_broker, text("CELERY_BROKER_URL"), problems=problems, default=""),
             heartbeat_url=_read(_pinged, text("HEARTBEAT_URL"), problems=problems, default=""),
+            templates_dir=Path(templates) if (templates := text("TEMPLATES_DIR")) else None,
             variables=environ,
         )
         if problems:

@@ -264,6 +264,7 @@ class Receiver:
     can tell whether the first one arrived (severities listed). `update_every`: the shortest time between two
     updates of one object. `shadow`: render and record what would be sent, and send nothing. `on_resolve`: what the
     end of an alert does to its object here. `edits`: whether a message can be changed, so that an update is no news.
+    `fallback`: who is told instead while this receiver is down, "" for nobody.
     """
 
     name: str
@@ -279,6 +280,7 @@ class Receiver:
     shadow: bool = False
     on_resolve: OnResolve = "close"
     edits: bool = True
+    fallback: str = ""
 
     @property
     def cancels(self) -> bool:

@@ -204,6 +204,40 @@ class Preflight(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResult:
+    """What a probe showed, in lines for people.
+
+    `proven` works. `wrong` should be corrected, although messages may get through. `unproven` shows only when something
+    is sent.
+    """
+
+    proven: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Probe(Protocol):
+    """A destination that can be tried: would it take what we send?"""
+
+    def probe(self) -> ProbeResult:
+        """Check credentials, place and permission there; create nothing, notify nobody.
+
+        Raises DeliveryError if nothing could be delivered; its `detail` says what to correct.
+        """
+        ...
+
+
+@runtime_checkable
+class Previewable(Protocol):
+    """A destination that can show the texts of a delivery."""
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return what people would read, by part, like "title.txt"; sends nothing."""
+        ...
+
+
 @runtime_checkable
 class Inbound(Protocol):
     """A system that talks back to us by webhook."""

@@ -104,6 +104,7 @@ class Why(StrEnum):
     ESCALATED = "escalated"
     FLAPPING = "flapping"
     CALM = "no longer flapping"
+    FAILED_OVER = "sent to the fallback"
 
     @property
     def opens(self) -> bool:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 from service_event_checker.config.models import DestinationConfig
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
-from service_event_checker.render.notice import notice
+from service_event_checker.render.notice import notice, with_own
+from service_event_checker.render.own import Form
 from service_event_checker.render.templates import render
 
+TEXT = "txt"  # the part that templates of users may write
 RULE = "-" * 72
 
 
@@ -43,11 +46,24 @@ class Adapter:
 
         The link has no external id: when Slack gets its token, the message is still to be made.
         """
-        told = notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+        said = self.preview(delivery, alert)[TEXT]
         with self._lock:
-            self._write(f"{RULE}\n{render('alert.txt.j2', told)}\n{RULE}\n")
+            self._write(f"{RULE}\n{said}\n{RULE}\n")
         key = remote_key(alert.key, delivery.episode)
         return link or Link(key=alert.key, episode=delivery.episode, receiver=delivery.receiver, remote_key=key)
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return what is printed."""
+        told = notice(alert, delivery.verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+        return {TEXT: with_own(told, delivery, alert).own.get(TEXT) or render("alert.txt.j2", told)}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return {TEXT: Form(limit=20_000)}
+
+    def probe(self) -> ProbeResult:
+        """Nothing can go wrong: it prints."""
+        return ProbeResult(proven=("messages are printed on the standard output of the app",))
 
 
 def _to_stdout(text: str) -> None:

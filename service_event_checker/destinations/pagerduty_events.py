@@ -8,6 +8,7 @@ not that anybody was paged. https://developer.pagerduty.com/docs/events-api-v2-o
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
@@ -19,6 +20,7 @@ from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
@@ -26,6 +28,7 @@ from service_event_checker.remote.api import Api
 from service_event_checker.remote.errors import ACCESS, body_of, delivery_error, words
 from service_event_checker.remote.marks import tag
 from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.own import TITLE, Form
 from service_event_checker.render.text import cut, line
 
 TITLE_MAX = 255  # characters; PagerDuty takes 1024, a telephone shows fewer
@@ -76,11 +79,28 @@ class Adapter:
         known = link or Link(key=delivery.key, episode=delivery.episode, receiver=delivery.receiver, remote_key=key)
         return replace(known, external_id=tag(key), closed=delivery.verb is Verb.CLOSE)
 
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return the summary of the incident."""
+        told = notice_of(delivery, alert)
+        return {TITLE: told.own.get(TITLE) or cut(told.subject, TITLE_MAX)}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return {TITLE: Form(line=True, limit=TITLE_MAX)}
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the event that `deliver` would send."""
         event = self._event(delivery, alert, remote_key(alert.key, delivery.episode))
         what = event.get("payload", {}).get("summary", event["dedup_key"])
         return f"{event['event_action']} at PagerDuty: {what}"
+
+    def probe(self) -> ProbeResult:
+        """Resolve an incident that does not exist: PagerDuty checks the key, and drops the event."""
+        key = {"routing_key": secret(self.config.routing_key)}
+        self._send({**key, "event_action": "resolve", "dedup_key": tag("0" * 20)})
+        return ProbeResult(
+            proven=("PagerDuty takes events with the routing key",), unproven=("whether anybody is paged for it",)
+        )
 
     def _event(self, delivery: Delivery, alert: Alert, key: str) -> dict[str, Any]:
         event = {
@@ -92,7 +112,7 @@ class Adapter:
             return event
         told = notice_of(delivery, alert)
         payload = {
-            "summary": cut(told.subject, TITLE_MAX),
+            "summary": told.own.get(TITLE) or cut(told.subject, TITLE_MAX),
             "source": line(alert.source, 255) or "unknown",
             "severity": alert.severity.value,  # their four words are ours
             "timestamp": alert.started_at.isoformat(),

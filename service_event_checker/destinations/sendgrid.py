@@ -6,6 +6,7 @@ is repeated for critical and error only. https://www.twilio.com/docs/sendgrid/ap
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -16,12 +17,15 @@ from service_event_checker.config.fields import API_URL
 from service_event_checker.config.models import DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
 from service_event_checker.remote.errors import ACCESS, WORDS_MAX, body_of, delivery_error, pause, words
 from service_event_checker.render import mail as text_mail
+from service_event_checker.render import sample
 from service_event_checker.render.mail import Mail
+from service_event_checker.render.own import Form
 
 RECIPIENTS_MAX = 1000  # of one mail
 LOOK_AT_QUOTA_EVERY = 900.0  # seconds; it ends by a new day or by a payment
@@ -83,10 +87,29 @@ class Adapter:
         self._send(self._request(mail))
         return text_mail.opened(delivery, mail) if delivery.verb is Verb.OPEN else link
 
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return subject, text and HTML of the mail that `deliver` would send."""
+        mail = text_mail.compose(delivery, alert, self.config.sender, datetime.now(UTC))
+        return {text_mail.SUBJECT: mail.subject, text_mail.TEXT: mail.text, text_mail.HTML: mail.html}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return text_mail.FORMS
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the mail that `deliver` would send."""
         mail = text_mail.compose(delivery, alert, self.config.sender, datetime.now(UTC))
         return f"mail to {len(self._request(mail)['personalizations'][0]['to'])}: {mail.subject}"
+
+    def probe(self) -> ProbeResult:
+        """Have SendGrid validate a mail in its sandbox mode, which delivers nothing."""
+        alert = sample.alert(datetime.now(UTC))
+        mail = text_mail.compose(sample.delivery(alert, self.name), alert, self.config.sender, datetime.now(UTC))
+        self._send(self._request(mail) | {"mail_settings": {"sandbox_mode": {"enable": True}}}, 200)
+        return ProbeResult(
+            proven=("the key may send mail", f"a mail to {len(self.config.to)} recipients is valid"),
+            unproven=("whether the sender is verified, and whether the mail arrives in the inbox",),
+        )
 
     def _request(self, mail: Mail) -> dict[str, Any]:
         from sendgrid.helpers import mail as sg  # late: the package brings cryptography along
@@ -105,13 +128,13 @@ class Adapter:
         built.tracking_settings = sg.TrackingSettings(*untouched, sg.SubscriptionTracking(enable=False))
         return dict(built.get())
 
-    def _send(self, request: dict[str, Any]) -> None:
+    def _send(self, request: dict[str, Any], expected: int = 202) -> None:
         try:
             status = self._http.send("POST", "v3/mail/send", json=request).status
         except HttpError as error:
             raise _failure(error, secret(self.config.token)) from None
-        if status != 202:
-            raise DeliveryError(Reason.GARBAGE, f"HTTP {status} where 202 was due, check url")
+        if status != expected:
+            raise DeliveryError(Reason.GARBAGE, f"HTTP {status} where {expected} was due, check url")
 
 
 def _failure(error: HttpError, token: str) -> DeliveryError:

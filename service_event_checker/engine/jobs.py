@@ -14,6 +14,7 @@ from typing import Protocol
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import (
     expiry,
+    failover,
     heartbeat,
     idempotency,
     muted,
@@ -189,6 +190,12 @@ def expire(work: Work) -> None:
     work.services.expiry.run(work.services.pipeline, work.now)
 
 
+def fail_over(work: Work) -> None:
+    services = work.services
+    kinds = {part.name: part.kind for part in services.parts if part.section == "destination"}
+    failover.run(services.outbox, services.pipeline, kinds, work.now)
+
+
 def sweep(work: Work) -> None:
     work.services.store.sweep(work.now, latest=work.now + work.services.outbox.longest_wait)
 
@@ -249,6 +256,7 @@ JOBS: Mapping[str, Job] = {
     "ping": Job(ping, timedelta(minutes=1)),
     "expire": Job(expire, expiry.EVERY, receiving=True),
     "sweep": Job(sweep, timedelta(seconds=15)),
+    "fail-over": Job(fail_over, timedelta(seconds=5)),
     "unowned": Job(settle_unowned, timedelta(minutes=1)),
     "archive": Job(archive, timedelta(minutes=1)),
     "prune": Job(prune, timedelta(hours=1)),

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from service_event_checker.core import announcements, mirrors, routing
+from service_event_checker.core import announcements, failover, mirrors, routing
 from service_event_checker.core.errors import DeliveryError, LeaseLost, Reason, StoreConflict, StoreError
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link, ObjectRef, Receiver
@@ -35,12 +35,13 @@ from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Again, Claimed, Failed, Outcome, Settled, Write
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
 from service_event_checker.engine import objects, plainer
-from service_event_checker.engine.outcomes import DryRun, Skipped, outcome_step
-from service_event_checker.engine.pipeline import tell
+from service_event_checker.engine.outcomes import DryRun, Skipped, ToldElsewhere, outcome_step
+from service_event_checker.engine.pipeline import Wake, tell
 from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
 from service_event_checker.logs import alert_facts
 from service_event_checker.metrics import DELIVERIES, DELIVERY_SECONDS, FAILURES, PING_PONGS
+from service_event_checker.render import voice
 
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
 CALLS_PER_DELIVERY = 6  # a search, a create and what an adapter looks up on the way
@@ -60,6 +61,8 @@ CONFLICTS_MAX = 20
 GONE = "what was made there is gone"
 _WRITES = {Verb.ACK: Status.ACKNOWLEDGED, Verb.UNACK: Status.FIRING, Verb.CLOSE: Status.RESOLVED}
 
+_SPECIAL: Mapping[type, str] = {DryRun: "dry_run", ToldElsewhere: "told_elsewhere"}
+
 log = structlog.get_logger()
 
 
@@ -75,7 +78,7 @@ class Outbox:
         throttles: Mapping[str, Throttle],
         clock: Callable[[], datetime],
         jitter: Callable[[], float] = random.random,
-        wake: Callable[[], None] = lambda: None,
+        wake: Wake = lambda _receivers: None,
         suspects: plainer.Suspects | None = None,
     ) -> None:
         self.store = store
@@ -143,7 +146,8 @@ class Outbox:
         if delivery.reason == mirrors.PING_PONG:
             return Failed(reason=mirrors.PING_PONG)
         if receiver.shadow or (alert.test and receiver.family is not Family.CHAT):
-            return _dry_run(self.destinations[delivery.receiver], delivery, alert)
+            with voice.speaking(receiver.name):
+                return _dry_run(self.destinations[delivery.receiver], delivery, alert)
         link = routing.link_for(delivery, alert, claimed.links, receiver)
         made = link is not None and bool(link.external_id)
         destination = self.destinations[delivery.receiver]
@@ -154,6 +158,8 @@ class Outbox:
             until = link.updated_at + receiver.update_every
             if link.updated_at <= self._clock() < until:
                 return Again(due_at=until, reason="an update was sent a moment ago")
+        if not made and not alert.open and self._was_told_by_fallback(delivery, receiver, destination):
+            return ToldElsewhere(remark=f"delivered by fallback {receiver.fallback}")
         if not receiver.findable:
             return self._send_unfindable(claimed, link, receiver)
         if not made and (delivery.verb is Verb.OPEN or receiver.family is Family.CHAT):
@@ -188,7 +194,8 @@ class Outbox:
         destination, receiver = self.destinations[delivery.receiver], self.book.receivers[delivery.receiver]
         sent, shown = plainer.plainer(delivery, alert, self.suspects.form(delivery, self._clock()))
         try:
-            with budget.limit(receiver.deadline.total_seconds() * CALLS_AT_THEIR_SLOWEST):
+            seconds = receiver.deadline.total_seconds() * CALLS_AT_THEIR_SLOWEST
+            with budget.limit(seconds), voice.speaking(receiver.name):
                 if isinstance(destination, ObjectDestination):
                     return objects.deliver(destination, sent, shown, link, receiver.on_resolve)
                 if isinstance(destination, MessageDestination):
@@ -219,6 +226,21 @@ class Outbox:
         """Whether the episode was opened while its receiver was in shadow: then there is nothing to end."""
         steps = self.store.outcomes(delivery.key, delivery.episode)
         return any(step.why is Why.DRY_RUN and step.receiver == delivery.receiver for step in steps)
+
+    def _was_told_by_fallback(self, delivery: Delivery, receiver: Receiver, destination: Destination) -> bool:
+        """Whether people who read this receiver were told by its fallback, and nothing of it is there; the digest is.
+
+        Raises DeliveryError while an earlier try that may have arrived cannot be looked for.
+        """
+        if not receiver.fallback or not failover.has_digest(receiver.name, self.book):
+            return False
+        steps = [
+            *self.store.timeline(delivery.key),
+            *self.store.outcomes(delivery.key, delivery.episode),
+        ]
+        if not failover.delivered_by(receiver.fallback, steps, delivery.episode):
+            return False
+        return delivery.intent_at is None or not _find(destination, remote_key(delivery.key, delivery.episode))
 
     def _changed(self, claimed: Claimed, link: Link | None, verb: Verb, began: datetime) -> Link | None:
         """Return the link to store after a change, None where nothing of it is new.
@@ -366,7 +388,7 @@ class Outbox:
 
     def _tell(self, claimed: Claimed, outcome: Outcome, write: Write | None) -> None:
         delivery = claimed.delivery
-        name = "dry_run" if isinstance(outcome, DryRun) else type(outcome).__name__.lower()  # settled, again, failed
+        name = _SPECIAL.get(type(outcome)) or type(outcome).__name__.lower()  # settled, again, failed
         DELIVERIES.labels(delivery.receiver, delivery.verb.value, name).inc()
         if isinstance(outcome, Settled) and delivery.created_at and not claimed.alert.test:
             took = (self._clock() - delivery.created_at).total_seconds()
@@ -377,7 +399,8 @@ class Outbox:
         _log(claimed, outcome, reason)
         if write:
             tell(write)
-        self._wake()
+        owed = write.deliveries if write else ()
+        self._wake({delivery.receiver, *(each.receiver for each in owed)})  # the lane's next is due
 
 
 def _log(claimed: Claimed, outcome: Outcome, reason: str) -> None:

@@ -24,6 +24,11 @@ class Skipped(Settled):
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldElsewhere(Settled):
+    """A delivery of an alert that is over, and that the receiver's fallback has told: `remark` says so."""
+
+
 def outcome_step(claimed: Claimed, outcome: Outcome, now: datetime) -> Transition | None:
     """Return the timeline's row of an outcome; None where the delivery is to be tried again."""
     match outcome:

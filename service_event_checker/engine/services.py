@@ -43,6 +43,13 @@ class WakeEvents:
     def for_receiver(self, receiver: str) -> threading.Event:
         return self._events[receiver]
 
+    def wake(self, receivers: Iterable[str]) -> None:
+        """Wake the threads of these receivers, not those of others: each would look into the store."""
+        self.any.set()
+        for name in receivers:
+            if event := self._events.get(name):
+                event.set()
+
     def set_all(self) -> None:
         self.any.set()
         for event in self._events.values():
@@ -90,9 +97,6 @@ class Services:
         for warning in self.config.warnings:
             path, _, text = warning.partition(": ")
             log.warning("config_warning", path=path, text=text)
-        for entry in self.config.destinations:
-            if entry.config and entry.config.fallback:
-                log.warning("config_key_ignored", path=f"destinations.{entry.name}.fallback")
 
     def request_reconciliation(self) -> None:
         """Have sources and destinations compared with what we know at the next tick. Raises StoreError."""

@@ -141,6 +141,19 @@ class Throttle:
         slot = slots.get(self.shared.name)
         return slot.unknown_reason if slot else ""
 
+    def failing(self, store: Slots) -> tuple[int, float]:
+        """Return how many attempts in a row have failed, and for how many seconds nothing has worked.
+
+        (0, 0.0) if the last one worked. Raises StoreError.
+        """
+        now = self._clock()
+        if self.shared is None:
+            load = self._seen
+        else:
+            slot = store.slots().get(self.shared.name)
+            load = _load(slot, now) if slot else None
+        return (load.failures, now - load.failing_since) if load and load.failures else (0, 0.0)
+
     def take(self, wanted: int) -> int:
         """Return how many deliveries may start now, at most `wanted`, and count them. Raises StoreError."""
         now = self._clock()

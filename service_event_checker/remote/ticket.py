@@ -12,6 +12,7 @@ from service_event_checker.core.model import Alert, Delivery, Event, Remote
 from service_event_checker.core.vocabulary import EventStatus, Kind, Status, Verb
 from service_event_checker.remote.marks import marker
 from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.texts import say
 
 Result = TypeVar("Result")
 Object = TypeVar("Object")
@@ -40,7 +41,9 @@ def comment_of(delivery: Delivery, alert: Alert) -> Comment:
     """Return what a delivery tells of an object that is there; one that is opened again always has something."""
     told = notice_of(delivery, alert)
     if delivery.verb is Verb.OPEN and not told.change:
-        told = replace(told, change="Opened again")
+        told = replace(told, change=say("change.reopened"))
+    if delivery.verb is Verb.OPEN:
+        told = replace(told, own={})  # a template of `open` writes a new object, not a comment
     return Comment(told, marker(delivery.id), full=delivery.verb in (Verb.UPDATE, Verb.OPEN))
 
 

@@ -5,24 +5,29 @@ Pure; the destinations send it. It also reads the addresses that people write in
 
 from __future__ import annotations
 
+import html
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Kind, Severity, Verb
-from service_event_checker.render import plan
-from service_event_checker.render.notice import TEST_WORD, Notice, notice
+from service_event_checker.render import plan, voice
+from service_event_checker.render.notice import Notice, field_name, notice, with_own
+from service_event_checker.render.own import Form
 from service_event_checker.render.templates import render
 from service_event_checker.render.text import clean, cut, line, web_address
+from service_event_checker.render.texts import TEST_WORD, say
 
+SUBJECT, TEXT, HTML = "subject.txt", "txt", "html"  # the parts that templates of users may write
 SUBJECT_MAX = 150  # characters; RFC 5322 allows 998, a phone shows about 60
 LABELS_MAX = 20
 HOST_MAX = 36  # characters of a message id; email.policy breaks one that is longer than a line
 ADDRESS_MAX = 254  # RFC 5321 4.5.3.1.3, without the angle brackets
+MAIL_MAX = 200_000  # characters
 SENDER_NAME = "Platform Outage Checker"
 # Dark enough for white text (WCAG AA), and recognisable where a client turns colours for its dark mode.
 COLOURS = {
@@ -32,9 +37,14 @@ COLOURS = {
     Severity.INFO: "#175cd3",
 }
 GREEN = "#067647"
+FORMS: Mapping[str, Form] = {
+    SUBJECT: Form(line=True, limit=SUBJECT_MAX),
+    TEXT: Form(limit=MAIL_MAX),
+    HTML: Form(escape=html.escape, html=True, limit=MAIL_MAX),
+}
 _ONCE = frozenset({Verb.OPEN, Verb.CLOSE})
 _QUIET = frozenset({Verb.OPEN, Verb.UPDATE})
-_IN_THE_BAND = frozenset({"Severity", "Status"})
+_IN_THE_BAND = ("Severity", "Status")
 _PREVIEWED = ("Platform", "Source", "Affected", "Region", "Since", "Planned", "Until")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}")
 _BRACKETED = re.compile(r"(.*)<([^<>]*)>\s*", re.DOTALL)
@@ -59,26 +69,28 @@ def compose(delivery: Delivery, alert: Alert, sender: str, now: datetime) -> Mai
     verb = delivery.verb
     if verb in _QUIET and not alert.open:
         verb = Verb.CLOSE  # the first or a repeated mail, when the alert is over
-    told = notice(alert, verb, now, actor=delivery.actor, note=delivery.note)
-    subject = _subject(told, alert)
+    plain = notice(alert, verb, now, actor=delivery.actor, note=delivery.note)
+    told = with_own(plain, replace(delivery, verb=verb), alert)
+    subject = told.own.get(SUBJECT) or _subject(told, alert)
     seen: dict[str, Any] = {"said": told.change or clean(alert.note, 2000), "labels": _rows(alert, told)}
     key = remote_key(delivery.key, delivery.episode)
-    html = render(
+    page = told.own.get(HTML) or render(
         "mail.html.j2",
         told,
         **seen,
         subject=subject,
+        language=voice.current().language,
         band=_band(alert, told),
-        state=told.state.removeprefix("Resolved "),
+        state=told.state.removeprefix(say("head.resolved")).strip(" ，"),
         colour=COLOURS[alert.severity] if alert.open else GREEN,
         preview=_preview(told),
-        facts=[fact for fact in told.fields if fact[0] not in _IN_THE_BAND],
+        facts=[fact for fact in told.fields if fact[0] not in {field_name(name) for name in _IN_THE_BAND}],
     )
     return Mail(
         key=key,
         subject=subject,
-        text=render("mail.txt.j2", told, **seen),
-        html=html,
+        text=told.own.get(TEXT) or render("mail.txt.j2", told, **seen),
+        html=page,
         headers=_headers(delivery, alert, key, _host(sender)),
     )
 
@@ -145,14 +157,17 @@ def _subject(told: Notice, alert: Alert) -> str:
 def _band(alert: Alert, told: Notice) -> str:
     test = f"{TEST_WORD} · " if told.test else ""
     if plan.is_planned(alert):
-        return f"{test}MAINTENANCE"
-    return test + (alert.severity.upper() if alert.open else "RESOLVED")
+        return test + say("head.maintenance").upper()
+    return test + say(f"severity.{alert.severity}" if alert.open else "head.resolved").upper()
 
 
 def _preview(told: Notice) -> str:
     """What an inbox shows behind the subject."""
     facts = dict(told.fields)
-    return line(" · ".join([told.change, *(facts[name] for name in _PREVIEWED if name in facts)]).strip("· "), 200)
+    return line(
+        " · ".join([told.change, *(facts[name] for name in map(field_name, _PREVIEWED) if name in facts)]).strip("· "),
+        200,
+    )
 
 
 def _rows(alert: Alert, told: Notice) -> list[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import Severity, Verb
-from service_event_checker.render.notice import FINGERPRINT, Notice, notice
+from service_event_checker.render.notice import Notice, field_name, notice
 from service_event_checker.render.text import cut
 
 HEADLINE_MAX = 300  # characters
@@ -19,7 +19,7 @@ CHANGE_MAX = 1000
 LINKS_MAX = 6
 _QUIET = frozenset({Verb.OPEN, Verb.UPDATE})
 _FULL = frozenset({Verb.OPEN, Verb.UPDATE})  # what tells the whole state; the rest is a short note about a change
-_BRIEF = frozenset({"Source", "Platform", "Until", "Ended", "Internal ID"})
+_BRIEF = ("Source", "Platform", "Until", "Ended", "Internal ID")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def compose(delivery: Delivery, alert: Alert, now: datetime, *, full: bool = Fal
 
 
 def _is_shown(name: str, *, full: bool) -> bool:
-    return name != FINGERPRINT if full else name in _BRIEF
+    return name != field_name("Fingerprint") if full else name in map(field_name, _BRIEF)
 
 
 def _links(told: Notice) -> Iterator[tuple[str, str]]:

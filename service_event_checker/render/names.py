@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from service_event_checker.core.vocabulary import Why
 from service_event_checker.render.text import line
+from service_event_checker.render.texts import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ def use(names: Mapping[str, str], pagers: Iterable[str] = ()) -> None:
 
 def object_name(receiver: str) -> str:
     """Return what a receiver's object is called: "Page" at a pager, "Ticket" elsewhere."""
-    return "Page" if receiver in _used[0].pagers else "Ticket"
+    return say("object.page") if receiver in _used[0].pagers else say("object.ticket")
 
 
 def step_name(why: Why) -> str:

@@ -7,26 +7,19 @@ when the text of a channel is built: by Jinja for HTML, by the adapter for its o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import DRY_RUN, Affects, Kind, ResolvedBy, Severity, Status, Verb
-from service_event_checker.render import plan
+from service_event_checker.render import own, plan
 from service_event_checker.render.labels import alert_title, author_links
 from service_event_checker.render.names import object_name, platform_name
 from service_event_checker.render.text import clean, duration, line, moment, web_address
+from service_event_checker.render.texts import MARKS, TEST_WORD, say, say_by
 
-TEST_WORD = "TEST"
 BODY_MAX = 8000
 VALUE_MAX = 500
-FINGERPRINT = "Fingerprint"  # the field by which a ticket is found from its source
-MARKS: Mapping[Severity, str] = {
-    Severity.CRITICAL: "🔴",
-    Severity.ERROR: "🟠",
-    Severity.WARNING: "🟡",
-    Severity.INFO: "🔵",
-}
 _PLACES = {
     "component": "Affected",
     "service": "Service",
@@ -35,21 +28,20 @@ _PLACES = {
     "region": "Region",
     "geography": "Region",
 }
-_ENDINGS = {
-    ResolvedBy.SOURCE: "reported by the source",
-    ResolvedBy.ABSENCE: "no longer listed by the source",
-}
+_ENDINGS = frozenset({ResolvedBy.SOURCE, ResolvedBy.ABSENCE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """The text of an alert for people: plain, cleaned and cut, not escaped for a channel.
 
-    `subject` is one line that need not change while the alert lasts: a vendor's outage is named after its platform, an
-    internal alert by its title alone. `headline` adds severity, and the word TEST for a test;
-    `state` is the status, `change` the latest change ("" for the opening). `fields`, `labels`
+    In the language and time zone of the receiver, see `voice`. `subject` is one line that need not change while the
+    alert lasts: a vendor's outage is named after its platform, an internal alert by its title alone. `headline` adds
+    severity, and the word TEST for a test; `state` is the status, `standing` a sentence of it with the severity,
+    `change` the latest change ("" for the opening). `fields`, `labels`
     and `annotations` are (name, value) pairs, `tickets` (what, system, address) of what was opened elsewhere, where
     what is "Ticket" or "Page"; `links` (text, address) are the runbook and the dashboard.
+    `own`: what the user's templates say of the delivery, by part, already escaped for the channel.
     """
 
     test: bool
@@ -60,6 +52,7 @@ class Notice:
     headline: str
     title: str
     state: str
+    standing: str
     change: str
     fields: tuple[tuple[str, str], ...]
     labels: tuple[tuple[str, str], ...]
@@ -70,6 +63,7 @@ class Notice:
     link: str
     link_text: str
     footer: str
+    own: Mapping[str, str] = field(default_factory=dict)
 
 
 def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: str = "", receiver: str = "") -> Notice:
@@ -79,6 +73,7 @@ def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: st
     identical.
     """
     platform = platform_name(alert.source)
+    state = _state(alert, now)
     subject = _subject(alert, platform)
     return Notice(
         test=alert.test,
@@ -88,24 +83,31 @@ def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: st
         subject=subject,
         headline=_headline(alert, subject),
         title=alert_title(alert),
-        state=_state(alert, now),
+        state=state,
+        standing=say("comment.state", state=state, severity=say(f"severity.{alert.severity}").lower()),
         change=_change(alert, verb, now, line(actor, 100), clean(note, 2000)),
         fields=tuple(_fields(alert, platform)),
         labels=_pairs(alert.labels),
         annotations=_pairs(alert.annotations),
         tickets=tuple(_tickets(alert, receiver)),
-        links=tuple(author_links(alert.annotations)),
+        links=tuple((say(name), url) for name, url in author_links(alert.annotations)),
         body=clean(alert.description, BODY_MAX),
         link=web_address(alert.url),
-        link_text=f"Open {platform} status page" if alert.kind is not Kind.ALERT else "Open alert source",
-        footer=f"{alert.internal_id} · from {platform} · as of {moment(alert.updated_at)}",
+        link_text=say("link.source") if alert.kind is Kind.ALERT else say("link.status page", platform=platform),
+        footer=say("footer", id=alert.internal_id, platform=platform, at=moment(alert.updated_at)),
     )
 
 
 def notice_of(delivery: Delivery, alert: Alert) -> Notice:
     """Return the notice of a delivery that is sent now."""
     now = datetime.now(UTC)
-    return notice(alert, delivery.verb, now, actor=delivery.actor, note=delivery.note, receiver=delivery.receiver)
+    told = notice(alert, delivery.verb, now, actor=delivery.actor, note=delivery.note, receiver=delivery.receiver)
+    return with_own(told, delivery, alert)
+
+
+def with_own(told: Notice, delivery: Delivery, alert: Alert) -> Notice:
+    """Return a notice with the texts of the user's templates."""
+    return replace(told, own=own.texts(delivery, alert, told))
 
 
 def _mark(alert: Alert) -> str:
@@ -119,88 +121,106 @@ def _subject(alert: Alert, platform: str) -> str:
 
 
 def _headline(alert: Alert, subject: str) -> str:
+    severity = say(f"severity.{alert.severity}")
     words = {
-        Status.FIRING: alert.severity.capitalize(),
-        Status.ACKNOWLEDGED: f"{alert.severity.capitalize()}, acknowledged",
-        Status.RESOLVED: "Resolved",
+        Status.FIRING: severity,
+        Status.ACKNOWLEDGED: say("head.acknowledged", severity=severity),
+        Status.RESOLVED: say("head.resolved"),
     }
     if plan.is_planned(alert):
         words = {
-            Status.FIRING: "Maintenance",
-            Status.ACKNOWLEDGED: "Maintenance, acknowledged",
-            Status.RESOLVED: "Maintenance over",
+            Status.FIRING: say("head.maintenance"),
+            Status.ACKNOWLEDGED: say("head.maintenance acknowledged"),
+            Status.RESOLVED: say("head.maintenance over"),
         }
     start = f"[{TEST_WORD}] " if alert.test else ""
     return f"{start}{words[alert.status]} · {subject}"
 
 
 def _state(alert: Alert, now: datetime) -> str:
-    owner = f" by {line(alert.owner, 100)}" if alert.owner else ""
+    owner = line(alert.owner, 100)
     if plan.is_planned(alert):
-        return plan.standing(alert) + (f", acknowledged{owner}" if alert.status is Status.ACKNOWLEDGED else "")
+        standing = plan.standing(alert)
+        acknowledged = alert.status is Status.ACKNOWLEDGED
+        return say_by("state.also acknowledged", owner, state=standing) if acknowledged else standing
     if alert.status is Status.RESOLVED:
-        return f"Resolved after {duration((alert.ended_at or now) - alert.started_at)}"
-    return f"Acknowledged{owner}" if alert.status is Status.ACKNOWLEDGED else "Firing"
+        return say("state.resolved", span=duration((alert.ended_at or now) - alert.started_at))
+    return say_by("state.acknowledged", owner) if alert.status is Status.ACKNOWLEDGED else say("state.firing")
 
 
 def _change(alert: Alert, verb: Verb, now: datetime, actor: str, note: str) -> str:
-    by = f" by {actor}" if actor else ""
-    said = f": {note}" if note else ""
     match verb:
         case Verb.OPEN:
-            return f"Opened again (episode {alert.episode}){said}" if alert.episode > 1 else note
+            again = say("change.opened again", episode=alert.episode)
+            return _with_note(again, note) if alert.episode > 1 else note
         case Verb.ACK:
-            return f"Acknowledged{by}{said}"
+            change = say_by("change.acknowledged", actor)
         case Verb.UNACK:
-            return f"Acknowledgement taken back{by}{said}"
+            change = say_by("change.unacknowledged", actor)
         case Verb.NOTE:
-            return f"Note from {actor}{said}" if actor else f"Note{said}"
+            change = say_by("change.note", actor)
         case Verb.CLOSE:
-            return _ending(alert, now, by) + said
+            change = _ending(alert, now, actor)
         case _:
-            return f"Updated{by}{said}"
+            change = say_by("change.updated", actor)
+    return _with_note(change, note)
 
 
-def _ending(alert: Alert, now: datetime, by: str) -> str:
+def _with_note(change: str, note: str) -> str:
+    return say("change.said", change=change, note=note) if note else change
+
+
+def _ending(alert: Alert, now: datetime, actor: str) -> str:
     ended_at = alert.ended_at or now
-    how = by if alert.resolved_by is ResolvedBy.PERSON else ""
-    why = f": {_ENDINGS[alert.resolved_by]}" if alert.resolved_by in _ENDINGS else ""
-    word = plan.OVER.capitalize() if plan.is_planned(alert) else "Resolved"
-    return f"{word}{how} {_lasted(alert, ended_at)}, at {moment(ended_at)}{why}"
+    by = actor if alert.resolved_by is ResolvedBy.PERSON else ""
+    key = "change.over" if plan.is_planned(alert) else "change.resolved"
+    ended = say_by(key, by, lasted=_lasted(alert, ended_at), at=moment(ended_at))
+    return _with_note(ended, say(f"why.{alert.resolved_by}") if alert.resolved_by in _ENDINGS else "")
 
 
 def _lasted(alert: Alert, ended_at: datetime) -> str:
-    return plan.ending(alert, ended_at) if plan.is_planned(alert) else f"after {duration(ended_at - alert.started_at)}"
+    if plan.is_planned(alert):
+        return plan.ending(alert, ended_at)
+    return say("lasted.after", span=duration(ended_at - alert.started_at))
 
 
 def _fields(alert: Alert, platform: str) -> Iterator[tuple[str, str]]:
-    yield "Source" if alert.kind is Kind.ALERT else "Platform", platform
+    yield field_name("Source") if alert.kind is Kind.ALERT else field_name("Platform"), platform
     yield from _times(alert)
     if alert.kind is not Kind.ALERT:
-        yield from ((word, _flat(alert.labels[name])) for name, word in _PLACES.items() if alert.labels.get(name))
+        places = ((word, alert.labels.get(name, "")) for name, word in _PLACES.items())
+        yield from ((field_name(word), _flat(value)) for word, value in places if value)
     if alert.affects_us is not Affects.YES:
-        yield "Affects us", str(alert.affects_us)
+        yield field_name("Affects us"), say(f"affects.{alert.affects_us}")
     if alert.owner and alert.status is Status.ACKNOWLEDGED:
-        yield "Acknowledged by", line(alert.owner, 100)
+        yield field_name("Acknowledged by"), line(alert.owner, 100)
     if alert.explained_by:
-        yield "Explained by", line(alert.explained_by, 100)
-    yield "Internal ID", alert.internal_id
-    yield FINGERPRINT, line(alert.fingerprint, VALUE_MAX)
+        yield field_name("Explained by"), line(alert.explained_by, 100)
+    yield field_name("Internal ID"), alert.internal_id
+    yield field_name("Fingerprint"), line(alert.fingerprint, VALUE_MAX)
     for name, value in sorted(alert.annotations.items()):
         if alert.test and name.startswith(DRY_RUN):
             yield name.capitalize(), line(value, VALUE_MAX)
 
 
+def field_name(name: str) -> str:
+    """Return what a field of a notice is called in the receiver's language."""
+    return say(f"field.{name}")
+
+
 def _times(alert: Alert) -> Iterator[tuple[str, str]]:
     planned = plan.is_planned(alert)
     stage = plan.stage(alert.started_at, alert.updated_at, over=not alert.open)
-    yield "Status", (stage if planned else alert.status).capitalize()
-    yield "Severity", alert.severity.capitalize()
-    yield ("Planned", plan.span(alert.started_at, alert.ends_at)) if planned else ("Since", moment(alert.started_at))
+    yield field_name("Status"), say(f"stage.{stage}" if planned else f"status.{alert.status}")
+    yield field_name("Severity"), say(f"severity.{alert.severity}")
+    if planned:
+        yield field_name("Planned"), plan.span(alert.started_at, alert.ends_at)
+    else:
+        yield field_name("Since"), moment(alert.started_at)
     if alert.ended_at and planned:
-        yield "Ended", f"{moment(alert.ended_at)} ({plan.ending(alert, alert.ended_at)})"
+        yield field_name("Ended"), f"{moment(alert.ended_at)} ({plan.ending(alert, alert.ended_at)})"
     elif alert.ended_at:
-        yield "Until", f"{moment(alert.ended_at)} ({duration(alert.ended_at - alert.started_at)})"
+        yield field_name("Until"), f"{moment(alert.ended_at)} ({duration(alert.ended_at - alert.started_at)})"
 
 
 def _tickets(alert: Alert, but: str) -> Iterator[tuple[str, str, str]]:

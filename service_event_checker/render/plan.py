@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Kind
-from service_event_checker.render.text import duration, moment
+from service_event_checker.render.text import duration, local, moment, zone
+from service_event_checker.render.texts import say
 
 PLANNED, IN_PROGRESS, OVER = "planned", "in progress", "over"
 _NEAR = timedelta(hours=12)  # so near, a time needs no date
@@ -30,9 +31,10 @@ def span(starts_at: datetime, ends_at: datetime | None, now: datetime | None = N
     """Return "2026-11-28 22:30 to 00:30 UTC". With `now`, a time that is near has no date."""
     start = _clock(starts_at, now)
     if ends_at is None:
-        return f"{start} UTC"
+        return f"{start} {zone(starts_at)}"
     near = ends_at - starts_at < timedelta(hours=24)
-    return f"{start} to {ends_at:%H:%M} UTC" if near else f"{start} to {_clock(ends_at, now)} UTC"
+    end = f"{local(ends_at):%H:%M}" if near else _clock(ends_at, now)
+    return say("span", start=start, end=f"{end} {zone(ends_at)}")
 
 
 def outlook(starts_at: datetime | None, ends_at: datetime | None, now: datetime) -> str:
@@ -50,19 +52,23 @@ def outlook(starts_at: datetime | None, ends_at: datetime | None, now: datetime)
 def ending(alert: Alert, ended_at: datetime) -> str:
     """Return "after 2 h"; work that ended before its start was called off."""
     if ended_at <= alert.started_at:
-        return "before its planned start"
-    return f"after {duration(ended_at - alert.started_at)}"
+        return say("lasted.before")
+    return say("lasted.after", span=duration(ended_at - alert.started_at))
 
 
 def standing(alert: Alert) -> str:
     """Return where the work stood when the alert last changed, for a text that stays."""
-    where = stage(alert.started_at, alert.updated_at, over=not alert.open).capitalize()
+    where = stage(alert.started_at, alert.updated_at, over=not alert.open)
+    shown = say(f"stage.{where}")
     if not alert.open:
-        return f"{where} {ending(alert, alert.ended_at or alert.updated_at)}"
-    if where == PLANNED.capitalize():
-        return f"{where} {span(alert.started_at, alert.ends_at)}"
-    return f"{where} until {moment(alert.ends_at)}" if alert.ends_at else f"{where} since {moment(alert.started_at)}"
+        return say("standing.over", stage=shown, lasted=ending(alert, alert.ended_at or alert.updated_at))
+    if where == PLANNED:
+        return say("standing.planned", stage=shown, span=span(alert.started_at, alert.ends_at))
+    if alert.ends_at:
+        return say("standing.until", stage=shown, at=moment(alert.ends_at))
+    return say("standing.since", stage=shown, at=moment(alert.started_at))
 
 
 def _clock(at: datetime, now: datetime | None) -> str:
-    return f"{at:%H:%M}" if now is not None and abs(at - now) < _NEAR else f"{at:%Y-%m-%d %H:%M}"
+    near = now is not None and abs(at - now) < _NEAR
+    return f"{local(at):%H:%M}" if near else f"{local(at):%Y-%m-%d %H:%M}"

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import Verb
-from service_event_checker.render.notice import TEST_WORD, Notice, notice
+from service_event_checker.render.notice import Notice, notice
 from service_event_checker.render.text import cut, line
+from service_event_checker.render.texts import TEST_WORD
 
 TITLE_MAX = 400  # characters, before it is cut to the segments
 LINK_MAX = 120  # characters; a longer address would be most of the SMS

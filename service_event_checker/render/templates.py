@@ -9,6 +9,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from service_event_checker.render.notice import Notice
+from service_event_checker.render.texts import say
 
 _SHARED = Path(__file__).parent / "templates"
 
@@ -16,9 +17,9 @@ _SHARED = Path(__file__).parent / "templates"
 def render(template: str, notice: Notice, *, folder: Path = _SHARED, **more: object) -> str:
     """Fill a template of `folder`; names that end in .html.j2 are escaped for HTML.
 
-    A template sees `n` (the Notice), what `more` names, and nothing else.
+    A template sees `n` (the Notice), `say` (the texts of the receiver's language), what `more` names, and nothing else.
     """
-    return _environment(folder).get_template(template).render(n=notice, **more).strip()
+    return _environment(folder).get_template(template).render(n=notice, say=say, **more).strip()
 
 
 @cache

@@ -1,9 +1,15 @@
-"""Text for people: cleaned, cut, on one line; durations, moments and addresses. Pure."""
+"""Text for people: cleaned, cut, on one line; durations, moments and addresses.
+
+Pure but for the voice (language, time zone) of the delivery in hand.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+
+from service_event_checker.render import voice
+from service_event_checker.render.texts import say
 
 # C0/C1 controls but tab and newline, and the invisible marks that reorder or hide text (Unicode TR36)
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -13,24 +19,38 @@ _PASSWORD = re.compile(r"(?<=://)[^/?#\s\"'<>]*@")  # `user:password@` of an add
 
 def without_passwords(text: str) -> str:
     """Return a text without the passwords of its addresses: tickets and chats are read by many."""
-    return _PASSWORD.sub("", text)
+    return _PASSWORD.sub("", text) if "@" in text else text
 
 
 def duration(span: timedelta) -> str:
     """Return a duration for people: "45 s", "42 min", "3 h 5 min", "2 d 4 h"."""
     seconds = max(0, int(span.total_seconds()))
     if seconds < 60:
-        return f"{seconds} s"
+        return say("unit.s", n=seconds)
     if seconds < 3600:
-        return f"{seconds // 60} min"
+        return say("unit.min", n=seconds // 60)
     if seconds < 86400:
-        return _two(seconds // 3600, "h", seconds % 3600 // 60, "min")
-    return _two(seconds // 86400, "d", seconds % 86400 // 3600, "h")
+        return _two(seconds // 3600, "unit.h", seconds % 3600 // 60, "unit.min")
+    return _two(seconds // 86400, "unit.d", seconds % 86400 // 3600, "unit.h")
 
 
 def moment(at: datetime) -> str:
-    """Return a time in UTC, to the minute."""
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+    """Return a time to the minute, in the time zone of the receiver; UTC for all else."""
+    return f"{local(at):%Y-%m-%d %H:%M} {zone(at)}"
+
+
+def local(at: datetime) -> datetime:
+    """Return a time in the time zone of the receiver."""
+    return at.astimezone(voice.current().zone)
+
+
+def zone(at: datetime) -> str:
+    """Return how far the receiver's time is from UTC: "UTC", "UTC+8", "UTC-3:30"."""
+    minutes = int((local(at).utcoffset() or timedelta(0)).total_seconds()) // 60
+    hours, rest = divmod(abs(minutes), 60)
+    if not minutes:
+        return "UTC"
+    return f"UTC{'+' if minutes > 0 else '-'}{hours}" + (f":{rest:02}" if rest else "")
 
 
 def clean(text: str, limit: int) -> str:
@@ -57,4 +77,4 @@ def web_address(url: str) -> str:
 
 
 def _two(many: int, unit: str, few: int, small: str) -> str:
-    return f"{many} {unit} {few} {small}" if few else f"{many} {unit}"
+    return f"{say(unit, n=many)} {say(small, n=few)}" if few else say(unit, n=many)

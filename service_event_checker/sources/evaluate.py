@@ -57,7 +57,7 @@ def answer(question: Question, book: Rulebook, now: datetime) -> dict[str, Any]:
     alerts, and the steps of each with its `alert`. Raises InvalidInput.
     """
     at = question.at or now
-    events = [_event(question)] if question.payload is None else _events(question)
+    events = asked(question)
     found = [(event, evaluate(clean(replace(event, starts_at=None, at=None)), book, at)) for event in events]
     told = list(dict.fromkeys(name for _, each in found for name in _told(each)))
     waiting = {name: why for _, each in found for name, why in each.withheld.items()}
@@ -87,6 +87,11 @@ def _group(joined: Joined) -> dict[str, Any]:
         "receivers": list(joined.receivers),
         "wait": joined.rule.group_wait.total_seconds(),
     }
+
+
+def asked(question: Question) -> list[Event]:
+    """Return what is asked about as events, firing. Raises InvalidInput."""
+    return [_event(question)] if question.payload is None else _events(question)
 
 
 def _steps(found: Iterable[tuple[Event, Evaluation]], *, named: bool) -> Iterable[dict[str, Any]]:

@@ -65,6 +65,7 @@ RULES: Mapping[str, Need] = {
     "parts.checkers": Scope.READ,
     "parts.check": Scope.WRITE,
     "parts.destinations": Scope.READ,
+    "parts.test": Scope.WRITE,
     "stats.show": Scope.READ,
     "alerts.change_status": Scope.WRITE,
     "alerts.add_note": Scope.WRITE,

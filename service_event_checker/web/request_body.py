@@ -30,6 +30,11 @@ def json_body(request: Request, *, limit: int = BODY_MAX) -> Any:
     return parse(raw_body(request, limit))
 
 
+def has_body(request: Request) -> bool:
+    """Whether the request carries a body, also one in chunks."""
+    return bool(request.content_length) or "Transfer-Encoding" in request.headers
+
+
 def demand_json(request: Request) -> None:
     """Raise Refused (415) unless the headers promise plain JSON."""
     if request.mimetype != "application/json":

@@ -10,8 +10,10 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from service_event_checker.cli import config_schema
+from service_event_checker import plugins
+from service_event_checker.cli import config_docs, config_schema
 from service_event_checker.cli.main import outage
+from service_event_checker.config.models import DestinationConfig
 from tests.root import ROOT
 
 COMMITTED = ROOT / "docs" / "config.schema.json"
@@ -32,6 +34,24 @@ def test_the_committed_schema_is_the_one_that_the_models_make() -> None:
 
 def test_the_command_prints_it() -> None:
     assert CliRunner().invoke(outage, ["config", "schema"]).stdout == config_schema.as_text()
+
+
+def test_the_committed_page_of_all_keys_is_the_one_that_the_models_make() -> None:
+    made = CliRunner().invoke(outage, ["config", "docs"]).stdout
+
+    assert (ROOT / "docs" / "keys.md").read_text() == made, "make it anew: ./outage config docs > docs/keys.md"
+
+
+def test_the_page_of_all_keys_names_every_key_and_variable_of_every_kind() -> None:
+    page = config_docs.as_text()
+
+    for kind in plugins.kinds(plugins.DESTINATIONS):
+        model = plugins.destination_config(kind)
+        assert model
+        part = page.partition(f"### destination `{kind}`\n")[2].partition("\n##")[0]
+        own = set(model.model_fields) - set(DestinationConfig.model_fields)
+        assert [name for name in own if f"| `{model.model_fields[name].alias or name}` |" not in part] == [], kind
+        assert [each for names in model.ENV.values() for each in names if f"`{each}`" not in part] == [], kind
 
 
 def test_the_schema_is_a_schema() -> None:

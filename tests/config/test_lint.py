@@ -208,6 +208,31 @@ class TestWhatIsRight:
 
         assert start(mistakes.ruled(*rules)).warnings == ()
 
+    @pytest.mark.parametrize(
+        ("fallbacks", "said"),
+        [
+            ({"slack": "nobody"}, 'destinations.slack.fallback: there is no destination "nobody". Name one of: mail'),
+            ({"slack": "slack"}, "destinations.slack.fallback: is the destination itself. Name another one"),
+            ({"slack": "mail", "mail": "slack"}, "destinations.slack.fallback: mail has a fallback itself. Only one"),
+        ],
+        ids=["unknown", "itself", "a cycle"],
+    )
+    def test_a_fallback_that_cannot_take_over_stops_the_start(
+        self, start: Start, fallbacks: dict[str, str], said: str
+    ) -> None:
+        destinations = {name: {"kind": "console", "fallback": fallbacks.get(name, "")} for name in ("slack", "mail")}
+
+        with pytest.raises(ConfigError) as raised:
+            start(json.dumps({"destinations": destinations, "rules": [{"name": "all", "send": ["slack", "mail"]}]}))
+
+        assert [line for line in raised.value.problems if line.startswith(said)], raised.value.problems
+
+    def test_a_fallback_that_is_off_is_a_warning(self, start: Start) -> None:
+        destinations = {"slack": {"kind": "console", "fallback": "mail"}, "mail": {"kind": "smtp"}}
+        found = start(json.dumps({"destinations": destinations, "rules": [{"name": "all", "send": ["slack"]}]}))
+
+        assert [line for line in found.warnings if "mail is off, so that nobody takes over" in line]
+
     def test_an_old_name_of_a_key_is_a_warning(self, start: Start) -> None:
         old = {"slack": {"kind": "slack", "api_url": "https://slack.example.com/api"}}
 

@@ -30,6 +30,7 @@ BY_ITSELF = {
     "sweep": timedelta(seconds=15),
     "expire": timedelta(seconds=15),
     "expire-test-mode": timedelta(seconds=30),
+    "fail-over": timedelta(seconds=5),
     "unowned": timedelta(minutes=1),
     "trim": timedelta(hours=1),
     "archive": timedelta(minutes=1),

@@ -18,7 +18,7 @@ from tests.root import ROOT
 from tools import lock_check
 from tools.lock_check import empty_wheel
 
-PYTHON_LOCKS = ("requirements.txt", "requirements-celery.txt", "requirements-dev.txt")
+PYTHON_LOCKS = ("requirements.txt", "requirements-apprise.txt", "requirements-celery.txt", "requirements-dev.txt")
 LOCKED = re.compile(r"^([\w.-]+)(?:\[([\w.,-]+)])?==(\S+)", re.MULTILINE)
 BROKEN_SHIM = "echo 'command not found' >&2; exit 127"
 OLD = 'case "$1" in -c) exit 1 ;; esac; echo "old python"'
@@ -129,6 +129,7 @@ def test_the_locks_hold_each_requirement_in_a_version_that_it_allows() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = {
         "requirements.txt": project["project"]["dependencies"],
+        "requirements-apprise.txt": project["dependency-groups"]["apprise"],
         "requirements-celery.txt": project["dependency-groups"]["celery"],
         "requirements-dev.txt": project["dependency-groups"]["dev"],
     }

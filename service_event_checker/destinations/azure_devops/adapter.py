@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -17,6 +18,7 @@ from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import EventStatus, Family, Status, Verb
 from service_event_checker.destinations.azure_devops import document
 from service_event_checker.destinations.azure_devops.client import (
@@ -35,7 +37,9 @@ from service_event_checker.http import budget
 from service_event_checker.remote.marks import TAG
 from service_event_checker.remote.ticket import comment_of, duplicate_note, moved, unless_gone, without_copies
 from service_event_checker.remote.values import moment, text
+from service_event_checker.render import sample
 from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.own import TITLE, Form
 
 INTAKE = "/hooks/azure-devops"
 _CHANGED_AT = "Microsoft.VSTS.Common.StateChangeDate"
@@ -137,6 +141,17 @@ class Adapter:
         said = document.duplicate(text, mark, address)
         unless_gone(lambda: self._end(duplicate.external_id, said, mark), is_gone)
 
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return title and description of a new work item, or the comment on it."""
+        if delivery.verb is not Verb.OPEN:
+            return {document.BODY: str(document.comment(comment_of(delivery, alert))["value"])}
+        fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
+        return {TITLE: fields["System.Title"], document.BODY: fields["System.Description"]}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return document.FORMS
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the work item that `create` would make."""
         fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
@@ -172,6 +187,21 @@ class Adapter:
             for state in wanted
             if state not in known
         ]
+
+    def probe(self) -> ProbeResult:
+        """Have the creation of a sample work item validated, which creates nothing."""
+        wrong = self.preflight()
+        alert = sample.alert(datetime.now(UTC))
+        told = notice_of(sample.delivery(alert, self.name), alert)
+        fields = self._fields(alert, told, remote_key(alert.key, 1), "")
+        has_type = bool(self._states.of_any(self._type))
+        kind = self._type if has_type or self._type != "Bug" else "Issue"
+        self._items.validate(kind, document.patch(kind, document.without_tags(fields), {}))
+        return ProbeResult(
+            proven=("the token is valid", f"a {kind} can be created in project {self.config.project}"),
+            wrong=tuple(wrong),
+            unproven=("whether our user may create tags",),
+        )
 
     def _made(self, fields: Mapping[str, Any], links: Mapping[str, str]) -> WorkItem:
         """Create a work item; an Issue where the process (Basic) has no Bug."""

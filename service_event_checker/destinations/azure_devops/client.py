@@ -112,6 +112,14 @@ class WorkItems:
         """Create a work item of type `kind`."""
         return _work_item(self._call("POST", f"workitems/${quote(kind, safe='')}", json=operations))
 
+    def validate(self, kind: str, operations: list[Operation]) -> None:
+        """Have the creation of a work item checked; nothing is created.
+
+        https://learn.microsoft.com/rest/api/azure/devops/wit/work-items/create (validateOnly)
+        """
+        params = {"validateOnly": "true"}
+        self._call("POST", f"workitems/${quote(kind, safe='')}", json=operations, params=params)
+
     def get(self, id: str) -> WorkItem:
         return _work_item(self._call("GET", f"workitems/{quote(id, safe='')}"))
 

@@ -13,10 +13,16 @@ from service_event_checker.destinations.azure_devops.client import Operation
 from service_event_checker.remote.marks import TAG, signature, tag, tagged_key
 from service_event_checker.remote.ticket import Comment
 from service_event_checker.render.notice import Notice
+from service_event_checker.render.own import TITLE, Form
 from service_event_checker.render.templates import render
 from service_event_checker.render.text import cut
 
 TITLE_MAX = 255
+BODY = "html"  # the part that templates of users may write: descriptions and comments
+FORMS: Mapping[str, Form] = {
+    TITLE: Form(line=True, limit=TITLE_MAX),
+    BODY: Form(escape=html.escape, html=True, limit=100_000),
+}
 UNTAGGED = (
     "<p>This work item has no tags, because our user may not create any: give it the right Create tag definition. Until"
     " then we do not hear what is changed here, and cannot find this work item again by a search.</p>"
@@ -29,9 +35,9 @@ _NAMED_SEVERITY = by_severity("1 - Critical", "2 - High", "3 - Medium", "4 - Low
 
 def fields(alert: Alert, told: Notice, key: str, previous: str) -> dict[str, Any]:
     """Return what a new work item says, by reference name. `previous`: address or id of the one before, or ""."""
-    text = render("ticket.html.j2", told, previous=previous)
+    text = told.own.get(BODY) or render("ticket.html.j2", told, previous=previous)
     return {
-        "System.Title": cut(told.subject, TITLE_MAX),
+        "System.Title": told.own.get(TITLE) or cut(told.subject, TITLE_MAX),
         "System.Description": text,
         "Microsoft.VSTS.TCM.ReproSteps": text,  # what the form of a Bug shows in place of the description
         "System.Tags": f"{TAG}; {tag(key)}; {tag(alert.key)}",
@@ -63,6 +69,8 @@ def without_tags(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def comment(said: Comment) -> Operation:
+    if own := said.told.own.get(BODY):
+        return _history(f"{own}<p><small>{signature(said.mark)}</small></p>")
     return _history(render("comment.html.j2", said.told, marker=signature(said.mark), full=said.full))
 
 

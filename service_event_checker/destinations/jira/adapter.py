@@ -16,6 +16,7 @@ from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.jira import document, labels, webhook, workflow
 from service_event_checker.destinations.jira.client import Issue, Jira, Refused
@@ -27,7 +28,10 @@ from service_event_checker.remote.signature import header, proof
 from service_event_checker.remote.ticket import comment_of, not_found, unless_gone, without_copies
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.own import TITLE, Form
 
+CREATE = "CREATE_ISSUES"
+PERMISSIONS = (CREATE, "ADD_COMMENTS", "TRANSITION_ISSUES")
 ADAPTATIONS = 3  # creates of one issue: without a priority, or of another type, where Jira does not know ours
 
 log = structlog.get_logger()
@@ -133,6 +137,17 @@ class Adapter:
         """Return what people did to our issues; see `webhook`."""
         return webhook.read(payload, webhook.OwnIdentity(self.name, TAG, self._jira.me))
 
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return summary and description of a new issue, or the comment on it, as wiki text."""
+        if delivery.verb is not Verb.OPEN:
+            return {document.BODY: str(document.comment(comment_of(delivery, alert), document.wiki))}
+        told = notice_of(delivery, alert)
+        return {TITLE: document.summary(told), document.BODY: str(document.description(told, "", document.wiki))}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return document.FORMS
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the issue that `deliver` would make."""
         fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
@@ -150,6 +165,18 @@ class Adapter:
         named = set() if "priority" in self.config.fields else set(filter(None, self.config.priorities.values()))
         place = f"the create screen of {kind} in {self.config.project}"
         return list(workflow.wanting(screen, place, given, named))
+
+    def probe(self) -> ProbeResult:
+        """Sign in, and compare rights, issue type and create screen with what we need; creates nothing."""
+        wrong = self.preflight()
+        lacks = self._jira.lacks(self.config.project, PERMISSIONS)
+        if CREATE in lacks:
+            detail = f"the account may not create issues in {self.config.project}: give it the permission Create Issues"
+            raise DeliveryError(Reason.FORBIDDEN, detail)
+        wrong += [f"the account lacks the permission {name} in {self.config.project}: grant it" for name in lacks]
+        return ProbeResult(
+            proven=("the token is valid", f"issues can be created in project {self.config.project}"), wrong=tuple(wrong)
+        )
 
     def _created(self, alert: Alert, fields: Mapping[str, Any]) -> Issue:
         for _ in range(ADAPTATIONS):

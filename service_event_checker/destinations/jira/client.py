@@ -167,6 +167,16 @@ class Jira:
             str(each.get("fieldId")): each for each in objects(answer, "fields" if "fields" in answer else "values")
         }
 
+    def lacks(self, project: str, permissions: Iterable[str]) -> list[str]:
+        """Return which of these permissions our account does not have in a project.
+
+        https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-permissions/#api-rest-api-3-mypermissions-get
+        """
+        wanted = list(permissions)
+        params = {"projectKey": project, "permissions": ",".join(wanted)}
+        told = as_mapping(self._ask("GET", "mypermissions", params=params).get("permissions"))
+        return [name for name in wanted if as_mapping(told.get(name)).get("havePermission") is not True]
+
     def sign_in(self) -> None:
         """Raise UNAUTHORIZED unless Jira knows who we are; learn who that is."""
         told = self._call("GET", "myself")

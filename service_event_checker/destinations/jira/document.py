@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from service_event_checker.remote.marks import signature
 from service_event_checker.remote.ticket import Comment
 from service_event_checker.render.notice import Notice
+from service_event_checker.render.own import TITLE, Form
 from service_event_checker.render.text import cut, web_address
+from service_event_checker.render.texts import say
 
 SUMMARY_MAX = 255  # UTF-16 units, as Java counts
 TEXT_MAX = 32_000  # of 32,767 (JRACLOUD-68949); for ADF we count the whole JSON, which is the safe side
 # the rows of labels and annotations, and characters of free text, that we try until it fits
 _ROOMS = ((100, 8000), (40, 8000), (20, 4000), (10, 2000), (0, 300))
+BODY = "txt"  # the part that templates of users may write: descriptions and comments, in paragraphs
+FORMS: Mapping[str, Form] = {TITLE: Form(line=True, limit=SUMMARY_MAX), BODY: Form(limit=TEXT_MAX)}
 _WORD_JOINER = "\u2060"
 # https://jira.atlassian.com/secure/WikiRendererHelpAction.jspa?section=all; inside a word it is not markup.
 _WIKI = re.compile(r"[{}\[\]()|!\\]|&(?=#?\w+;)|(?<![^\W_])[*_+^~-]|[*_+^~-](?![^\W_])|\?(?=\?)|(?<=\?)\?")
@@ -49,9 +53,10 @@ Block = Paragraph | Table
 
 
 def summary(told: Notice) -> str:
-    if _units(told.subject) <= SUMMARY_MAX:
-        return told.subject
-    return told.subject.encode("utf-16-le")[: 2 * (SUMMARY_MAX - 1)].decode("utf-16-le", "ignore").rstrip() + "…"
+    title = told.own.get(TITLE) or told.subject
+    if _units(title) <= SUMMARY_MAX:
+        return title
+    return title.encode("utf-16-le")[: 2 * (SUMMARY_MAX - 1)].decode("utf-16-le", "ignore").rstrip() + "…"
 
 
 def description(told: Notice, previous: str, write: Writer) -> Body:
@@ -95,6 +100,9 @@ def _fitting(write: Writer, blocks: Callable[[int, int], Iterator[Block]]) -> Bo
 
 
 def _description(told: Notice, previous: str, rows: int, room: int) -> Iterator[Block]:
+    if own := told.own.get(BODY):
+        yield from (Paragraph(part) for part in cut(own, room).split("\n\n"))
+        return
     yield Paragraph(told.headline, bold=True)
     yield Table(told.fields)
     if told.body:
@@ -105,8 +113,8 @@ def _description(told: Notice, previous: str, rows: int, room: int) -> Iterator[
         yield Paragraph(f"{name}:", url=url)
     yield from _tickets(told)
     if previous:
-        yield _named("Previous ticket:", previous)
-    for title, pairs in (("Labels", told.labels), ("Annotations", told.annotations)):
+        yield _named(f"{say('object.previous')}:", previous)
+    for title, pairs in ((say("labels"), told.labels), (say("annotations"), told.annotations)):
         if pairs[:rows]:
             yield Paragraph(title, bold=True)
             yield Table(pairs[:rows])
@@ -114,9 +122,13 @@ def _description(told: Notice, previous: str, rows: int, room: int) -> Iterator[
 
 
 def _comment(told: Notice, marker: str, room: int, full: bool) -> Iterator[Block]:
-    yield Paragraph(cut(told.change or "Opened again", room))
+    if own := told.own.get(BODY):
+        yield from (Paragraph(part) for part in cut(own, room).split("\n\n"))
+        full = False
+    else:
+        yield Paragraph(cut(told.change or say("change.reopened"), room))
     if full:
-        yield Paragraph(f"{told.state}. Severity: {told.severity}.")
+        yield Paragraph(told.standing)
         if told.body:
             yield Paragraph(cut(told.body, room))
         yield from _tickets(told)
@@ -135,7 +147,7 @@ def _signed(marker: str) -> Paragraph:
 
 def _tickets(told: Notice) -> Iterator[Block]:
     for what, name, url in told.tickets:
-        yield Paragraph(f"{what} in {name}:", url=url)
+        yield Paragraph(f"{say('object.in', what=what, name=name)}:", url=url)
 
 
 def _adf_paragraph(block: Paragraph) -> dict[str, Any]:

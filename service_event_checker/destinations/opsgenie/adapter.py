@@ -16,6 +16,7 @@ from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.opsgenie import document, preflight, webhook
 from service_event_checker.destinations.opsgenie.client import DIALECTS, OpsAlerts
@@ -26,6 +27,7 @@ from service_event_checker.remote.marks import TAG, checked, tag
 from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
 from service_event_checker.remote.values import NEVER
 from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.own import TITLE, Form
 
 FOUND_CLOSED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
 NOTES_OF = 20  # alerts whose notes one reconciliation reads, the latest changed first
@@ -122,6 +124,17 @@ class Adapter:
         text, mark = duplicate_note(duplicate, original)
         self._tell(_CLOSE, duplicate.external_id, document.marked(text, mark), mark)
 
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return message and description of a new alert, or the note on it."""
+        if delivery.verb is not Verb.OPEN:
+            return {document.BODY: document.note(comment_of(delivery, alert))}
+        fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
+        return {TITLE: fields["message"], document.BODY: fields["description"]}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return document.FORMS
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the alert that `create` would make."""
         made = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
@@ -145,6 +158,17 @@ class Adapter:
     def preflight(self) -> list[str]:
         """Say what this address and key cannot do; one call, for the start."""
         return [f"{self.name}: {warning}" for warning in preflight.warnings(self.config, self.alerts)]
+
+    def probe(self) -> ProbeResult:
+        """Search alerts; where the API cannot read, close an alert that does not exist. Changes nothing."""
+        if DIALECTS[self.config.spoken].readable:
+            self.alerts.search(f'tag: "{TAG}" AND status: open')
+            shown = "alerts can be read"
+        else:
+            self.alerts.act("close", tag("0" * 20), "")
+            shown = "requests with the key are accepted"
+        unproven = ("whether the key may create alerts",)
+        return ProbeResult(proven=("the key is valid", shown), wrong=tuple(self.preflight()), unproven=unproven)
 
     def _fields(self, alert: Alert, notice: Notice, key: str, previous: str) -> dict[str, Any]:
         fields = {**document.document(alert, notice, key, previous), "priority": self._priority(alert)}
@@ -211,6 +235,7 @@ class WriteOnly:
         self.create, self.dry_run = adapter.create, adapter.dry_run
         self.parse, self.accepts, self.verify_signature = adapter.parse, adapter.accepts, adapter.verify_signature
         self.preflight, self.raise_if_paused = adapter.preflight, adapter.raise_if_paused
+        self.probe, self.preview = adapter.probe, adapter.preview
 
     def reopen(self, delivery: Delivery, alert: Alert, external_id: str) -> bool:
         """Refused: whether the alert is open cannot be read, and a closed one cannot be opened again."""

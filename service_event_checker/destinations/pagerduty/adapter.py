@@ -15,6 +15,7 @@ from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote, RemoteNote
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.pagerduty import document, preflight, webhook
 from service_event_checker.destinations.pagerduty.client import AlreadyOpen, Incidents
@@ -26,6 +27,7 @@ from service_event_checker.remote.signature import header, proof
 from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
 from service_event_checker.remote.values import NEVER
 from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.own import TITLE, Form
 
 EPISODES = 1_000  # of one alert, whose open incidents are known again after a loss of data
 FOUND_RESOLVED = timedelta(hours=1)  # what a person has ended while we wondered whether it was made
@@ -124,6 +126,17 @@ class Adapter:
             self._write(duplicate.external_id, *duplicate_note(duplicate, original))
             self._set(duplicate.external_id, RESOLVED)
 
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return title and details of a new incident, or the note on it."""
+        if delivery.verb is not Verb.OPEN:
+            return {document.BODY: document.note(comment_of(delivery, alert))}
+        told = notice_of(delivery, alert)
+        return {TITLE: document.title(told), document.BODY: document.details(told, "")}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return document.FORMS
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the incident that `create` would make."""
         made = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
@@ -137,6 +150,13 @@ class Adapter:
             *preflight.of_user(self._incidents, self._we, self.config.sender),
             *preflight.of_webhook(self._incidents, (INTAKE, f"{INTAKE}/{self.name}"), signed=signed),
         ]
+
+    def probe(self) -> ProbeResult:
+        """Read the service, the automation user and the webhook subscriptions; pages nobody."""
+        wrong = tuple(self.preflight())
+        found = () if wrong else (f"service {self.config.service_id} and the automation user exist",)
+        unproven = ("whether the key may create incidents",)
+        return ProbeResult(proven=("the key is valid", *found), wrong=wrong, unproven=unproven)
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Verify the signatures `v1=<hex>,v1=<hex>`, of which there are several while the secret is being changed.

@@ -17,6 +17,7 @@ from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.destinations.redmine import keys, markup, preflight
 from service_event_checker.destinations.redmine.changes import Watch, is_told
@@ -28,9 +29,9 @@ from service_event_checker.remote.marks import signature, tag
 from service_event_checker.remote.signature import header, proof
 from service_event_checker.remote.ticket import comment_of, duplicate_note, unless_gone
 from service_event_checker.render.notice import notice_of
+from service_event_checker.render.own import TITLE, Form
 from service_event_checker.render.text import cut
 
-SUBJECT_MAX = 255
 HOOK = "/hooks/redmine"
 UNCLOSED = "This issue could not be closed: Redmine allows our user no closing status here. Please close it."
 
@@ -115,6 +116,17 @@ class Adapter:
         mark = signature(mark)
         unless_gone(lambda: self._end(duplicate.external_id, f"{text}\n\n{mark}", mark))
 
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return subject and description of a new issue, or the note on it."""
+        if delivery.verb is not Verb.OPEN:
+            return {markup.BODY: self._note(delivery, alert)[0]}
+        made = self._document(delivery, alert, remote_key(alert.key, delivery.episode), "")
+        return {TITLE: made["subject"], markup.BODY: made["description"]}
+
+    @staticmethod
+    def forms(config: Config) -> Mapping[str, Form]:
+        return markup.forms(config.text_formatting)
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the issue that `create` would make."""
         document = self._document(delivery, alert, remote_key(alert.key, delivery.episode), "")
@@ -123,6 +135,13 @@ class Adapter:
     def preflight(self) -> list[str]:
         """Say what Redmine would silently do otherwise."""
         return preflight.advice(self._issues, self._keyed, self.config)
+
+    def probe(self) -> ProbeResult:
+        """Read our user, the project, its trackers and the statuses; creates nothing."""
+        wrong = tuple(self.preflight())
+        found = () if wrong else (f"project {self.config.project}, its tracker and the statuses exist",)
+        unproven = ("whether the key's user may add issues",)
+        return ProbeResult(proven=("the API key is valid", *found), wrong=wrong, unproven=unproven)
 
     def verify_signature(self, headers: Mapping[str, str], body: bytes) -> bool | None:
         """Compare Redmine 7's signature: HMAC-SHA256 of the raw body, in hex, as `X-Redmine-Signature-256`."""
@@ -180,7 +199,7 @@ class Adapter:
             "status_id": self.config.open_status_id,
             **({"priority_id": priority} if priority else {}),
             **self.config.fields,
-            "subject": cut(told.subject, SUBJECT_MAX),
+            "subject": cut(told.own.get(TITLE) or told.subject, markup.SUBJECT_MAX),
             "description": markup.description(told, self.config.text_formatting, previous=previous, mark=mark),
             "custom_fields": [*self._own_fields(), *self._keyed.value(key, alert.key)],
         }
@@ -236,4 +255,4 @@ class Adapter:
 def _marked(subject: str, key: str) -> str:
     """Return the subject with its key at the end."""
     mark = f" [{tag(key)}]"
-    return cut(subject, SUBJECT_MAX - len(mark)) + mark
+    return cut(subject, markup.SUBJECT_MAX - len(mark)) + mark

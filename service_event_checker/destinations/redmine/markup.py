@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -18,9 +19,12 @@ from urllib.parse import quote
 from service_event_checker.remote.marks import signature
 from service_event_checker.remote.ticket import Comment
 from service_event_checker.render.notice import Notice
+from service_event_checker.render.own import TITLE, Form
 from service_event_checker.render.templates import render
 
 Format = Literal["textile", "markdown", "common_mark"]  # as Redmine's own setting names them
+BODY = "txt"
+SUBJECT_MAX = 255  # characters; Redmine refuses more
 FOLDER = Path(__file__).parent
 DESCRIPTION_MAX = 60_000  # bytes; with MySQL the column takes 65,535
 # What Redmine makes a link of by itself; inside, no character of Textile or Markdown has a meaning.
@@ -44,6 +48,11 @@ _WORD_JOINER = "&#8288;"
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
+def forms(markup: Format) -> dict[str, Form]:
+    """Return what templates of users may write: the subject, and descriptions and notes in Redmine's markup."""
+    return {TITLE: Form(line=True, limit=SUBJECT_MAX), BODY: Form(escape=partial(escape, markup=markup), limit=15_000)}
+
+
 def escape(text: str, markup: Format) -> str:
     """Return markup that shows `text` as it is; addresses are linked by Redmine."""
     lines = [_line(line, markup) for line in text.split("\n")]
@@ -61,6 +70,8 @@ def description(told: Notice, markup: Format, *, previous: str, mark: str) -> st
 
     `previous`: address or number of the issue of an earlier episode, or "". `mark` stands in the last line.
     """
+    if own := told.own.get(BODY):
+        return f"{own}\n\n{mark}"
     shown = _escaped(told, markup)
     previous = address(previous) if previous.startswith("http") else escape(previous, markup)
     fixed = {"textile": markup == "textile", "previous": previous, "mark": mark}
@@ -78,12 +89,17 @@ def description(told: Notice, markup: Format, *, previous: str, mark: str) -> st
 
 def comment(said: Comment, markup: Format) -> str:
     """Return a note, with our signature in its last line."""
+    if own := said.told.own.get(BODY):
+        return f"{own}\n\n{signature(said.mark)}"
     return render("note.j2", _escaped(said.told, markup), folder=FOLDER, marker=signature(said.mark), full=said.full)
 
 
 def _escaped(told: Notice, markup: Format) -> Notice:
     """Return the notice with all that our templates show escaped."""
-    texts = {name: escape(getattr(told, name), markup) for name in ("headline", "state", "change", "body", "footer")}
+    texts = {
+        name: escape(getattr(told, name), markup)
+        for name in ("headline", "state", "standing", "change", "body", "footer")
+    }
     tables = {
         name: tuple((escape(left, markup), escape(right, markup)) for left, right in getattr(told, name))
         for name in ("fields", "labels", "annotations")

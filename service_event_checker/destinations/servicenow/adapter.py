@@ -17,6 +17,7 @@ from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.servicenow import document
 from service_event_checker.destinations.servicenow.client import (
@@ -36,6 +37,7 @@ from service_event_checker.remote.marks import KEY_TAG, checked, is_signed, sign
 from service_event_checker.remote.ticket import comment_of, duplicate_note, moved, unless_gone
 from service_event_checker.remote.values import moment
 from service_event_checker.render.notice import Notice, notice_of
+from service_event_checker.render.own import TITLE, Form
 
 INTAKE = "/hooks/servicenow"
 
@@ -110,6 +112,17 @@ class Adapter:
         notes = {"work_notes": signed(text, mark, document.TEXT_MAX)}
         unless_gone(lambda: self._end(duplicate.external_id, text, notes), is_gone)
 
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return short description and description of a new incident, or the work note on it."""
+        if delivery.verb is not Verb.OPEN:
+            return {document.BODY: document.note(comment_of(delivery, alert))}
+        told = notice_of(delivery, alert)
+        return {TITLE: document.title(told), document.BODY: document.description(told, "")}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return document.FORMS
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the incident that `deliver` would make."""
         fields = self._fields(alert, notice_of(delivery, alert), remote_key(alert.key, delivery.episode), "")
@@ -142,6 +155,15 @@ class Adapter:
         if self.config.on_resolve != "close" or not codes or self.config.close_code in codes:
             return []
         return [f"close_code {self.config.close_code!r} is none of this instance's: {', '.join(codes)}"]
+
+    def probe(self) -> ProbeResult:
+        """Read the table of incidents; creates nothing."""
+        wrong = tuple(self.preflight())
+        return ProbeResult(
+            proven=("the credentials are valid", "incidents can be read"),
+            wrong=wrong,
+            unproven=("whether the user may create incidents: give it the role itil",),
+        )
 
     def _fields(self, alert: Alert, told: Notice, key: str, previous: str) -> dict[str, str]:
         group = {"assignment_group": self.config.assignment_group} if self.config.assignment_group else {}

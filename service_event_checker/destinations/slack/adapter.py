@@ -19,10 +19,14 @@ from service_event_checker.config.models import DestinationConfig, Duration, sec
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.slack import message as text_slack
+from service_event_checker.destinations.slack import probe
 from service_event_checker.destinations.slack.client import SlackCalls, SlackRefusal, web_api
 from service_event_checker.destinations.slack.writes import MessageWrites
+from service_event_checker.render import voice
+from service_event_checker.render.own import Form
 
 EVENT_TYPE = "outage_alert"  # metadata of the message itself
 END_TYPE = "outage_end"  # metadata of the reply that says that it is over
@@ -112,7 +116,17 @@ class Adapter:
             verb=_VERBS[alert.status],
             actor=alert.owner,
         )
-        return {"metadata": _mark(link), **self._content(change, alert, link)}
+        with voice.speaking(self.name):
+            return {"metadata": _mark(link), **self._content(change, alert, link)}
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return the notification and the text of the blocks."""
+        made = self._content(delivery, alert, None)
+        return {text_slack.TEXT: made["text"], text_slack.MRKDWN: text_slack.shown(made)}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return text_slack.FORMS
 
     def find(self, remote_key: str) -> Link | None:
         """Look for the message among the channel's newest; None as well where the token may not look."""
@@ -139,6 +153,13 @@ class Adapter:
         except DeliveryError as error:
             return [f"{self.name}: Slack could not be asked about the token: {error}"]
         return [] if scopes is None else list(self._lacks(scopes))
+
+    def probe(self) -> ProbeResult:
+        """Sign in, and look whether the bot may post in the channel; posts nothing."""
+        calls = self._calls()
+        self._workspace, scopes = calls.identity()
+        lacks = () if scopes is None else tuple(self._lacks(scopes))
+        return probe.of_channel(calls, self.config.channel, self._known_channel, scopes, lacks)
 
     def _lacks(self, scopes: frozenset[str]) -> Iterator[str]:
         twice = "after a time-out a message may appear twice"

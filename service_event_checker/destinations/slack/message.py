@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,10 +18,18 @@ from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.silences import like
 from service_event_checker.core.vocabulary import Kind, Severity, Status, Verb
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
-from service_event_checker.render.notice import FINGERPRINT, Notice, notice
+from service_event_checker.render.notice import Notice, field_name, notice, with_own
+from service_event_checker.render.own import Form
 from service_event_checker.render.plan import ending
-from service_event_checker.render.text import duration
+from service_event_checker.render.text import duration, moment
+from service_event_checker.render.texts import say
 
+TEXT, MRKDWN = "txt", "mrkdwn"  # the parts that templates of users may write: the notification, the sections
+SECTIONS_MAX = 4
+FORMS: Mapping[str, Form] = {
+    TEXT: Form(escape=escape_mrkdwn, line=True, limit=500),
+    MRKDWN: Form(escape=escape_mrkdwn, limit=10_000),
+}
 HEADER_MAX = 150
 SECTION_MAX = 3000
 FIELD_MAX = 200  # Slack allows 2000; a fact that is longer is not read
@@ -68,18 +76,33 @@ def content(
     verb = delivery.verb
     if verb in _QUIET and not alert.open:
         verb = Verb.CLOSE  # the first or a repeated message, when the alert is over
-    told = notice(alert, verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+    plain = notice(alert, verb, datetime.now(UTC), actor=delivery.actor, note=delivery.note)
+    told = with_own(plain, replace(delivery, verb=verb), alert)
     loud = verb not in _QUIET or bool(delivery.note)
-    blocks = [_header(alert, told), *_facts(alert, told), *_latest(alert, told if loud else None, verb)]
+    if own := told.own.get(MRKDWN):
+        blocks = list(_sections(alert, own))
+    else:
+        blocks = [_header(alert, told), *_facts(alert, told), *_latest(alert, told if loud else None, verb)]
     if button_key and alert.open:
         ticketed = any(name in ticket_receivers for name, url in alert.links.items() if url)
         blocks.append(_buttons(alert, button_key, ticketed=ticketed))
     colour = COLOURS[alert.severity] if alert.open else GREEN
+    background = {"color": colour, "fallback": told.state, "blocks": list(_background(alert, told, previous))}
     return {
-        "text": _fallback(alert, told),
+        "text": told.own.get(TEXT) or _fallback(alert, told),
         "blocks": blocks,
-        "attachments": [{"color": colour, "fallback": told.state, "blocks": list(_background(alert, told, previous))}],
+        "attachments": [] if own else [background],
     }
+
+
+def shown(made: Mapping[str, Any]) -> str:
+    """Return the texts of a message's blocks, without its buttons, for a preview."""
+    blocks = [*made["blocks"], *(block for each in made["attachments"] for block in each["blocks"])]
+    texts = []
+    for block in blocks:
+        parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
+        texts += [part["text"] for part in parts if part and isinstance(part.get("text"), str)]
+    return "\n".join(texts)
 
 
 def read_button(value: str, button_key: bytes) -> Pressed | None:
@@ -112,17 +135,31 @@ def _header(alert: Alert, told: Notice) -> dict[str, Any]:
     """The block's id says which revision of the alert the message shows."""
     title = escape_mrkdwn(f"{told.mark} {told.headline}", HEADER_MAX)
     text = {"type": "plain_text", "text": title, "emoji": False}
-    return {"type": "header", "block_id": f"{alert.key}:{alert.episode}:{alert.revision}", "text": text}
+    return {"type": "header", "block_id": _block_id(alert), "text": text}
+
+
+def _sections(alert: Alert, own: str) -> Iterator[dict[str, Any]]:
+    """Return what a user's template wrote as sections, one for each part between lines of `---`; it is escaped."""
+    parts = [part.strip() for part in re.split(r"^---$", own, flags=re.MULTILINE)]
+    for number, part in enumerate([part for part in parts if part][:SECTIONS_MAX]):
+        section = {"type": "section", "text": {"type": "mrkdwn", "text": part[:SECTION_MAX], "verbatim": True}}
+        yield section if number else {**section, "block_id": _block_id(alert)}
+
+
+def _block_id(alert: Alert) -> str:
+    return f"{alert.key}:{alert.episode}:{alert.revision}"
 
 
 def _facts(alert: Alert, told: Notice) -> Iterator[dict[str, Any]]:
-    facts = [(name, escape_mrkdwn(value, FIELD_MAX)) for name, value in told.fields if name != FINGERPRINT]
-    times = {"Since": _local(alert.started_at), "Planned": _local(alert.started_at)}
-    if alert.ends_at:
-        times["Planned"] += f" to {_local(alert.ends_at)}"
+    facts = [
+        (name, escape_mrkdwn(value, FIELD_MAX)) for name, value in told.fields if name != field_name("Fingerprint")
+    ]
+    start = _local(alert.started_at)
+    planned = say("span", start=start, end=_local(alert.ends_at)) if alert.ends_at else start
+    times = {field_name("Since"): start, field_name("Planned"): planned}
     if alert.ended_at:
-        times["Until"] = f"{_local(alert.ended_at)} ({duration(alert.ended_at - alert.started_at)})"
-        times["Ended"] = f"{_local(alert.ended_at)} ({ending(alert, alert.ended_at)})"
+        times[field_name("Until")] = f"{_local(alert.ended_at)} ({duration(alert.ended_at - alert.started_at)})"
+        times[field_name("Ended")] = f"{_local(alert.ended_at)} ({ending(alert, alert.ended_at)})"
     facts += [(what, _link(url, f"{name} {_last_part(url)}")) for what, name, url in told.tickets]
     shown = [{"type": "mrkdwn", "text": f"*{name}:* {times.get(name, text)}"} for name, text in facts]
     yield {"type": "section", "fields": shown[:FIELDS_MAX]}
@@ -148,7 +185,7 @@ def _background(alert: Alert, told: Notice, previous: str) -> Iterator[dict[str,
     links = [_link(told.link, told.link_text)] if told.link else []
     links += [_link(url, name) for name, url in told.links]
     if previous.startswith("http"):
-        links.append(_link(previous, "Previous message"))
+        links.append(_link(previous, say("link.previous message")))
     shown = ""
     for link in links:  # one that would make the block too long for Slack is left out
         longer = f"{shown} · {link}" if shown else link
@@ -159,10 +196,10 @@ def _background(alert: Alert, told: Notice, previous: str) -> Iterator[dict[str,
 
 
 def _buttons(alert: Alert, button_key: bytes, *, ticketed: bool) -> dict[str, Any]:
-    shown = [] if ticketed else [_button(alert, CREATE_TICKET, "Create ticket", button_key)]
+    shown = [] if ticketed else [_button(alert, CREATE_TICKET, say("button.ticket"), button_key)]
     if alert.status is Status.FIRING:
-        shown.append(_button(alert, ACKNOWLEDGE, "Acknowledge", button_key))
-    shown.append(_button(alert, RESOLVE, "Resolve", button_key) | {"confirm": _confirm(alert)})
+        shown.append(_button(alert, ACKNOWLEDGE, say("button.acknowledge"), button_key))
+    shown.append(_button(alert, RESOLVE, say("button.resolve"), button_key) | {"confirm": _confirm(alert)})
     shown.append(_silence_menu(alert, button_key))
     return {"type": "actions", "elements": shown}
 
@@ -206,11 +243,10 @@ def _mac(pressed: Pressed, button_key: bytes) -> str:
 def _confirm(alert: Alert) -> dict[str, Any]:
     """Ask before resolving, because it affects all receivers. https://docs.slack.dev/reference/block-kit/composition-objects"""
     words = {
-        "title": "Resolve for everybody?",
-        "text": f"This resolves {alert.internal_id}, closes its tickets and pages, and records your name. It opens "
-        "again if it gets worse (a new vendor update does not reopen it).",
-        "confirm": "Resolve",
-        "deny": "Keep open",
+        "title": say("confirm.title"),
+        "text": say("confirm.text", id=alert.internal_id),
+        "confirm": say("button.resolve"),
+        "deny": say("confirm.no"),
     }
     return {name: {"type": "plain_text", "text": text} for name, text in words.items()}
 
@@ -236,4 +272,4 @@ def _last_part(url: str) -> str:
 
 def _local(at: datetime) -> str:
     """A time that Slack shows in each reader's own zone."""
-    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{moment(at)}>"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.policy
 import smtplib
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -14,6 +15,7 @@ from email.message import EmailMessage
 import structlog
 
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.destinations.smtp.config import Config
 from service_event_checker.destinations.smtp.exchange import Exchange
@@ -21,6 +23,7 @@ from service_event_checker.http.deadline import Deadline
 from service_event_checker.http.guard import NotConnected
 from service_event_checker.render import mail as text_mail
 from service_event_checker.render.mail import Mail
+from service_event_checker.render.own import Form
 
 log = structlog.get_logger()
 
@@ -43,6 +46,15 @@ class Adapter:
         self._send(self._message(mail, now))
         return text_mail.opened(delivery, mail) if delivery.verb is Verb.OPEN else link
 
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return subject, text and HTML of the mail that `deliver` would send."""
+        mail = text_mail.compose(delivery, alert, self.config.sender, datetime.now(UTC))
+        return {text_mail.SUBJECT: mail.subject, text_mail.TEXT: mail.text, text_mail.HTML: mail.html}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return text_mail.FORMS
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the mail that `deliver` would send."""
         now = datetime.now(UTC)
@@ -64,15 +76,30 @@ class Adapter:
         message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
         return message.as_bytes()
 
+    def probe(self) -> ProbeResult:
+        """Sign in, and have the server check sender and recipients; sends no mail."""
+        refused = self._exchanged(lambda exchange: exchange.rehearse())
+        user = f", and takes the credentials of {self.config.username}" if self.config.username else ""
+        taken = f"{len(self.config.to) - len(refused)} of {len(self.config.to)} recipients"
+        return ProbeResult(
+            proven=(
+                f"{self.config.host}:{self.config.at_port} answers{user}",
+                f"it takes mail from {self.config.sender} to {taken}",
+            ),
+            wrong=tuple(f"recipient {address} is refused: {said}" for address, said in refused.items()),
+            unproven=("whether the mail arrives in the inbox",),
+        )
+
     def _send(self, message: bytes) -> None:
+        for address, said in self._exchanged(lambda exchange: exchange.carry(message)).items():
+            log.warning("mail_recipient_refused", receiver=self.name, address=address, said=said)
+
+    def _exchanged(self, talk: Callable[[Exchange], dict[str, str]]) -> dict[str, str]:
+        """Return the refused recipients and why. Raises DeliveryError."""
         with Deadline(self.config.timeout.total_seconds()) as deadline:
             exchange = Exchange(self.config, deadline)
             try:
-                refused = exchange.carry(message)
+                return talk(exchange)
             except (smtplib.SMTPException, NotConnected, OSError, ValueError) as error:
                 failure = exchange.failure(error)
-            else:
-                for address, said in refused.items():
-                    log.warning("mail_recipient_refused", receiver=self.name, address=address, said=said)
-                return
         raise failure  # not from `error`: a failed login's may hold the password

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 
 from service_event_checker.config.models import secret
@@ -45,6 +46,13 @@ class Exchange:
 
     def carry(self, message: bytes) -> dict[str, str]:
         """Hand the message over; return the refused recipients and why. Raises what `failure` translates."""
+        return self._converse(lambda server: self._hand_over(server, message))
+
+    def rehearse(self) -> dict[str, str]:
+        """Do all that comes before a mail's text, then reset (RFC 5321 4.1.1.5): nothing is sent. Like `carry`."""
+        return self._converse(self._reset)
+
+    def _converse(self, end: Callable[[Line], None]) -> dict[str, str]:
         by = self._config.secured_by
         ca_file = self._config.ca_file or outbound.shared().ca_file or None
         trust = ssl.create_default_context(cafile=ca_file) if by != "none" else None
@@ -53,7 +61,7 @@ class Exchange:
         try:
             self._greet(server, trust if by == "starttls" else None)
             refused = self._address(server)
-            self._hand_over(server, message)
+            end(server)
             with suppress(smtplib.SMTPException, OSError):
                 server.quit()  # a courtesy: the mail is theirs
         finally:
@@ -112,6 +120,10 @@ class Exchange:
         self.leaving = True
         server.send(_DOT.sub(b"..", message) + b".\r\n")
         _expect(server.getreply(), self._step, 250)
+
+    def _reset(self, server: Line) -> None:
+        self._step = "RSET"
+        _expect(server.rset(), self._step, 250)
 
     def _answered(self, code: int, said: bytes) -> DeliveryError:
         detail = f"{self._step}: {code} {self._words(said)}".rstrip()

@@ -1,21 +1,24 @@
-"""/api/v1/checkers and /api/v1/destinations: how each is, and checking a status page now."""
+"""/api/v1/checkers and /api/v1/destinations: how each is, checking a status page and trying a destination."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 from pydantic import AwareDatetime, BaseModel
 
 from service_event_checker import logs
 from service_event_checker.core.model import Event
 from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, Severity
-from service_event_checker.engine import parts
+from service_event_checker.engine import parts, probing
 from service_event_checker.engine.parts import CheckerState, PollState, ReceiverState
+from service_event_checker.engine.probing import Report, Result
+from service_event_checker.web.api.schemas import DestinationTest
 from service_event_checker.web.context import services
 from service_event_checker.web.errors import Refused
+from service_event_checker.web.request_body import has_body, json_body
 
 COUNTED_MAX = 500  # open outages, the latest
 
@@ -46,6 +49,24 @@ class DestinationShape(BaseModel):
     why: str
     waiting: int
     failed: int
+
+
+class TrialShape(BaseModel):
+    """What a test of a destination found. `ok`: nothing is known to be wrong; `result` says whether it was tried.
+
+    `proven` works, `wrong` should be corrected, `unproven` shows only when something is sent. `why`, `remedy`: if
+    nothing can be delivered, or it was not tried.
+    """
+
+    name: str
+    kind: str
+    ok: bool
+    result: Result
+    proven: list[str]
+    wrong: list[str]
+    unproven: list[str]
+    why: str
+    remedy: str
 
 
 class FoundEvent(BaseModel):
@@ -94,6 +115,25 @@ def destinations() -> dict[str, Any]:
     return {"destinations": [_destination(each).model_dump() for each in parts.receivers(services())]}
 
 
+@blueprint.post("/destinations/<name>/test")
+def test(name: str) -> dict[str, Any]:
+    """Try a destination: 200 with what was found, whatever it is; 409 if it is off."""
+    part = next((each for each in services().parts if each.section == "destination" and each.name == name), None)
+    if part is None:
+        known = ", ".join(each.name for each in services().parts if each.section == "destination") or "none"
+        raise Refused(404, f"There is no such destination. There are: {known}.")
+    if not part.on:
+        raise Refused(409, f"{name} is off: {part.state}.")
+    wanted = DestinationTest.model_validate(json_body(request)) if has_body(request) else DestinationTest()
+    timeout = services().book.receivers[name].deadline
+    destination = services().outbox.destinations[name]
+    if wanted.send:
+        found = probing.send(destination, name, timeout, datetime.now(UTC))
+    else:
+        found = probing.probe(destination, timeout)
+    return _trial(name, part.kind, found).model_dump(mode="json")
+
+
 def _checker(found: CheckerState) -> CheckerShape:
     return CheckerShape(
         name=found.name,
@@ -115,6 +155,20 @@ def _destination(found: ReceiverState) -> DestinationShape:
     why = "" if health == "ok" and found.state == "on" else found.state.removeprefix("failing: ")
     return DestinationShape(
         name=found.name, kind=found.kind, health=health, why=why, waiting=found.waiting, failed=found.dead
+    )
+
+
+def _trial(name: str, kind: str, found: Report) -> TrialShape:
+    return TrialShape(
+        name=name,
+        kind=kind,
+        ok=found.ok,
+        result=found.result,
+        proven=list(map(logs.masked, found.proven)),
+        wrong=list(map(logs.masked, found.wrong)),
+        unproven=list(found.unproven),
+        why=logs.masked(found.why),
+        remedy=found.remedy,
     )
 
 

@@ -76,6 +76,12 @@ class BulkAct(_Body):
         return self
 
 
+class DestinationTest(_Body):
+    """The body of POST /api/v1/destinations/{name}/test, which may be left out. `send`: send one TEST message."""
+
+    send: bool = False
+
+
 class ActionRequest(_Body):
     """The body of POST /api/v1/actions/execute."""
 

@@ -27,8 +27,16 @@ from service_event_checker.render.silences import HoldingShape, MatchedAlert, Si
 from service_event_checker.sources.evaluate import Question
 from service_event_checker.sources.rest.payload import NewAlert
 from service_event_checker.web.api.heartbeats import HeartbeatShape
-from service_event_checker.web.api.parts import CheckerShape, DestinationShape, FoundEvent
-from service_event_checker.web.api.schemas import ActionRequest, BulkAct, BulkAnswer, NewNote, NewTicket, StatusChange
+from service_event_checker.web.api.parts import CheckerShape, DestinationShape, FoundEvent, TrialShape
+from service_event_checker.web.api.schemas import (
+    ActionRequest,
+    BulkAct,
+    BulkAnswer,
+    DestinationTest,
+    NewNote,
+    NewTicket,
+    StatusChange,
+)
 from service_event_checker.web.api.stats import StatsShape
 
 Schema = dict[str, Any]
@@ -328,6 +336,7 @@ OPERATIONS: Mapping[str, Operation] = {
         query={"state": _one_of(*DeliveryState, ""), "limit": _SEARCH["limit"], "cursor": _TEXT},
         answers={200: Deliveries},
     ),
+    "parts.test": Operation(body=DestinationTest, answers={200: TrialShape}),
     "deliveries.retry": Operation(answers={200: Retried}),
     "deliveries.discard": Operation(answers={200: Discarded}),
     "dead_letters.many": Operation(answers={200: DeadLetters}),

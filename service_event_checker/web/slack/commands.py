@@ -17,9 +17,9 @@ from service_event_checker.engine.polling import Watch
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.engine.services import Services
 from service_event_checker.render.names import platform_name
-from service_event_checker.render.notice import MARKS
 from service_event_checker.render.plan import outlook
 from service_event_checker.render.text import duration, line, moment, web_address
+from service_event_checker.render.texts import MARKS
 from service_event_checker.web.api.lookup import find_alert
 from service_event_checker.web.errors import Refused
 from service_event_checker.web.slack import actions, event_list

@@ -12,9 +12,9 @@ from service_event_checker.core.vocabulary import Status
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
 from service_event_checker.render.labels import alert_title
 from service_event_checker.render.names import platform_name
-from service_event_checker.render.notice import MARKS
 from service_event_checker.render.plan import is_planned, outlook
 from service_event_checker.render.text import cut, duration, line, web_address
+from service_event_checker.render.texts import MARKS
 from service_event_checker.web.page.rows import by_urgency
 from service_event_checker.web.slack.replies import SECTION_MAX, Reply, section
 

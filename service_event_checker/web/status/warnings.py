@@ -14,6 +14,7 @@ from service_event_checker.engine.reconcile import passes
 from service_event_checker.engine.refusals import Refusal, Tries
 from service_event_checker.engine.rule_hits import NEVER_FOR
 from service_event_checker.engine.services import Services
+from service_event_checker.render import own
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.text import moment
 from service_event_checker.sources.alertmanager.intake import unknown_severities
@@ -44,6 +45,7 @@ def warnings(services: Services, now: datetime) -> tuple[str, ...]:
         *found,
         *_unowned(services),
         *_left_behind(services),
+        *_templates(),
         *_refused(services, now),
         *_unused(services, now),
     )
@@ -135,6 +137,15 @@ def _left_behind(services: Services) -> list[str]:
         f"{name}: {number} open {'alert was' if number == 1 else 'alerts were'} sent there, but config.json has no "
         "destination of this name. Add it again until they are over, so that their tickets and pages are closed"
         for name, number in sorted(gone.items())
+    ]
+
+
+def _templates() -> list[str]:
+    """Return which templates of users failed when they were needed last."""
+    return [
+        f"{each.receiver}: the template {each.path} failed at {moment(each.at)}, so the built-in text was sent. "
+        f"Line {each.why}"
+        for each in own.failures()
     ]
 
 

@@ -257,6 +257,8 @@ class AzureDevOps(Double):
             raise Refusal(403, text, counts=False)
         if not fields.get("System.Title"):
             raise Refusal(400, "TF401320: Rule Error for field Title. Error code: Required, InvalidEmpty.")
+        if request.query.get("validateOnly") == "true":
+            return {"rev": 1, "fields": fields}
         fields.setdefault("System.State", states[0][0])
         self._made += 1
         item = WorkItem(self._made, kind, {}, self.clock(), rev=0)

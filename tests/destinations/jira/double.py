@@ -116,6 +116,7 @@ class Jira(Double):
         self.secret = SECRET
         self.types = ["Bug", "Task", "Story"]
         self.priorities = ["Highest", "High", "Medium", "Low", "Lowest"]
+        self.denied: set[str] = set()  # permissions that our account lacks
         self.screen = {"project", "issuetype", "summary", "description", "labels", "priority", "customfield_10010"}
         self.required: set[str] = set()
         self.workflow = copy.deepcopy(WORKFLOW)
@@ -286,6 +287,8 @@ class Jira(Double):
                 return 200, {**self.me, "active": True, "timeZone": "UTC"}
             case ("POST", ["issue"]):
                 return 201, self._create(request.json())
+            case ("GET", ["mypermissions"]):
+                return 200, self._permissions(request.query.get("projectKey", ""), request.query.get("permissions", ""))
             case ("GET", ["issue", "createmeta", project, "issuetypes"]):
                 return 200, self._types(project)
             case ("GET", ["issue", "createmeta", project, "issuetypes", type_id]):
@@ -313,6 +316,14 @@ class Jira(Double):
             case ("POST", ["search"]):
                 return 200, self._search_by_start(request.json())
         raise Refusal(404, "no such operation in the contract")
+
+    def _permissions(self, project: str, asked: str) -> Any:
+        """Cloud demands that the permissions are named; Server lists all."""
+        self._check_project(project)
+        if self.cloud and not asked:
+            raise Refusal(400, "The 'permissions' query parameter is required.")
+        names = asked.split(",") if asked else []
+        return {"permissions": {name: {"key": name, "havePermission": name not in self.denied} for name in names}}
 
     def _issue(self, id: str) -> Issue:
         found = [issue for issue in self.issues.values() if id in (issue.id, issue.key)]

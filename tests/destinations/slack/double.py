@@ -23,6 +23,7 @@ _SCOPES = {
     "conversations.history": "channels:history",
     "conversations.replies": "channels:history",
     "conversations.list": "channels:read",
+    "conversations.info": "channels:read",
     "usergroups.list": "usergroups:read",
 }
 RESPONSES_MAX, RESPONSES_WITHIN = (
@@ -90,6 +91,8 @@ class Slack(Double):
         self.token = token
         self.scopes: set[str] = set(ALL_SCOPES)
         self.channels = {"outages": "C0OUTAGES1", "general": "C0GENERAL1"}
+        self.not_member: set[str] = set()  # names of channels in which the bot is not
+        self.archived: set[str] = set()
         self.messages: list[Message] = []
         self.groups: dict[str, tuple[str, list[str]]] = {}
         self.addresses: dict[str, ResponseAddress] = {}
@@ -162,6 +165,7 @@ class Slack(Double):
             "conversations.history": self._history,
             "conversations.replies": self._replies,
             "conversations.list": self._list,
+            "conversations.info": self._info,
             "usergroups.list": self._groups,
         }
         if method not in calls:
@@ -235,6 +239,13 @@ class Slack(Double):
         found = [{"id": place, "name": name, "is_archived": False} for name, place in listed[start : start + limit]]
         cursor = str(start + limit) if start + limit < len(listed) else ""
         return Answer.json({"ok": True, "channels": found, "response_metadata": {"next_cursor": cursor}})
+
+    def _info(self, values: dict[str, Any]) -> Answer:
+        """https://docs.slack.dev/reference/methods/conversations.info"""
+        place = self._channel(values.get("channel", ""), names=False)
+        name = next(name for name, id in self.channels.items() if id == place)
+        shown = {"is_member": name not in self.not_member, "is_archived": name in self.archived, "is_private": False}
+        return Answer.json({"ok": True, "channel": {"id": place, "name": name, **shown}})
 
     def _post(self, values: dict[str, Any]) -> Answer:
         channel = self._channel(values.get("channel", ""), names=True)
