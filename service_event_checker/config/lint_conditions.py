@@ -29,6 +29,8 @@ def _contradictions(
             yield f"{key}: has no effect, because the rule sends to nobody. Name a destination in send, or remove {key}"
         elif key == "for" and rule.send and not _opens(rule.send, kinds, traits):
             yield "for: has no effect, because none of send can be told that an alert opens. Remove for, or change send"
+    if rule.after and rule.per_group:
+        yield "after: counts how often one alert fires, and this rule tells of groups. Remove after, or the group"
     if rule.escalate is None:
         return
     if not _opens(rule.escalate.send, kinds, traits):

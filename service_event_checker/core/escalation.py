@@ -43,9 +43,9 @@ class Due:
 def followed(alert: Alert, rules: Iterable[tuple[str, Escalate | None]], now: datetime) -> Alert:
     """Return the alert with the escalations of the rules that send it now; with none if nobody has to take it.
 
-    `rules`: their names, and how they escalate. Test alerts do not escalate.
+    `rules`: their names, and how they escalate.
     """
-    if alert.status is not Status.FIRING or alert.test:
+    if not is_wanted(alert):
         return replace(alert, escalations={}) if alert.escalations else alert
     new = {
         name: Escalation(now + escalate.after)
@@ -53,6 +53,11 @@ def followed(alert: Alert, rules: Iterable[tuple[str, Escalate | None]], now: da
         if escalate is not None and name not in alert.escalations
     }
     return replace(alert, escalations={**alert.escalations, **new}) if new else alert
+
+
+def is_wanted(alert: Alert) -> bool:
+    """Whether somebody has to take the alert. Test alerts do not escalate."""
+    return alert.status is Status.FIRING and not alert.test
 
 
 def due(alert: Alert, rules: Iterable[tuple[str, Escalate | None]], now: datetime) -> Iterator[Due]:

@@ -171,11 +171,21 @@ def _choose(
     alert = _open_new(alert, choice, transitions, book, now, owed, held_by)
     if book.groups:
         alert = groups.join(alert, book, silence, now)
+    alert = _with_later_escalation(alert, choice, held_by)
     rows = []
     for step in steps if alert.escalations else ():
         alert, row = _escalated(alert, step, book, now, owed)
         rows.append(row)
     return alert, tuple(rows)
+
+
+def _with_later_escalation(alert: Alert, choice: Choice, held_by: str) -> Alert:
+    """Note an escalation that begins later although no receiver waits: without it, time would not look again."""
+    if alert.withheld or not escalation.is_wanted(alert):
+        return alert
+    rules = [*choice.later, *(((rule, held_by) for rule in choice.rules) if held_by else ())]
+    waiting = [(rule.name, why) for rule, why in rules if rule.escalate and rule.name not in alert.escalations]
+    return replace(alert, withheld={f"escalation of {name}": why for name, why in waiting}) if waiting else alert
 
 
 def _open_new(

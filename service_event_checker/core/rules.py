@@ -90,10 +90,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whom the rules choose for an alert: `rules` match and wait for nothing, `waits` maps the others to the reason."""
+    """Whom the rules choose for an alert: `rules` match and wait for nothing, `waits` maps the others to the reason.
+
+    `later`: the rules that wait, with the reason.
+    """
 
     rules: tuple[Rule, ...]
     waits: Mapping[str, str]
+    later: tuple[tuple[Rule, str], ...] = ()
 
     @property
     def send(self) -> tuple[str, ...]:
@@ -163,14 +167,15 @@ def is_sent(alert: Alert, book: Rulebook, now: datetime) -> bool:
 def choose(alert: Alert, book: Rulebook, now: datetime) -> Choice:
     """Return whom the rules choose for the alert as it is now. Who is named by several rules waits only if all do."""
     found = [step for step in taken(alert, book, now) if step.rule.tells(alert)]
-    choice = Choice(tuple(step.rule for step in found if not step.wait), {})
+    later = tuple((step.rule, step.wait.reason) for step in found if step.wait)
+    choice = Choice(tuple(step.rule for step in found if not step.wait), {}, later)
     told = set(choice.send)
     waits: dict[str, str] = {}
-    for step in found:
-        for name in step.rule.send if step.wait else ():
-            if name not in told and step.wait:
-                waits.setdefault(name, step.wait.reason)
-    return Choice(choice.rules, waits)
+    for rule, reason in later:
+        for name in rule.send:
+            if name not in told:
+                waits.setdefault(name, reason)
+    return replace(choice, waits=waits)
 
 
 def taken(alert: Alert, book: Rulebook, now: datetime) -> Iterator[Step]:

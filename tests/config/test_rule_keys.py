@@ -66,6 +66,10 @@ def test_alerts_flap_unless_it_is_switched_off(
         ({"for": "8d"}, "rules[0].for: is too large. Give at most 7d"),
         ({"for": "soon"}, 'rules[0].for: is not a duration. Write it like "60s", "5m" or "1h30m"'),
         ({"for": "5m", "send": []}, "rules[0].for: has no effect, because the rule sends to nobody."),
+        (
+            {"after": {"count": 2, "within": "1h"}, "per": "group"},
+            "rules[0].after: counts how often one alert fires, and this rule tells of groups.",
+        ),
         ({"after": {"count": 1, "within": "1h"}}, "rules[0].after.count: is too small. Give at least 2"),
         ({"after": {"count": 51, "within": "1h"}}, "rules[0].after.count: is too large. Give at most 50"),
         ({"after": {"count": 2}}, "rules[0].after.within: is missing. Add it"),

@@ -205,3 +205,19 @@ def test_the_next_episode_begins_with_none() -> None:
     again = seen(over, event(starts_at=at(30), at=at(30)), rulebook, 30)
 
     assert (again.receivers, again.escalations) == (("chat",), {"oncall": Escalation(at(40))})
+
+
+@pytest.mark.parametrize("silenced", [True, False])
+def test_it_begins_after_a_wait_also_if_no_receiver_waits(silenced: bool) -> None:
+    waits = Conditions() if silenced else Conditions(lasts=30 * MINUTE)
+    rule = Rule("slow", (), () if silenced else ("chat",), conditions=waits, escalate=Escalate(10 * MINUTE, ("pager",)))
+    silences = (Silence((), at(0), at(30), "Ada", "x"),) if silenced else ()
+    rulebook = Rulebook((Rule("all", (), () if silenced else ("chat",), True), rule), silences, RECEIVERS)
+
+    known = seen(None, event(), rulebook)
+    ready = tick(known, rulebook, 30)
+
+    assert (list(known.withheld), known.waits, known.escalations) == (["escalation of slow"], True, {})
+    assert ready is not None
+    assert (ready.alert.withheld, ready.alert.escalations) == ({}, {"slow": Escalation(at(40))})
+    assert told(tick(ready.alert, rulebook, 40)) == [("pager", Verb.OPEN, FIRST)]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core import groups, matchers, routing, tracker
+from service_event_checker.core.conditions import Conditions
+from service_event_checker.core.escalation import Escalate
 from service_event_checker.core.evaluation import evaluate
+from service_event_checker.core.flapping import Flapping
 from service_event_checker.core.ledger import Entry, State, with_groups
 from service_event_checker.core.model import GROUPS, Alert
 from service_event_checker.core.rules import Rule, Rulebook, matching, steps
 from service_event_checker.core.silences import Holding, Silence
 from service_event_checker.core.store import Members
-from service_event_checker.core.vocabulary import EventStatus, Severity, Verb
+from service_event_checker.core.vocabulary import EventStatus, Severity, Verb, Why
+from service_event_checker.core.weekly import DAYS, Weekly
 from tests.factories import NOW, alert, event, receiver
 from tests.strategies import REPEATABLE
 
@@ -199,3 +203,77 @@ def test_a_member_that_no_rule_sends_shows_what_its_group_was_told() -> None:
     assert found == [replace(of_group[0], why=why, delivery_id=""), *told[1:]]
     waits = [Entry(receiver="tickets", state=State.WAITING, verb=Verb.OPEN)]
     assert with_groups(told, [(group(), waits)])[0].why == f"as part of the group {group().internal_id}"
+
+
+MINUTE = timedelta(minutes=1)
+NIGHT = Conditions(windows=(Weekly(DAYS, time(4), time(6), "UTC"),))  # NOW: 03:00
+
+
+def opened(rule: Rule, *more: Rule, silences: tuple[Silence, ...] = ()) -> tuple[Alert, Rulebook]:
+    book = Rulebook((rule, *more), silences, RECEIVERS)
+    change = tracker.track(None, groups.event(rule, LABELS, counted(error=1)), NOW)
+    assert change.alert is not None
+    return routing.route(change.alert, change.transitions, book, NOW).alert, book
+
+
+def told_at(known: Alert, book: Rulebook, now: datetime) -> list[tuple[str, Verb]]:
+    write = routing.release(known, book, now)
+    return [(each.receiver, each.verb) for each in write.deliveries] if write else []
+
+
+def test_a_group_waits_for_what_its_rule_waits_for() -> None:
+    lasting, lasting_book = opened(replace(RULE, conditions=Conditions(lasts=5 * MINUTE)))
+    nightly, nightly_book = opened(replace(RULE, conditions=NIGHT))
+
+    assert lasting.withheld == {"tickets": "waits: must fire for 5m, until 2026-11-20 03:05 UTC"}
+    assert nightly.withheld["tickets"].endswith(", until 2026-11-20 04:00 UTC")
+    assert told_at(lasting, lasting_book, NOW + 4 * MINUTE) == []
+    assert told_at(lasting, lasting_book, NOW + 5 * MINUTE) == [("tickets", Verb.OPEN)]
+    assert told_at(nightly, nightly_book, HOUR) == [("tickets", Verb.OPEN)]
+
+
+def test_outside_the_windows_an_alert_joins_and_later_rules_tell_of_it() -> None:
+    book = Rulebook((replace(RULE, conditions=NIGHT), Rule("day", (), ("chat",))), (), RECEIVERS)
+
+    dry = evaluate(event(labels=LABELS), book, NOW)
+    change = tracker.track(None, event(labels=LABELS), NOW)
+    assert change.alert is not None
+    live = routing.route(change.alert, change.transitions, book, NOW).alert
+
+    (joined,) = dry.groups
+    assert (live.receivers, list(live.groups)) == (dry.receivers, [joined.rule.name]) == (("chat",), ["slow"])
+    assert (joined.receivers, list(joined.withheld)) == ((), ["tickets"])
+
+
+def test_a_group_escalates_from_when_it_was_told_and_its_members_do_not() -> None:
+    rule = replace(WAITING, escalate=Escalate(10 * MINUTE, ("chat",)))
+    known, book = opened(rule)
+    told = routing.release(known, book, NOW + MINUTE)
+    member = routing.route(alert(labels=LABELS), (), book, NOW).alert
+    assert told is not None
+
+    assert (known.escalations, member.escalations) == ({}, {})
+    assert told_at(told.alert, book, NOW + 10.5 * MINUTE) == []
+    assert told_at(told.alert, book, NOW + 11 * MINUTE) == [("chat", Verb.OPEN)]
+
+
+def test_while_a_group_is_silenced_it_does_not_escalate() -> None:
+    rule = replace(RULE, escalate=Escalate(10 * MINUTE, ("chat",)))
+    known, book = opened(rule)
+    silenced = replace(book, silences=(Silence((), NOW, HOUR, "Ada", "upgrade"),))
+
+    assert told_at(known, silenced, NOW + 10 * MINUTE) == []
+    assert told_at(known, book, HOUR) == [("chat", Verb.OPEN)]
+
+
+def test_a_group_never_flaps_whatever_its_members_do() -> None:
+    book = replace(Rulebook((RULE,), (), RECEIVERS), flapping=Flapping(2, HOUR - NOW))
+    known: Alert | None = None
+    for second in range(10):
+        members = None if second % 2 else counted(error=1)
+        change = tracker.track(known, groups.event(RULE, LABELS, members), NOW + timedelta(seconds=second))
+        assert change.alert is not None
+        write = routing.route(change.alert, change.transitions, book, NOW + timedelta(seconds=second))
+        known = write.alert
+
+        assert (known.flapping, [row for row in write.transitions if row.why is Why.FLAPPING]) == (False, [])

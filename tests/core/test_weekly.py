@@ -162,3 +162,10 @@ def test_what_is_not_a_time_is_refused_with_an_example(text: str) -> None:
 def test_what_is_not_a_time_zone_is_refused_with_an_example(name: str) -> None:
     with pytest.raises(ValueError, match="is not a known time zone. Write a name like Europe/Berlin, or UTC"):
         weekly.zone_of(name)
+
+
+def test_without_a_time_zone_database_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weekly, "available_timezones", set)
+
+    with pytest.raises(ValueError, match="install the package tzdata"):
+        weekly.zone_of("Mars/Crater")
