@@ -5,6 +5,7 @@ Everything here has a reason that is written beside it. Flags on the command lin
 
 import ctypes
 import errno
+import gc
 import ipaddress
 import os
 import resource
@@ -72,6 +73,7 @@ TAKE_SECONDS = 10  # for a client that takes nothing of its answer
 ANSWER_SECONDS = 120  # until the whole answer has been taken
 
 ACCEPTED_AT_ONCE = 64
+GARBAGE_AFTER = 20_000  # objects until Python looks for rings of them; a message of 100 alerts makes more than its 700
 
 
 def _open_files(wanted: int) -> int:
@@ -219,6 +221,9 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """Warn of a service that listens to the network and tells local callers from others by their address alone."""
+    gc.collect()
+    gc.freeze()  # what is loaded stays: a full collection would look at all of it, while every request waits
+    gc.set_threshold(GARBAGE_AFTER)
     exposed = [str(listener) for listener in server.LISTENERS if not _is_loopback(listener.getsockname())]
     if exposed and not _settings.api_tokens:
         hint = "behind a plain TCP forward every caller looks local and may read and write. Set API_TOKENS"

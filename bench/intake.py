@@ -21,12 +21,15 @@ VARIANTS = (
     SQLITE_1.bare,
     SQLITE_1,
     replace(SQLITE_1, stored=STORED),
+    replace(SQLITE_1, receiver="slack"),
     replace(SQLITE_1, receiver="console"),
     SQLITE_2.bare,
     SQLITE_2,
+    replace(SQLITE_2, receiver="slack"),
     POSTGRESQL_2.bare,
     POSTGRESQL_2,
     replace(POSTGRESQL_2, stored=STORED),
+    replace(POSTGRESQL_2, receiver="slack"),
     ALERTA,
 )
 QUIET = 0.1  # of one processor: less than that, and what it had begun is done

@@ -75,15 +75,15 @@ class Bare(Measured):
 
 
 class Checker(Measured, Product):
-    """The product, with its log and its limits as they are by default; each alert owes `receiver` one message."""
+    """The product, with its log and its limits as by default; each alert owes `receiver` one message, if any."""
 
     query = "/api/v1/alerts?status=active&limit=50"
 
-    def __init__(self, folder: Path, address: str, workers: int, receiver: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, address: str, workers: int, receiver: dict[str, Any] | None) -> None:
         config = {
             "checkers": {},
-            "destinations": {"chat": receiver},
-            "rules": [{"name": "all", "match": [], "send": ["chat"]}],
+            "destinations": {"chat": receiver} if receiver else {},
+            "rules": [{"name": "all", "match": [], "send": ["chat"] if receiver else []}],
         }
         variables = {"SLACK_BOT_TOKEN": TOKEN, **({"DATABASE_URL": address} if address else {})}
         super().__init__(folder, config, WEB_CONCURRENCY=str(workers), **variables)

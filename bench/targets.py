@@ -14,7 +14,9 @@ from bench.variants import ALERTA, POSTGRESQL_2, SQLITE_1, SQLITE_2, STORED, Var
 OF_BARE = {SQLITE_1: (0.45, 0.35, 0.30), SQLITE_2: (0.60, 0.45, 0.40), POSTGRESQL_2: (0.55, 0.50, 0.40)}
 P99_MS = {1: 60.0, 100: 400.0}
 OF_EMPTY = 0.85
+OF_ALERTA = (6.0, 11.0, 20.0)  # times its rate, by alerts a message
 QUERY_OF_ALERTA = 1 / 15
+QUERY_MS = 2.5  # of CPU
 
 Sample = Mapping[str, Any]
 Samples = Mapping[str, Mapping[str, Sequence[Sample]]]
@@ -45,6 +47,9 @@ def of_intake(samples: Samples) -> Iterator[Target]:
             yield _at_least(
                 f"{variant.name}: alerts/s with {STORED:,} stored of empty, {size} a message", OF_EMPTY, reached
             )
+    for size, times in zip(SIZES, OF_ALERTA, strict=True):
+        reached = ratio(samples, POSTGRESQL_2, ALERTA, size)
+        yield _at_least(f"{POSTGRESQL_2.name}: alerts/s of Alerta's, {size} a message", times, reached)
 
 
 def of_query(samples: Mapping[str, Sequence[Sample]]) -> Iterator[Target]:
@@ -54,6 +59,8 @@ def of_query(samples: Mapping[str, Sequence[Sample]]) -> Iterator[Target]:
         reached = median(a / b for a, b in zip(ours, alerta, strict=True)) if ours and alerta else None
         what = f"{variant.name}: CPU of a GET of 50 alerts of Alerta's"
         yield _at_most(what, QUERY_OF_ALERTA, reached, lambda value: f"1/{1 / value:.1f}")
+        own = median(ours) if ours else None
+        yield _at_most(f"{variant.name}: CPU of a GET of 50 alerts", QUERY_MS, own, lambda value: f"{value:.1f} ms")
 
 
 def ratio(samples: Samples, one: Variant, other: Variant, size: int) -> float | None:

@@ -29,14 +29,14 @@ class Variant:
     store: Literal["SQLite", "PostgreSQL"]
     workers: int
     stored: int = 0
-    receiver: Literal["slack", "console"] = "slack"
+    receiver: Literal["nobody", "slack", "console"] = "nobody"
 
     @property
     def name(self) -> str:
         plural = "" if self.workers == 1 else "s"
         text = f"{self.server}, {self.store}, {self.workers} worker{plural}"
         text += f", {self.stored:,} stored" if self.stored else ""
-        return f"{text}, console" if self.receiver == "console" else text
+        return text if self.receiver == "nobody" else f"{text}, {self.receiver}"
 
     @property
     def bare(self) -> Variant:
@@ -119,7 +119,9 @@ class World:
             server.database = self.postgresql.pid
         return server
 
-    def _receiver(self, variant: Variant) -> dict[str, Any]:
+    def _receiver(self, variant: Variant) -> dict[str, Any] | None:
+        if variant.receiver == "nobody":
+            return None
         if variant.receiver == "console":
             return {"kind": "console"}
         return {"kind": "slack", "channel": "#outages", "token": "env:SLACK_BOT_TOKEN", "api_url": self.slack.api_url}

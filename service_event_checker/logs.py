@@ -6,11 +6,14 @@ import logging
 import re
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
+from functools import lru_cache, partial
 from typing import Any
 
 import structlog
 
 from service_event_checker.core.model import Alert, Event
+from service_event_checker.log_output import Output, for_terminal
+from service_event_checker.log_output import together as together
 
 _MASK = "[secret]"
 # Each alternative is a name, which is kept, and the value behind it. What is written as plain words ("bearer
@@ -29,6 +32,8 @@ _SHAPES = re.compile(
     | (?<=://) () [^/\s@"']+ (?=@)
     """
 )
+# Each match of the shapes holds one of these, in whatever case. To look for them is quicker.
+_HINTS = ("bearer", "basic", "token", "passw", "secret", "key", "sig", "xox", "xapp", "hook", "bot", "@")
 _WORD = re.compile(r"[A-Za-z]{1,15}")  # a secret that is a word occurs in sentences that hold no secret
 # Terminals obey control characters, and readers of text are misled by marks that turn its direction around.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -40,17 +45,16 @@ _known: set[str] = set()
 def set_up(*, level: str = "INFO", form: str = "console") -> None:
     """Configure structlog and the standard library's logging alike; `form` is "json" or "console"."""
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        _with_traceback,
         _cleaned,
     ]
-    last = structlog.processors.JSONRenderer() if form == "json" else _console()
+    last: Any = structlog.processors.JSONRenderer() if form == "json" else for_terminal
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=partial(Output, sys.stderr),
         cache_logger_on_first_use=False,
     )
     stream = logging.StreamHandler(sys.stderr)
@@ -97,19 +101,39 @@ def _written_out(found: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+def _with_traceback(logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
+    return structlog.processors.format_exc_info(logger, method, event) if "exc_info" in event else event
+
+
 def _cleaned(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    harmless = _is_harmless(" ".join([value for value in event.values() if type(value) is str]))
     for name, value in event.items():
-        if not name.startswith("_"):  # the standard library's own record, dropped before anything is written
+        if name.startswith("_"):
+            continue  # the standard library's own record, dropped before anything is written
+        if not harmless or type(value) is not str or _is_secrets_name(name):
             event[name] = _masked_value(value, name)
     event["event"] = str(event.get("event", "")).replace("\n", "\\n")  # values are quoted, this one is not
     return event
+
+
+def _is_harmless(text: str) -> bool:
+    """Whether nothing in the text, nor in a part of it between spaces, is to be masked or written out."""
+    if not (text.isascii() and text.isprintable()):
+        return False
+    lower = text.lower()
+    return not any(hint in lower for hint in _HINTS) and not any(secret in text for secret in _known)
+
+
+@lru_cache(maxsize=1024)
+def _is_secrets_name(name: str) -> bool:
+    return bool(_NAMES.search(name))
 
 
 def _masked_value(value: Any, name: str = "", depth: int = 0) -> Any:
     """Return the value masked all through; other values become text, as the renderers would write them."""
     if value is None or isinstance(value, bool):
         return value
-    if _NAMES.search(name):
+    if _is_secrets_name(name):
         return _MASK
     if isinstance(value, str):
         return plain(masked(value))
@@ -124,13 +148,6 @@ def _masked_value(value: Any, name: str = "", depth: int = 0) -> Any:
 
 def _drop_meta(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return structlog.stdlib.ProcessorFormatter.remove_processors_meta(_logger, _method, event)
-
-
-def _console() -> structlog.dev.ConsoleRenderer:
-    """Return the renderer for a terminal; tracebacks are plain, for richer ones show local variables."""
-    return structlog.dev.ConsoleRenderer(
-        colors=False, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
-    )
 
 
 def _number(level: str) -> int:

@@ -146,7 +146,7 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
     pipeline = Pipeline(
         store,
         book,
-        wakes.set_all,
+        wakes.wake,
         repeat_within=config.repeat_within,
         hear=heartbeats.take,
         matched=rule_hits.note,
@@ -159,7 +159,7 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
         if entry.config and entry.name in adapters
     }
     suspects = before.outbox.suspects if before else None
-    outbox = Outbox(store, adapters, book, throttles=throttles, clock=_now, wake=wakes.set_all, suspects=suspects)
+    outbox = Outbox(store, adapters, book, throttles=throttles, clock=_now, wake=wakes.wake, suspects=suspects)
     watched = _kept(same, "checker", before.poller.watches if before else {})
     watches = {
         entry.name: watched.get(entry.name) or _watch(entry.name, entry.config)

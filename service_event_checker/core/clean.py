@@ -20,10 +20,57 @@ _LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # and 9999-12-31
 
 
 def clean(event: Event) -> Event:
-    """Return the event with storable text and without sentinel times.
+    """Return the event with storable text and without sentinel times; the event itself where nothing is to be done.
 
     Raises InvalidInput when it has no identity: source or fingerprint are empty or too long.
     """
+    return event if _is_clean(event) else _cleaned(event)
+
+
+def _is_clean(event: Event) -> bool:
+    """Whether `_cleaned` would change nothing. Most events are, and are asked more than once: a look costs a tenth."""
+    short = (event.intake, event.via, event.actor, event.note_id)
+    long = (event.title, event.url, event.description, event.note)
+    own, told = event.labels, event.annotations
+    try:
+        text = "".join((event.source, event.fingerprint, *short, *long, *own, *own.values(), *told, *told.values()))
+        text.encode()  # lone surrogates
+    except UnicodeEncodeError:
+        return False
+    return (
+        "\0" not in text
+        and 0 < len(event.source) <= SOURCE_MAX
+        and 0 < len(event.fingerprint) <= FINGERPRINT_MAX
+        and max(map(len, short)) <= NAME_MAX
+        and max(len(event.description), len(event.note)) <= TEXT_MAX
+        and len(event.title) <= TITLE_MAX
+        and event.title == " ".join(event.title.split())
+        and (not event.url or (_is_address(event.url) and len(event.url) <= LABEL_MAX))
+        and _is_clean_mapping(own)
+        and _is_clean_mapping(told)
+        and _is_clean_time(event.at)
+        and _is_clean_time(event.starts_at)
+        and _is_clean_time(event.ends_at)
+        and not (event.starts_at and event.ends_at and event.ends_at <= event.starts_at)
+    )
+
+
+def _is_clean_mapping(labels: Mapping[str, str]) -> bool:
+    if not labels:
+        return True
+    return (
+        len(labels) <= LABELS_MAX
+        and max(map(len, labels)) <= NAME_MAX
+        and max(map(len, labels.values())) <= LABEL_MAX
+        and list(labels) == sorted(labels)
+    )
+
+
+def _is_clean_time(at: datetime | None) -> bool:
+    return at is None or (at.tzinfo is UTC and _EARLIEST <= at < _LATEST)
+
+
+def _cleaned(event: Event) -> Event:
     starts_at, ends_at = _time(event.starts_at), _time(event.ends_at)
     return replace(
         event,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 BUCKETS = 16  # partitions of the store; one base32 character of every internal id
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U to misread at night
 
 
+@lru_cache(maxsize=4096)  # an event is asked for its key at each step of the pipeline
 def alert_key(source: str, fingerprint: str) -> str:
     """20 hex characters of sha256: the only id used in tables and towards other systems."""
     return _hex(f"{source}\n{fingerprint}")
@@ -47,6 +49,7 @@ def code_bucket(code: str) -> int:
     return _BASE32.index(code[0]) % BUCKETS
 
 
+@lru_cache(maxsize=1024)
 def _prefix(source: str) -> str:
     letters = "".join(char if char.isascii() and char.isalnum() else "_" for char in source.rpartition(":")[2])
     return letters.strip("_").upper()[:20] or "ALERT"

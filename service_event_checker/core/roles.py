@@ -24,6 +24,7 @@ from service_event_checker.core.store import (
     Waiting,
     Write,
 )
+from service_event_checker.core.vocabulary import Severity
 
 
 class Alerts(Protocol):
@@ -43,6 +44,10 @@ class Alerts(Protocol):
 
     def open_alerts(self, source: str = "") -> list[Alert]:
         """Return all alerts that are not resolved, of one source if named."""
+        ...
+
+    def open_counts(self) -> dict[tuple[str, Severity], int]:
+        """Return how many alerts are not resolved by source and severity, tests left out."""
         ...
 
     def withheld_alerts(self) -> list[Alert]:

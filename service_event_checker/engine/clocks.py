@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from service_event_checker.core.model import Event
+from service_event_checker.core.replacing import replace
 from service_event_checker.core.vocabulary import Kind
 
 AHEAD_MAX = timedelta(minutes=5)  # clocks differ
@@ -17,5 +17,6 @@ def not_in_future(now: datetime, events: Iterable[Event], ahead: timedelta = AHE
     latest = now + ahead
     for event in events:
         to_come = event.starts_at is not None and event.starts_at > latest and event.kind is not Kind.MAINTENANCE
-        starts_at = None if to_come else event.starts_at
-        yield replace(event, starts_at=starts_at, at=now if event.at and event.at > latest else event.at)
+        if to_come:
+            event = replace(event, starts_at=None)
+        yield replace(event, at=now) if event.at and event.at > latest else event

@@ -36,7 +36,7 @@ from service_event_checker.core.store import Again, Claimed, Failed, Outcome, Se
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
 from service_event_checker.engine import objects, plainer
 from service_event_checker.engine.outcomes import DryRun, Skipped, ToldElsewhere, outcome_step
-from service_event_checker.engine.pipeline import tell
+from service_event_checker.engine.pipeline import Wake, tell
 from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
 from service_event_checker.logs import alert_facts
@@ -78,7 +78,7 @@ class Outbox:
         throttles: Mapping[str, Throttle],
         clock: Callable[[], datetime],
         jitter: Callable[[], float] = random.random,
-        wake: Callable[[], None] = lambda: None,
+        wake: Wake = lambda _receivers: None,
         suspects: plainer.Suspects | None = None,
     ) -> None:
         self.store = store
@@ -399,7 +399,8 @@ class Outbox:
         _log(claimed, outcome, reason)
         if write:
             tell(write)
-        self._wake()
+        owed = write.deliveries if write else ()
+        self._wake({delivery.receiver, *(each.receiver for each in owed)})  # the lane's next is due
 
 
 def _log(claimed: Claimed, outcome: Outcome, reason: str) -> None:

@@ -24,7 +24,7 @@ from service_event_checker.core.vocabulary import Kind, Why
 from service_event_checker.engine import grouping, pending_events
 from service_event_checker.engine.echoes import is_no_news, marked
 from service_event_checker.engine.recognise import Seen, recognise, rounds
-from service_event_checker.logs import alert_facts
+from service_event_checker.logs import alert_facts, together
 from service_event_checker.metrics import DECISIONS, TRANSITIONS, UNROUTED, label
 
 CONFLICTS_MAX = 20  # tries; at each at least one writer of a contended alert wins
@@ -42,6 +42,7 @@ class Context:
 
 
 Correlate = Callable[[Sequence[Tracked], Context, datetime], Sequence[Tracked]]
+Wake = Callable[[Iterable[str]], None]
 Hear = Callable[[Iterable[Event], datetime], Iterable[Event]]
 Matched = Callable[[Iterable[Rule], datetime], None]
 
@@ -57,7 +58,7 @@ def unheard(events: Iterable[Event], _now: datetime) -> Iterable[Event]:
 
 
 class Pipeline:
-    """Safe to call from several threads. `wake` is called after a commit with new deliveries.
+    """Safe to call from several threads. `wake` is called after a commit, with the receivers of its deliveries.
 
     `correlate` explains changes by each other and by the context. It may add to a change, and add changes of other
     alerts, at most one per alert. It is asked at every try, so it must be pure. `hear` notes events that are only a
@@ -68,7 +69,7 @@ class Pipeline:
         self,
         store: Store,
         book: Rulebook,
-        wake: Callable[[], None] = lambda: None,
+        wake: Wake = lambda _receivers: None,
         correlate: Correlate = unexplained,
         repeat_within: timedelta = tracker.REPEAT_WITHIN,
         hear: Hear = unheard,
@@ -248,48 +249,55 @@ class Pipeline:
             return []
         results = self.store.commit(writes, now)
         done = [write for write, result in zip(writes, results, strict=True) if isinstance(result, Done)]
-        for write in done:
-            tell(write)
-            self._tell_decision(write, now)
-        if any(write.deliveries for write in done):
-            self._wake()
+        with together():
+            tell(*done)
+            self._tell_decisions(done, now)
+        if owed := {delivery.receiver for write in done for delivery in write.deliveries}:
+            self._wake(owed)
         if any(write.alert.groups or write.alert.is_group for write in done):
             grouping.follow(self, done, now)
         return results
 
-    def _tell_decision(self, write: Write, now: datetime) -> None:
-        """Count what the rules decided of an alert that opens. Log one that no rule matches: nobody hears of it."""
+    def _tell_decisions(self, writes: Iterable[Write], now: datetime) -> None:
+        """Count what the rules decided of alerts that open. Log those that no rule matches: nobody hears of them."""
+        decisions: Counter[tuple[str, str]] = Counter()
+        for write in writes:
+            alert = write.alert
+            if alert.test or not any(transition.why.opens for transition in write.transitions):
+                continue
+            matching = rules.matching(alert, self.book.rules)
+            self._matched(matching, now)
+            decisions.update((name, "told") for name in alert.receivers)
+            decisions.update((name, "withheld") for name in alert.withheld)
+            if not matching and rules.is_unrouted(alert, self.book.rules):
+                UNROUTED.inc()
+                log.warning(
+                    "alert_unrouted", id=alert.internal_id, key=alert.key, source=alert.source, why="no rule matched"
+                )
+        for names, number in decisions.items():
+            DECISIONS.labels(*names).inc(number)
+
+
+def tell(*writes: Write) -> None:
+    """Log and count committed writes: one line per change of state. What a delivery brought about is told there."""
+    bound, counts = log.bind(), Counter[tuple[str, str]]()
+    for write in writes:
         alert = write.alert
-        if alert.test or not any(transition.why.opens for transition in write.transitions):
-            return
-        self._matched(rules.matching(alert, self.book.rules), now)
-        for name in alert.receivers:
-            DECISIONS.labels(name, "told").inc()
-        for name in alert.withheld:
-            DECISIONS.labels(name, "withheld").inc()
-        if rules.is_unrouted(alert, self.book.rules):
-            UNROUTED.inc()
-            log.warning(
-                "alert_unrouted", id=alert.internal_id, key=alert.key, source=alert.source, why="no rule matched"
+        for transition in write.transitions:
+            if transition.why is Why.WITHHELD:
+                continue  # not a change of the alert: of each receiver that is off there is one
+            level = bound.debug if transition.why in _TOLD_ELSEWHERE else bound.info
+            facts = {"receiver": transition.receiver, "actor": transition.actor, "note": transition.note}
+            level(
+                f"alert_{transition.why.name.lower()}",
+                **alert_facts(alert),
+                status=transition.after.value,
+                severity=alert.severity.value,
+                episode=alert.episode,
+                deliveries=[f"{delivery.verb}:{delivery.receiver}" for delivery in write.deliveries],
+                **{name: text for name, text in facts.items() if text},
             )
-
-
-def tell(write: Write) -> None:
-    """Log and count a committed write: one line per change of state. What a delivery brought about is told there."""
-    alert = write.alert
-    for transition in write.transitions:
-        if transition.why is Why.WITHHELD:
-            continue  # not a change of the alert: of each receiver that is off there is one
-        level = log.debug if transition.why in _TOLD_ELSEWHERE else log.info
-        facts = {"receiver": transition.receiver, "actor": transition.actor, "note": transition.note}
-        level(
-            f"alert_{transition.why.name.lower()}",
-            **alert_facts(alert),
-            status=transition.after.value,
-            severity=alert.severity.value,
-            episode=alert.episode,
-            deliveries=[f"{delivery.verb}:{delivery.receiver}" for delivery in write.deliveries],
-            **{name: text for name, text in facts.items() if text},
-        )
-        if not alert.test:
-            TRANSITIONS.labels(alert.kind.value, label(transition.why)).inc()
+            if not alert.test:
+                counts[alert.kind.value, label(transition.why)] += 1
+    for names, number in counts.items():
+        TRANSITIONS.labels(*names).inc(number)

@@ -43,6 +43,13 @@ class WakeEvents:
     def for_receiver(self, receiver: str) -> threading.Event:
         return self._events[receiver]
 
+    def wake(self, receivers: Iterable[str]) -> None:
+        """Wake the threads of these receivers, not those of others: each would look into the store."""
+        self.any.set()
+        for name in receivers:
+            if event := self._events.get(name):
+                event.set()
+
     def set_all(self) -> None:
         self.any.set()
         for event in self._events.values():

@@ -73,7 +73,9 @@ class AlertPage(BaseModel):
 
     @classmethod
     def of(cls, page: Page) -> Self:
-        return cls.model_validate({"alerts": list(map(_fields, page.alerts)), "cursor": page.cursor or None})
+        """Return the page; its values come from a store, which has looked at them."""
+        alerts = [AlertSummary.model_construct(**_fields(alert)) for alert in page.alerts]
+        return cls.model_construct(alerts=alerts, cursor=page.cursor or None)
 
 
 class Total(BaseModel):
@@ -266,7 +268,7 @@ _copied = attrgetter(*_COPIED)
 
 
 def _fields(alert: Alert) -> dict[str, Any]:
-    own = dict(zip(_COPIED, _copied(alert), strict=True))
+    own: dict[str, Any] = dict(zip(_COPIED, _copied(alert), strict=True))
     withheld = [Withheld(receiver=name, reason=logs.masked(why)) for name, why in alert.withheld.items()]
     links = {name: address for name, url in alert.links.items() if (address := web_address(url))}
     return own | {"id": alert.internal_id, "withheld": withheld, "links": links, "receivers": list(alert.receivers)}

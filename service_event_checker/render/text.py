@@ -19,7 +19,7 @@ _PASSWORD = re.compile(r"(?<=://)[^/?#\s\"'<>]*@")  # `user:password@` of an add
 
 def without_passwords(text: str) -> str:
     """Return a text without the passwords of its addresses: tickets and chats are read by many."""
-    return _PASSWORD.sub("", text)
+    return _PASSWORD.sub("", text) if "@" in text else text
 
 
 def duration(span: timedelta) -> str:

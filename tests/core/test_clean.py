@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -18,6 +18,19 @@ from tests.strategies import REPEATABLE, wild_events
 
 def test_an_ordinary_event_stays_as_it_is() -> None:
     assert clean(event()) == event()
+
+
+@given(wild_events)
+def test_what_is_clean_stays_as_it_is_and_is_not_made_anew(told: Event) -> None:
+    try:
+        once = clean(told)
+    except InvalidInput:
+        return
+
+    assert clean(once) == once
+    assert clean(replace(once, title=f" {once.title}")) == once
+    sorted_once = replace(once, labels=dict(sorted(once.labels.items())), annotations={})
+    assert clean(sorted_once) is sorted_once
 
 
 def test_nul_and_lone_surrogates_are_taken_out_everywhere() -> None:

@@ -6,6 +6,7 @@ One lock makes each method atomic; a method that raises has changed nothing. Wha
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -92,6 +93,9 @@ class MemoryStore:
 
     def open_alerts(self, source: str = "") -> list[Alert]:
         return [alert for alert in self._heads() if alert.open and source in ("", alert.source)]
+
+    def open_counts(self) -> dict[tuple[str, Severity], int]:
+        return dict(Counter((alert.source, alert.severity) for alert in self.open_alerts() if not alert.test))
 
     def withheld_alerts(self) -> list[Alert]:
         return [alert for alert in self._heads() if alert.open and alert.withheld]

@@ -51,6 +51,7 @@ def test_an_empty_store_answers_every_question(store: Store) -> None:
     assert store.get([key]) == {}
     assert store.page(Query()).alerts == ()
     assert (store.open_alerts(), store.withheld_alerts(), store.by_fingerprint("x")) == ([], [], [])
+    assert store.open_counts() == {}
     assert (store.by_internal_id("7F3KQ"), store.by_internal_id("no id"), store.link_by("slack", "1")) == (None,) * 3
     assert (store.links([key]), store.timeline(key), store.failed_deliveries()) == ({}, [], [])
     assert (claim(store), store.waiting(), store.oldest_waiting(), store.sweep(NOW)) == ([], 0, None, 0)
@@ -186,6 +187,16 @@ def test_open_alerts_are_those_that_are_not_resolved(store: Store) -> None:
     assert {alert.key for alert in store.open_alerts()} == {github.key, azure.key}
     assert store.open_alerts("azure") == [azure]
     assert store.open_alerts("slack") == []
+
+
+def test_open_alerts_are_counted_by_source_and_severity_without_tests(store: Store) -> None:
+    for fingerprint in ("one", "two"):
+        opened(store, fingerprint, severity=Severity.CRITICAL, labels={"said": '"test":true', "test": "true"})
+    opened(store, "three", source="azure", severity=Severity.INFO)
+    opened(store, "four", test=True)
+    resolved(store, opened(store, "five"))
+
+    assert store.open_counts() == {("github", Severity.CRITICAL): 2, ("azure", Severity.INFO): 1}
 
 
 def test_withheld_alerts_are_the_open_ones_that_somebody_was_not_told_of(store: Store) -> None:

@@ -20,7 +20,7 @@ from service_event_checker.core.vocabulary import EventStatus
 from service_event_checker.engine import expiry, muted, quarantine
 from service_event_checker.engine.clocks import not_in_future
 from service_event_checker.engine.services import Services
-from service_event_checker.logs import alert_facts
+from service_event_checker.logs import alert_facts, together
 from service_event_checker.metrics import UNKNOWN_VALUES
 from service_event_checker.render.text import line
 from service_event_checker.sources.alertmanager import api, events, webhook
@@ -108,13 +108,16 @@ def take_parsed(
     """Commit what was read of a message of this shape; `source`: whose refused alerts it keeps and logs. As above."""
     if parsed.rejected and not parsed.events:
         raise NoneUsable(parsed.rejected)
-    events = (replace(event, at=event.at or sent_at) for event in parsed.events)
-    unchanged = _ingest(services, _without_echoes(not_in_future(now, events)), now)
-    if parsed.truncated:
-        log.warning("alerts_truncated", intake=intake, receiver=parsed.receiver, left_out=parsed.truncated)
-        services.request_reconciliation()
+    events: Iterable[Event] = parsed.events
+    if sent_at:
+        events = (replace(event, at=event.at or sent_at) for event in events)
     unknown = sorted({line(word, WORD_MAX) for word in parsed.unknown})[:UNKNOWN_MAX]
-    _tell(parsed, unchanged, unknown, intake, source)
+    with together():
+        unchanged = _ingest(services, _without_echoes(not_in_future(now, events)), now)
+        if parsed.truncated:
+            log.warning("alerts_truncated", intake=intake, receiver=parsed.receiver, left_out=parsed.truncated)
+            services.request_reconciliation()
+        _tell(parsed, unchanged, unknown, intake, source)
     _note_unknown(services, unknown, now)
     aside = _put_aside(services, payload, parsed.rejected, intake, now, source)
     return Taken(len(parsed.events), parsed.rejected, aside, tuple(map(_warning, unknown)))

@@ -132,7 +132,7 @@ def _event(alert: Any, where: str, intake: str, origin: str) -> Event:
         at=ends_at if status is EventStatus.RESOLVED else None,
         starts_at=_time(alert, "startsAt", where),
         url=_address(alert.get("generatorURL")),
-        labels={name: without_passwords(value) for name, value in labels.items()},
+        labels={name: without_passwords(labels[name]) for name in sorted(labels)},
         annotations=annotations,
         intake=intake,
         origin=origin,
@@ -163,7 +163,8 @@ def _annotations(annotations: Any, where: str) -> dict[str, str]:
         return {}
     if not isinstance(annotations, dict):
         raise InvalidInput(where, "are not an object")
-    return {name: without_passwords(_plain(value)) for name, value in annotations.items() if value is not None and name}
+    told = sorted(annotations.items())
+    return {name: without_passwords(_plain(value)) for name, value in told if value is not None and name}
 
 
 def _plain(value: Any) -> str:

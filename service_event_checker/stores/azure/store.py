@@ -21,6 +21,7 @@ from service_event_checker.core.errors import LeaseLost, StoreConflict, StoreErr
 from service_event_checker.core.ids import code_bucket, internal_code
 from service_event_checker.core.model import RANKS, Alert, Delivery, Link, Slot, Transition
 from service_event_checker.core.store import Claimed, Done, Members, Outcome, Page, Query, Settled, Waiting, Write
+from service_event_checker.core.vocabulary import Severity
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import archive as azure_archive
 from service_event_checker.stores.azure import client
@@ -86,6 +87,9 @@ class AzureTablesStore:
     def open_alerts(self, source: str = "") -> list[Alert]:
         where = "open eq true and source eq @source" if source else "open eq true"
         return [azure_rows.load_alert(row) for row in self._scan(azure_keys.ALERT, where, {"source": source})]
+
+    def open_counts(self) -> dict[tuple[str, Severity], int]:
+        return dict(Counter((alert.source, alert.severity) for alert in self.open_alerts() if not alert.test))
 
     def withheld_alerts(self) -> list[Alert]:
         rows = self._scan(azure_keys.ALERT, "withheld eq true and open eq true")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core.ids import internal_code
@@ -22,6 +22,7 @@ from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import prepared
 from service_event_checker.stores.sql import rows as sql_rows
+from service_event_checker.stores.sql.driver import Driver
 from service_event_checker.stores.sql.rows import Rows
 from service_event_checker.stores.sql.silences import count_hits
 from service_event_checker.stores.sql.tables import alerts, deliveries, internal_ids, lanes
@@ -61,16 +62,20 @@ def draft(write: Write, now: datetime) -> Draft:
     return Draft(write, stored, sql_rows.alert_row(stored), code, now)
 
 
-def write_all(connection: Connection, drafts: Sequence[Draft]) -> list[Done | Conflict | IdTaken]:
+def write_all(driver: Driver, drafts: Sequence[Draft], *, trusting: bool = False) -> list[Done | Conflict | IdTaken]:
     """Write all that can be written, and say what of each came.
+
+    `trusting`: of what is new to its writer, nobody looks whether it is new to the database. Where it is not, the
+    database refuses all.
 
     Rows are locked in the order lane, alert, delivery, and by key, so that two writers never wait in a circle.
     """
     changing = [each for each in drafts if each.write.alert.revision]
-    queues = _queues(connection, [each.key for each in changing if each.write.deliveries])
-    revisions = dict(prepared.read(connection, _REVISIONS, alerts.c.key, [each.key for each in drafts]))
-    previous = dict(prepared.read(connection, _ALERTS, alerts.c.key, [each.key for each in changing if each.code]))
-    holders = _holders(connection, [each.code for each in drafts if each.code])
+    queues = _queues(driver, [each.key for each in changing if each.write.deliveries])
+    asked = changing if trusting else drafts
+    revisions = dict(prepared.read(driver, _REVISIONS, alerts.c.key, [each.key for each in asked]))
+    previous = dict(prepared.read(driver, _ALERTS, alerts.c.key, [each.key for each in changing if each.code]))
+    holders = _holders(driver, [each.code for each in drafts if each.code])
     known = frozenset(holders)  # also ids of episodes that were forgotten with their key
     rows, results = Rows(), list[Done | Conflict | IdTaken]()
     for each in drafts:
@@ -84,11 +89,11 @@ def write_all(connection: Connection, drafts: Sequence[Draft]) -> list[Done | Co
             _add(rows, each, queues, new_id=bool(each.code) and each.code not in known)
             revisions[each.key] = each.stored.revision
             results.append(Done(each.stored))
-    rows.write(connection)
+    rows.write(driver)
     done = zip(drafts, results, strict=True)
     hits = Counter(each.write.silenced_by for each, result in done if isinstance(result, Done))
     del hits[""]
-    count_hits(connection, hits)  # last: what everybody waits for is locked for the shortest time
+    count_hits(driver, hits)  # last: what everybody waits for is locked for the shortest time
     return results
 
 
@@ -112,22 +117,22 @@ def _add(rows: Rows, each: Draft, queues: dict[LaneKey, tuple[Lane, list[Deliver
         rows.add_link(link)
 
 
-def _queues(connection: Connection, keys: list[str]) -> dict[LaneKey, tuple[Lane, list[Delivery]]]:
+def _queues(driver: Driver, keys: list[str]) -> dict[LaneKey, tuple[Lane, list[Delivery]]]:
     """Return the lanes of the keys, locked, with what waits in them."""
     found: dict[LaneKey, tuple[Lane, list[Delivery]]] = {}
-    for row in prepared.read(connection, _LANES, lanes.c.key, keys):
+    for row in prepared.read(driver, _LANES, lanes.c.key, keys):
         lane = Lane(**dict(zip(lanes.columns.keys(), row, strict=True)))
         found[lane.key, lane.receiver] = (lane, [])
-    for (doc,) in prepared.read(connection, _WAITING, deliveries.c.key, keys):
+    for (doc,) in prepared.read(driver, _WAITING, deliveries.c.key, keys):
         delivery = codec.load_delivery(doc)
         place = (delivery.key, delivery.receiver)
         found.setdefault(place, (Lane(key=delivery.key, receiver=delivery.receiver), []))[1].append(delivery)
     return found
 
 
-def _holders(connection: Connection, codes: Iterable[str]) -> dict[str, tuple[str, int]]:
+def _holders(driver: Driver, codes: Iterable[str]) -> dict[str, tuple[str, int]]:
     """Return the key and episode that each internal id belongs to already."""
-    rows = prepared.read(connection, _HOLDERS, internal_ids.c.code, codes)
+    rows = prepared.read(driver, _HOLDERS, internal_ids.c.code, codes)
     return {code: (key, episode) for code, key, episode in rows}
 
 

@@ -9,7 +9,8 @@ import os
 import sqlite3
 from pathlib import Path
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL
+from sqlalchemy.pool import PoolProxiedConnection
 
 from service_event_checker.core.errors import StoreError
 
@@ -46,7 +47,7 @@ class DatabaseFile:
         if self.path:
             self._id, self._place = id, _place(str(self.path))
 
-    def check(self, connection: Connection | None = None) -> None:
+    def check(self, connection: PoolProxiedConnection | None = None) -> None:
         """Raise StoreError where the path no longer leads to the file, or the connection not to what lies there."""
         if self.path is None or self._place is None:
             return
@@ -54,16 +55,25 @@ class DatabaseFile:
             raise self._replaced(self.path.name)
         if connection is None:
             return
-        sides = connection.info.get(_SEEN)
-        if sides is None:
-            sides = connection.info[_SEEN] = self._first_seen(connection)
-        for side, place in sides.items():
+        for side, place in self._sides(connection).items():
             if place is not None and _place(self._real + side) != place:
                 raise self._replaced(self.path.name + side)
 
-    def _first_seen(self, connection: Connection) -> dict[str, Place | None]:
+    def check_before(self, connection: PoolProxiedConnection) -> None:
+        """Like `check`, before a transaction that `check` follows: fewer looks, and enough to harm no other file."""
+        if self.path is not None and self._place is not None:
+            self.check()
+            self._sides(connection)
+
+    def _sides(self, connection: PoolProxiedConnection) -> dict[str, Place | None]:
+        sides: dict[str, Place | None] | None = connection.info.get(_SEEN)
+        if sides is None:
+            sides = connection.info[_SEEN] = self._first_seen(connection)
+        return sides
+
+    def _first_seen(self, connection: PoolProxiedConnection) -> dict[str, Place | None]:
         """Return the log files of a new connection, which must lead to the database with our id."""
-        driver = connection.connection.dbapi_connection
+        driver = connection.dbapi_connection
         try:
             row = driver.execute(_READ_ID, (ID,)).fetchone() if driver else None
         except sqlite3.Error:  # not a database, or one without our tables

@@ -21,9 +21,11 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.sql.dml import Insert
 
 from service_event_checker.core.errors import StoreError
+from service_event_checker.stores.sql.driver import Driver
 
 BUSY_SECONDS = 5  # a store that is locked longer counts as away
 CONNECTIONS = 16
+CONNECTIONS_OF_SERVER = 8  # for writers, and as many for readers
 NAP = 0.001  # seconds between two tries to begin
 _PATIENCE = "patience"  # in a connection's `info`
 LARGE_TEXT = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")  # TEXT ends at 64 KiB there
@@ -46,6 +48,7 @@ class Dialect:
     conflicts: frozenset[object]
     upsert: Callable[[Table], Insert]
     on_connect: Callable[[Any], None] | None = None
+    on_writers_connect: Callable[[Any], None] | None = None
     begin: Callable[[Any, float], None] | None = None
     lock: str = ""
     unlock: str = ""
@@ -73,7 +76,7 @@ class Dialect:
                 connection.exec_driver_sql(self.unlock)
 
 
-def of(connection: Connection | Engine) -> Dialect:
+def of(connection: Connection | Engine | Driver) -> Dialect:
     return _named(connection.dialect.name)
 
 
@@ -81,13 +84,29 @@ def make_engine(address: URL) -> Engine:
     """Return an engine that is set up for its database; connects to nothing. Raises StoreError for an unknown one."""
     dialect = _named(address.get_backend_name())
     engine = create_engine(address, **dialect.engine)
-    if dialect.on_connect:
-        prepare = dialect.on_connect
+    prepare = dialect.on_writers_connect or dialect.on_connect
+    if prepare:
         event.listen(engine, "connect", lambda connection, _record: prepare(connection))
     if dialect.begin:
         begin = dialect.begin
         event.listen(engine, "begin", lambda connection: _begin(connection, begin))
     return engine
+
+
+def make_reader(address: URL, writer: Engine) -> Engine:
+    """Return the engine for what is read outside of transactions.
+
+    It has connections of its own. SQLite's writer so keeps one to itself: pages that another connection has written
+    leave its cache. A database in memory belongs to the one connection that it has.
+    """
+    dialect = _named(address.get_backend_name())
+    if dialect.begin and folder_of(address) is None:
+        return writer.execution_options(isolation_level="AUTOCOMMIT")
+    reader = create_engine(address, **{**dialect.engine, "isolation_level": "AUTOCOMMIT"})
+    if dialect.on_connect:
+        prepare = dialect.on_connect
+        event.listen(reader, "connect", lambda connection, _record: prepare(connection))
+    return reader
 
 
 def folder_of(address: URL) -> Path | None:
@@ -119,19 +138,15 @@ def _begin_sqlite(connection: Any, patience: float) -> None:
     SQLite's own waiting naps up to 100 ms at a time, and the other process is served again meanwhile.
     """
     until = monotonic() + patience
-    connection.execute("PRAGMA busy_timeout=0")
-    try:
-        while not _begun(connection, last=monotonic() >= until):
-            sleep(NAP)
-    finally:
-        connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    while not _begun(connection, last=monotonic() >= until):
+        sleep(NAP)
 
 
 def _begun(connection: Any, *, last: bool) -> bool:
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
-        if last or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+        if last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # of a kind or another
             raise OperationalError("BEGIN IMMEDIATE", {}, error) from error
         return False
     return True
@@ -140,6 +155,13 @@ def _begun(connection: Any, *, last: bool) -> bool:
 def _prepare_sqlite(connection: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_sqlites_writer(connection: Any) -> None:
+    """Prepare a connection that is kept for writing; it waits for others in `_begin_sqlite`."""
+    _prepare_sqlite(connection)
+    for pragma in ("cache_size=-16000", "wal_autocheckpoint=4000", "busy_timeout=0"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -177,14 +199,20 @@ def _content(table: Table) -> list[str]:
 
 SQLITE = Dialect(
     # No ceiling: a caller that waits for the lock must not keep readers, who need none, from a connection.
-    engine={"pool_size": CONNECTIONS, "max_overflow": -1, "connect_args": {"timeout": BUSY_SECONDS}},
+    engine={
+        "pool_size": CONNECTIONS,
+        "max_overflow": -1,
+        "pool_use_lifo": True,  # whose pages are in its cache
+        "connect_args": {"timeout": BUSY_SECONDS},
+    },
     on_connect=_prepare_sqlite,
+    on_writers_connect=_prepare_sqlites_writer,
     begin=_begin_sqlite,
     code=lambda error: getattr(error, "sqlite_errorname", None),
     conflicts=frozenset({"SQLITE_BUSY_SNAPSHOT"}),  # https://www.sqlite.org/rescode.html#busy_snapshot
     upsert=_sqlite_upsert,
 )
-_BOUNDED = {"pool_size": CONNECTIONS, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
+_BOUNDED = {"pool_size": CONNECTIONS_OF_SERVER, "max_overflow": 0, "pool_timeout": BUSY_SECONDS}
 POSTGRESQL = Dialect(
     engine={
         **_BOUNDED,

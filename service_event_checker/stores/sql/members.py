@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Integer, cast, func, select
 from service_event_checker.core.store import Members
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.stores import codec
-from service_event_checker.stores.sql import prepared
+from service_event_checker.stores.sql import driver, prepared
 from service_event_checker.stores.sql.tables import members
 
 _FIRING = func.sum(cast(members.c.firing, Integer))
@@ -25,7 +25,7 @@ def counted(connection: Connection, groups: Iterable[str] | None) -> dict[str, M
     if groups is None:
         rows = [tuple(row) for row in connection.execute(_COUNTED)]
     else:
-        rows = prepared.read(connection, _COUNTED, members.c.group_key, dict.fromkeys(groups))
+        rows = prepared.read(driver.of(connection), _COUNTED, members.c.group_key, dict.fromkeys(groups))
     by_group: dict[str, list[tuple[int, int, int, int]]] = {}
     for group, severity, number, firing, newest in rows:
         by_group.setdefault(group, []).append((severity, number, int(firing), newest))

@@ -15,7 +15,8 @@ from service_event_checker.core.timeline import Row as TimelineRow
 from service_event_checker.core.timeline import outcome_place
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.stores import codec
-from service_event_checker.stores.sql import dialects, prepared
+from service_event_checker.stores.sql import dialects, driver, prepared
+from service_event_checker.stores.sql.driver import Driver
 from service_event_checker.stores.sql.tables import (
     alerts,
     deliveries,
@@ -32,14 +33,14 @@ from service_event_checker.stores.sql.tables import (
 # Built once: making a statement costs more than SQLite needs to run it.
 _NEW_ALERTS, _NEW_IDS, _NEW_STEPS = insert(alerts), insert(internal_ids), insert(timeline)
 _NEW_MEMBERS = insert(members)
-_NO_MEMBERS = delete(members).where(members.c.key.in_(bindparam("keys", expanding=True)))
+_NO_MEMBERS = delete(members).where(members.c.key == bindparam("of_key"))
 _CHANGED_ALERTS = (
     update(alerts)
     .where(alerts.c.key == bindparam("of_key"))
     .values({column.name: bindparam(column.name) for column in alerts.columns if not column.primary_key})
 )
 _COLUMNS = {table: tuple(table.columns.keys()) for table in metadata.tables.values()}
-_DROPPED = delete(deliveries).where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+_DROPPED = delete(deliveries).where(deliveries.c.id == bindparam("of_id"))
 
 Row = dict[str, Any]
 
@@ -63,7 +64,8 @@ class Rows:
 
     def add_membership(self, alert: Alert) -> None:
         """Have an alert counted in its groups as it is now, and no longer in those that it has left."""
-        self.grouped.append(alert.key)
+        if alert.revision > 1:  # one that is new is a member of none
+            self.grouped.append(alert.key)
         self.members += member_rows(alert)
 
     def add_alert(self, row: Row, *, new: bool) -> None:
@@ -105,12 +107,12 @@ class Rows:
         place = {"key": delivery.key, "episode": delivery.episode, "revision": revision, "name": name}
         self.outcomes.append(place | {"at": codec.micros(step.at), "doc": codec.dump_transitions((step,))})
 
-    def write(self, connection: Connection) -> None:
-        upsert = dialects.of(connection).upsert
+    def write(self, given: Driver) -> None:
+        upsert = dialects.of(given).upsert
         if self.grouped:
-            connection.execute(_NO_MEMBERS, {"keys": sorted(self.grouped)})
+            prepared.write(given, _NO_MEMBERS, ("of_key",), [{"of_key": key} for key in sorted(self.grouped)])
         if self.dropped:
-            connection.execute(_DROPPED, {"ids": self.dropped})
+            prepared.write(given, _DROPPED, ("of_id",), [{"of_id": id} for id in self.dropped])
         for table, statement, rows in (
             (lanes, upsert(lanes), self.lanes),
             (alerts, _NEW_ALERTS, self.new_alerts),
@@ -124,7 +126,7 @@ class Rows:
             (outcomes, upsert(outcomes), self.outcomes),
         ):
             if rows:
-                prepared.write(connection, statement, _COLUMNS[table], sorted(rows, key=_place))
+                prepared.write(given, statement, _COLUMNS[table], sorted(rows, key=_place))
 
 
 def _place(row: Row) -> tuple[str, str]:
@@ -156,7 +158,7 @@ def apply(
         rows.add_link(link)
     if told:
         rows.add_outcome(*told)
-    rows.write(connection)
+    rows.write(driver.of(connection))
 
 
 def archive(connection: Connection, alert: Alert) -> None:
@@ -165,7 +167,7 @@ def archive(connection: Connection, alert: Alert) -> None:
     if connection.execute(update(alerts).where(same).values(archived=True)).rowcount:
         rows = Rows()
         rows.add_episode(alert)
-        rows.write(connection)
+        rows.write(driver.of(connection))
 
 
 def forget(connection: Connection, alert: Alert) -> None:

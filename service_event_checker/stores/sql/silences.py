@@ -11,8 +11,10 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.silences import Silence
 from service_event_checker.stores import codec
+from service_event_checker.stores.sql import prepared
 from service_event_checker.stores.sql import rows as sql_rows
 from service_event_checker.stores.sql.conflicts import after_conflicts
+from service_event_checker.stores.sql.driver import Driver
 from service_event_checker.stores.sql.tables import revisions, silences
 
 NAME = "silences"  # in the table of revisions
@@ -71,10 +73,10 @@ class SqlSilences:
             return connection.execute(delete(silences).where(silences.c.ends_at < codec.micros(before))).rowcount
 
 
-def count_hits(connection: Connection, hits: Mapping[str, int]) -> None:
+def count_hits(driver: Driver, hits: Mapping[str, int]) -> None:
     """Add hits to silences, by id; one that is not stored has none."""
-    for id, more in sorted(hits.items()):
-        connection.execute(_HIT, {"of": id, "more": more})
+    if hits:
+        prepared.write(driver, _HIT, ("hits",), [{"of": id, "more": more} for id, more in sorted(hits.items())])
 
 
 def read_all(connection: Connection) -> dict[str, Silence]:

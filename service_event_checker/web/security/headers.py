@@ -24,10 +24,11 @@ def install(app: Flask) -> None:
 
 
 def _add(answer: Response) -> Response:
+    endpoint, headers = request.endpoint, answer.headers
     for name, value in _ALWAYS.items():
-        answer.headers[name] = value
-    if request.endpoint in _LOOSER:
-        answer.headers["Content-Security-Policy"] = _LOOSER[request.endpoint]
-    if request.endpoint not in _KEPT:
-        answer.headers["Cache-Control"] = "no-store"
+        headers.add(name, value)  # no view sets one of these
+    if endpoint in _LOOSER:
+        headers["Content-Security-Policy"] = _LOOSER[endpoint]
+    if endpoint not in _KEPT:
+        headers["Cache-Control"] = "no-store"
     return answer

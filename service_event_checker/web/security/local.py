@@ -6,6 +6,7 @@ What cannot be told counts as foreign.
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
@@ -41,6 +42,7 @@ def _names_loopback(host: str) -> bool:
     return (not digits or digits.isdecimal()) and (name.lower() == "localhost" or _is_loopback(name))
 
 
+@lru_cache(maxsize=256)  # a sender's stays the same, and to read it costs as much as an insert
 def _is_loopback(address: str) -> bool:
     try:
         parsed = ip_address(address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from flask import Request
@@ -17,7 +18,8 @@ def peer_of(request: Request, trusted: Networks) -> str:
     address is shortened to its /64, which one client has as a whole.
     """
     peer = _parsed(request.environ.get("REMOTE_ADDR", ""))
-    for text in reversed(",".join(request.headers.getlist("X-Forwarded-For")).split(",")):
+    forwarded = request.headers.getlist("X-Forwarded-For")
+    for text in reversed(",".join(forwarded).split(",")) if forwarded else ():
         named = _parsed(text)
         if peer is None or named is None or not _is_in(peer, trusted):
             break
@@ -27,6 +29,7 @@ def peer_of(request: Request, trusted: Networks) -> str:
     return str(peer or "unknown")
 
 
+@lru_cache(maxsize=256)
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     """Return an address that may have a port, as some proxies write it."""
     plain = text.strip()

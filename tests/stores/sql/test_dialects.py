@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
@@ -103,28 +103,28 @@ def deferring(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlStore]
 
 def test_a_commit_that_the_database_rolled_back_for_another_is_decided_anew(deferring: SqlStore, file: Path) -> None:
     over = commit(deferring, ending(opened(deferring)))
-    another = _once(deferring, "INSERT INTO lanes", file)
+    another = _each_time(deferring, "INSERT INTO lanes", file, times=2)  # at the second look too
     writes = [opening(next_episode(over)), opening(new_alert("two"))]
 
     assert deferring.commit(writes, NOW) == [Conflict(write.alert.key) for write in writes]
-    assert another == ["committed"]
+    assert another == ["committed", "committed"]
     assert deferring.get([write.alert.key for write in writes]) == {over.key: over}
 
     assert [type(result) for result in deferring.commit(writes, NOW)] == [Done, Done]
 
 
-def _once(store: SqlStore, before: str, file: Path) -> list[str]:
-    """Let somebody else commit just before the next statement that begins so."""
+def _each_time(store: SqlStore, before: str, file: Path, *, times: int) -> list[str]:
+    """Let somebody else commit just before each of the next statements that begin so."""
     done: list[str] = []
 
-    def act(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith(before) and not done:
+    def act(statement: str) -> None:
+        if statement.startswith(before) and len(done) < times:
             with closing(sqlite3.connect(file)) as other:
-                other.execute("INSERT INTO settings VALUES ('another', '')")
+                other.execute("INSERT INTO settings VALUES (?, '')", (f"another {len(done)}",))
                 other.commit()
             done.append("committed")
 
-    event.listen(store.engine, "before_cursor_execute", act)
+    event.listen(store.engine, "checkout", lambda driver, *_: driver.set_trace_callback(act))
     return done
 
 

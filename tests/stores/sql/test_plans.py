@@ -44,9 +44,9 @@ def plans(store: SqlStore, read: Callable[[SqlStore], Any]) -> list[str]:
     def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
         asked.append((statement, values))
 
-    event.listen(store.engine, "before_cursor_execute", note)
+    event.listen(store.reader, "before_cursor_execute", note)
     read(store)
-    event.remove(store.engine, "before_cursor_execute", note)
+    event.remove(store.reader, "before_cursor_execute", note)
     with store.engine.connect() as connection:
         found = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all() for text, values in asked]
     return [str(step[3]) for steps in found for step in steps]

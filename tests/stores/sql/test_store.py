@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, event, inspect, select, update
 
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Delivery, HeldItem
-from service_event_checker.core.store import Done, Failed, Query, Settled
+from service_event_checker.core.store import Conflict, Done, Failed, Query, Settled
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.stores import codec
 from service_event_checker.stores.sql import rows
@@ -223,3 +223,15 @@ def test_an_old_episode_is_not_forgotten_while_its_delivery_waits_again(store: S
 
 def outbox_row(delivery: Delivery) -> dict[str, object]:
     return rows.delivery_row(replace(delivery, reason="", due_at=NOW))
+
+
+def test_what_another_process_has_just_made_is_named_and_the_rest_is_written(tmp_path: Path) -> None:
+    ours, theirs = sqlite_store(tmp_path / "checker.db"), sqlite_store(tmp_path / "checker.db")
+    opened(theirs, "one")
+
+    results = ours.commit([opening(new_alert("one")), opening(new_alert("two"))], NOW)
+
+    assert [type(each) for each in results] == [Conflict, Done]
+    assert len(ours.open_alerts()) == 2
+    ours.close()
+    theirs.close()
