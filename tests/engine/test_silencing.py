@@ -185,7 +185,7 @@ def test_without_silences_a_read_is_one_row_however_many_are_over(here: Process)
         here.store.silences.put(silence(f"S-{number}", ends_at=NOW - HOUR))
     here.store.silences.live(NOW)
     statements: list[str] = []
-    sql.listen(here.store.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    sql.listen(here.store.reader, "before_cursor_execute", lambda *given: statements.append(given[2]))
     here.store.silences.live(NOW)
 
     assert [text.split("FROM ")[1].split()[0] for text in statements] == ["revisions"]
