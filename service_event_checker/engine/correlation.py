@@ -7,7 +7,7 @@ or ends, the alerts that are open or lately closed are judged again. A repetitio
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -75,7 +75,7 @@ class Correlation:
                 self._around, self._read_at = self._read(now), now
             return self._around
 
-    def explain(self, changes: Sequence[Tracked], now: datetime) -> Sequence[Tracked]:
+    def explain(self, changes: Sequence[Tracked], _context: object, now: datetime) -> Sequence[Tracked]:
         """Return the changes with their verdicts; without an outage this costs nothing."""
         if not any(_is_ours(change.alert) for change in changes):
             return changes
@@ -193,7 +193,3 @@ def _commit(pipeline: Committing, changes: Sequence[Tracked], now: datetime) -> 
         if each.alert and each.alert.verdict:
             VERDICTS.labels(each.alert.verdict.answer.value).inc()
     return done, lost
-
-
-Explain = Callable[[Sequence[Tracked], datetime], Sequence[Tracked]]
-Votes = Mapping[str, str]
