@@ -114,7 +114,7 @@ def test_an_alert_that_was_closed_lately_is_explained_as_well_and_an_older_one_i
     old = here.take(ours(fingerprint="old", starts_at=NOW - OVER_FOR), NOW - OVER_FOR)
     here.take(ours(fingerprint="old", status=EventStatus.RESOLVED, starts_at=None), NOW - 90 * MINUTE)
     posted = NOW + 31 * MINUTE
-    here.take(outage(), posted)
+    here.take(outage(starts_at=NOW - OVER_FOR - 5 * MINUTE), posted)
 
     here.look_back(posted)
 
