@@ -101,6 +101,9 @@ class Why(StrEnum):
     LEFT_OUT = "changes left out"
     MOVED = "its destination has another name"
     FAILED_OVER = "sent to the fallback"
+    EXPLAINED = "explained"
+    EXPLANATION_WITHDRAWN = "explanation withdrawn"
+    JUDGED = "judged by a person"
 
     @property
     def opens(self) -> bool:
