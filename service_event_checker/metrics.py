@@ -16,6 +16,7 @@ PING_PONGS = Counter(
 )
 REPAIRS = Counter("poc_repairs_total", "Differences found by reconciliation", ["with", "fix"], registry=REGISTRY)
 UNROUTED = Counter("poc_alerts_unrouted_total", "Alerts that no rule matched when they opened", registry=REGISTRY)
+VERDICTS = Counter("poc_verdicts_total", "Verdicts that changed later", ["answer"], registry=REGISTRY)
 RULE_MATCHES = Counter(
     "poc_rule_matches_total", "Alerts that opened and that a rule matched", ["rule"], registry=REGISTRY
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pkgutil
 import re
@@ -11,11 +12,13 @@ from datetime import datetime
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
-from service_checkers.vendors import vendors
+from service_checkers.vendors import Vendor, regions, vendor_called, vendors
 from service_event_checker.config.findings import ANY_NAME, Traits
-from service_event_checker.config.load import Config
+from service_event_checker.config.load import Config, Entry
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
+from service_event_checker.core.knowledge import Knowledge, Regions, Tie
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.render.own import Form
 from service_event_checker.sources.rest import payload as rest
@@ -95,6 +98,39 @@ def display_names(config: Config) -> dict[str, str]:
         if named := getattr(entry.config, "name", ""):
             names[entry.name] = named
     return names
+
+
+def knowledge(config: Config) -> Knowledge:
+    """Return what the verdict is judged by: dependencies, and by what an alert's words name a configured vendor."""
+    known = regions()
+    hosts: dict[str, Tie] = {}
+    errors: list[tuple[re.Pattern[str], Tie]] = []
+    for entry in config.checkers:
+        vendor = _vendor_of(entry)
+        own = entry.config.hosts if entry.config else ()
+        for host in own or (vendor.hosts if vendor else ()):
+            hosts.setdefault(host, Tie(entry.name))
+        errors += [(pattern, Tie(entry.name)) for pattern in (vendor.errors if vendor else ())]
+    depends = tuple(
+        dataclasses.replace(each, on=tuple(_placed(tie, known) for tie in each.on)) for each in config.depends
+    )
+    return Knowledge(
+        dependencies=depends, hosts=hosts, errors=tuple(errors), regions=known, vendors=display_names(config)
+    )
+
+
+def _vendor_of(entry: Entry[CheckerConfig]) -> Vendor | None:
+    """Return what is known of the vendor that a checker watches: by its name, its kind, or the host of its page."""
+    found = vendor_called(entry.name) or vendor_called(entry.kind)
+    host = urlsplit(entry.config.url).hostname if entry.config else None
+    by_page = (each for each in vendors().values() if host and urlsplit(each.page).hostname == host)
+    return found or next(by_page, None)
+
+
+def _placed(tie: Tie, known: Regions) -> Tie:
+    """Return a tie whose place is a region as such, where it is the name of one."""
+    region = known.known(tie.component)
+    return Tie(tie.vendor, region=region) if region else tie
 
 
 def traits(now: datetime) -> Traits:

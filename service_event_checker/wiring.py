@@ -29,6 +29,7 @@ from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import Family, Severity
 from service_event_checker.engine import reloads
+from service_event_checker.engine.correlation import Correlation
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller, Watch
@@ -143,10 +144,12 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
     wakes.know(adapters)
     heartbeats = Heartbeats(store, config.heartbeats)
     rule_hits = RuleHits(store, config.rules, before.rule_hits if before else None)
+    correlation = Correlation(store, plugins.knowledge(config), [each.name for each in config.checkers if _is_on(each)])
     pipeline = Pipeline(
         store,
         book,
         wakes.wake,
+        correlate=correlation.explain,
         repeat_within=config.repeat_within,
         hear=heartbeats.take,
         matched=rule_hits.note,
@@ -180,6 +183,7 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
         settings=settings,
         heartbeats=heartbeats,
         rule_hits=rule_hits,
+        correlation=correlation,
         look_every=LOOK_AT_AZURE_EVERY if settings.storage_account else LOOK_EVERY,
         refusals=before.refusals if before else Refusals(),
         sunsets=before.sunsets if before else (),

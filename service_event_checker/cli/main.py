@@ -31,6 +31,7 @@ from service_event_checker.cli import (
     start,
     status,
     store,
+    why,
 )
 from service_event_checker.cli.context import ROOT, Here, errors_for_people
 
@@ -73,6 +74,7 @@ COMMANDS = (
     status.status,
     alerts.alerts,
     show.show,
+    why.why,
     act.ack,
     act.unack,
     act.resolve,

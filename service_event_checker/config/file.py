@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -72,6 +72,13 @@ class HeartbeatEntry(Model):
     severity: Severity = Severity.CRITICAL
 
 
+class DependencyEntry(Model):
+    """Alerts that meet all of `match` hang on these: a checker, and behind a colon a component or region of it."""
+
+    match: tuple[str, ...] = Field(min_length=1)
+    on: tuple[str, ...] = Field(min_length=1)
+
+
 class File(Model):
     schema_: str = Field(default="", alias="$schema")
     checkers: dict[str, dict[str, Any]] = {}
@@ -82,7 +89,16 @@ class File(Model):
     mirrors: tuple[MirrorEntry, ...] = ()
     heartbeats: dict[str, HeartbeatEntry] = {}
     flapping: FlappingEntry | None = FlappingEntry()
+    depends: tuple[DependencyEntry, ...] = ()
     repeat_within: Annotated[Duration, Field(le=timedelta(hours=1))] = REPEAT_WITHIN
+
+
+_LISTS: Mapping[str, type[Model]] = {
+    "rules": RuleEntry,
+    "silences": SilenceEntry,
+    "mirrors": MirrorEntry,
+    "depends": DependencyEntry,
+}
 
 
 def readable(raw: Any) -> File:
@@ -96,7 +112,7 @@ def readable(raw: Any) -> File:
     for section in ("checkers", "destinations", "sources"):
         if isinstance(entries := raw.get(section), dict):
             sections[section] = {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
-    for section, model in (("rules", RuleEntry), ("silences", SilenceEntry), ("mirrors", MirrorEntry)):
+    for section, model in _LISTS.items():
         if isinstance(listed := raw.get(section), list):
             sections[section] = tuple(_entry(model, entry) for entry in listed)
     if isinstance(entries := raw.get("heartbeats"), dict):

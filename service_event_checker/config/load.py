@@ -26,6 +26,7 @@ from service_event_checker.config import (
 )
 from service_event_checker.config.fields import with_new_names
 from service_event_checker.config.file import (
+    DependencyEntry,
     File,
     HeartbeatEntry,
     MirrorEntry,
@@ -43,6 +44,7 @@ from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.flapping import Flapping
 from service_event_checker.core.heartbeats import Heartbeat
+from service_event_checker.core.knowledge import Dependency, Tie
 from service_event_checker.core.mirrors import ALERT, Mirrors
 from service_event_checker.core.rules import RECEIVERS_MAX, Rule
 from service_event_checker.core.silences import Silence
@@ -96,6 +98,7 @@ class Config:
     moved: Mapping[str, str] = dataclasses.field(default_factory=dict)  # destinations: old name -> new name
     warnings: tuple[str, ...] = ()
     heartbeats: tuple[Heartbeat, ...] = ()
+    depends: tuple[Dependency, ...] = ()
     file: str = ""  # its name
     checksum: str = ""  # of its content
     flapping: Flapping | None = None
@@ -142,6 +145,9 @@ def load(
     rules = tuple(_rule(number, rule, current, problems) for number, rule in numbered(file.rules))
     silences = tuple(_silence(number, entry, problems) for number, entry in numbered(file.silences))
     mirrors = _mirrors(file.mirrors, current, problems)
+    depends = tuple(
+        _dependency(number, entry, list(file.checkers), problems) for number, entry in numbered(file.depends)
+    )
     heartbeats = tuple(_heartbeat(name, entry, problems) for name, entry in file.heartbeats.items())
     if len({name for rule in rules for name in rule.receivers}) > RECEIVERS_MAX:
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Combine some of them in the remote systems")
@@ -167,6 +173,7 @@ def load(
         moved,
         warnings,
         heartbeats,
+        depends,
         path.name,
         checksum(body),
         file.flapping.flapping() if file.flapping else None,
@@ -391,6 +398,17 @@ def _silence(number: int, entry: SilenceEntry, problems: list[str]) -> Silence:
         problems.append(f'{where}.match: would silence everything. Give a matcher, like source="github"')
     repeat = entry.repeat.read() if entry.repeat else None
     return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason, id=f"config-{number + 1}", repeat=repeat)
+
+
+def _dependency(number: int, entry: DependencyEntry, checkers: Sequence[str], problems: list[str]) -> Dependency:
+    where = f"depends[{number}]"
+    ties = []
+    for text in entry.on:
+        vendor, _, place = text.partition(":")
+        if vendor not in checkers:
+            problems.append(f'{where}.on: "{vendor}" is not a checker.{nearest(vendor, checkers)}')
+        ties.append(Tie(vendor, place.strip()))
+    return Dependency(_matchers(entry.match, f"{where}.match", problems), tuple(ties))
 
 
 def _heartbeat(name: str, entry: HeartbeatEntry, problems: list[str]) -> Heartbeat:

@@ -84,6 +84,12 @@ def _regexp(text: str) -> str:
     return text
 
 
+def _host(text: str) -> str:
+    if not re.fullmatch(r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,24}", text.strip().lower()):
+        raise ValueError('is not a host. Write it like "api.example.com" or "*.example.com"')
+    return text.strip().lower()
+
+
 class Selection(Model):
     """What `only` and `except` select by. Names are compared without regard to case; `title` is a regexp.
 
@@ -103,7 +109,8 @@ class Selection(Model):
 class CheckerConfig(Model):
     """What every checker has. An adapter's Config adds `kind: Literal["<module name>"]` and its own keys.
 
-    `name`: how people call what it watches.
+    `name`: how people call what it watches. `hosts`: by which the words of an alert name it, like "api.example.com" or
+    "*.example.com"; left out, those that are known of the vendor.
     """
 
     kind: str
@@ -115,6 +122,7 @@ class CheckerConfig(Model):
     when_unknown: Literal["open", "ignore"] = "open"
     resolve_after: Annotated[int, Field(ge=1, le=100)] = 2
     name: str = ""
+    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
 
     @model_validator(mode="after")
     def _affected_has_a_place(self) -> Self:

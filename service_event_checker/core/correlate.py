@@ -7,6 +7,7 @@ No tie, no score: overlap in time alone says next to nothing. Strengths are judg
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ COMPONENT, OTHER_COMPONENT = 0.7, -1.8
 REGION, OTHER_REGION, CONTROL_PLANE = 0.7, -3.5, -2.0
 IN_TIME, LATE_IN_IT, UNDATED, AFTER, OUT_OF_TIME = 1.6, 0.4, 0.6, -0.7, -4.0
 SIBLING, SIBLINGS_MAX = 0.4, 2
+SIBLINGS_LOOKED_AT = 50
 CHANGE = -1.5
 LEARNED_MAX = 0.7
 
@@ -79,20 +81,35 @@ def judge(
         score=round(score, 3),
         at=now,
         explained_by=tuple(pair.outage.internal_id for pair in explaining),
+        outages=tuple(_outage(pair.outage, known) for pair in explaining),
         evidence=(*evidence, *refused),
     )
 
 
-def siblings_of(alerts: Iterable[tuple[Alert, Reading]], alert: Alert, reading: Reading) -> dict[str, list[str]]:
-    """Return by vendor that the alert's words name, the subjects of others whose words name it at the same time."""
-    found: dict[str, list[str]] = {}
-    for other, words in alerts:
-        if other.key == alert.key or abs(other.started_at - alert.started_at) > TOGETHER:
-            continue
-        for vendor in reading.named.keys() & words.named.keys():
-            if words.subject != reading.subject and words.subject not in found.setdefault(vendor, []):
-                found[vendor].append(words.subject)
-    return found
+class Siblings:
+    """Alerts by the vendors that their words name: who else named it at the same time?"""
+
+    def __init__(self, alerts: Iterable[tuple[Alert, Reading]]) -> None:
+        self._by_vendor: dict[str, list[tuple[datetime, str]]] = {}
+        for alert, reading in alerts:
+            for vendor in reading.named:
+                self._by_vendor.setdefault(vendor, []).append((alert.started_at, reading.subject))
+        for named in self._by_vendor.values():
+            named.sort()
+
+    def of(self, alert: Alert, reading: Reading) -> dict[str, list[str]]:
+        """Return by vendor the subjects of others that named it within 20 minutes, a few of them."""
+        found = {}
+        for vendor in reading.named:
+            named = self._by_vendor.get(vendor, [])
+            first = bisect_left(named, (alert.started_at - TOGETHER, ""))
+            subjects: dict[str, None] = {}
+            for at, subject in named[first : first + SIBLINGS_LOOKED_AT]:
+                if at - alert.started_at <= TOGETHER and subject != reading.subject:
+                    subjects[subject] = None
+            if subjects:
+                found[vendor] = list(subjects)
+        return found
 
 
 def probability(evidence: Iterable[Evidence]) -> float:
@@ -238,6 +255,12 @@ def _time(alert: Alert, reading: Reading, outage: Alert, known: Knowledge) -> Ev
     )
 
 
+def _outage(outage: Alert, known: Knowledge) -> str:
+    name, title = known.call(outage.source), outage.title
+    named = title if title.casefold().startswith(name.casefold()) else f"{name}: {title}"
+    return f"{named}, since {_clock(outage.started_at)} ({outage.internal_id})"
+
+
 def posted_at(outage: Alert) -> datetime:
     """Return when the vendor's post could first be seen: when we opened it, or its own start if that is later."""
     return max(outage.started_at, outage.opened_at)
@@ -355,4 +378,4 @@ def _clock(at: datetime) -> str:
     return f"{at.astimezone(UTC):%H:%M} UTC"
 
 
-__all__ = ["Pair", "judge", "posted_at", "probability", "read", "siblings_of"]
+__all__ = ["Pair", "Siblings", "judge", "posted_at", "probability", "read"]

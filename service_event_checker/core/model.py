@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from service_event_checker.core.ids import alert_key
+from service_event_checker.core.verdict import Verdict
 from service_event_checker.core.vocabulary import (
     Affects,
     EventStatus,
@@ -144,6 +145,9 @@ class Alert:
     status was last carried between them. `escalations`: by rule, while nobody has taken the alert. `groups` maps a
     rule to the key of the alert of the group that this alert has joined by it ("": it has left). `revision` is raised
     by every commit and never restarts.
+    `verdict`: whether a vendor explains it, None where none was judged. `explanations`: the outages of which its
+    receivers were told that they explain it, and with a "-" before, that they do not. `votes` maps the key of an outage
+    to what a person said: "confirm:name" or "reject:name".
     """
 
     key: str
@@ -180,7 +184,9 @@ class Alert:
     receivers: tuple[str, ...] = ()
     withheld: Mapping[str, str] = field(default_factory=dict)
     muted: str = ""
-    explained_by: str = ""
+    verdict: Verdict | None = None
+    explanations: tuple[str, ...] = ()
+    votes: Mapping[str, str] = field(default_factory=dict)
     origin: str = ""
     status_seen_at: Mapping[tuple[str, EventStatus | None], datetime] = field(default_factory=dict)
     mirrored_at: Mapping[tuple[str, str], tuple[datetime, ...]] = field(default_factory=dict)
@@ -194,6 +200,11 @@ class Alert:
     recent: Recent = Recent()
     escalations: Mapping[str, Escalation] = field(default_factory=dict)
     revision: int = 0
+
+    @property
+    def explained_by(self) -> str:
+        """Return the internal ids of the outages that explain it, "" for none."""
+        return ", ".join(self.verdict.explained_by) if self.verdict else ""
 
     @property
     def open(self) -> bool:

@@ -49,6 +49,7 @@ class Evidence:
 class Verdict:
     """`score`: the probability that a vendor explains the alert. `explained_by`: internal ids of outages.
 
+    `outages` says of each what it is, in words, like "GitHub: Actions are slow, since 12:03 UTC (GITHUB-7F3KQ)".
     `by`: ENGINE, or the person who said so.
     """
 
@@ -56,8 +57,30 @@ class Verdict:
     score: float
     at: datetime
     explained_by: tuple[str, ...] = ()
+    outages: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     by: str = ENGINE
+
+    def same_as(self, other: Verdict | None) -> bool:
+        """Whether another verdict says the same of the cause; scores move with every minute."""
+        return other is not None and (self.answer, self.explained_by) == (other.answer, other.explained_by)
+
+    @property
+    def sentence(self) -> str:
+        """Say it in one sentence, without the reasons."""
+        match self.answer:
+            case Answer.VENDOR:
+                return f"{self.band.capitalize()} {'; '.join(self.outages)}"
+            case Answer.BOTH:
+                return f"Both: {'; '.join(self.outages)}; and a cause of our own"
+            case Answer.US:
+                return "Probably ours"
+        return "Not known whether it is us or a vendor"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Return the sentences of the evidence, the strongest first."""
+        return tuple(item.text for item in sorted(self.evidence, key=lambda item: -abs(item.weight)))
 
     @property
     def band(self) -> str:

@@ -105,6 +105,9 @@ class Why(StrEnum):
     FLAPPING = "flapping"
     CALM = "no longer flapping"
     FAILED_OVER = "sent to the fallback"
+    EXPLAINED = "explained"
+    EXPLANATION_WITHDRAWN = "explanation withdrawn"
+    JUDGED = "judged by a person"
 
     @property
     def opens(self) -> bool:

@@ -176,6 +176,11 @@ def ping(work: Work) -> None:
     ping_out.ping(work.services, work.now)
 
 
+def look_back(work: Work) -> None:
+    """Judge alerts again where an outage has changed since."""
+    work.services.correlation.look_back(work.services.pipeline, work.now)
+
+
 def write_rule_hits(work: Work) -> None:
     work.services.rule_hits.write(work.now)
 
@@ -252,6 +257,7 @@ JOBS: Mapping[str, Job] = {
     "unpark": Job(unpark, _each_other_look),
     "expire-test-mode": Job(expire_test_mode, timedelta(seconds=30)),
     "heartbeats": Job(look_for_heartbeats, timedelta(seconds=10)),
+    "look-back": Job(look_back, timedelta(seconds=5)),
     "rule-hits": Job(write_rule_hits, timedelta(minutes=1)),
     "ping": Job(ping, timedelta(minutes=1)),
     "expire": Job(expire, expiry.EVERY, receiving=True),

@@ -133,7 +133,7 @@ def changes(before: Config, after: Config) -> Changes:
     """Return what differs between two configurations."""
     old, new = _parts(before), _parts(after)
     same = unchanged(before, after)
-    whole = (name for name in ("rules", "silences", "mirrors", "repeat_within", "moved", "heartbeats"))
+    whole = (name for name in ("rules", "silences", "mirrors", "repeat_within", "moved", "heartbeats", "depends"))
     sections = [name for name in whole if getattr(before, name) != getattr(after, name)]
     return Changes(
         added=tuple(" ".join(part) for part in new if part not in old),

@@ -16,6 +16,7 @@ from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.ports import Preflight
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.engine.correlation import Correlation
 from service_event_checker.engine.expiry import Expiry
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
@@ -85,6 +86,7 @@ class Services:
     look_every: timedelta
     heartbeats: Heartbeats
     rule_hits: RuleHits
+    correlation: Correlation
     refusals: Refusals = field(default_factory=Refusals)
     expiry: Expiry = field(default_factory=Expiry)
     sunsets: tuple[Sunset, ...] = ()  # of what is in use beside config.json

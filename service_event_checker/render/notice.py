@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from service_event_checker.core import explaining
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import DRY_RUN, Affects, Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.render import own, plan
@@ -20,6 +21,7 @@ from service_event_checker.render.texts import MARKS, TEST_WORD, say, say_by
 
 BODY_MAX = 8000
 VALUE_MAX = 500
+VERDICT_MAX = 700
 _PLACES = {
     "component": "Affected",
     "service": "Service",
@@ -185,6 +187,8 @@ def _lasted(alert: Alert, ended_at: datetime) -> str:
 
 
 def _fields(alert: Alert, platform: str) -> Iterator[tuple[str, str]]:
+    if alert.verdict and alert.verdict.explained_by:
+        yield field_name("Verdict"), line(explaining.said(alert.verdict), VERDICT_MAX)
     yield field_name("Source") if alert.kind is Kind.ALERT else field_name("Platform"), platform
     yield from _times(alert)
     if alert.kind is not Kind.ALERT:
@@ -194,8 +198,6 @@ def _fields(alert: Alert, platform: str) -> Iterator[tuple[str, str]]:
         yield field_name("Affects us"), say(f"affects.{alert.affects_us}")
     if alert.owner and alert.status is Status.ACKNOWLEDGED:
         yield field_name("Acknowledged by"), line(alert.owner, 100)
-    if alert.explained_by:
-        yield field_name("Explained by"), line(alert.explained_by, 100)
     yield field_name("Internal ID"), alert.internal_id
     yield field_name("Fingerprint"), line(alert.fingerprint, VALUE_MAX)
     for name, value in sorted(alert.annotations.items()):

@@ -13,6 +13,7 @@ from service_event_checker import logs
 from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.store import Page, Related
+from service_event_checker.core.verdict import Answer, Verdict
 from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb, Why
 from service_event_checker.render.text import web_address
 
@@ -24,6 +25,42 @@ class Withheld(BaseModel):
 
     receiver: str
     reason: str
+
+
+class EvidenceShape(BaseModel):
+    """One fact in a sentence. `weight`: log-odds, above 0 for the vendor."""
+
+    text: str
+    weight: float
+
+
+class VerdictShape(BaseModel):
+    """Is it us or them? `score`: the probability that a vendor explains it; `band` says it in a word.
+
+    `explained_by`: ids of outages. `by`: "engine", or the person who said so.
+    """
+
+    answer: Answer
+    score: float
+    band: str
+    sentence: str
+    explained_by: list[str]
+    evidence: list[EvidenceShape]
+    by: str
+    at: AwareDatetime
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Self:
+        return cls(
+            answer=verdict.answer,
+            score=verdict.score,
+            band=verdict.band,
+            sentence=verdict.sentence,
+            explained_by=list(verdict.explained_by),
+            evidence=[EvidenceShape(text=item.text, weight=item.weight) for item in verdict.evidence],
+            by=verdict.by,
+            at=verdict.at,
+        )
 
 
 class AlertSummary(BaseModel):
@@ -59,6 +96,7 @@ class AlertSummary(BaseModel):
     receivers: list[str]
     withheld: list[Withheld]
     muted: str
+    verdict: VerdictShape | None
     links: dict[str, str]
 
     @classmethod
@@ -264,7 +302,8 @@ class SettledDelivery(BaseModel):
         )
 
 
-_COPIED = [name for name in AlertSummary.model_fields if name not in ("id", "withheld", "links", "receivers")]
+_MADE = ("id", "withheld", "links", "receivers", "verdict")
+_COPIED = [name for name in AlertSummary.model_fields if name not in _MADE]
 _copied = attrgetter(*_COPIED)
 
 
@@ -272,7 +311,9 @@ def _fields(alert: Alert) -> dict[str, Any]:
     own: dict[str, Any] = dict(zip(_COPIED, _copied(alert), strict=True))
     withheld = [Withheld(receiver=name, reason=logs.masked(why)) for name, why in alert.withheld.items()]
     links = {name: address for name, url in alert.links.items() if (address := web_address(url))}
-    return own | {"id": alert.internal_id, "withheld": withheld, "links": links, "receivers": list(alert.receivers)}
+    verdict = VerdictShape.of(alert.verdict) if alert.verdict else None
+    own |= {"id": alert.internal_id, "withheld": withheld, "links": links, "receivers": list(alert.receivers)}
+    return own | {"verdict": verdict}
 
 
 def _entry(transition: Transition) -> TimelineEntry:

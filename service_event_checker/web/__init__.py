@@ -28,6 +28,7 @@ from service_event_checker.web.api import (
     rules,
     silences,
     stats,
+    verdicts,
 )
 from service_event_checker.web.api import dead_letters as former_deliveries
 from service_event_checker.web.api import quarantine as quarantined
@@ -82,6 +83,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         alerts,
         new_alerts,
         heartbeats,
+        verdicts,
         bulk,
         configuration,
         actions,

@@ -51,6 +51,8 @@ RULES: Mapping[str, Need] = {
     "alerts.many": Scope.READ,
     "alerts.one": Scope.READ,
     "new_alerts.create": Scope.WRITE,
+    "verdicts.of_labels": Scope.READ,
+    "verdicts.judge": Scope.WRITE,
     "heartbeats.many": Scope.READ,
     "heartbeats.hear": Scope.WRITE,
     "actions.execute": Scope.ACT,

@@ -283,3 +283,18 @@ def test_an_act_names_one_alert_or_a_filter(terminal: Terminal, words: tuple[str
 
     assert answer.exit_code == 2
     assert "filter" in answer.output
+
+
+def test_why_shows_the_verdict_with_its_reasons_the_strongest_first(tmp_path: Path) -> None:
+    config = CONFIG | {"checkers": {"stripe": {"kind": "statuspage", "url": "https://www.stripestatus.com"}}}
+    terminal = Terminal(tmp_path, config, **ADO)
+    ingest(terminal, event(source="stripe", fingerprint="o", title="API errors"))
+    words = {"title": "Payments fail", "description": "api.stripe.com: HTTP 503"}
+    ours = ingest(terminal, event(source="alertmanager", fingerprint="a", kind=Kind.ALERT, **words))
+
+    lines = terminal.run("why", ours.internal_id).output.splitlines()
+
+    assert lines[0] == f"{ours.internal_id} · Payments fail"
+    assert lines[1].startswith("Likely Stripe: API errors")
+    assert lines[4].split(maxsplit=1) == ["+2.2", "The alert names api.stripe.com, which belongs to Stripe"]
+    assert json.loads(terminal.run("why", ours.internal_id, "--json").stdout)["answer"] == "vendor"

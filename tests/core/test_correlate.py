@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.clues import read
-from service_event_checker.core.correlate import judge, siblings_of
+from service_event_checker.core.correlate import Siblings, judge
 from service_event_checker.core.knowledge import Change, Dependency, Knowledge, Regions, Tie
 from service_event_checker.core.matchers import parse
 from service_event_checker.core.model import Alert
@@ -233,9 +233,10 @@ def test_siblings_are_other_subjects_that_begin_within_twenty_minutes_and_name_t
         ours(key="f", labels={"service": "else"}, description="api.github.com"),
     ]
 
-    found = siblings_of(((each, read(each, KNOWN)) for each in others), told, read(told, KNOWN))
+    found = Siblings((each, read(each, KNOWN)) for each in others).of(told, read(told, KNOWN))
 
     assert found == {"stripe": ["cart"]}
+    assert Siblings([]).of(told, read(told, KNOWN)) == {}
 
 
 def test_a_person_who_agrees_or_says_no_outranks_the_rest_for_this_pair() -> None:

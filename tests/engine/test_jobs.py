@@ -27,6 +27,7 @@ BY_ITSELF = {
     "heartbeats": timedelta(seconds=10),
     "ping": timedelta(minutes=1),
     "rule-hits": timedelta(minutes=1),
+    "look-back": timedelta(seconds=5),
     "sweep": timedelta(seconds=15),
     "expire": timedelta(seconds=15),
     "expire-test-mode": timedelta(seconds=30),

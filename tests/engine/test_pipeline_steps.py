@@ -13,6 +13,7 @@ from service_event_checker.core.model import Alert, Link, Snapshot
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.core.tracker import Tracked
+from service_event_checker.core.verdict import Answer, Verdict
 from service_event_checker.core.vocabulary import EventStatus, Family, Severity
 from service_event_checker.engine.pipeline import Context, Pipeline
 from service_event_checker.stores.sql.store import SqlStore
@@ -22,6 +23,8 @@ LATER = NOW + timedelta(minutes=30)
 RECEIVERS = {"slack": receiver("slack"), "pager": receiver("pager", Family.PAGER)}
 BOOK = Rulebook((Rule("all", (), ("slack",), True),), (), RECEIVERS)
 VENDOR, OURS = event(fingerprint="vendor"), event(source="prometheus", fingerprint="ours")
+
+EXPLAINED = Verdict(answer=Answer.VENDOR, score=0.9, at=NOW, explained_by=("GITHUB-1",))
 
 
 class CountingStore(SqlStore):
@@ -63,7 +66,7 @@ class Explains:
         ours = self.store.get([OURS.key]).get(OURS.key)
         if ours is None or all(change.alert is None or change.alert.key != VENDOR.key for change in changes):
             return changes
-        return [*changes, Tracked(replace(ours, explained_by="GITHUB-1"))]
+        return [*changes, Tracked(replace(ours, verdict=EXPLAINED))]
 
 
 def test_a_message_is_read_and_committed_at_once(store: CountingStore) -> None:

@@ -43,7 +43,6 @@ STORED = {
     "intakes": ["poll"],
     "receivers": ["pager", "jira"],
     "withheld": {},
-    "explained_by": "",
     "origin": "",
     "heard": {"pager": "2026-11-20T03:01:00Z", "pager|acknowledged": "2026-11-20T03:00:00Z"},
     "mirrored": {"jira|pager": ["2026-11-20T03:00:00Z", "2026-11-20T03:00:00.000001Z"]},
@@ -79,6 +78,7 @@ def test_an_alert_is_written_in_the_form_in_which_it_was_read(changes: dict[str,
 
     added_since = {"closed_at": None, "relisted_at": None, "groups": {}, "muted": "", "expires_at": None}
     added_since |= {"escalations": {}, "recent": RECENT}
+    added_since |= {"verdict": None, "explanations": [], "votes": {}}
     assert written == json.loads(document) | added_since
 
 

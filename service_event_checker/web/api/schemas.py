@@ -10,6 +10,7 @@ from service_event_checker.core.model import FINGERPRINT_MAX
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.engine.bulk import LIMIT_DEFAULT, LIMIT_MAX, Act, Result
 from service_event_checker.engine.search import FILTERS_MAX
+from service_event_checker.engine.verdicts import Vote
 
 NOTE_MAX = 20_000  # characters
 
@@ -47,6 +48,13 @@ class NewTicket(_Body):
     """The body of POST /api/v1/alerts/{id}/tickets; `receiver` is a ticket system's name, "" for the usual one."""
 
     receiver: str = Field(default="", max_length=60)
+
+
+class NewVerdict(_Body):
+    """The body of POST /api/v1/alerts/{id}/verdict."""
+
+    answer: Vote
+    note: str = Field(default="", max_length=NOTE_MAX)
 
 
 class BulkAct(_Body):

@@ -21,6 +21,7 @@ from service_event_checker.render.shapes import (
     DeliverySummary,
     FailedDelivery,
     SettledDelivery,
+    VerdictShape,
     Withheld,
 )
 from service_event_checker.render.silences import HoldingShape, MatchedAlert, SilenceShape
@@ -35,6 +36,7 @@ from service_event_checker.web.api.schemas import (
     DestinationTest,
     NewNote,
     NewTicket,
+    NewVerdict,
     StatusChange,
 )
 from service_event_checker.web.api.stats import StatsShape
@@ -254,6 +256,18 @@ class Checked(BaseModel):
     warnings: list[str]
 
 
+class Trouble(VerdictShape):
+    """The verdict on all that is open with the labels, and these alerts."""
+
+    alerts: list[AlertSummary]
+
+
+class Judged(VerdictShape):
+    """The verdict after what a person has said; `id` is the alert's."""
+
+    id: str
+
+
 class Heartbeats(BaseModel):
     heartbeats: list[HeartbeatShape]
 
@@ -320,6 +334,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "stats.show": Operation(query={"window": {"type": "string", "default": "7d"}}, answers={200: StatsShape}),
     "rules.many": Operation(answers={200: Rules}),
     "rules.evaluate": Operation(body=Question, answers={200: Evaluated}),
+    "verdicts.of_labels": Operation(query={"service": _TEXT}, answers={200: Trouble}),
+    "verdicts.judge": Operation(body=NewVerdict, answers={200: Judged}),
     "heartbeats.many": Operation(answers={200: Heartbeats}),
     "heartbeats.hear": Operation(answers={200: HeardFrom}),
     "configuration.reload": Operation(body=NoKeys, answers={200: ReloadedConfiguration}),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from service_event_checker import logs
 from service_event_checker.core.model import Alert, Delivery, PlannedWork
 from service_event_checker.core.silences import Holding, Silence
+from service_event_checker.core.verdict import Answer
 from service_event_checker.core.vocabulary import Affects, Kind, Severity, Status, Verb
 from service_event_checker.engine.quarantine import Held
 from service_event_checker.render import plan
@@ -26,7 +27,8 @@ class AlertRow:
     """`told` and `waiting` are receivers by their names for people; `told` has (name, address or "").
 
     `failed` and `withheld` are (name, reason). `url` is "" or may be followed; `links` (text, address) are the runbook
-    and the dashboard. `silenced` and `muted` (in its own system) say by whom and until when; `outlook` is that of
+    and the dashboard. `verdict` says whether it is a vendor, "" where nothing is known; `reasons` why.
+    `silenced` and `muted` (in its own system) say by whom and until when; `outlook` is that of
     planned work that is not over; `lasted` is "" for planned work that ended before its start.
     """
 
@@ -47,6 +49,8 @@ class AlertRow:
     withheld: tuple[tuple[str, str], ...]
     silenced: str
     muted: str
+    verdict: str
+    reasons: tuple[str, ...]
     outlook: str
 
 
@@ -145,6 +149,8 @@ def alert_row(
         withheld=_reasons(alert.withheld),
         silenced=line(logs.masked(silence.text), TEXT_MAX) if silence else "",
         muted=line(logs.masked(alert.muted), TEXT_MAX) if alert.open else "",
+        verdict=_verdict(alert),
+        reasons=tuple(line(text, TEXT_MAX) for text in alert.verdict.reasons) if alert.verdict else (),
         outlook=plan.outlook(alert.started_at, alert.ends_at, now) if plan.is_planned(alert) and alert.open else "",
     )
 
@@ -277,3 +283,9 @@ def _due(at: datetime | None, now: datetime) -> str:
     if at is None:
         return ""
     return f"in {duration(at - now)}" if at > now else "now"
+
+
+def _verdict(alert: Alert) -> str:
+    """Return the verdict in a sentence; "" where neither a vendor nor we are known as the cause."""
+    verdict = alert.verdict
+    return line(verdict.sentence, TEXT_MAX) if verdict and verdict.answer is not Answer.UNKNOWN else ""

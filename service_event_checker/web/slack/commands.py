@@ -1,4 +1,4 @@
-"""The seven slash commands: what each does and what it replies. Requests and answers are handled in routes.py."""
+"""The slash commands: what each does and what it replies. Requests and answers are handled in routes.py."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Alert, Snapshot
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
+from service_event_checker.engine import verdicts
 from service_event_checker.engine.polling import Watch
 from service_event_checker.engine.schedule import Engine
 from service_event_checker.engine.services import Services
+from service_event_checker.render.labels import alert_title
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.plan import outlook
 from service_event_checker.render.text import duration, line, moment, web_address
@@ -29,6 +31,7 @@ from service_event_checker.web.status import overview
 from service_event_checker.web.status.probes import StoreProbe, troubles
 
 FOUND_SHOWN = 10
+WHY_MAX = 5  # reasons, and alerts
 WARNINGS_SHOWN = 3
 _QUOTES = "\"'`´‘’“”«»<>[](){}#.,;:!? "  # what people paste along with a name
 _BETWEEN = r"[\s_\u2010-\u2015\u2212-]+"  # phones and word processors write dashes of their own
@@ -142,7 +145,22 @@ def list_events(context: CommandContext, command: Command) -> Reply:
     return event_list.listed(seen.open_alerts, now, more=seen.more_open, page_url=page)
 
 
+def why_down(context: CommandContext, command: Command) -> Reply:
+    """Say whether a service's trouble is a vendor's, with the reasons and the alerts that are open for it."""
+    service = command.text.strip(_QUOTES + " ")
+    found = verdicts.trouble(context.services, {"service": service}, datetime.now(UTC))
+    rows = [f"*{escape_mrkdwn(line(service, 100))}*: {escape_mrkdwn(line(found.verdict.sentence, 500))}"]
+    rows += [f"• {escape_mrkdwn(line(reason, 300))}" for reason in found.verdict.reasons[:WHY_MAX]]
+    rows += [_open_alert(alert) for alert in found.alerts[:WHY_MAX]]
+    return Reply("\n".join(rows if found.alerts else [*rows, "No alert with this service is open."]))
+
+
+def _open_alert(alert: Alert) -> str:
+    return f"`{alert.internal_id}` {escape_mrkdwn(line(alert_title(alert), 200))}"
+
+
 ID = "{Internal ID}"
+SERVICE = "{service}"
 COMMANDS: Mapping[str, Spec] = {
     spec.name.lower().removeprefix("/"): spec
     for spec in (
@@ -152,6 +170,7 @@ COMMANDS: Mapping[str, Spec] = {
         Spec("/ManualCheck", "{Platform}", "checks a platform now", manual_check),
         Spec("/CreateTicket", ID, "creates a ticket for an alert", create_ticket),
         Spec("/ForceResolve", ID, "resolves an alert", force_resolve),
+        Spec("/WhyDown", SERVICE, "says whether a service's trouble is a vendor's or ours", why_down),
         Spec("/ListEvents", "", "lists all open alerts", list_events),
     )
 }
@@ -202,6 +221,8 @@ def _which(context: CommandContext, spec: Spec) -> str:
     if spec.argument == ID:
         how = "in upper or lower case; the part before the dash may be left out"
         return f"`{spec.name} GITHUB-7F3KQ`, {how}. `/ListEvents` shows the IDs."
+    if spec.argument == SERVICE:
+        return f"`{spec.name} checkout`, as the label `service` of its alerts says."
     return f"{_known(context.services)}."
 
 

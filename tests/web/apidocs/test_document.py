@@ -80,6 +80,7 @@ ASKED: dict[str, tuple[str, str, Any]] = {
     "stats.show": ("GET", "/api/v1/stats", None),
     "rules.many": ("GET", "/api/v1/rules", None),
     "rules.evaluate": ("POST", "/api/v1/rules/evaluate", {"labels": {"a": "b"}}),
+    "verdicts.of_labels": ("GET", "/api/v1/verdict?service=shop", None),
     "heartbeats.many": ("GET", "/api/v1/heartbeats", None),
     "parts.checkers": ("GET", "/api/v1/checkers", None),
     "parts.destinations": ("GET", "/api/v1/destinations", None),

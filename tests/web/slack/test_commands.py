@@ -448,3 +448,20 @@ def test_the_first_ticket_system_that_is_on_gets_the_ticket(
 
     assert "Creating a ticket for" in answer
     assert services.store.waiting("tickets") == 1
+
+
+def test_why_down_says_who_explains_a_services_trouble_and_lists_its_alerts(
+    people: SlackCaller, ingest: Ingest
+) -> None:
+    words = {"description": "api.github.com: HTTP 503", "labels": {"service": "checkout"}}
+    outage = ingest(event(source="github", fingerprint="o", title="API is down"))
+    ours = ingest(event(source="alertmanager", fingerprint="a", kind=Kind.ALERT, title="Slow", **words))
+
+    answer = people.command("/WhyDown", "checkout")
+
+    assert answer.startswith("*checkout*: Likely GitHub: API is down")
+    assert outage.internal_id in answer
+    assert "api.github.com" in answer
+    assert ours.internal_id in answer
+    assert "No alert with this service is open" in people.command("/whydown", "cart")
+    assert "`/WhyDown checkout`" in people.command("/WhyDown")

@@ -1,0 +1,195 @@
+"""Is it us or them, for what comes in and for what is there: judges alerts by the vendors' outages.
+
+What opens or changes is judged with its commit, by outages that are a few seconds old. When an outage opens, changes
+or ends, the alerts that are open or lately closed are judged again. A repetition finds nothing new.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from service_event_checker.core import correlate, explaining, routing
+from service_event_checker.core.knowledge import Knowledge
+from service_event_checker.core.model import Alert
+from service_event_checker.core.replacing import replace
+from service_event_checker.core.roles import Store
+from service_event_checker.core.rules import Rulebook
+from service_event_checker.core.store import Conflict, Done, IdTaken, Query, Write
+from service_event_checker.core.tracker import Tracked
+from service_event_checker.core.verdict import Verdict
+from service_event_checker.core.vocabulary import Affects, Kind
+from service_event_checker.metrics import VERDICTS
+
+OVER_FOR = timedelta(hours=2)  # how long an outage and an alert are still looked at after their end
+CACHED = timedelta(seconds=2)
+JUDGED_MAX = 5_000  # alerts at once
+OUTAGES_MAX = 500
+AT_ONCE = 100  # alerts of a commit
+_THEIRS = frozenset({Kind.OUTAGE, Kind.MAINTENANCE})
+
+log = structlog.get_logger()
+
+
+class Committing(Protocol):
+    """What of the pipeline is needed here."""
+
+    def book_at(self, now: datetime) -> Rulebook: ...
+    def commit_all(self, writes: Sequence[Write], now: datetime) -> Sequence[Done | Conflict | IdTaken]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The outages that are open or just over, and what is known beside them. `void`: ids that explain nothing more."""
+
+    outages: tuple[Alert, ...] = ()
+    known: Knowledge = field(default_factory=Knowledge)
+    void: frozenset[str] = frozenset()
+
+    @property
+    def ids(self) -> frozenset[str]:
+        return self.void.union(outage.internal_id for outage in self.outages)
+
+
+class Correlation:
+    """Safe to call from several threads."""
+
+    def __init__(self, store: Store, known: Knowledge, checkers: Iterable[str] = ()) -> None:
+        self._store = store
+        self._known = known
+        self._checkers = frozenset(checkers)
+        self._lock = threading.Lock()
+        self._around = Around()
+        self._read_at: datetime | None = None
+        self._judged: object = None
+
+    def around(self, now: datetime) -> Around:
+        """Return what alerts are judged by now, at most two seconds old. Raises StoreError."""
+        with self._lock:
+            if self._read_at is None or not timedelta(0) <= now - self._read_at < CACHED:
+                self._around, self._read_at = self._read(now), now
+            return self._around
+
+    def explain(self, changes: Sequence[Tracked], _context: object, now: datetime) -> Sequence[Tracked]:
+        """Return the changes with their verdicts; without an outage this costs nothing."""
+        if not any(_is_ours(change.alert) for change in changes):
+            return changes
+        around = self.around(now)
+        if not around.outages:
+            return changes
+        return [_explained(change, around, now) for change in changes]
+
+    def judge(self, alert: Alert, now: datetime) -> Verdict:
+        """Return the verdict on an alert as it is now, whatever is kept of it. Raises StoreError."""
+        return verdict_on(alert, self.around(now), now)
+
+    def look_back(self, pipeline: Committing, now: datetime) -> int:
+        """Judge again what is open or lately closed, if an outage has changed since; return how many verdicts changed.
+
+        Raises StoreError.
+        """
+        around = self._read(now)
+        these = (frozenset((each.key, each.revision) for each in around.outages), around.void, around.known.unreadable)
+        if these == self._judged or (not around.outages and not around.void and self._judged is None):
+            return 0
+        alerts = list(self._alerts(now))
+        readings = [(alert, correlate.read(alert, around.known)) for alert in alerts]
+        siblings = correlate.Siblings(readings)
+        changes = []
+        for alert, reading in readings:
+            known = _with_votes(around.known, alert)
+            verdict = correlate.judge(alert, reading, around.outages, known, now, siblings.of(alert, reading))
+            if explaining.is_news(alert, verdict, around.ids):
+                changes.append(explaining.changed(alert, verdict, now))
+        changed, lost = _commit(pipeline, changes, now)
+        self._judged = None if lost else these
+        return changed
+
+    def _alerts(self, now: datetime) -> Iterator[Alert]:
+        """Yield our own alerts that are open or were closed lately, at most 5,000."""
+        seen = 0
+        for alert in self._store.open_alerts():
+            if _is_ours(alert) and seen < JUDGED_MAX:
+                seen += 1
+                yield alert
+        page = self._store.page(Query(open=False, kinds=frozenset({Kind.ALERT}), limit=500))
+        for alert in page.alerts:
+            if _is_ours(alert) and alert.closed_at and now - alert.closed_at <= OVER_FOR:
+                yield alert
+
+    def _read(self, now: datetime) -> Around:
+        shown = self._store.page(Query(open=True, kinds=_THEIRS, limit=OUTAGES_MAX)).alerts
+        over = self._store.page(Query(open=False, kinds=_THEIRS, limit=OUTAGES_MAX)).alerts
+        late = (each for each in over if each.closed_at and now - each.closed_at <= OVER_FOR)
+        found = [each for each in (*shown, *late) if not each.test and _has_begun(each, now)]
+        void = frozenset(each.internal_id for each in found if each.affects_us is Affects.NO)
+        outages = tuple(each for each in found if each.affects_us is not Affects.NO)
+        return Around(outages, replace(self._known, unreadable=self._unreadable()), void) if found else Around()
+
+    def _unreadable(self) -> frozenset[str]:
+        slots = self._store.slots()
+        return frozenset(
+            name
+            for name in self._checkers
+            if (slot := slots.get(name)) is None or slot.unknown_since or slot.last_success_at is None
+        )
+
+
+def verdict_on(alert: Alert, around: Around, now: datetime) -> Verdict:
+    """Return the verdict on one alert, by its own words alone."""
+    known = _with_votes(around.known, alert)
+    return correlate.judge(alert, correlate.read(alert, known), around.outages, known, now)
+
+
+def _explained(change: Tracked, around: Around, now: datetime) -> Tracked:
+    alert = change.alert
+    if alert is None or not _is_ours(alert) or not alert.open:
+        return change
+    verdict = verdict_on(alert, around, now)
+    if change.opens:
+        return explaining.opened(change, verdict)
+    if not explaining.is_news(alert, verdict, around.ids):
+        return change
+    later = explaining.changed(alert, verdict, now)
+    return replace(change, alert=later.alert, transitions=(*change.transitions, *later.transitions))
+
+
+def _is_ours(alert: Alert | None) -> bool:
+    return alert is not None and alert.kind is Kind.ALERT and not alert.test and not alert.is_group
+
+
+def _has_begun(outage: Alert, now: datetime) -> bool:
+    """Whether it can explain anything: planned work that has not begun cannot."""
+    return outage.kind is Kind.OUTAGE or outage.started_at <= now
+
+
+def _with_votes(known: Knowledge, alert: Alert) -> Knowledge:
+    """Return what is known with what people said of this alert."""
+    if not alert.votes:
+        return known
+    said: dict[str, dict[tuple[str, str], str]] = {"confirm": {}, "reject": {}}
+    for outage, vote in alert.votes.items():
+        word, _, by = vote.partition(":")
+        said[word][alert.key, outage] = by
+    return replace(known, confirmed=said["confirm"], rejected=said["reject"])
+
+
+def _commit(pipeline: Committing, changes: Sequence[Tracked], now: datetime) -> tuple[int, int]:
+    """Commit changed verdicts; return of how many alerts, and how many others were faster with."""
+    done = lost = 0
+    for first in range(0, len(changes), AT_ONCE):
+        book = pipeline.book_at(now)
+        some = changes[first : first + AT_ONCE]
+        writes = [routing.route(each.alert, each.transitions, book, now) for each in some if each.alert]
+        for result in pipeline.commit_all(writes, now):
+            done += isinstance(result, Done)
+            lost += not isinstance(result, Done)
+    for each in changes:
+        if each.alert and each.alert.verdict:
+            VERDICTS.labels(each.alert.verdict.answer.value).inc()
+    return done, lost
