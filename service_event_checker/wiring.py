@@ -139,7 +139,7 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
     own.use(_templates(settings, config))  # first: it may raise
     names.use(plugins.display_names(config), pagers)
     voice.use({entry.name: _voice(entry.config) for entry in config.destinations if entry.config})
-    book = Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved)
+    book = Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved, config.flapping)
     wakes = before.wakes if before else WakeEvents()
     wakes.know(adapters)
     heartbeats = Heartbeats(store, config.heartbeats)

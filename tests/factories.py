@@ -9,8 +9,9 @@ from typing import Any
 from service_event_checker.core import matchers
 from service_event_checker.core.ids import alert_key, internal_id
 from service_event_checker.core.model import Alert, Delivery, Event, Receiver
-from service_event_checker.core.silences import Silence, Weekly
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Severity, Status, Verb
+from service_event_checker.core.weekly import Weekly
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 NIGHTS = Weekly(("mon", "sat"), time(22, 0), time(6, 30), "Europe/Berlin")

@@ -46,16 +46,15 @@ def show(here: Here, id: str, *, as_json: bool) -> None:
     Its links, who was told, who waits, what failed or is withheld, and the timeline.
     """
     alert = here.find_alert(id)
-    store = here.store
+    store, now = here.store, datetime.now(UTC)
     timeline, links = store.timeline(alert.key), store.links([alert.key]).get(alert.key, [])
     told = ledger(store, alert, here.services.book.receivers, timeline)
-    unrouted = is_unrouted(alert, here.services.book.rules)
+    unrouted = is_unrouted(alert, here.services.book, now)
     if as_json:
         alert = replace(alert, muted=muted.words(alert, store.holding, datetime.now(UTC)))
         detail = AlertDetail.with_history(alert, timeline, links, told, related(store, alert)).model_dump(mode="json")
         print_json(detail | {"unrouted": unrouted})
         return
-    now = datetime.now(UTC)
     click.echo("\n".join(_head(alert, now)))
     if unrouted:
         click.echo("\nNobody is told: no rule matched. Add a rule that matches, in config.json")
@@ -90,7 +89,7 @@ def _told(entry: Entry, now: datetime) -> tuple[str, str, str, str, str, str]:
 
 
 def _head(alert: Alert, now: datetime) -> list[str]:
-    test = ["TEST"] if alert.test else []
+    marks = [*(["TEST"] if alert.test else []), *(["flapping"] if alert.flapping else [])]
     labels = ", ".join(f"{name}={line(value, 80)}" for name, value in alert.labels.items())
     planned = is_planned(alert)
     facts = [
@@ -104,7 +103,7 @@ def _head(alert: Alert, now: datetime) -> list[str]:
         ("page", web_address(alert.url)),
         ("key", f"{alert.key}, fingerprint {line(alert.fingerprint, 80)}, episode {alert.episode}"),
     ]
-    rows = ["  ".join([alert.internal_id, status_word(alert, now), alert.severity.value, alert.kind.value, *test])]
+    rows = ["  ".join([alert.internal_id, status_word(alert, now), alert.severity.value, alert.kind.value, *marks])]
     rows.append(alert_title(alert, 300))
     rows += [f"{name + ':':10}{text}" for name, text in facts if text]
     described = clean(alert.description, DESCRIPTION_MAX)

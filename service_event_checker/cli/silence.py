@@ -74,7 +74,7 @@ def add(here: Here, /, **values: Any) -> None:
     made = silencing.create(here.ready, _read(values, now), owner=user(), now=now)
     click.echo(f"{made.id}: silenced until {made.ends_at:%Y-%m-%d %H:%M} UTC: {_match(made)}")
     if made.repeat:
-        click.echo(f"each week {made.repeat}")
+        click.echo(f"each week {made.repeat.text}")
     count = len(silencing.matching(here.ready, made))
     click.echo(f"It matches {_alerts(count, 'open ')}. ./outage silence end {made.id} ends it")
 
@@ -154,7 +154,7 @@ def _later(lasts: str, now: datetime) -> datetime:
 def _row(each: Silence, now: datetime) -> tuple[str, ...]:
     state = each.state(now)
     text = f"{state} (ended by {each.ended_by})" if state is State.ENDED and each.ended_by else state.value
-    reason = f"{each.reason} [{each.repeat}]" if each.repeat else each.reason
+    reason = f"{each.reason} [{each.repeat.text}]" if each.repeat else each.reason
     return (each.id, text, when(each.ends_at, now), each.owner, str(each.hits), _match(each), reason)
 
 

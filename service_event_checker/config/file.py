@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from service_event_checker.config.models import Duration, Model
+from service_event_checker.config.rule_keys import AfterEntry, EscalateEntry, FlappingEntry, Lasting, WindowEntry
 from service_event_checker.config.silences import Repeat
+from service_event_checker.core.conditions import Conditions
 from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Severity
 
@@ -25,10 +27,20 @@ class RuleEntry(Model):
     per: Literal["alert", "group"] | None = None
     group_by: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=10)] = ()
     group_wait: Annotated[Duration, Field(ge=timedelta(0), le=timedelta(hours=1))] | None = None
+    for_: Lasting | None = Field(default=None, alias="for")
+    after: AfterEntry | None = None
+    windows: tuple[WindowEntry, ...] | None = None
+    escalate: EscalateEntry | None = None
 
     @property
     def per_group(self) -> bool:
         return self.per == "group" or (self.per is None and bool(self.group_by))
+
+    def conditions(self) -> Conditions:
+        after, windows = self.after, self.windows or ()
+        return Conditions(
+            self.for_ or timedelta(0), after.after() if after else None, tuple(each.window() for each in windows)
+        )
 
     @model_validator(mode="after")
     def _groups_by_each_name_once(self) -> Self:
@@ -76,6 +88,7 @@ class File(Model):
     silences: tuple[SilenceEntry, ...] = ()
     mirrors: tuple[MirrorEntry, ...] = ()
     heartbeats: dict[str, HeartbeatEntry] = {}
+    flapping: FlappingEntry | None = FlappingEntry()
     depends: tuple[DependencyEntry, ...] = ()
     repeat_within: Annotated[Duration, Field(le=timedelta(hours=1))] = REPEAT_WITHIN
 

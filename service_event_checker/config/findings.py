@@ -66,10 +66,14 @@ class Traits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matching:
-    """A rule or a silence: its path in the file, and its matchers, each with its own path."""
+    """A rule or a silence: its path in the file, and its matchers, each with its own path.
+
+    `at_times`: it does not match at all times.
+    """
 
     where: str
     name: str
     matchers: tuple[tuple[str, Matcher], ...]
     send: tuple[str, ...] = ()
     proceed: bool = False
+    at_times: bool = False

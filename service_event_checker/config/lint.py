@@ -7,9 +7,9 @@ what could not is a mistake that is listed already.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
 
 from service_event_checker.config import lint_entries, lint_matchers, lint_rules
+from service_event_checker.config.file import RuleEntry
 from service_event_checker.config.findings import Findings, Matching, Origin, Traits
 from service_event_checker.config.lint_matchers import Values
 from service_event_checker.config.models import CheckerConfig, Model
@@ -21,28 +21,12 @@ from service_event_checker.core.vocabulary import Kind
 POLL, TEST = "poll", "test"  # the ways in of checkers: engine/polling.py, engine/test_mode.py
 
 
-class Rule(Protocol):
-    """A rule as the file has it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def match(self) -> tuple[str, ...]: ...
-    @property
-    def send(self) -> tuple[str, ...]: ...
-    @property
-    def proceed(self) -> bool: ...
-
-
 def rules(
-    found: Sequence[tuple[str, Rule]], silences: Sequence[tuple[str, tuple[str, ...]]], values: Values
+    found: Sequence[tuple[str, RuleEntry]], silences: Sequence[tuple[str, tuple[str, ...]]], values: Values
 ) -> Findings:
     """Check rules and silences, given with their paths; of a silence only its matchers matter here."""
     result = lint_rules.names([(where, rule.name) for where, rule in found])
-    ruled = [
-        Matching(where=where, name=rule.name, matchers=located(rule.match, where), send=rule.send, proceed=rule.proceed)
-        for where, rule in found
-    ]
+    ruled = [_matching(where, rule) for where, rule in found]
     silenced = [Matching(where=where, name=where, matchers=located(match, where)) for where, match in silences]
     wrong: set[str] = set()
     for part in (*ruled, *silenced):
@@ -80,6 +64,17 @@ def origins(checkers: Iterable[str], destinations: Mapping[str, str], traits: Tr
         if traits.opens(kind):
             found.append(Origin(name, own, real, frozenset({traits.intake(kind)})))
     return tuple(found)
+
+
+def _matching(where: str, rule: RuleEntry) -> Matching:
+    return Matching(
+        where=where,
+        name=rule.name,
+        matchers=located(rule.match, where),
+        send=(*rule.send, *(rule.escalate.send if rule.escalate else ())),
+        proceed=rule.proceed,
+        at_times=rule.windows is not None,
+    )
 
 
 def located(texts: Iterable[str], where: str) -> tuple[tuple[str, Matcher], ...]:

@@ -22,6 +22,7 @@ _WHAT = {
     "kind": "A kind is outage, maintenance or alert",
     "affects_us": "affects_us is yes or unknown",
     "test": "test is true or false",
+    "flapping": "flapping is true or false",
     "source": "No checker and no other source of alerts has this name",
     "intake": "No alert comes in by this way",
 }
@@ -45,6 +46,7 @@ class Values:
             "kind": _KINDS,
             "affects_us": (Affects.YES, Affects.UNKNOWN),
             "test": ("true", "false"),
+            "flapping": ("true", "false"),
             "source": tuple(origin.source for origin in self.origins if origin.source),
             "intake": tuple(sorted(self.acts.union(*(origin.intakes for origin in self.origins)))),
         }

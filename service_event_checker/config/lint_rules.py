@@ -110,7 +110,9 @@ def _label(matcher: Matcher) -> str:
 
 
 def _covers(earlier: Matching, later: Matching, values: Values) -> bool:
-    """Whether every alert that the later rule matches is matched by the earlier one."""
+    """Whether every alert that the later rule matches is matched by the earlier one, at any time."""
+    if earlier.at_times:
+        return False
     theirs = [matcher for _, matcher in later.matchers]
     return all(matches_always(own, values) or _implied(own, theirs, values) for own in _own(earlier))
 

@@ -15,7 +15,15 @@ from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import SecretStr, ValidationError
 
-from service_event_checker.config import environment, json_text, lint, lint_entries, lint_rules, yaml_text
+from service_event_checker.config import (
+    environment,
+    json_text,
+    lint,
+    lint_conditions,
+    lint_entries,
+    lint_rules,
+    yaml_text,
+)
 from service_event_checker.config.fields import with_new_names
 from service_event_checker.config.file import (
     DependencyEntry,
@@ -34,6 +42,7 @@ from service_event_checker.config.problems import explain, nearest
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core import matchers
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
+from service_event_checker.core.flapping import Flapping
 from service_event_checker.core.heartbeats import Heartbeat
 from service_event_checker.core.knowledge import Dependency, Tie
 from service_event_checker.core.mirrors import ALERT, Mirrors
@@ -92,6 +101,7 @@ class Config:
     depends: tuple[Dependency, ...] = ()
     file: str = ""  # its name
     checksum: str = ""  # of its content
+    flapping: Flapping | None = None
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
         """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
@@ -139,7 +149,7 @@ def load(
         _dependency(number, entry, list(file.checkers), problems) for number, entry in numbered(file.depends)
     )
     heartbeats = tuple(_heartbeat(name, entry, problems) for name, entry in file.heartbeats.items())
-    if len({name for rule in rules for name in rule.send}) > RECEIVERS_MAX:
+    if len({name for rule in rules for name in rule.receivers}) > RECEIVERS_MAX:
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Combine some of them in the remote systems")
     found = _lint(file, current, (("checkers", checkers), ("destinations", destinations), ("sources", sources)), traits)
     models = (
@@ -166,6 +176,7 @@ def load(
         depends,
         path.name,
         checksum(body),
+        file.flapping.flapping() if file.flapping else None,
     )
 
 
@@ -205,6 +216,9 @@ def _lint(
         if section == "destinations":
             fallbacks = {entry.name: entry.config.fallback if entry.config else "" for entry in entries}
             found.add(lint_entries.fallbacks(fallbacks, [entry.name for entry in entries if entry.why_off]))
+    for where, rule in rules:
+        given = [matcher for _, matcher in lint.located(rule.match, where)]
+        found.add(lint_conditions.conditions(where, rule, given, kinds, traits))
     for where, entry in silences:
         found.add(lint_entries.silence(where, entry.ends_at, traits.now))
     for number, each in numbered(file.mirrors):
@@ -337,17 +351,22 @@ def _is_bare_secret(model: type[Model], field: str, value: Any) -> bool:
 
 
 def _rule(number: int, entry: RuleEntry, destinations: Mapping[str, Any], problems: list[str]) -> Rule:
-    for name in entry.send:
-        if name not in destinations:
-            problems.append(f'rules[{number}].send: "{name}" is not a destination.{nearest(name, list(destinations))}')
+    where, escalate = f"rules[{number}]", entry.escalate.escalate() if entry.escalate else None
+    for key, names in (("send", entry.send), ("escalate.send", escalate.send if escalate else ())):
+        unknown = [name for name in names if name not in destinations]
+        problems += [
+            f'{where}.{key}: "{name}" is not a destination.{nearest(name, list(destinations))}' for name in unknown
+        ]
     return Rule(
         entry.name,
-        _matchers(entry.match, f"rules[{number}].match", problems),
+        _matchers(entry.match, f"{where}.match", problems),
         entry.send,
         entry.proceed,
         per_group=entry.per_group,
         group_by=entry.group_by,
         group_wait=GROUP_WAIT if entry.group_wait is None else entry.group_wait,
+        conditions=entry.conditions(),
+        escalate=escalate,
     )
 
 

@@ -40,7 +40,7 @@ _BOUNDS = {
     "literal_error": ("is not one of the known values", "Give {expected}"),
     "enum": ("is not one of the known values", "Give {expected}"),
 }
-_DURATION = re.compile(r"datetime\.timedelta\((?:seconds=)?(\d+)\)")
+_DURATION = re.compile(r"datetime\.timedelta\((?:(day)s=|seconds=)?(\d+)\)")
 
 
 def explain(
@@ -94,7 +94,7 @@ def _said(kind: str, message: str, context: dict[str, Any], place: Sequence[int 
 def _written(bound: object) -> str:
     """Return a bound as it is written in the file; pydantic gives that of a duration as Python code."""
     duration = _DURATION.fullmatch(str(bound))
-    return f"{duration[1]}s" if duration else str(bound)
+    return f"{duration[2]}{'d' if duration[1] else 's'}" if duration else str(bound)
 
 
 def _keys_at(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from service_event_checker.config.models import Model
-from service_event_checker.core import matchers
+from service_event_checker.core import matchers, weekly
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.matchers import Matcher
-from service_event_checker.core.silences import DAYS, Weekly, matches_everything
+from service_event_checker.core.silences import matches_everything
+from service_event_checker.core.weekly import Weekly
 
 MATCHERS_MAX = 20
 TEXT_MAX = 500  # characters of a reason; it stands in each alert that is withheld
@@ -21,22 +21,8 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 def _clock(text: str) -> str:
-    hours, colon, minutes = text.partition(":")
-    digits = len(hours) == len(minutes) == 2 and (hours + minutes).isdecimal() and text.isascii()
-    if not (colon and digits and int(hours) < 24 and int(minutes) < 60) and text != "24:00":
-        raise ValueError('is not a time of day. Write it like "22:00"')
+    weekly.time_of(text)
     return text
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # the name of a folder, for one, is an OSError
-        hint = 'Write it like "Europe/Berlin"'
-        if not available_timezones():
-            hint = "This system has no time zone database: install the package tzdata"
-        raise ValueError(f"is not a known time zone. {hint}") from None
-    return name
 
 
 def _utc(at: datetime) -> datetime:
@@ -59,6 +45,8 @@ def _readable(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Time = Annotated[AwareDatetime, AfterValidator(_utc)]
+Clock = Annotated[str, AfterValidator(_clock)]
+Zone = Annotated[str, Field(max_length=NAME_MAX), AfterValidator(weekly.zone_of)]
 
 
 class Repeat(Model):
@@ -68,13 +56,13 @@ class Repeat(Model):
     """
 
     weekly: tuple[Day, ...] = Field(min_length=1, max_length=7)
-    from_: Annotated[str, AfterValidator(_clock)] = Field(alias="from")
-    to: Annotated[str, AfterValidator(_clock)]
-    tz: Annotated[str, Field(max_length=NAME_MAX), AfterValidator(_zone)] = "UTC"
+    from_: Clock = Field(alias="from")
+    to: Clock
+    tz: Zone = "UTC"
 
     def read(self) -> Weekly:
-        days = tuple(day for day in DAYS if day in self.weekly)
-        return Weekly(days, _time(self.from_), _time(self.to), self.tz)
+        days = weekly.days_of(self.weekly)
+        return Weekly(days, weekly.time_of(self.from_), weekly.time_of(self.to), self.tz)
 
 
 class NewSilence(Model):
@@ -101,7 +89,3 @@ def read_matchers(texts: tuple[str, ...]) -> tuple[Matcher, ...]:
         return tuple(part for number, text in enumerate(texts) for part in matchers.parse(text, f"match[{number}]"))
     except InvalidInput as error:
         raise ValueError(f"{error.problem}. {error.hint}") from None
-
-
-def _time(clock: str) -> time:
-    return time.fromisoformat(clock) if clock != "24:00" else time()

@@ -51,8 +51,14 @@ def moved(alert: Alert, old: str, new: str, now: datetime) -> Write:
     """Return the commit that names a destination by its new name wherever the alert names it by the old one."""
     receivers = dict.fromkeys(new if name == old else name for name in alert.receivers)
     withheld = {new if name == old else name: why for name, why in alert.withheld.items()}
+    recent = replace(
+        alert.recent,
+        held=tuple(new if name == old else name for name in alert.recent.held),
+        carried=tuple(new if name == old else name for name in alert.recent.carried),
+    )
     renamed = replace(
         alert,
+        recent=recent,
         receivers=tuple(receivers),
         withheld={name: why for name, why in withheld.items() if name not in receivers},
         links={new if name == old else name: url for name, url in alert.links.items()},

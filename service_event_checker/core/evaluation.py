@@ -47,7 +47,7 @@ def evaluate(event: Event, book: Rulebook, now: datetime) -> Evaluation:
         raise InvalidInput("status", "is not that of an alert that opens", 'Send "firing"')
     write = routing.route(change.alert, change.transitions, book, now)
     joined = tuple(_joined(rule, write.alert, book, now) for rule in book.rules if write.alert.groups.get(rule.name))
-    steps = tuple(rules.steps(change.alert, book.rules))
+    steps = tuple(rules.steps(change.alert, book, now))
     silences = holding(change.alert, book.silences, now)
     return Evaluation(write.alert.receivers, write.alert.withheld, steps, joined, silences)
 
@@ -56,6 +56,6 @@ def _joined(rule: Rule, member: Alert, book: Rulebook, now: datetime) -> Joined:
     """Return the group that an alert joins by a rule, as if it were the first and the group's wait were over."""
     labels = groups.labels_of(rule, member)
     members = Members(severities={member.severity: 1}, firing=1, newest_at=now)
-    change = tracker.track(None, groups.event(rule, labels, members), now - rule.group_wait)
-    told = routing.route(change.alert or member, change.transitions, book, now).alert
+    change = tracker.track(None, groups.event(rule, labels, members), now)
+    told = routing.route(change.alert or member, change.transitions, book, now + rule.group_wait).alert
     return Joined(rule, told.key, labels, told.receivers, told.withheld)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from service_event_checker.core.ids import alert_key
 from service_event_checker.core.model import GROUPS, Alert, Event
 from service_event_checker.core.replacing import replace
-from service_event_checker.core.rules import Rule, matching, names_of
+from service_event_checker.core.rules import Rule, Rulebook, names_of, taken
 from service_event_checker.core.silences import SILENCED, Holding
 from service_event_checker.core.store import Members
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
@@ -27,15 +27,16 @@ _TITLE_MAX = 300
 _LINE_MAX = 200
 
 
-def join(alert: Alert, rules: Iterable[Rule], silence: Holding | None) -> Alert:
+def join(alert: Alert, book: Rulebook, silence: Holding | None, now: datetime) -> Alert:
     """Return an open alert as a member of the groups that the rules name for it; a silenced one joins none anew.
 
-    It leaves a group only for another one of the same rule.
+    It leaves a group only for another one of the same rule. The time that a rule waits for is that of the group: also
+    outside the windows of the rule it joins.
     """
     if alert.is_group or alert.test:
         return alert
     joined, withheld = dict(alert.groups), dict(alert.withheld)
-    for rule in matching(alert, rules):
+    for rule in (step.rule for step in taken(alert, book, now)):
         if not rule.per_group:
             continue
         if silence and not joined.get(rule.name):
@@ -45,10 +46,10 @@ def join(alert: Alert, rules: Iterable[Rule], silence: Holding | None) -> Alert:
     return replace(alert, groups=joined, withheld=withheld)
 
 
-def join_anew(alert: Alert, rules: Iterable[Rule]) -> Alert:
+def join_anew(alert: Alert, book: Rulebook, now: datetime) -> Alert:
     """Return an open member after a change of the rules: in the groups of now, and in none of before."""
     left = replace(alert, groups=dict.fromkeys(alert.groups, ""))
-    return join(left, rules, None)
+    return join(left, book, None, now)
 
 
 def wait(group: Alert, rules: Iterable[Rule], now: datetime) -> str:

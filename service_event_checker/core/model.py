@@ -103,6 +103,30 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """What an alert did lately. It goes over to the alert's next episode.
+
+    `fired_at`: when it opened or was reported as firing anew, `changed_at`: when it opened or ended; the newest times
+    only. `flapping_since`: None while it is calm. `held`: receivers whose object stays open although the alert ended.
+    `carried`: receivers for whom the object of an earlier episode is that of this one as well.
+    """
+
+    fired_at: tuple[datetime, ...] = ()
+    changed_at: tuple[datetime, ...] = ()
+    flapping_since: datetime | None = None
+    held: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """How far a rule has escalated an episode: `due_at` of the next step, None after the last; `steps` were made."""
+
+    due_at: datetime | None
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """The one tracked thing: a vendor's outage or an internal alert. Its source owns its content and end.
 
@@ -118,8 +142,9 @@ class Alert:
     tells nobody of it, until when and why, "" while it does.
     `status_seen_at` maps a receiver and a status to the receiver's own time of the newest such status that it told
     us; with None as the status, of its newest status at all. `mirrored_at` maps two receivers (sorted) to when a
-    status was last carried between them. `groups` maps a rule to the key of the alert of the group that this alert has
-    joined by it ("": it has left). `revision` is raised by every commit and never restarts.
+    status was last carried between them. `escalations`: by rule, while nobody has taken the alert. `groups` maps a
+    rule to the key of the alert of the group that this alert has joined by it ("": it has left). `revision` is raised
+    by every commit and never restarts.
     `verdict`: whether a vendor explains it, None where none was judged. `explanations`: the outages of which its
     receivers were told that they explain it, and with a "-" before, that they do not. `votes` maps the key of an outage
     to what a person said: "confirm:name" or "reject:name".
@@ -172,6 +197,8 @@ class Alert:
     repeated_at: datetime | None = None
     test: bool = False
     groups: Mapping[str, str] = field(default_factory=dict)
+    recent: Recent = Recent()
+    escalations: Mapping[str, Escalation] = field(default_factory=dict)
     revision: int = 0
 
     @property
@@ -196,6 +223,16 @@ class Alert:
     def memberships(self) -> tuple[str, ...]:
         """Return the keys of the groups that it is an open member of."""
         return tuple(dict.fromkeys(filter(None, self.groups.values()))) if self.groups and self.open else ()
+
+    @property
+    def flapping(self) -> bool:
+        return self.recent.flapping_since is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether time alone may change what receivers are told: it is looked at again and again."""
+        escalates = any(each.due_at for each in self.escalations.values())
+        return self.flapping or (self.open and (bool(self.withheld) or escalates))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,7 +336,9 @@ class Delivery:
     Only the head of a lane (key, receiver) has `due_at`. `intent_at` is when a create may first have left
     us. `actor`, `note`: of the transition that caused it; everything else is read from the alert when it is sent.
     `cancels`: a close may remove an open that was not begun (the receiver's own rule, kept with the row).
-    `notice`: it tells of another delivery's failure; its own failure is told nowhere.
+    `notice`: it tells of another delivery's failure; its own failure is told nowhere. `carried`: it works on the object
+    of an earlier episode, which stayed open while the alert was flapping. `loud`: people are to notice this note, also
+    where notes only change a message.
     """
 
     key: str
@@ -319,6 +358,8 @@ class Delivery:
     note_id: str = ""
     cancels: bool = False
     notice: bool = False
+    carried: bool = False
+    loud: bool = False
     reason: str = ""
     created_at: datetime | None = None
 

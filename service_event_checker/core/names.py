@@ -5,7 +5,18 @@ from __future__ import annotations
 from service_event_checker.core.model import Alert
 
 LABEL = "label."  # before the name of a label that one of the alert's own names would hide
-OWN_NAMES = ("source", "kind", "intake", "severity", "title", "test", "affects_us", "verdict", "explained_by")
+OWN_NAMES = (
+    "source",
+    "kind",
+    "intake",
+    "severity",
+    "title",
+    "test",
+    "affects_us",
+    "flapping",
+    "verdict",
+    "explained_by",
+)
 
 
 def names_of(alert: Alert) -> dict[str, str]:
@@ -19,6 +30,7 @@ def names_of(alert: Alert) -> dict[str, str]:
         "title": alert.title,
         "test": "true" if alert.test else "false",
         "affects_us": alert.affects_us.value,
+        "flapping": "true" if alert.flapping else "false",
         "verdict": alert.verdict.answer.value if alert.verdict else "",
         "explained_by": "\n".join(alert.verdict.explained_by) if alert.verdict else "",
     }

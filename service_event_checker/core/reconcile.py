@@ -173,12 +173,20 @@ def _compare(remote: Remote, view: LocalView, now: datetime) -> list[Repair]:
     if link is None or alert is None:
         return _unknown(remote, view, now)
     in_motion = link.key in view.pending
+    if _stays_open(link, alert, view):
+        return []
     if alert.episode != link.episode:
         return [] if in_motion else _over(remote, link, alert, view)
     found = notes(alert, remote, view)
     if in_motion:
         return found
     return found + (_status(remote, link, alert, view) if alert.open else _over(remote, link, alert, view))
+
+
+def _stays_open(link: Link, alert: Alert, view: LocalView) -> bool:
+    """Whether the object of an alert that flaps is open on purpose: its end is held back, or it went over."""
+    name, recent = view.receiver.name, alert.recent
+    return name in recent.held or (alert.open and alert.episode != link.episode and name in recent.carried)
 
 
 def _unknown(remote: Remote, view: LocalView, now: datetime) -> list[Repair]:

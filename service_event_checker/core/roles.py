@@ -51,7 +51,7 @@ class Alerts(Protocol):
         ...
 
     def withheld_alerts(self) -> list[Alert]:
-        """Return the open alerts that somebody has not been told of."""
+        """Return the alerts of which time alone may change what somebody is told (`Alert.waits`)."""
         ...
 
     def page(self, query: Query) -> Page:

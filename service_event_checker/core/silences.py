@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from service_event_checker.core.matchers import Matcher, is_name
 from service_event_checker.core.model import Alert
 from service_event_checker.core.names import LABEL, OWN_NAMES, names_of
 from service_event_checker.core.vocabulary import Affects, Kind, Severity
+from service_event_checker.core.weekly import Weekly
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LIKE_MAX = 12  # matchers of a silence that is made from an alert
 VALUE_MAX = 200  # characters of a label that identifies; longer ones are texts
-_DAY = timedelta(days=1)
 _IDENTITY = "alertname"  # a label set with this one is what its sender identifies the alert by (Prometheus)
 _CHANGING = frozenset({"severity"})  # of the same alert
 #: what own names can be, of which there are few; of two the value that real alerts have
@@ -27,6 +25,7 @@ _SAMPLES: Mapping[str, tuple[str, ...]] = {
     "severity": tuple(Severity),
     "kind": tuple(Kind),
     "test": ("false",),
+    "flapping": ("false",),
     "affects_us": (Affects.YES,),
 }
 
@@ -38,37 +37,6 @@ class State(StrEnum):
 
 
 SILENCED = "silenced "  # begins the reason of a receiver that a silence withholds
-
-
-@dataclass(frozen=True, slots=True)
-class Weekly:
-    """A window that comes back on days of the week (of DAYS, the day on which it begins) in a time zone.
-
-    An end that is not after the start is on the next day. If a clock change skips a time, the change itself
-    counts; if a time comes twice, a window begins at the first and ends at the second.
-    """
-
-    days: tuple[str, ...]
-    starts: time
-    ends: time
-    zone: str  # an IANA name
-
-    def window(self, at: datetime) -> tuple[datetime, datetime] | None:
-        """Return start and end (UTC) of the window that holds at this time, the one that ends last; None if none."""
-        zone = ZoneInfo(self.zone)
-        today = at.astimezone(zone).date()
-        near = (self._on(today + days * _DAY, zone) for days in (-1, 0, 1) if self._begins_on(today + days * _DAY))
-        return max((each for each in near if each[0] <= at < each[1]), key=lambda each: each[1], default=None)
-
-    def _begins_on(self, day: date) -> bool:
-        return DAYS[day.weekday()] in self.days
-
-    def _on(self, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        last = day if self.ends > self.starts else day + _DAY
-        return _instant(day, self.starts, zone, fold=0), _instant(last, self.ends, zone, fold=1)
-
-    def __str__(self) -> str:
-        return f"{', '.join(self.days)} {self.starts:%H:%M} to {self.ends:%H:%M} {self.zone}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +69,8 @@ class Silence:
             return None
         if self.repeat is None:
             return self.ends_at
-        window = self.repeat.window(now)
-        return min(window[1], self.ends_at) if window else None
+        span = self.repeat.now(now)
+        return min(span.ends_at, self.ends_at) if span else None
 
     def matches(self, names: Mapping[str, str]) -> bool:
         return all(matcher.matches(names) for matcher in self.matchers)
@@ -174,25 +142,3 @@ def _identifying(labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     short = [name for name in wanted if "\n" not in labels[name] and len(labels[name]) <= VALUE_MAX]
     for name in [name for name in short if is_name(name)][:LIKE_MAX]:
         yield (LABEL + name if name in OWN_NAMES else name), labels[name]
-
-
-def _instant(day: date, clock: time, zone: ZoneInfo, *, fold: int) -> datetime:
-    """Return when the clocks of a zone show this time: the first (fold 0) or the last time; of a skipped one, the skip.
-
-    PEP 495: of a time that is skipped, fold 1 is read with the offset after the change and so comes first.
-    """
-    first, last = (datetime.combine(day, clock, zone).replace(fold=each).astimezone(UTC) for each in (0, 1))
-    if first <= last:
-        return last if fold else first
-    before, after = last, first
-    while after - before > timedelta(seconds=1):
-        middle = before + (after - before) / 2
-        if _offset(middle, zone) == _offset(before, zone):
-            before = middle
-        else:
-            after = middle
-    return after.replace(microsecond=0)
-
-
-def _offset(at: datetime, zone: ZoneInfo) -> timedelta | None:
-    return at.astimezone(zone).utcoffset()

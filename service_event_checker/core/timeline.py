@@ -16,7 +16,7 @@ from service_event_checker.core.vocabulary import Verb, Why
 FIRST, LAST = 50, 200  # content changes of an episode that stay
 SPARE = 50  # more than these are trimmed at once, so that a busy alert is not written again at each change
 KEPT = FIRST + LAST + SPARE
-_CAPPED = frozenset({Why.CHANGED, Why.SEVERITY_RAISED, Why.SEVERITY_LOWERED, Why.REPEATED})
+_CAPPED = frozenset({Why.CHANGED, Why.SEVERITY_RAISED, Why.SEVERITY_LOWERED, Why.REPEATED, Why.FIRED_AGAIN})
 
 Row = tuple[int, tuple[Transition, ...]]  # the revision of a commit, and what it brought
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from service_event_checker.core.conditions import fired
 from service_event_checker.core.ids import internal_id
-from service_event_checker.core.model import Alert, Event, Link, Snapshot, Transition
+from service_event_checker.core.model import Alert, Event, Link, Recent, Snapshot, Transition
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Status, Verb, Why
 
 REPEATS_COUNTED_EVERY = timedelta(hours=1)  # a re-sent alert costs at most one write an hour
@@ -109,6 +110,25 @@ def expired(alerts: Iterable[Alert], now: datetime) -> list[Tracked]:
     return [_gone(alert, Why.EXPIRED, expires_at, now) for alert, expires_at in due if expires_at <= now]
 
 
+def fired_again(alert: Alert | None, event: Event, change: Tracked, now: datetime) -> Tracked:
+    """Add to a change that an open alert was reported as firing anew, for rules that ask how often it fired.
+
+    It is anew if its start is later than the known one, or if it names no start. A poll and a list show what goes on,
+    and what comes back from a destination is our own.
+    """
+    if alert is None or not alert.open or change.alert is None or event.status is not EventStatus.FIRING:
+        return change
+    if event.content_only or event.via or _is_listed(event):
+        return change
+    known = alert.starts_at or alert.started_at
+    if event.starts_at is not None and event.starts_at <= known + SAME_START:
+        return change
+    recent = change.alert.recent
+    after = replace(change.alert, updated_at=now, recent=replace(recent, fired_at=fired(recent.fired_at, now)))
+    row = _transition(after, Why.FIRED_AGAIN, event, now, before=alert.status, verbs=())
+    return replace(change, alert=after, transitions=(*change.transitions, row))
+
+
 def longer_id(alert: Alert) -> Alert:
     """Give the alert an internal id of one character more, for when another episode has the short one."""
     length = len(alert.internal_id.rpartition("-")[2]) + 1
@@ -146,6 +166,7 @@ def _open(event: Event, now: datetime, previous: Alert | None = None) -> Tracked
 
 def _opened(event: Event, now: datetime, previous: Alert | None = None) -> Alert:
     episode = previous.episode + 1 if previous else 1
+    recent = previous.recent if previous else Recent()
     return Alert(
         key=event.key,
         source=event.source,
@@ -172,6 +193,7 @@ def _opened(event: Event, now: datetime, previous: Alert | None = None) -> Alert
         affects_us=event.affects_us,
         test=event.test,
         previous_ended_at=previous.ended_at if previous else None,
+        recent=replace(recent, fired_at=fired(recent.fired_at, now)),
         revision=previous.revision if previous else 0,
     )
 
@@ -280,7 +302,7 @@ def _is_previous_end(alert: Alert, event: Event) -> bool:
 def _ended(event: Event, now: datetime, by: ResolvedBy) -> dict[str, object]:
     ended_at = event.at or now if by is ResolvedBy.SOURCE else now
     fields: dict[str, object] = {"status": Status.RESOLVED, "resolved_by": by, "ended_at": ended_at, "closed_at": now}
-    fields |= {"withheld": {}, "muted": ""}
+    fields["muted"] = ""
     return fields | ({"owner": event.actor} if by is ResolvedBy.PERSON else {})
 
 
@@ -369,7 +391,6 @@ def _gone(alert: Alert, why: Why, ended_at: datetime, now: datetime) -> Tracked:
         resolved_by=ResolvedBy.ABSENCE,
         ended_at=ended_at,
         closed_at=now,
-        withheld={},
         muted="",
         updated_at=now,
     )

@@ -208,7 +208,7 @@ def _end(pipeline: Committing, stale: Iterable[Alert], now: datetime) -> None:
 def _move(pipeline: Committing, key: str, now: datetime) -> None:
     """Let members of a group that is no more join the groups that the rules make of them now."""
     found = pipeline.store.get(pipeline.store.member_keys(key, AT_ONCE)).values()
-    pipeline.commit_all([Write(alert=groups.join_anew(member, pipeline.book.rules)) for member in found], now)
+    pipeline.commit_all([Write(alert=groups.join_anew(member, pipeline.book, now)) for member in found], now)
 
 
 def _release(pipeline: Committing, wanted: Iterable[str], now: datetime) -> None:

@@ -168,8 +168,8 @@ class Outbox:
             found = _find(destination, remote_key(delivery.key, delivery.episode))
             if found is None and alert.open and delivery.verb is not Verb.CLOSE:
                 return self._create(claimed, link, receiver, destination)  # opened while the receiver was in shadow
-            if found is None and self._was_dry_run(delivery):
-                return Skipped(why="nothing was opened there: the opening was a dry run")
+            if found is None and (delivery.carried or self._was_dry_run(delivery)):
+                return Skipped(why="nothing was opened there: the opening failed, or was a dry run")
             if found is None:
                 raise DeliveryError(Reason.NOT_FOUND, "nothing was created there that could be changed", permanent=True)
             link = objects.link_to(found, delivery, link.previous if link else "")

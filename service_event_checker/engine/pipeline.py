@@ -138,7 +138,7 @@ class Pipeline:
         return sum(isinstance(each, Done) for each in results)
 
     def release(self, now: datetime) -> int:
-        """Tell those whose silence is over or whose destination is on again; return how many alerts changed."""
+        """Tell those who waited for a time or a destination (`routing.release`); return how many alerts changed."""
         book = self.book_at(now)
         writes = [routing.release(alert, book, now) for alert in self.store.withheld_alerts()]
         return len(self._commit([write for write in writes if write], now))
@@ -209,6 +209,7 @@ class Pipeline:
     ) -> list[Tracked]:
         """Return what the events change; those that change nothing have no change."""
         changes = []
+        counts_firings = self.book.counts_firings
         for key, seen in batch.items():
             known, link = context.alerts.get(key), seen.link
             if link and is_no_news(seen.event, link, known, self.book):
@@ -220,14 +221,16 @@ class Pipeline:
                 first_good_at=first_good_at,
                 repeat_within=self._repeat_within,
             )
-            if change.alert is None or change.alert == known or self._is_unwanted(change.alert, change):
+            if counts_firings:
+                change = tracker.fired_again(known, seen.event, change, now)
+            if change.alert is None or change.alert == known or self._is_unwanted(change.alert, change, now):
                 continue
             changes.append(replace(change, links=marked(seen.event, link)) if link else change)
         return changes
 
-    def _is_unwanted(self, alert: Alert, change: Tracked) -> bool:
+    def _is_unwanted(self, alert: Alert, change: Tracked, now: datetime) -> bool:
         """Whether it is a maintenance that no rule asks for; one that is tracked already is tracked to its end."""
-        return change.opens and alert.kind is Kind.MAINTENANCE and not rules.is_sent(alert, self.book.rules)
+        return change.opens and alert.kind is Kind.MAINTENANCE and not rules.is_sent(alert, self.book, now)
 
     def _settle(
         self, changes: Sequence[Tracked], context: Context, now: datetime
@@ -265,11 +268,11 @@ class Pipeline:
             alert = write.alert
             if alert.test or not any(transition.why.opens for transition in write.transitions):
                 continue
-            matching = rules.matching(alert, self.book.rules)
+            matching = rules.matching(alert, self.book, now)
             self._matched(matching, now)
             decisions.update((name, "told") for name in alert.receivers)
             decisions.update((name, "withheld") for name in alert.withheld)
-            if not matching and rules.is_unrouted(alert, self.book.rules):
+            if not matching and rules.is_unrouted(alert, self.book, now):
                 UNROUTED.inc()
                 log.warning(
                     "alert_unrouted", id=alert.internal_id, key=alert.key, source=alert.source, why="no rule matched"

@@ -92,6 +92,7 @@ class AlertSummary(BaseModel):
     episode: int
     affects_us: Affects
     test: bool
+    flapping: bool
     receivers: list[str]
     withheld: list[Withheld]
     muted: str

@@ -9,8 +9,9 @@ from pydantic import AwareDatetime, BaseModel
 
 from service_event_checker import logs
 from service_event_checker.core.model import Alert
-from service_event_checker.core.silences import Holding, Silence, State, Weekly
+from service_event_checker.core.silences import Holding, Silence, State
 from service_event_checker.core.vocabulary import Severity
+from service_event_checker.core.weekly import Weekly
 
 
 class SilenceShape(BaseModel):

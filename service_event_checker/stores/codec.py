@@ -11,8 +11,9 @@ from pydantic import TypeAdapter
 from service_event_checker.core import matchers
 from service_event_checker.core.model import Alert, Delivery, Link, Slot, Transition
 from service_event_checker.core.replacing import replace
-from service_event_checker.core.silences import Silence, Weekly
+from service_event_checker.core.silences import Silence
 from service_event_checker.core.vocabulary import EventStatus
+from service_event_checker.core.weekly import Weekly
 
 MICROS_MAX = 2**62  # later than any time
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

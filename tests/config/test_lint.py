@@ -6,7 +6,6 @@ import importlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 
 from service_event_checker import plugins, wiring
 from service_event_checker.config import environment, lint
+from service_event_checker.config.file import RuleEntry
 from service_event_checker.config.lint_matchers import Values
 from service_event_checker.config.load import Config, ConfigError
 from service_event_checker.core.model import Alert
@@ -348,16 +348,6 @@ def met(draw: st.DrawFn, names: dict[str, str]) -> str:
     return f"{name}!~{json.dumps('other.+')}"
 
 
-@dataclass(frozen=True)
-class Written:
-    """A rule as the file has it."""
-
-    match: tuple[str, ...]
-    name: str = "it"
-    send: tuple[str, ...] = ("slack",)
-    proceed: bool = False
-
-
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS
 wild: st.SearchStrategy[Any] = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
@@ -399,7 +389,14 @@ configurations = st.fixed_dictionaries(
             wild
             | st.fixed_dictionaries(
                 {"name": st.sampled_from(("a", "b")), "match": matcher_texts, "send": st.just(["slack"]) | wild},
-                optional={"proceed": st.booleans()},
+                optional={
+                    "proceed": st.booleans(),
+                    "for": st.sampled_from(("5m", "0s")) | wild,
+                    "after": st.fixed_dictionaries({"count": st.integers(0, 3), "within": st.just("1h") | wild}) | wild,
+                    "windows": st.lists(wild | st.dictionaries(st.sampled_from(("days", "from", "to", "tz")), wild))
+                    | wild,
+                    "escalate": st.fixed_dictionaries({"after": st.just("5m") | wild, "send": wild}) | wild,
+                },
             ),
             max_size=3,
         ),
@@ -448,7 +445,9 @@ class TestProperties:
         acts = traits.acts.union(map(traits.intake, kinds.values()))
         values = Values(lint.origins(["github"], kinds, traits), acts, traits)
 
-        found = lint.rules([("rules[0]", Written(match))], [("silences[0]", match)], values)
+        found = lint.rules(
+            [("rules[0]", RuleEntry(name="it", match=match, send=("slack",)))], [("silences[0]", match)], values
+        )
 
         assert found.errors == []
 

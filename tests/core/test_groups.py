@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core import groups, matchers, routing, tracker
+from service_event_checker.core.conditions import Conditions
+from service_event_checker.core.escalation import Escalate
 from service_event_checker.core.evaluation import evaluate
+from service_event_checker.core.flapping import Flapping
 from service_event_checker.core.ledger import Entry, State, with_groups
 from service_event_checker.core.model import GROUPS, Alert
 from service_event_checker.core.rules import Rule, Rulebook, matching, steps
 from service_event_checker.core.silences import Holding, Silence
 from service_event_checker.core.store import Members
 from service_event_checker.core.vocabulary import EventStatus, Severity, Verb
+from service_event_checker.core.weekly import DAYS, Weekly
 from tests.factories import NOW, alert, event, receiver
 from tests.strategies import REPEATABLE
 
@@ -99,7 +103,7 @@ def test_an_alert_joins_the_groups_of_all_rules_that_match() -> None:
         Rule("each", (), ("chat",)),
     )
 
-    joined = groups.join(alert(labels={"team": "web", **LABELS}), rules, None)
+    joined = groups.join(alert(labels={"team": "web", **LABELS}), Rulebook(rules), None, NOW)
 
     assert joined.groups == {"slow": groups.key_of(RULE, LABELS), "web": groups.key_of(rules[1], {})}
     assert joined.memberships == tuple(joined.groups.values())
@@ -107,17 +111,17 @@ def test_an_alert_joins_the_groups_of_all_rules_that_match() -> None:
 
 
 def test_a_silenced_alert_joins_no_group_but_stays_in_its_own() -> None:
-    silenced = groups.join(alert(labels=LABELS), (RULE,), QUIET)
-    member = groups.join(alert(labels=LABELS), (RULE,), None)
+    silenced = groups.join(alert(labels=LABELS), Rulebook((RULE,)), QUIET, NOW)
+    member = groups.join(alert(labels=LABELS), Rulebook((RULE,)), None, NOW)
 
     assert (silenced.groups, list(silenced.withheld)) == ({}, ["group of slow"])
-    assert groups.join(member, (RULE,), QUIET) == member
+    assert groups.join(member, Rulebook((RULE,)), QUIET, NOW) == member
 
 
 def test_after_a_change_of_the_rules_an_alert_is_in_the_groups_of_now() -> None:
-    member = groups.join(alert(labels=LABELS), (RULE, replace(RULE, name="gone")), None)
+    member = groups.join(alert(labels=LABELS), Rulebook((RULE, replace(RULE, name="gone"))), None, NOW)
 
-    moved = groups.join_anew(replace(member, groups={**member.groups, "gone": "x"}), (RULE,))
+    moved = groups.join_anew(replace(member, groups={**member.groups, "gone": "x"}), Rulebook((RULE,)), NOW)
 
     assert moved.groups == {"slow": groups.key_of(RULE, LABELS), "gone": ""}
 
@@ -143,8 +147,8 @@ def test_a_group_is_told_by_its_own_rule_whatever_matches() -> None:
     picky = replace(RULE, matchers=matchers.parse('instance="web-1"'))
     book = Rulebook((Rule("all", (), ("chat",)), picky), (), RECEIVERS)
 
-    assert [step.rule.name for step in steps(group(), book.rules)] == ["slow"]
-    assert matching(group(fingerprint="x:other"), book.rules) == ()
+    assert [step.rule.name for step in steps(group(), book, NOW)] == ["slow"]
+    assert matching(group(fingerprint="x:other"), book, NOW) == ()
     assert routing.route(group(receivers=()), (), book, NOW).alert.receivers == ()
     opened = tracker.track(None, groups.event(RULE, LABELS, counted(error=1)), NOW)
     assert opened.alert is not None
@@ -199,3 +203,79 @@ def test_a_member_that_no_rule_sends_shows_what_its_group_was_told() -> None:
     assert found == [replace(of_group[0], why=why, delivery_id=""), *told[1:]]
     waits = [Entry(receiver="tickets", state=State.WAITING, verb=Verb.OPEN)]
     assert with_groups(told, [(group(), waits)])[0].why == f"as part of the group {group().internal_id}"
+
+
+MINUTE = timedelta(minutes=1)
+NIGHT = Conditions(windows=(Weekly(DAYS, time(4), time(6), "UTC"),))  # NOW: 03:00
+
+
+def opened(rule: Rule, *more: Rule, silences: tuple[Silence, ...] = ()) -> tuple[Alert, Rulebook]:
+    book = Rulebook((rule, *more), silences, RECEIVERS)
+    change = tracker.track(None, groups.event(rule, LABELS, counted(error=1)), NOW)
+    assert change.alert is not None
+    return routing.route(change.alert, change.transitions, book, NOW).alert, book
+
+
+def told_at(known: Alert, book: Rulebook, now: datetime) -> list[tuple[str, Verb]]:
+    write = routing.release(known, book, now)
+    return [(each.receiver, each.verb) for each in write.deliveries] if write else []
+
+
+def test_a_group_waits_for_what_its_rule_waits_for() -> None:
+    lasting, lasting_book = opened(replace(RULE, conditions=Conditions(lasts=5 * MINUTE)))
+    nightly, nightly_book = opened(replace(RULE, conditions=NIGHT))
+
+    assert lasting.withheld == {"tickets": "waits: must fire for 5m, until 2026-11-20 03:05 UTC"}
+    assert nightly.withheld["tickets"].endswith(", until 2026-11-20 04:00 UTC")
+    assert told_at(lasting, lasting_book, NOW + 4 * MINUTE) == []
+    assert told_at(lasting, lasting_book, NOW + 5 * MINUTE) == [("tickets", Verb.OPEN)]
+    assert told_at(nightly, nightly_book, HOUR) == [("tickets", Verb.OPEN)]
+
+
+def test_outside_the_windows_an_alert_joins_and_later_rules_tell_of_it() -> None:
+    book = Rulebook((replace(RULE, conditions=NIGHT), Rule("day", (), ("chat",))), (), RECEIVERS)
+
+    dry = evaluate(event(labels=LABELS), book, NOW)
+    change = tracker.track(None, event(labels=LABELS), NOW)
+    assert change.alert is not None
+    live = routing.route(change.alert, change.transitions, book, NOW).alert
+
+    (joined,) = dry.groups
+    assert (live.receivers, list(live.groups)) == (dry.receivers, [joined.rule.name]) == (("chat",), ["slow"])
+    assert (joined.receivers, list(joined.withheld)) == ((), ["tickets"])
+
+
+def test_a_group_escalates_from_when_it_was_told_and_its_members_do_not() -> None:
+    rule = replace(WAITING, escalate=Escalate(10 * MINUTE, ("chat",)))
+    known, book = opened(rule)
+    told = routing.release(known, book, NOW + MINUTE)
+    member = routing.route(alert(labels=LABELS), (), book, NOW).alert
+    assert told is not None
+
+    assert (known.escalations, member.escalations) == ({}, {})
+    assert told_at(told.alert, book, NOW + 10.5 * MINUTE) == []
+    assert told_at(told.alert, book, NOW + 11 * MINUTE) == [("chat", Verb.OPEN)]
+
+
+def test_while_a_group_is_silenced_it_does_not_escalate() -> None:
+    rule = replace(RULE, escalate=Escalate(10 * MINUTE, ("chat",)))
+    known, book = opened(rule)
+    silenced = replace(book, silences=(Silence((), NOW, HOUR, "Ada", "upgrade"),))
+
+    assert told_at(known, silenced, NOW + 10 * MINUTE) == []
+    assert told_at(known, book, HOUR) == [("chat", Verb.OPEN)]
+
+
+def test_a_group_never_flaps_whatever_its_members_do() -> None:
+    book = replace(Rulebook((RULE,), (), RECEIVERS), flapping=Flapping(2, HOUR - NOW))
+    known: Alert | None = None
+    episodes = set()
+    for now in (NOW + number * MINUTE for number in range(10)):
+        members = replace(counted(error=1), newest_at=now) if now.minute % 2 == 0 else None
+        change = tracker.track(known, groups.event(RULE, LABELS, members), now)
+        assert change.alert is not None
+        known = routing.route(change.alert, change.transitions, book, now).alert
+        episodes.add(known.episode)
+        assert not known.flapping
+
+    assert episodes == {1, 2, 3, 4, 5}

@@ -56,15 +56,15 @@ class TestMatching:
     def test_the_receivers_of_all_rules_that_fit_each_once_in_their_order(self) -> None:
         those = (rule("", "b", "a"), rule('severity="error"', "a", "c"), rule('severity="info"', "d"))
 
-        assert rules.matched(alert(), those) == ("b", "a", "c")
+        assert rules.matched(alert(), book(*those), NOW) == ("b", "a", "c")
 
     def test_a_rule_that_does_not_proceed_is_the_last_one_that_fits(self) -> None:
         those = (rule('severity="info"', "a", proceed=False), rule("", "b", proceed=False), rule("", "c"))
 
-        assert rules.matched(alert(), those) == ("b",)
+        assert rules.matched(alert(), book(*those), NOW) == ("b",)
 
     def test_all_matchers_of_a_rule_have_to_fit(self) -> None:
-        assert rules.matched(alert(), (rule('source="github",severity="info"', "a"),)) == ()
+        assert rules.matched(alert(), book(rule('source="github",severity="info"', "a")), NOW) == ()
 
     @pytest.mark.parametrize(
         "match",
@@ -85,7 +85,7 @@ class TestMatching:
     def test_rules_may_ask_for_what_the_alert_says_of_itself_and_for_each_label(self, match: str) -> None:
         seen = alert(intakes=("poll", "/alert"), labels={"component": "Actions\nPages"})
 
-        assert rules.matched(seen, (rule(match, "a"),)) == ("a",)
+        assert rules.matched(seen, book(rule(match, "a")), NOW) == ("a",)
 
     def test_a_label_cannot_pretend_to_be_the_alerts_own_name(self) -> None:
         seen = alert(labels={"severity": "critical", "source": "trusted", "test": "true"})

@@ -13,19 +13,18 @@ from hypothesis import strategies as st
 from service_event_checker.core import matchers
 from service_event_checker.core.names import names_of
 from service_event_checker.core.silences import (
-    DAYS,
     LIKE_MAX,
     VALUE_MAX,
     Holding,
     Silence,
     State,
-    Weekly,
     holding,
     like,
     matches_everything,
     silence_of,
 )
 from service_event_checker.core.vocabulary import Kind
+from service_event_checker.core.weekly import DAYS, Span, Weekly
 from tests.factories import NIGHTS, NOW, alert, silence
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -99,13 +98,13 @@ class TestWeekly:
     def test_a_window_over_midnight_belongs_to_the_day_on_which_it_begins(self) -> None:
         sunday_night = utc("2026-11-22T22:30")
 
-        assert NIGHTS.window(sunday_night) is None
-        assert NIGHTS.window(sunday_night + 24 * HOUR) == (utc("2026-11-23T21:00"), utc("2026-11-24T05:30"))
-        assert NIGHTS.window(utc("2026-11-24T05:29")) is not None
-        assert NIGHTS.window(utc("2026-11-24T05:30")) is None
+        assert NIGHTS.now(sunday_night) is None
+        assert NIGHTS.now(sunday_night + 24 * HOUR) == Span(utc("2026-11-23T21:00"), utc("2026-11-24T05:30"))
+        assert NIGHTS.now(utc("2026-11-24T05:29")) is not None
+        assert NIGHTS.now(utc("2026-11-24T05:30")) is None
 
     def test_a_window_that_ends_when_it_starts_lasts_a_day(self) -> None:
-        assert weekly("06:00", "06:00", days=("fri",)).window(NOW + 24 * HOUR) == (
+        assert weekly("06:00", "06:00", days=("fri",)).now(NOW + 24 * HOUR) == Span(
             utc("2026-11-20T06:00"),
             utc("2026-11-21T06:00"),
         )
@@ -127,7 +126,7 @@ class TestWeekly:
         ],
     )
     def test_clock_changes(self, window: tuple[str, str], zone: str, at: str, begins: str, ends: str) -> None:
-        assert weekly(*window, zone).window(utc(at)) == (utc(begins), utc(ends))
+        assert weekly(*window, zone).now(utc(at)) == Span(utc(begins), utc(ends))
 
     @settings(max_examples=30, deadline=None)
     @given(data=st.data())
@@ -140,7 +139,7 @@ class TestWeekly:
         repeat = Weekly((DAYS[day.weekday()],), clock(starts), clock(ends), zone)
         around = minutes(day, zone)
 
-        held = [at for at, _ in around if repeat.window(at)]
+        held = [at for at, _ in around if repeat.now(at)]
 
         last = day if ends > starts else day + timedelta(days=1)
         assert held == [
@@ -158,15 +157,15 @@ class TestWeekly:
         self, at: datetime, zone: str, days: set[str], starts: time, ends: time
     ) -> None:
         starts, ends = starts.replace(second=0, microsecond=0), ends.replace(second=0, microsecond=0)
-        window = Weekly(tuple(days), starts, ends, zone).window(at)
+        span = Weekly(tuple(days), starts, ends, zone).now(at)
 
-        if window is not None:
-            assert window[0] <= at < window[1]
-            assert timedelta(0) < window[1] - window[0] <= 25 * HOUR
-            assert DAYS[window[0].astimezone(ZoneInfo(zone)).weekday()] in days
+        if span is not None:
+            assert span.starts_at <= at < span.ends_at
+            assert timedelta(0) < span.ends_at - span.starts_at <= 25 * HOUR
+            assert DAYS[span.starts_at.astimezone(ZoneInfo(zone)).weekday()] in days
 
     def test_it_is_written_with_its_zone(self) -> None:
-        assert str(NIGHTS) == "mon, sat 22:00 to 06:30 Europe/Berlin"
+        assert NIGHTS.text == "mon, sat 22:00-06:30 Europe/Berlin"
 
 
 def clock(quarters: int) -> time:

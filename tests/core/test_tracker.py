@@ -265,12 +265,11 @@ class TestAcknowledging:
 
 class TestTheEnd:
     def test_the_source_ends_it_at_the_time_it_names(self) -> None:
-        change = track(alert(withheld={"mail": "off"}), event(status=RESOLVED, at=LATER), LATER + HOUR)
+        change = track(alert(), event(status=RESOLVED, at=LATER), LATER + HOUR)
 
         ended = after(change)
         assert (ended.status, ended.resolved_by, ended.ended_at) == (Status.RESOLVED, ResolvedBy.SOURCE, LATER)
         assert (whys(change), verbs(change)) == ([Why.RESOLVED_BY_SOURCE], [Verb.CLOSE])
-        assert ended.withheld == {}
 
     def test_its_last_words_are_kept_but_not_its_severity(self) -> None:
         last = event(status=RESOLVED, description="Fixed.", severity=Severity.INFO, at=LATER)
@@ -606,11 +605,11 @@ class TestAbsence:
 
     @pytest.mark.parametrize("resolve_after", [1, 2, 3])
     def test_it_takes_as_many_polls_as_configured(self, resolve_after: int) -> None:
-        open_before_the_last = alert(missing_polls=resolve_after - 1, status=Status.ACKNOWLEDGED, withheld={"m": "off"})
+        open_before_the_last = alert(missing_polls=resolve_after - 1, status=Status.ACKNOWLEDGED)
 
         (change,) = absent([open_before_the_last], self.poll(), resolve_after, LATER)
 
-        assert (after(change).open, after(change).withheld) == (False, {})
+        assert not after(change).open
         assert change.transitions[0].before is Status.ACKNOWLEDGED
 
     def test_an_incomplete_list_says_nothing_of_what_it_leaves_out(self) -> None:

@@ -425,7 +425,7 @@ def test_whoever_a_rule_names_at_any_transition_is_told_or_waits(
         alert = write.alert
         wanted = named.setdefault((alert.key, alert.episode), set())
         if alert.open and write.transitions:
-            wanted.update(rules.matched(alert, RULES))
+            wanted.update(rules.matched(alert, Rulebook(RULES), NOW))
         assert not alert.open or wanted <= {*alert.receivers, *alert.withheld}
         assert not set(alert.receivers) & set(alert.withheld)
 

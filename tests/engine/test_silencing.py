@@ -12,8 +12,8 @@ from sqlalchemy import event as sql
 
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.core.silences import DAYS, Weekly
 from service_event_checker.core.vocabulary import EventStatus, Severity, Verb, Why
+from service_event_checker.core.weekly import DAYS, Weekly
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import NOW, event, receiver, silence

@@ -98,7 +98,7 @@ class MemoryStore:
         return dict(Counter((alert.source, alert.severity) for alert in self.open_alerts() if not alert.test))
 
     def withheld_alerts(self) -> list[Alert]:
-        return [alert for alert in self._heads() if alert.open and alert.withheld]
+        return [alert for alert in self._heads() if alert.waits]
 
     def page(self, query: Query) -> Page:
         limit = min(query.limit, PAGE_MAX)
@@ -285,7 +285,7 @@ class MemoryStore:
     def archive(self, now: datetime) -> int:
         with self.transaction() as rows:
             owed = {delivery.key for delivery in rows.waiting.values()}
-            over = (each for each in rows.heads.values() if not each.open and each.key not in owed)
+            over = (each for each in rows.heads.values() if not each.open and not each.waits and each.key not in owed)
             found = list(
                 islice((each for each in over if rows.archived.get(each.key) != each.revision), ARCHIVED_AT_ONCE)
             )

@@ -54,6 +54,7 @@ STORED = {
     "test": False,
     "revision": 3,
 }
+RECENT = {"fired_at": [], "changed_at": [], "flapping_since": None, "held": [], "carried": []}
 
 
 def stored(**changes: Any) -> str:
@@ -76,6 +77,7 @@ def test_an_alert_is_written_in_the_form_in_which_it_was_read(changes: dict[str,
     written = json.loads(codec.dump_alert(codec.load_alert(document)))
 
     added_since = {"closed_at": None, "relisted_at": None, "groups": {}, "muted": "", "expires_at": None}
+    added_since |= {"escalations": {}, "recent": RECENT}
     added_since |= {"verdict": None, "explanations": [], "votes": {}}
     assert written == json.loads(document) | added_since
 

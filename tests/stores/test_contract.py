@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from service_event_checker.core.ids import internal_code, internal_id
-from service_event_checker.core.model import Slot
+from service_event_checker.core.model import Escalation, Recent, Slot
 from service_event_checker.core.roles import Store
 from service_event_checker.core.store import Conflict, Done, IdTaken, Query, Settled, Write
 from service_event_checker.core.vocabulary import Kind, Severity, Status, Verb, Why
@@ -199,12 +199,17 @@ def test_open_alerts_are_counted_by_source_and_severity_without_tests(store: Sto
     assert store.open_counts() == {("github", Severity.CRITICAL): 2, ("azure", Severity.INFO): 1}
 
 
-def test_withheld_alerts_are_the_open_ones_that_somebody_was_not_told_of(store: Store) -> None:
-    opened(store, "told")
+def test_withheld_alerts_are_those_of_which_time_may_change_what_is_told(store: Store) -> None:
+    opened(store, "told", escalations={"last step made": Escalation(None, 1)})
     silenced = opened(store, "silenced", withheld={"pager": "silenced by eva: deploy"})
+    escalates = opened(store, "escalates", escalations={"oncall": Escalation(NOW, 1)})
     resolved(store, opened(store, "over", withheld={"pager": "off: no key"}))
+    recent = Recent(fired_at=(NOW,), changed_at=(NOW, NOW), flapping_since=NOW, held=("jira",), carried=("jira",))
+    flaps = resolved(store, opened(store, "flaps", recent=recent))
 
-    assert store.withheld_alerts() == [silenced]
+    found = {alert.key: alert for alert in store.withheld_alerts()}
+
+    assert found == {alert.key: alert for alert in (silenced, escalates, flaps)}
 
 
 def test_a_page_goes_from_the_latest_change_to_the_oldest_without_gap_or_repetition(store: Store) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from service_event_checker.core.ids import internal_code
-from service_event_checker.core.model import Alert
+from service_event_checker.core.model import Alert, Recent
 from service_event_checker.core.roles import Store
 from service_event_checker.core.store import Conflict, Done, Failed, Query, Settled, Write
 from service_event_checker.core.timeline import FIRST, KEPT, LAST
@@ -41,6 +41,15 @@ def told_and_over(store: Store, name: str = "one") -> Alert:
     alert = commit(store, ending(alert, ("jira",)))
     pay(store, Settled(), "jira")
     return alert
+
+
+def test_an_alert_that_flaps_is_not_archived_until_it_is_calm(store: Store) -> None:
+    alert = told_and_over(store)
+    flaps = commit(store, Write(alert=replace(alert, recent=Recent(flapping_since=NOW, held=("jira",)))))
+
+    assert store.archive(NOW) == 0
+    commit(store, Write(alert=replace(flaps, recent=Recent())))
+    assert store.archive(NOW) == 1
 
 
 def test_an_archived_alert_is_found_in_every_way_as_before(store: Store) -> None:

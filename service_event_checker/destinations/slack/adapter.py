@@ -30,6 +30,7 @@ from service_event_checker.render.own import Form
 
 EVENT_TYPE = "outage_alert"  # metadata of the message itself
 END_TYPE = "outage_end"  # metadata of the reply that says that it is over
+NOTE_TYPE = "outage_note"  # metadata of a reply that people are to notice while it lasts
 SCOPES_TO_LOOK = frozenset({"channels:history", "groups:history"})
 SCOPES_TO_LIST = frozenset({"channels:read", "groups:read"})
 BOT_TOKEN = "xoxb-"  # noqa: S105  # how a bot's token begins
@@ -100,6 +101,9 @@ class Adapter:
             self._close(calls, delivery, alert, link)
         else:
             self._edit(calls, delivery, alert, link)
+            if delivery.loud:
+                mark = {"key": link.remote_key, "revision": delivery.revision}
+                self._reply(calls, link, NOTE_TYPE, mark, text_slack.note_text(delivery))
         return link
 
     def state_of_now(self, alert: Alert, link: Link) -> dict[str, Any]:
@@ -219,23 +223,37 @@ class Adapter:
             self._announce_end(calls, delivery, alert, link)
 
     def _announce_end(self, calls: SlackCalls, delivery: Delivery, alert: Alert, link: Link) -> None:
-        channel, _, ts = link.external_id.partition(":")
         mark = {"key": link.remote_key, "episode": delivery.episode}
-        if self._announced(calls, channel, ts, mark):
+        to_all = self.config.announce_end == "channel"
+        self._reply(calls, link, END_TYPE, mark, text_slack.end_text(alert, delivery), to_all=to_all)
+
+    def _reply(
+        self,
+        calls: SlackCalls,
+        link: Link,
+        event_type: str,
+        mark: Mapping[str, object],
+        text: str,
+        *,
+        to_all: bool = False,
+    ) -> None:
+        """Reply in the thread of the message, once for each mark. An edit alone is noticed by nobody."""
+        channel, _, ts = link.external_id.partition(":")
+        if self._replied(calls, channel, ts, event_type, mark):
             return
         calls.send(
             "chat.postMessage",
             channel=channel,
             thread_ts=ts,
-            reply_broadcast=self.config.announce_end == "channel",
-            metadata={"event_type": END_TYPE, "event_payload": mark},
-            text=text_slack.end_text(alert, delivery),
+            reply_broadcast=to_all,
+            metadata={"event_type": event_type, "event_payload": mark},
+            text=text,
         )
 
-    def _announced(self, calls: SlackCalls, channel: str, ts: str, mark: Mapping[str, object]) -> bool:
+    def _replied(self, calls: SlackCalls, channel: str, ts: str, event_type: str, mark: Mapping[str, object]) -> bool:
         replies = calls.pages("conversations.replies", "messages", channel=channel, ts=ts, include_all_metadata=True)
         try:
-            return any(_carries(reply, END_TYPE, mark) for reply in replies)
+            return any(_carries(reply, event_type, mark) for reply in replies)
         except SlackRefusal as refusal:
             if refusal.code in _MAY_NOT_LOOK:
                 return False

@@ -121,6 +121,11 @@ def end_text(alert: Alert, delivery: Delivery) -> str:
     return escape_mrkdwn(f"✅ {told.headline}\n{told.change}", SECTION_MAX)
 
 
+def note_text(delivery: Delivery) -> str:
+    """Return the reply of a note that people are to notice, in mrkdwn."""
+    return escape_mrkdwn(f"🔔 {delivery.note}", SECTION_MAX)
+
+
 def _fallback(alert: Alert, told: Notice) -> str:
     """The line of a notification on a phone's lock screen."""
     return escape_mrkdwn(f"{told.mark} {told.headline} ({alert.internal_id})", 500)

@@ -151,7 +151,7 @@ def _concerns(repair: Repair, book: Rulebook, now: datetime) -> bool:
     if repair.fix is not Fix.OPENED or repair.event is None:
         return True
     alert = tracker.track(None, repair.event, now).alert
-    return alert is not None and bool(set(rules.matched(alert, book.rules)) - {repair.receiver})
+    return alert is not None and bool(set(rules.matched(alert, book, now)) - {repair.receiver})
 
 
 def _disputed(view: LocalView, remotes: Sequence[Remote]) -> set[str]:

@@ -21,11 +21,11 @@ from service_event_checker.stores.azure.client import Raced, Table, etag_of
 
 
 def archive(active: Table, resolved: Table, partition: str, limit: int, op: str) -> int:
-    """Archive at most `limit` alerts of a partition that are over and have no waiting deliveries; return how many."""
+    """Archive at most `limit` alerts of a partition that are over and wait for nothing; return how many."""
     for past in active.scan(partition, keys.EPISODE):
         _archive_past(active, resolved, past)  # what of it still waits finds it there
     busy = {lane["key"] for lane in active.scan(partition, keys.LANE, "waiting gt 0", columns=["key"])}
-    over = active.scan(partition, keys.ALERT, "open eq false")
+    over = active.scan(partition, keys.ALERT, "open eq false and withheld eq false")
     idle = [row for row in over if row["key"] not in busy][:limit]
     return sum(_archive_alert(active, resolved, row, op) for row in idle)
 

@@ -254,7 +254,7 @@ def _alert_columns(alert: Alert) -> dict[str, Any]:
         "episode": alert.episode,
         "revision": alert.revision,
         "open": alert.open,
-        "withheld": bool(alert.withheld),
+        "withheld": alert.waits,
         "updated_at": keys.sortable(codec.micros(alert.updated_at)),
     }
 

@@ -92,7 +92,7 @@ class AzureTablesStore:
         return dict(Counter((alert.source, alert.severity) for alert in self.open_alerts() if not alert.test))
 
     def withheld_alerts(self) -> list[Alert]:
-        rows = self._scan(azure_keys.ALERT, "withheld eq true and open eq true")
+        rows = self._scan(azure_keys.ALERT, "withheld eq true")
         return [azure_rows.load_alert(row) for row in rows]
 
     def page(self, query: Query) -> Page:

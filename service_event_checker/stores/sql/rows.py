@@ -252,7 +252,7 @@ def alert_row(alert: Alert) -> Row:
         "severity": alert.severity.rank,
         "episode": alert.episode,
         "open": alert.open,
-        "withheld": bool(alert.withheld),
+        "withheld": alert.waits,
         "archived": False,
         "updated_at": codec.micros(alert.updated_at),
         "revision": alert.revision,

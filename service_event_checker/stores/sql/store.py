@@ -132,7 +132,7 @@ class SqlStore:
         return {(source, _SEVERITIES[rank]): number for source, rank, number in found}
 
     def withheld_alerts(self) -> list[Alert]:
-        return self._alerts(select(alerts.c.doc).where(alerts.c.withheld.is_(True), alerts.c.open.is_(True)))
+        return self._alerts(select(alerts.c.doc).where(alerts.c.withheld.is_(True)))
 
     def page(self, query: Query) -> Page:
         limit = min(query.limit, PAGE_MAX)
@@ -327,7 +327,8 @@ class SqlStore:
     @after_conflicts
     def archive(self, now: datetime) -> int:
         waits = select(deliveries.c.key).where(deliveries.c.key == alerts.c.key, deliveries.c.dead.is_(False))
-        over = and_(alerts.c.archived.is_(False), alerts.c.open.is_(False), ~waits.exists())
+        idle = and_(alerts.c.withheld.is_(False), ~waits.exists())
+        over = and_(alerts.c.archived.is_(False), alerts.c.open.is_(False), idle)
         found = self._alerts(select(alerts.c.doc).where(over).limit(ARCHIVED_AT_ONCE))
         for alert in found:
             with self._write() as connection:

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from service_event_checker.core.conditions import short
 from service_event_checker.core.rules import Rule
 from service_event_checker.sources import evaluate as questions
 from service_event_checker.sources.evaluate import Question
@@ -29,6 +30,7 @@ def many() -> dict[str, Any]:
                 "proceed": rule.proceed,
                 "last_matched_at": at.isoformat() if (at := last.get(rule.name)) else None,
                 **_grouping(rule),
+                **_further(rule),
             }
             for rule in services().book.rules
         ]
@@ -49,3 +51,17 @@ def _grouping(rule: Rule) -> dict[str, Any]:
     if not rule.per_group:
         return {}
     return {"per": "group", "group_by": list(rule.group_by), "group_wait": rule.group_wait.total_seconds()}
+
+
+def _further(rule: Rule) -> dict[str, Any]:
+    """Return the keys that a rule has beside the first four, durations as in config.json."""
+    conditions, escalate = rule.conditions, rule.escalate
+    found: dict[str, Any] = {"for": short(conditions.lasts)} if conditions.lasts else {}
+    if conditions.after:
+        found["after"] = {"count": conditions.after.count, "within": short(conditions.after.within)}
+    if conditions.windows:
+        found["windows"] = [window.text for window in conditions.windows]
+    if escalate:
+        found["escalate"] = {"after": short(escalate.after), "send": list(escalate.send)}
+        found["escalate"] |= {"repeat": short(escalate.repeat)} if escalate.repeat else {}
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, RootModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from service_event_checker.config.silences import NewSilence
 from service_event_checker.core.vocabulary import Kind, Severity
@@ -157,8 +157,22 @@ class Replayed(BaseModel):
     accepted: int
 
 
+class RuleAfter(BaseModel):
+    count: int
+    within: str
+
+
+class RuleEscalate(BaseModel):
+    after: str
+    send: list[str]
+    repeat: str = ""
+
+
 class RuleShape(BaseModel):
-    """One rule; `per`, `group_by` and `group_wait` (seconds) only of a rule for groups."""
+    """One rule; `per`, `group_by` and `group_wait` (seconds) only of a rule for groups.
+
+    Other durations are written as in config.json, windows like "mon-fri 08:00-18:00 Europe/Berlin".
+    """
 
     name: str
     match: list[str]
@@ -168,6 +182,10 @@ class RuleShape(BaseModel):
     per: str = "alert"
     group_by: list[str] = []
     group_wait: float = 0
+    for_: str = Field(default="", alias="for")
+    after: RuleAfter | None = None
+    windows: list[str] = []
+    escalate: RuleEscalate | None = None
 
 
 class NoKeys(BaseModel):

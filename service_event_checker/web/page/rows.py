@@ -161,7 +161,7 @@ def silence_row(silence: Silence) -> SilenceRow:
         match=line(", ".join(map(str, silence.matchers)), TEXT_MAX),
         owner=line(silence.owner, 100),
         until=moment(silence.ends_at.astimezone(UTC)),
-        repeat=str(silence.repeat or ""),
+        repeat=silence.repeat.text if silence.repeat else "",
         reason=line(logs.masked(silence.reason), TEXT_MAX),
         hits=silence.hits,
     )
@@ -252,6 +252,8 @@ def _tags(alert: Alert) -> Iterator[str]:
         yield _MAINTENANCE
     if alert.affects_us is not Affects.YES:
         yield f"affects us: {alert.affects_us}"
+    if alert.flapping:
+        yield "flapping"
     if alert.episode > 1:
         yield f"opened {alert.episode} times"
 

@@ -41,7 +41,7 @@ def warnings(services: Services, now: datetime) -> tuple[str, ...]:
     return (
         *_not_reloaded(services),
         *services.config.warnings,
-        *_unrouted(services),
+        *_unrouted(services, now),
         *found,
         *_unowned(services),
         *_left_behind(services),
@@ -108,10 +108,10 @@ def _not_reloaded(services: Services) -> list[str]:
     ]
 
 
-def _unrouted(services: Services) -> list[str]:
+def _unrouted(services: Services, now: datetime) -> list[str]:
     """Return what is said of open alerts that no rule matches."""
     shown = services.store.page(Query(open=True, limit=LOOKED_AT)).alerts
-    ids = [alert.internal_id for alert in shown if is_unrouted(alert, services.book.rules)]
+    ids = [alert.internal_id for alert in shown if is_unrouted(alert, services.book, now)]
     if not ids:
         return []
     named = ", ".join(ids[:NAMED_MAX]) + (", …" if len(ids) > NAMED_MAX else "")

@@ -165,6 +165,18 @@ def test_the_end_turns_the_message_green_and_is_told_in_its_thread(slack):
     assert not reply.broadcast
 
 
+def test_a_note_that_people_are_to_notice_is_a_reply_as_well_once(slack):
+    outage = alert()
+    link = opened(slack, outage)
+    note = delivery(outage, Verb.NOTE, note="Escalated: nobody has acknowledged it for 10m.", loud=True)
+
+    for each in (note, note, replace(note, revision=9), replace(note, loud=False, revision=10)):
+        adapter(slack).deliver(each, outage, link)
+
+    (message,) = slack.roots()
+    assert [reply.text for reply in slack.replies(message.ts)] == [f"🔔 {note.note}"] * 2
+
+
 @pytest.mark.parametrize(("how", "replies", "broadcast"), [("channel", 1, [True]), ("edit", 0, [])])
 def test_the_end_is_told_as_configured(slack, how, replies, broadcast):
     outage = alert()

@@ -121,6 +121,46 @@ def test_asking_stores_nothing(client: FlaskClient, services: Services) -> None:
     assert services.store.open_alerts() == []
 
 
+OFFICE = {"days": ["mon-fri"], "from": "08:00", "to": "18:00", "tz": "Europe/Berlin"}
+TIMED: dict[str, Any] = {
+    **CONFIG,
+    "rules": [
+        {"name": "long", "match": ['team="web"'], "send": ["chat"], "for": "5m", "proceed": True},
+        {"name": "office", "send": ["azure_devops"], "windows": [OFFICE], "proceed": True},
+        {
+            "name": "again",
+            "send": ["chat"],
+            "after": {"count": 3, "within": "1h"},
+            "escalate": {"after": "10m", "send": ["azure_devops"], "repeat": "30m"},
+        },
+    ],
+}
+
+
+def test_the_keys_of_a_rule_that_depend_on_time_are_listed(make_app: MakeApp) -> None:
+    (long, office, again) = make_app(TIMED).test_client().get("/api/v1/rules").json["rules"]
+
+    assert long["for"] == "5m"
+    assert office["windows"] == ["mon-fri 08:00-18:00 Europe/Berlin"]
+    assert again["after"] == {"count": 3, "within": "1h"}
+    assert again["escalate"] == {"after": "10m", "send": ["azure_devops"], "repeat": "30m"}
+
+
+def test_what_a_rule_waits_for_is_said_as_of_any_time(make_app: MakeApp, tmp_path: Path) -> None:
+    asked = {"labels": {"team": "web"}, "at": "2026-11-20T19:00:00Z"}
+    found = make_app(TIMED).test_client().post(PATH, json=asked).json
+
+    answer = Terminal(tmp_path, TIMED).run("route", "team=web", "--at", "2026-11-20T19:00:00Z", "--json")
+
+    assert json.loads(answer.output) == found
+    assert [(step["matched"], step["why"]) for step in found["steps"]] == [
+        (True, "matched, waits until 2026-11-20 19:05 UTC, because for: 5m"),
+        (False, "outside its window (mon-fri 08:00-18:00 Europe/Berlin), which begins 2026-11-23 07:00 UTC"),
+        (True, "matched, waits until it fires again, because after: 3 times within 1h, 1 so far"),
+    ]
+    assert (found["receivers"], [each["receiver"] for each in found["withheld"]]) == ([], ["chat", "azure_devops"])
+
+
 @pytest.mark.parametrize(
     "words",
     [
