@@ -134,12 +134,12 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
     outbound.use(Outbound(settings.ca_file, settings.public_url, settings.outbound_proxy, past_proxy))
     store = before.store if before else gated(make_store(settings))
     adapters, notes = _adapters(config, _kept(same, "destination", before.outbox.destinations if before else {}))
-    receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
+    book = _rulebook(config, adapters)
+    receivers = book.receivers
     pagers = [name for name, each in receivers.items() if each.family is Family.PAGER]
     own.use(_templates(settings, config))  # first: it may raise
     names.use(plugins.display_names(config), pagers)
     voice.use({entry.name: _voice(entry.config) for entry in config.destinations if entry.config})
-    book = Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved, config.flapping)
     wakes = before.wakes if before else WakeEvents()
     wakes.know(adapters)
     heartbeats = Heartbeats(store, config.heartbeats)
@@ -189,6 +189,19 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
         sunsets=before.sunsets if before else (),
         loaded_at=_now(),
     )
+
+
+def rulebook_of(settings: Settings, file: Path) -> tuple[Config, Rulebook]:
+    """Read another configuration and return it with its rules, to ask them and to send nothing. Raises ConfigError."""
+    config = _load(file, settings.variables)
+    logs.hide(_secrets(config, settings))
+    adapters, _ = _adapters(config, {})
+    return config, _rulebook(config, adapters)
+
+
+def _rulebook(config: Config, adapters: Mapping[str, Destination]) -> Rulebook:
+    receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
+    return Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved, config.flapping)
 
 
 def _kept(same: Collection[tuple[str, str]], section: str, parts: Mapping[str, Kept]) -> dict[str, Kept]:

@@ -240,6 +240,7 @@ class Transition:
     """One row of an alert's timeline: the change, its cause, and the verbs for its receivers.
 
     `left_out`: how many content changes this row stands for, where there were very many.
+    `severity`: of an alert that opens, or whose severity changes, from then on; None if an older version wrote it.
     The outcome of a delivery is a row also: `receiver`, `verb` (what was to be done there), `tries`, `url` (the object
     that it was done to, "" where none has an address), `note` (why it failed or was not sent). It is written with the
     delivery, does not raise the alert's revision, and no receiver is owed anything for it.
@@ -261,6 +262,7 @@ class Transition:
     verb: Verb | None = None
     tries: int = 0
     url: str = ""
+    severity: Severity | None = None
 
 
 OnResolve = Literal["close", "comment", "none"]

@@ -21,6 +21,7 @@ from service_event_checker.core.store import (
     Outcome,
     Page,
     Query,
+    RecordedPage,
     Waiting,
     Write,
 )
@@ -99,6 +100,13 @@ class History(Protocol):
         """Return what became of an episode's deliveries, oldest first: the rows that `Outbox.settle` wrote, no limit.
 
         Of a receiver's updates only the last of each outcome is kept: each says the state of its time.
+        """
+        ...
+
+    def recorded(self, since: datetime, *, limit: int = 200, cursor: str = "") -> RecordedPage:
+        """Return the episodes of the next `limit` alerts that are open or have changed since then; archived ones too.
+
+        Of earlier episodes those that ended since. By key: each alert comes once, whatever changes meanwhile.
         """
         ...
 

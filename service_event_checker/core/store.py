@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
+from service_event_checker.core.timeline import Row
 from service_event_checker.core.vocabulary import Kind, Severity, Status
 
 
@@ -143,4 +144,25 @@ class Page:
     """
 
     alerts: tuple[Alert, ...]
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """All that is kept of one episode: the alert as it is, or as it was when it ended, and its timeline, oldest first.
+
+    `commits`: what each commit brought, by its revision. `outcomes`: what became of deliveries, by the revision of the
+    commit that owed them; 0 for updates, of which only the last of each outcome is kept.
+    """
+
+    alert: Alert
+    commits: tuple[Row, ...] = ()
+    outcomes: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedPage:
+    """Episodes by key and number. `cursor`: the last key, "" on the last page."""
+
+    episodes: tuple[Recorded, ...]
     cursor: str = ""

@@ -20,6 +20,7 @@ REPEAT_WITHIN = timedelta(seconds=60)  # after an end, a firing with the same st
 SAME_START = timedelta(milliseconds=1)  # Alertmanager tells nanoseconds by webhook, milliseconds by its API
 NOTES_REMEMBERED = 50  # of each receiver: a busy one must not make the others' notes new again
 POLL = "poll"
+_TELLS_SEVERITY = frozenset({*(why for why in Why if why.opens), Why.SEVERITY_RAISED, Why.SEVERITY_LOWERED})
 _STATUSES = frozenset({EventStatus.RESOLVED, EventStatus.ACKNOWLEDGED, EventStatus.UNACKNOWLEDGED})
 
 
@@ -431,4 +432,5 @@ def _transition(
         note=event.note,
         note_id=event.note_id,
         via=event.via,
+        severity=alert.severity if why in _TELLS_SEVERITY else None,
     )

@@ -30,6 +30,8 @@ from service_event_checker.core.store import (
     Outcome,
     Page,
     Query,
+    Recorded,
+    RecordedPage,
     Settled,
     Waiting,
     Write,
@@ -163,6 +165,26 @@ class MemoryStore:
             found = [each for each in found if each.status is Status.FIRING and each.updated_at <= firing_before]
         in_order = sorted(found, key=lambda each: (each.severity.rank, each.opened_at, each.key))
         return [each.key for each in in_order[:limit]]
+
+    def recorded(self, since: datetime, *, limit: int = 200, cursor: str = "") -> RecordedPage:
+        with self._lock:
+            heads = {key: each for key, each in self._rows.heads.items() if each.open or each.updated_at >= since}
+            past = [
+                each
+                for (key, number), each in self._rows.episodes.items()
+                if key in heads and number < heads[key].episode and (each.ended_at or each.updated_at) >= since
+            ]
+            keys = sorted(key for key in heads if key > cursor)
+            mine = sorted((*past, *heads.values()), key=lambda each: (each.key, each.episode))
+            found = tuple(self._recorded(each) for each in mine if each.key in keys[:limit])
+        return RecordedPage(episodes=found, cursor=keys[limit - 1] if len(keys) > limit else "")
+
+    def _recorded(self, alert: Alert) -> Recorded:
+        rows, place = self._rows, (alert.key, alert.episode)
+        commits = [(at[1], row[1]) for at, row in sorted(rows.timeline.items()) if (at[0], row[0]) == place]
+        told = [(at[2], step) for at, step in rows.outcomes.items() if at[:2] == place]
+        told.sort(key=lambda each: (each[1].at, each[0]))
+        return Recorded(alert=alert, commits=tuple(commits), outcomes=tuple((number, (step,)) for number, step in told))
 
     def commit(self, writes: Sequence[Write], now: datetime) -> list[Done | Conflict | IdTaken]:
         return [self._write_one(write, now) for write in writes]

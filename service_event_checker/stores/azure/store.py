@@ -20,7 +20,18 @@ from service_event_checker.core import timeline as timeline_rules
 from service_event_checker.core.errors import LeaseLost, StoreConflict, StoreError
 from service_event_checker.core.ids import code_bucket, internal_code
 from service_event_checker.core.model import RANKS, Alert, Delivery, Link, Slot, Transition
-from service_event_checker.core.store import Claimed, Done, Members, Outcome, Page, Query, Settled, Waiting, Write
+from service_event_checker.core.store import (
+    Claimed,
+    Done,
+    Members,
+    Outcome,
+    Page,
+    Query,
+    RecordedPage,
+    Settled,
+    Waiting,
+    Write,
+)
 from service_event_checker.core.vocabulary import Severity
 from service_event_checker.stores import codec
 from service_event_checker.stores.azure import archive as azure_archive
@@ -29,6 +40,7 @@ from service_event_checker.stores.azure import commit as azure_commit
 from service_event_checker.stores.azure import keys as azure_keys
 from service_event_checker.stores.azure import members as azure_members
 from service_event_checker.stores.azure import page as azure_page
+from service_event_checker.stores.azure import recorded as azure_recorded
 from service_event_checker.stores.azure import rows as azure_rows
 from service_event_checker.stores.azure.client import EntityChange, Raced, Tables, etag_of
 from service_event_checker.stores.azure.commit import TRIES, Written, new_op
@@ -119,6 +131,9 @@ class AzureTablesStore:
 
     def outcomes(self, key: str, episode: int) -> list[Transition]:
         return self._outcomes(key, azure_keys.outcomes_of(key, episode))
+
+    def recorded(self, since: datetime, *, limit: int = 200, cursor: str = "") -> RecordedPage:
+        return azure_recorded.page(self.tables, self.active, self.resolved, since, limit, cursor)
 
     def _outcomes(self, key: str, prefix: str, *, top: int = 0) -> list[Transition]:
         rows = self.active.scan(partition(key), prefix, top=top)

@@ -29,6 +29,7 @@ from service_event_checker.core.store import (
     Outcome,
     Page,
     Query,
+    RecordedPage,
     Settled,
     Waiting,
     Write,
@@ -38,6 +39,7 @@ from service_event_checker.stores import codec
 from service_event_checker.stores.sql import database_file, dialects, driver, outbox, prepared
 from service_event_checker.stores.sql import members as sql_members
 from service_event_checker.stores.sql import page as sql_page
+from service_event_checker.stores.sql import recorded as sql_recorded
 from service_event_checker.stores.sql import rows as sql_rows
 from service_event_checker.stores.sql.commit import Draft, draft, write_all
 from service_event_checker.stores.sql.conflicts import after_conflicts
@@ -162,6 +164,10 @@ class SqlStore:
     def outcomes(self, key: str, episode: int) -> list[Transition]:
         with self._read() as connection:
             return self._outcomes(connection, and_(outcomes.c.key == key, outcomes.c.episode == episode))
+
+    def recorded(self, since: datetime, *, limit: int = 200, cursor: str = "") -> RecordedPage:
+        with self._read() as connection:
+            return sql_recorded.page(connection, since, limit, cursor)
 
     @staticmethod
     def _outcomes(connection: Connection, which: ColumnElement[bool], limit: int | None = None) -> list[Transition]:
