@@ -8,6 +8,7 @@ no more: for some services also if it was not. https://github.com/caronc/apprise
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -24,13 +25,15 @@ from service_event_checker.remote.progress import Progress
 from service_event_checker.remote.robots.config import MessageConfig
 from service_event_checker.remote.robots.robot import VERBS, new_link
 from service_event_checker.render.markup import Markup, atoms
-from service_event_checker.render.message import Message, compose
+from service_event_checker.render.message import HEADLINE, HEADLINE_MAX, Message, compose
+from service_event_checker.render.own import Form
 
 if TYPE_CHECKING:
     import apprise
 
 PAUSE = 60.0  # seconds after a 429, whose Retry-After Apprise does not tell
 ADDRESSES_MAX = 20
+TEXT, TEXT_MAX = "txt", 20_000  # the part that templates of users may write, in characters
 #: Apprise reports success for what these refuse with HTTP 200 -> the kind to use instead
 _OWN_KINDS = {
     "dingtalk": "dingtalk",
@@ -111,6 +114,15 @@ class Adapter:
         self._progress.finish(delivery.id)
         return link or new_link(delivery)
 
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return the title and the text."""
+        told = compose(delivery, alert, datetime.now(UTC))
+        return {HEADLINE: told.headline, TEXT: _body(told)}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return {HEADLINE: Form(line=True, limit=HEADLINE_MAX), TEXT: Form(limit=TEXT_MAX)}
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the message that `deliver` would send."""
         told = compose(delivery, alert, datetime.now(UTC))
@@ -118,7 +130,7 @@ class Adapter:
 
     def _send(self, number: int, address: str, told: Message) -> None:
         service, client = self._service(number, address)
-        body = "".join(atoms(told, _PLAIN, headline=False)).strip() or told.headline
+        body = _body(told)
         seconds = self.config.timeout.total_seconds()
         kind = _type(told)
         said = {"title": told.headline, "body": body, "notify_type": kind, "body_format": "text"}
@@ -140,6 +152,10 @@ class Adapter:
         client = apprise.Apprise(asset=asset)
         client.add(service)
         return service, client
+
+
+def _body(told: Message) -> str:
+    return told.own.get(TEXT) or "".join(atoms(told, _PLAIN, headline=False)).strip() or told.headline
 
 
 def _is_forbidden(host: str) -> bool:

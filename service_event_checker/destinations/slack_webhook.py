@@ -40,6 +40,7 @@ class Adapter(Robot):
             link="<{url}|{text}>",
             in_url={**_ESCAPES, "|": "%7C"},
         ),
+        part="mrkdwn",
         limit=4_000,  # characters; Slack cuts a longer text into messages by itself
         per_minute=55,  # one a second
         payload=_payload,

@@ -47,8 +47,10 @@ class Markup:
         return self.bold.format(text="".join(self.escaped(text)))
 
     def linked(self, text: str, url: str) -> str:
-        address = "".join(self.in_url.get(char, char) for char in url)
-        return self.link.format(text="".join(self.escaped(cut(text, LINK_TEXT_MAX))), url=address)
+        return self.link.format(text="".join(self.escaped(cut(text, LINK_TEXT_MAX))), url=self.address(url))
+
+    def address(self, url: str) -> str:
+        return "".join(self.in_url.get(char, char) for char in url)
 
 
 def atoms(message: Message, markup: Markup, *, headline: bool = True) -> list[str]:
