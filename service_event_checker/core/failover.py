@@ -21,6 +21,7 @@ SOURCE = "failover"
 SEVERE = frozenset({Severity.CRITICAL, Severity.ERROR})
 NEWS = frozenset({Verb.OPEN, Verb.UPDATE})
 ARRIVED = frozenset({Why.DELIVERED, Why.DELIVERED_OTHERWISE})
+RECEIVER, FALLBACK, NUMBER = "receiver", "fallback", "alerts"  # labels of a digest, for its title in any language
 LISTED_MAX = 100  # alerts of a digest
 DOWN_AFTER = timedelta(seconds=45)  # that nothing has worked, or that news waits
 DOWN_AFTER_OUTAGE = timedelta(seconds=15)  # the same, while the receiver's vendor has an outage
@@ -134,5 +135,6 @@ def _listing(alert: Alert, receiver: str, fallback: str, told: Mapping[str, str]
         alert,
         title=f"{number} sent to {fallback} while {receiver} could not be reached",
         description="\n".join(lines),
+        labels={RECEIVER: receiver, FALLBACK: fallback, NUMBER: str(len(told))},
         annotations=dict(list(told.items())[:LISTED_MAX]),
     )

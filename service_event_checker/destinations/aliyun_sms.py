@@ -21,6 +21,7 @@ from service_event_checker.config.fields import Address
 from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.http.answer import HttpError, json_body
 from service_event_checker.http.client import Http
 from service_event_checker.remote.errors import ACCESS, body_of, delivery_error, words
@@ -30,7 +31,10 @@ from service_event_checker.remote.sms.adapter import Outgoing, Sms
 from service_event_checker.remote.sms.config import SmsConfig
 from service_event_checker.remote.values import text
 from service_event_checker.render.labels import alert_title
+from service_event_checker.render.own import Form
+from service_event_checker.render.sms import FORMS, TEXT
 from service_event_checker.render.text import cut, line
+from service_event_checker.render.texts import say
 
 ACTION, VERSION, ALGORITHM = "SendSms", "2017-05-25", "ACS3-HMAC-SHA256"
 PAUSE, LONG_PAUSE = 60.0, 600.0  # seconds; one number gets about one SMS a minute, five an hour, ten a day
@@ -105,22 +109,34 @@ class Adapter(Sms):
         return self.config.access_key_id, secret(self.config.access_key_secret)
 
     def _parameters(self, number: str, sms: Outgoing) -> dict[str, str]:
-        alert = sms.alert
-        values = {
-            "title": alert_title(alert),
-            "severity": alert.severity.value,
-            "status": alert.status.value,
-            "id": alert.internal_id,
-            "text": sms.text,
-        }
-        filled = {name: cut(line(values[what], 500), VALUE_MAX) for name, what in self.config.parameters.items()}
         return {
             "PhoneNumbers": number.removeprefix("+86").removeprefix("+"),
             "SignName": self.config.sign,
             "TemplateCode": self.config.template,
-            "TemplateParam": json.dumps(filled, ensure_ascii=False),
+            "TemplateParam": json.dumps(self._filled(sms.text, sms.alert), ensure_ascii=False),
             "OutId": tag(remote_key(sms.delivery.key, sms.delivery.episode)),
         }
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return what fills the approved template, whose words the service alone has."""
+        (text,) = super().preview(delivery, alert).values()
+        filled = [f"{name}: {value}" for name, value in self._filled(text, alert).items()]
+        return ({TEXT: text} if "text" in self.config.parameters.values() else {}) | {"parameters": "\n".join(filled)}
+
+    @staticmethod
+    def forms(config: Config) -> Mapping[str, Form]:  # type: ignore[override]
+        """Return the text of the SMS if a parameter takes it: the other words are in the approved template."""
+        return FORMS if "text" in config.parameters.values() else {}
+
+    def _filled(self, text: str, alert: Alert) -> dict[str, str]:
+        values = {
+            "title": alert_title(alert),
+            "severity": say(f"severity.{alert.severity}"),
+            "status": say(f"status.{alert.status}"),
+            "id": alert.internal_id,
+            "text": text,
+        }
+        return {name: cut(line(values[what], 500), VALUE_MAX) for name, what in self.config.parameters.items()}
 
     def _failure(self, error: HttpError) -> DeliveryError:
         known = self._refusal(body_of(error)) if error.status and error.status < 500 else None

@@ -88,6 +88,10 @@ class Adapter:
             raise refusal from None
         return link or new_link(delivery)
 
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return the document."""
+        return {"json": json.dumps(document(delivery, alert), ensure_ascii=False, indent=2)}
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the document that `deliver` would send."""
         return f"{len(json.dumps(document(delivery, alert)))} bytes of JSON: {delivery.verb} {alert.title}"

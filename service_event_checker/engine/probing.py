@@ -71,10 +71,10 @@ def send(destination: Destination, name: str, timeout: timedelta, now: datetime)
     if destination.family not in SENDS or not isinstance(destination, MessageDestination):
         why = "a test would create a ticket or page somebody, so nothing was sent"
         return Report(result=Result.UNPROVEN, why=why, remedy=f"./outage test {name} tries it without sending")
-    firing = sample.alert(now, name=uuid.uuid4().hex)
-    alert = sample.over(firing, now)  # over, so that it carries no buttons and nobody hurries
     try:
         with budget.limit(timeout.total_seconds() * CALLS_MAX), voice.speaking(name):
+            firing = sample.alert(now, name=uuid.uuid4().hex)
+            alert = sample.over(firing, now)  # over, so that it carries no buttons and nobody hurries
             link = destination.deliver(sample.delivery(alert, name), alert, None)
     except DeliveryError as error:
         return _failed(error)

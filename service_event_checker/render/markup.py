@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from service_event_checker.render.message import Message
 from service_event_checker.render.text import cut
+from service_event_checker.render.texts import say
 
 LINK_TEXT_MAX = 120  # characters
 _WORD_JOINER = "\u2060"  # is not seen, and parts a mention from its sign
@@ -61,7 +62,7 @@ def atoms(message: Message, markup: Markup, *, headline: bool = True) -> list[st
     if message.change:
         found += [*markup.escaped(message.change), markup.newline]
     for name, value in message.facts:
-        found += [markup.emphasised(f"{name}:"), " ", *markup.escaped(value), markup.newline]
+        found += [markup.emphasised(say("fact", name=name)), " ", *markup.escaped(value), markup.newline]
     for text, url in message.links:
         found += [markup.linked(text, url), markup.newline]
     if message.body:

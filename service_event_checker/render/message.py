@@ -14,6 +14,7 @@ from service_event_checker.core.vocabulary import Severity, Verb
 from service_event_checker.render import own
 from service_event_checker.render.notice import Notice, field_name, notice
 from service_event_checker.render.text import cut
+from service_event_checker.render.texts import say
 
 HEADLINE = "headline.txt"  # the part that templates of users may write everywhere; the text is the dialect's
 HEADLINE_MAX = 300  # characters
@@ -73,4 +74,4 @@ def _links(told: Notice) -> Iterator[tuple[str, str]]:
         yield told.link_text, told.link
     yield from told.links
     for what, system, url in told.tickets:
-        yield f"{what}: {system}", url
+        yield f"{say('fact', name=what)} {system}", url

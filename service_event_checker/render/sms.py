@@ -15,7 +15,7 @@ from service_event_checker.render import own
 from service_event_checker.render.notice import Notice, notice
 from service_event_checker.render.own import Form
 from service_event_checker.render.text import cut, line
-from service_event_checker.render.texts import TEST_WORD
+from service_event_checker.render.texts import TEST_WORD, say
 
 TEXT = "txt"  # the part that templates of users may write; it is cut to the segments
 FORMS: Mapping[str, Form] = {TEXT: Form(limit=1_600)}  # ten segments are more than any configuration allows
@@ -77,7 +77,7 @@ def text_of(delivery: Delivery, alert: Alert, now: datetime, most: int) -> str:
 
 def _fitted(told: Notice, verb: Verb, end: str, most: int) -> str:
     """Return the longest text within `most` segments, "" if no title fits."""
-    what = told.change if verb is Verb.CLOSE or (verb is not Verb.OPEN and told.change) else told.severity.upper()
+    what = told.change if told.change and verb is not Verb.OPEN else say(f"severity.{told.severity}").upper()
     what = f"[{TEST_WORD}] {what}" if told.test else what
     title = line(told.subject, TITLE_MAX)
     length, text = _longest(lambda length: _joined(what, cut(title, length), end), len(title), most)
@@ -94,4 +94,4 @@ def _longest(text_of_length: Callable[[int], str], high: int, most: int) -> tupl
 
 
 def _joined(what: str, title: str, end: str) -> str:
-    return f"{what}: {title} {end}".translate(_PLAIN)
+    return say("sms", what=what, title=title, end=end).translate(_PLAIN)
