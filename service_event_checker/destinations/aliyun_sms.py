@@ -22,6 +22,7 @@ from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.http.answer import HttpError, json_body
 from service_event_checker.http.client import Http
 from service_event_checker.remote.errors import ACCESS, body_of, delivery_error, words
@@ -43,6 +44,10 @@ _LIMITS = frozenset({"isv.BUSINESS_LIMIT_CONTROL", "isv.DAY_LIMIT_CONTROL", "isv
 _NUMBERS = frozenset({"isv.MOBILE_NUMBER_ILLEGAL", "isv.BLACK_KEY_CONTROL_LIMIT", "isv.PARAM_LENGTH_LIMIT"})
 _CHECK = "check the access key, its rights, ALIYUN_SMS_SIGN, ALIYUN_SMS_TEMPLATE, `parameters` and the balance"
 _TROUBLE = frozenset({"isp.SYSTEM_ERROR", "ServiceUnavailable", "InternalError"})
+ONLY_BY_SENDING = (
+    "whether the key may send, and whether the signature and the template are approved: Alibaba Cloud tells it when an "
+    "SMS is sent; use --send (API: send=true), which costs one SMS to each number"
+)
 #: a template parameter -> what it may hold
 FIELDS = ("title", "severity", "status", "id", "text")
 
@@ -116,6 +121,10 @@ class Adapter(Sms):
             "TemplateParam": json.dumps(self._filled(sms.text, sms.alert), ensure_ascii=False),
             "OutId": tag(remote_key(sms.delivery.key, sms.delivery.episode)),
         }
+
+    def probe(self) -> ProbeResult:
+        """Say what only an SMS shows: the key may be allowed to send and nothing else (dysms:SendSms)."""
+        return ProbeResult(unproven=(ONLY_BY_SENDING,))
 
     def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
         """Return what fills the approved template, whose words the service alone has."""

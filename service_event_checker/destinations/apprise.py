@@ -19,6 +19,7 @@ from pydantic import AfterValidator, SecretStr
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Severity, Verb
 from service_event_checker.http.guard import is_platform_address, system_addresses
 from service_event_checker.remote.progress import Progress
@@ -42,6 +43,12 @@ _OWN_KINDS = {
     "workflows": "teams",
     "workflow": "teams",
 }
+#: services that page, call or open tickets; and Apprise's own server, behind which may be any of them
+_WAKES = frozenset(
+    {"opsgenie", "pagerduty", "pagertree", "splunk", "victorops", "signl4", "spike", "squadcast", "ilert", "incidentio"}
+    | {"firehydrant", "goalert", "betterstack", "xmatters", "lfg", "dapnet", "jira", "github", "apprise"}
+)
+_EMERGENCY = frozenset({"emergency", "e", "2"})  # of Pushover: repeated until somebody answers
 _STATUS = re.compile(r"\berror=(\d{3})\b")
 _PLAIN = Markup()
 
@@ -113,6 +120,22 @@ class Adapter:
             raise next((error for error in errors if not error.permanent), errors[0])
         self._progress.finish(delivery.id)
         return link or new_link(delivery)
+
+    def probe(self) -> ProbeResult:
+        """Read the addresses; Apprise has no call that tells more without a message."""
+        services = [self._service(number, address)[0] for number, address in enumerate(self._addresses, 1)]
+        named = ", ".join(dict.fromkeys(str(service.service_name) for service in services))
+        why = self.test_refusal() or "use --send (API: send=true), which sends one message marked TEST to each"
+        return ProbeResult(unproven=(f"whether these take messages: {named}; {why}",))
+
+    def test_refusal(self) -> str:
+        """Return why no test is sent: a pager wakes somebody, a tracker keeps a ticket."""
+        for number, address in enumerate(self._addresses, 1):
+            scheme, _, rest = address.partition("://")
+            urgent = parse_qs(urlsplit(f"x://{rest}").query).get("priority", [""])[-1].lower() in _EMERGENCY
+            if scheme.lower().removesuffix("s") in _WAKES or scheme.lower() in _WAKES or urgent:
+                return f"address {number} ({scheme.lower()}) may page somebody or open a ticket, so no test is sent"
+        return ""
 
     def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
         """Return the title and the text."""

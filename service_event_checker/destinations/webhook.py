@@ -16,6 +16,7 @@ from pydantic import AfterValidator, SecretStr
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
@@ -29,6 +30,10 @@ from service_event_checker.render.shapes import AlertSummary
 
 VERSION = "1"  # of the document
 SIGNATURE = "X-Outage-Signature"
+ONLY_BY_SENDING = (
+    "whether the address takes the document: any request may set something off there; use --send (API: send=true), "
+    "which posts one with alert.test true and [TEST] in its headline"
+)
 _OURS = frozenset({"content-type", "content-length", "host", "idempotency-key", SIGNATURE.lower()})
 
 
@@ -87,6 +92,10 @@ class Adapter:
             self._pauses.add(refusal.retry_after)
             raise refusal from None
         return link or new_link(delivery)
+
+    def probe(self) -> ProbeResult:
+        """Say what only a document shows: any request, even HEAD or OPTIONS, may set something off there."""
+        return ProbeResult(unproven=(ONLY_BY_SENDING,))
 
     def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
         """Return the document."""

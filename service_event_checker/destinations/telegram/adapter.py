@@ -18,8 +18,9 @@ from service_event_checker.config.fields import Address
 from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Verb
-from service_event_checker.destinations.telegram import html
+from service_event_checker.destinations.telegram import html, probe
 from service_event_checker.remote.robots.answers import RobotRefusal
 from service_event_checker.remote.robots.config import MessageConfig
 from service_event_checker.remote.robots.dialect import Answers, Dialect, Meaning
@@ -121,6 +122,10 @@ class Adapter(Robot):
             reply = {"message_id": int(message_id), "allow_sending_without_reply": True}
             self._send(chat, text, reply_parameters=reply)
         return link
+
+    def probe(self) -> ProbeResult:
+        """Look at the bot and its chat."""
+        return probe.of_chat(self.send, self._chat_id)
 
     def composed(self, delivery: Delivery, alert: Alert) -> Message:
         """Return the whole message, whatever has changed: it is edited."""

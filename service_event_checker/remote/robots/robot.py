@@ -18,6 +18,7 @@ from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
@@ -33,6 +34,7 @@ from service_event_checker.render.own import Form
 from service_event_checker.render.splitting import messages
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
+ONLY_BY_SENDING = "it has no call that tells this; use --send (API: send=true), which posts one message marked TEST"
 MINUTE = 60.0  # seconds
 VERBS = frozenset(Verb) - {Verb.RUN}
 
@@ -72,6 +74,12 @@ class Robot:
                 sent.add(number)
         self._progress.finish(delivery.id)
         return link or new_link(delivery)
+
+    def probe(self) -> ProbeResult:
+        """Say what only a message shows: a robot's address takes messages and answers nothing else."""
+        system = self.dialect.system
+        place = f"whether {system} takes messages at this address, and its security settings let them in"
+        return ProbeResult(unproven=(f"{place}: {ONLY_BY_SENDING}",))
 
     def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
         """Return the headline and the text, in the system's markup; several messages with a line between."""
