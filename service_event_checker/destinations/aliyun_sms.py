@@ -72,16 +72,22 @@ class Config(SmsConfig):
 
     kind: Literal["aliyun_sms"] = "aliyun_sms"
     url: Address = "https://dysmsapi.aliyuncs.com"
+    """the API's address"""
     access_key_id: str = ""
+    """key of a RAM user that may `dysms:SendSms`"""
     access_key_secret: SecretStr | None = None
+    """its secret"""
     sign: str = ""
+    """the approved signature"""
     template: str = ""
+    """code of the approved template, `SMS_…`"""
     parameters: Annotated[dict[str, str], AfterValidator(_known)] = {
         "severity": "severity",
         "title": "title",
         "status": "status",
         "id": "id",
     }
+    """what each parameter of the template holds: one of `title`, `severity`, `status`, `id`, `text`"""
 
 
 class Adapter(Sms):

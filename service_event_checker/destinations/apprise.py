@@ -81,6 +81,7 @@ class Config(MessageConfig):
 
     kind: Literal["apprise"] = "apprise"
     urls: Annotated[SecretStr | None, AfterValidator(_usable)] = None
+    """addresses, as `"env:NAME"`, with spaces, commas or line ends between; at most 20"""
 
     def lacks(self) -> str:
         return (

@@ -55,8 +55,11 @@ class Config(RobotConfig):
 
     kind: Literal["webhook"] = "webhook"
     secret: SecretStr | None = None
+    """signs each request"""
     headers: Annotated[dict[str, SecretStr], AfterValidator(_usable)] = {}
+    """headers of each request: `{"Authorization": "env:HOOK_AUTHORIZATION"}`"""
     on_ambiguous: Literal["repeat", "drop"] | None = "repeat"
+    """receivers recognise repetitions by `Idempotency-Key`"""
 
     def lacks(self) -> str:
         unset = (secret(value) for value in self.headers.values())

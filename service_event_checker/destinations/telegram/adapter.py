@@ -52,10 +52,15 @@ class Config(MessageConfig):
 
     kind: Literal["telegram"] = "telegram"
     url: Address = "https://api.telegram.org"
+    """address of the Bot API"""
     token: SecretStr | None = None
+    """the bot's token, `123456:ABC…`, from @BotFather"""
     chat_id: str = ""
+    """ID of a group (negative), a person, or `@channel`"""
     thread_id: int | None = None
+    """a topic of the group"""
     announce_end: Literal["reply", "edit"] = "reply"
+    """`reply` to the message when the alert is over, or only `edit` it"""
 
 
 class Adapter(Robot):

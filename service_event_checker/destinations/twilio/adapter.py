@@ -55,10 +55,15 @@ class Config(SmsConfig):
 
     kind: Literal["twilio"] = "twilio"
     url: Address = "https://api.twilio.com"
+    """the API's address"""
     account_sid: str = ""
+    """`AC…`: the account"""
     token: SecretStr | None = None
+    """its token; it also verifies Twilio's reports to `PUBLIC_URL`"""
     sender: str = ""
+    """a number of the account, a sender ID, or a messaging service (`MG…`)"""
     public_url: str = ""
+    """where Twilio reports to; without https, it does not"""
 
 
 class Adapter(Sms):
