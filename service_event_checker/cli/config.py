@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
 from service_event_checker import wiring
-from service_event_checker.cli import config_docs
+from service_event_checker.cli import config_docs, config_parts
 from service_event_checker.cli.config_schema import as_text
 from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.cli.tables import print_json, table
@@ -94,9 +95,17 @@ def schema() -> None:
 
 
 @config.command("docs")
-def docs() -> None:
+@click.option(
+    "--refresh",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Make the generated parts of docs/configuration.md or .env.example anew, in the file itself.",
+)
+def docs(refresh: Path | None) -> None:
     """Print all keys of config.json by kind, for docs/keys.md."""
-    click.echo(config_docs.as_text(), nl=False)
+    if refresh:
+        refresh.write_text(config_parts.refreshed(refresh.read_text("utf-8")), "utf-8")
+    else:
+        click.echo(config_docs.as_text(), nl=False)
 
 
 def _counts(found: Config) -> str:

@@ -65,10 +65,10 @@ def _rows(model: type[Model], known: tuple[str, ...]) -> str:
 def _row(model: type[Model], name: str, field: FieldInfo) -> str:
     variables = ", ".join(f"`{each}`" for each in model.ENV.get(name, ()))
     needed = field.is_required() or name in model.NEEDS
-    return f"| `{field.alias or name}` | {'required' if needed else _default(field.get_default())} | {variables} |"
+    return f"| `{field.alias or name}` | {'required' if needed else shown(field.get_default())} | {variables} |"
 
 
-def _default(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a default for people, "" for none."""
     if isinstance(value, timedelta):
         return f"`{written(value)}`"

@@ -50,7 +50,13 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 class Model(BaseModel):
     """The base of all that is read from config.json: unknown keys are mistakes, input is not echoed in errors."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,  # what a key means is said below it: docs, .env.example and editors show that
+    )
 
     #: how people call what this kind reads or writes to, "" where its entry's name says it best
     DISPLAY_NAME: ClassVar[str] = ""
@@ -168,17 +174,31 @@ class DestinationConfig(Model):
 
     kind: str
     settle: Duration | None = None
+    """after a timeout, how long to wait before searching whether the ticket was created; default: per kind"""
     reopen_within: Duration | None = None
+    """if an alert fires again within this time, its previous ticket is reopened; `0s`: always create a new one;
+    default: per kind"""
     timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=2))] = timedelta(seconds=15)
+    """maximum time for one call, at most 2 min"""
     rate: Annotated[float, Field(gt=0)] | None = None
+    """deliveries per second; default: per kind"""
     burst: Annotated[int, Field(ge=1)] | None = None
+    """how many deliveries at once; default: per kind"""
     on_resolve: OnResolve = "close"
+    """when the alert is over: `close` the ticket, `comment` only, or `none`"""
     on_ambiguous: Literal["repeat", "drop"] | None = None
+    """when delivery cannot be verified: resend (`repeat`) or `drop`; default: critical and error are resent"""
     update_every: Duration | None = None
+    """minimum time between two updates of one ticket, or two messages about updates of one alert; notes and the end
+    are sent at once; default: per kind"""
     shadow: bool = False
+    """record what would be sent, and send nothing: [moving pagers](moving-from-opsgenie.md)"""
     language: Literal["en", "zh"] = "en"
+    """language of messages, tickets and pages: `en` or `zh`; what a vendor or a person wrote is not translated"""
     time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    """time zone of times in texts, like `Asia/Shanghai`; Slack shows each reader the own zone anyway"""
     fallback: str = ""
+    """another destination that is told while this one is down; see below"""
 
 
 def secret(value: SecretStr | None) -> str:

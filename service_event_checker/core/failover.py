@@ -6,7 +6,7 @@ waits, it is extended; it is sent with all others as soon as the receiver works 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,35 +19,49 @@ from service_event_checker.core.vocabulary import Family, Kind, ResolvedBy, Seve
 
 SOURCE = "failover"
 SEVERE = frozenset({Severity.CRITICAL, Severity.ERROR})
+NEWS = frozenset({Verb.OPEN, Verb.UPDATE})
+ARRIVED = frozenset({Why.DELIVERED, Why.DELIVERED_OTHERWISE})
+RECEIVER, FALLBACK, NUMBER = "receiver", "fallback", "alerts"  # labels of a digest, for its title in any language
 LISTED_MAX = 100  # alerts of a digest
-DOWN_AFTER = timedelta(seconds=45)  # that nothing has worked, or that an opening waits
+DOWN_AFTER = timedelta(seconds=45)  # that nothing has worked, or that news waits
 DOWN_AFTER_OUTAGE = timedelta(seconds=15)  # the same, while the receiver's vendor has an outage
 FAILURES_MIN = 2  # in a row
 
 
 def is_down(failures: int, failing: timedelta, waited: timedelta, *, outage: bool) -> bool:
-    """Whether a receiver counts as down for an opening that has waited so long.
+    """Whether a receiver counts as down for a delivery that has waited so long.
 
     `failures` in a row, since `failing`. An outage of its vendor alone proves nothing; it only shortens the wait.
     """
     return failures >= FAILURES_MIN and max(failing, waited) >= (DOWN_AFTER_OUTAGE if outage else DOWN_AFTER)
 
 
-def failed_over(alert: Alert, opening: Delivery, book: Rulebook, now: datetime) -> Write | None:
-    """Return the commit that adds the fallback of an opening's receiver to the alert, None where it owes nothing."""
-    receiver = book.receivers.get(opening.receiver)
+def failed_over(alert: Alert, waiting: Delivery, book: Rulebook, now: datetime) -> Write | None:
+    """Return the commit that adds the fallback of a delivery's receiver to the alert, None where it owes nothing.
+
+    `waiting`: an opening, or an update that tells a rise (see `rise_untold`).
+    """
+    receiver = book.receivers.get(waiting.receiver)
     fallback = book.receivers.get(receiver.fallback) if receiver else None
-    if fallback is None or fallback.why_off or opening.verb is not Verb.OPEN or opening.episode != alert.episode:
+    if fallback is None or fallback.why_off or waiting.verb not in NEWS or waiting.episode != alert.episode:
         return None
     if not alert.open or alert.test or alert.source == SOURCE or alert.severity not in SEVERE:
         return None
     if fallback.name in alert.receivers or fallback.name in alert.withheld:
         return None
     told = replace(alert, receivers=(*alert.receivers, fallback.name), updated_at=now)
-    note = f"{opening.receiver} could not be reached"
+    note = f"{waiting.receiver} could not be reached"
     transition = replace(make_transition(told, Why.FAILED_OVER, now, receiver=fallback.name), note=note)
     owed = make_delivery(told, fallback.name, Verb.OPEN, replace(transition, note=""), book, now)
     return Write(alert=told, transitions=(transition,), deliveries=(owed,))
+
+
+def rise_untold(receiver: str, steps: Iterable[Transition], episode: int) -> bool:
+    """Whether an episode's severity rose after the receiver was last told of it; `steps`: its timeline."""
+    own = [step for step in steps if step.episode == episode]
+    rises = [step.at for step in own if step.why is Why.SEVERITY_RAISED]
+    told = [step.at for step in own if step.receiver == receiver and step.why in ARRIVED]
+    return bool(rises) and (not told or max(told) <= max(rises))
 
 
 def has_digest(receiver: str, book: Rulebook) -> bool:
@@ -111,8 +125,7 @@ def delivered_by(fallback: str, steps: list[Transition], episode: int) -> bool:
     """Whether an episode was sent to the fallback because its receiver was down, and arrived there."""
     there = [step for step in steps if step.episode == episode and step.receiver == fallback]
     sent = any(step.why is Why.FAILED_OVER for step in there)
-    arrived = (Why.DELIVERED, Why.DELIVERED_OTHERWISE)
-    return sent and any(step.why in arrived and step.verb is Verb.OPEN for step in there)
+    return sent and any(step.why in ARRIVED and step.verb is Verb.OPEN for step in there)
 
 
 def _listing(alert: Alert, receiver: str, fallback: str, told: Mapping[str, str]) -> Alert:
@@ -122,5 +135,6 @@ def _listing(alert: Alert, receiver: str, fallback: str, told: Mapping[str, str]
         alert,
         title=f"{number} sent to {fallback} while {receiver} could not be reached",
         description="\n".join(lines),
+        labels={RECEIVER: receiver, FALLBACK: fallback, NUMBER: str(len(told))},
         annotations=dict(list(told.items())[:LISTED_MAX]),
     )

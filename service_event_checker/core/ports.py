@@ -230,6 +230,15 @@ class Probe(Protocol):
 
 
 @runtime_checkable
+class RefusesTests(Protocol):
+    """A destination that sends messages and cannot always take one for a test."""
+
+    def test_refusal(self) -> str:
+        """Return why no test message may be sent, "" if it may."""
+        ...
+
+
+@runtime_checkable
 class Previewable(Protocol):
     """A destination that can show the texts of a delivery."""
 

@@ -21,6 +21,8 @@ from service_event_checker.config.fields import Address
 from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
+from service_event_checker.core.model import Alert, Delivery
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.http.answer import HttpError, json_body
 from service_event_checker.http.client import Http
 from service_event_checker.remote.errors import ACCESS, body_of, delivery_error, words
@@ -30,7 +32,10 @@ from service_event_checker.remote.sms.adapter import Outgoing, Sms
 from service_event_checker.remote.sms.config import SmsConfig
 from service_event_checker.remote.values import text
 from service_event_checker.render.labels import alert_title
+from service_event_checker.render.own import Form
+from service_event_checker.render.sms import FORMS, TEXT
 from service_event_checker.render.text import cut, line
+from service_event_checker.render.texts import say
 
 ACTION, VERSION, ALGORITHM = "SendSms", "2017-05-25", "ACS3-HMAC-SHA256"
 PAUSE, LONG_PAUSE = 60.0, 600.0  # seconds; one number gets about one SMS a minute, five an hour, ten a day
@@ -39,6 +44,10 @@ _LIMITS = frozenset({"isv.BUSINESS_LIMIT_CONTROL", "isv.DAY_LIMIT_CONTROL", "isv
 _NUMBERS = frozenset({"isv.MOBILE_NUMBER_ILLEGAL", "isv.BLACK_KEY_CONTROL_LIMIT", "isv.PARAM_LENGTH_LIMIT"})
 _CHECK = "check the access key, its rights, ALIYUN_SMS_SIGN, ALIYUN_SMS_TEMPLATE, `parameters` and the balance"
 _TROUBLE = frozenset({"isp.SYSTEM_ERROR", "ServiceUnavailable", "InternalError"})
+ONLY_BY_SENDING = (
+    "whether the key may send, and whether the signature and the template are approved: Alibaba Cloud tells it when an "
+    "SMS is sent; use --send (API: send=true), which costs one SMS to each number"
+)
 #: a template parameter -> what it may hold
 FIELDS = ("title", "severity", "status", "id", "text")
 
@@ -63,16 +72,22 @@ class Config(SmsConfig):
 
     kind: Literal["aliyun_sms"] = "aliyun_sms"
     url: Address = "https://dysmsapi.aliyuncs.com"
+    """the API's address"""
     access_key_id: str = ""
+    """key of a RAM user that may `dysms:SendSms`"""
     access_key_secret: SecretStr | None = None
+    """its secret"""
     sign: str = ""
+    """the approved signature"""
     template: str = ""
+    """code of the approved template, `SMS_…`"""
     parameters: Annotated[dict[str, str], AfterValidator(_known)] = {
         "severity": "severity",
         "title": "title",
         "status": "status",
         "id": "id",
     }
+    """what each parameter of the template holds: one of `title`, `severity`, `status`, `id`, `text`"""
 
 
 class Adapter(Sms):
@@ -105,22 +120,38 @@ class Adapter(Sms):
         return self.config.access_key_id, secret(self.config.access_key_secret)
 
     def _parameters(self, number: str, sms: Outgoing) -> dict[str, str]:
-        alert = sms.alert
-        values = {
-            "title": alert_title(alert),
-            "severity": alert.severity.value,
-            "status": alert.status.value,
-            "id": alert.internal_id,
-            "text": sms.text,
-        }
-        filled = {name: cut(line(values[what], 500), VALUE_MAX) for name, what in self.config.parameters.items()}
         return {
             "PhoneNumbers": number.removeprefix("+86").removeprefix("+"),
             "SignName": self.config.sign,
             "TemplateCode": self.config.template,
-            "TemplateParam": json.dumps(filled, ensure_ascii=False),
+            "TemplateParam": json.dumps(self._filled(sms.text, sms.alert), ensure_ascii=False),
             "OutId": tag(remote_key(sms.delivery.key, sms.delivery.episode)),
         }
+
+    def probe(self) -> ProbeResult:
+        """Say what only an SMS shows: the key may be allowed to send and nothing else (dysms:SendSms)."""
+        return ProbeResult(unproven=(ONLY_BY_SENDING,))
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return what fills the approved template, whose words the service alone has."""
+        (text,) = super().preview(delivery, alert).values()
+        filled = [f"{name}: {value}" for name, value in self._filled(text, alert).items()]
+        return ({TEXT: text} if "text" in self.config.parameters.values() else {}) | {"parameters": "\n".join(filled)}
+
+    @staticmethod
+    def forms(config: Config) -> Mapping[str, Form]:  # type: ignore[override]
+        """Return the text of the SMS if a parameter takes it: the other words are in the approved template."""
+        return FORMS if "text" in config.parameters.values() else {}
+
+    def _filled(self, text: str, alert: Alert) -> dict[str, str]:
+        values = {
+            "title": alert_title(alert),
+            "severity": say(f"severity.{alert.severity}"),
+            "status": say(f"status.{alert.status}"),
+            "id": alert.internal_id,
+            "text": text,
+        }
+        return {name: cut(line(values[what], 500), VALUE_MAX) for name, what in self.config.parameters.items()}
 
     def _failure(self, error: HttpError) -> DeliveryError:
         known = self._refusal(body_of(error)) if error.status and error.status < 500 else None

@@ -8,6 +8,7 @@ no more: for some services also if it was not. https://github.com/caronc/apprise
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -18,19 +19,22 @@ from pydantic import AfterValidator, SecretStr
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Severity, Verb
 from service_event_checker.http.guard import is_platform_address, system_addresses
 from service_event_checker.remote.progress import Progress
 from service_event_checker.remote.robots.config import MessageConfig
 from service_event_checker.remote.robots.robot import VERBS, new_link
 from service_event_checker.render.markup import Markup, atoms
-from service_event_checker.render.message import Message, compose
+from service_event_checker.render.message import HEADLINE, HEADLINE_MAX, Message, compose
+from service_event_checker.render.own import Form
 
 if TYPE_CHECKING:
     import apprise
 
 PAUSE = 60.0  # seconds after a 429, whose Retry-After Apprise does not tell
 ADDRESSES_MAX = 20
+TEXT, TEXT_MAX = "txt", 20_000  # the part that templates of users may write, in characters
 #: Apprise reports success for what these refuse with HTTP 200 -> the kind to use instead
 _OWN_KINDS = {
     "dingtalk": "dingtalk",
@@ -39,6 +43,12 @@ _OWN_KINDS = {
     "workflows": "teams",
     "workflow": "teams",
 }
+#: services that page, call or open tickets; and Apprise's own server, behind which may be any of them
+_WAKES = frozenset(
+    {"opsgenie", "pagerduty", "pagertree", "splunk", "victorops", "signl4", "spike", "squadcast", "ilert", "incidentio"}
+    | {"firehydrant", "goalert", "betterstack", "xmatters", "lfg", "dapnet", "jira", "github", "apprise"}
+)
+_EMERGENCY = frozenset({"emergency", "e", "2"})  # of Pushover: repeated until somebody answers
 _STATUS = re.compile(r"\berror=(\d{3})\b")
 _PLAIN = Markup()
 
@@ -71,6 +81,7 @@ class Config(MessageConfig):
 
     kind: Literal["apprise"] = "apprise"
     urls: Annotated[SecretStr | None, AfterValidator(_usable)] = None
+    """addresses, as `"env:NAME"`, with spaces, commas or line ends between; at most 20"""
 
     def lacks(self) -> str:
         return (
@@ -111,6 +122,31 @@ class Adapter:
         self._progress.finish(delivery.id)
         return link or new_link(delivery)
 
+    def probe(self) -> ProbeResult:
+        """Read the addresses; Apprise has no call that tells more without a message."""
+        services = [self._service(number, address)[0] for number, address in enumerate(self._addresses, 1)]
+        named = ", ".join(dict.fromkeys(str(service.service_name) for service in services))
+        why = self.test_refusal() or "use --send (API: send=true), which sends one message marked TEST to each"
+        return ProbeResult(unproven=(f"whether these take messages: {named}; {why}",))
+
+    def test_refusal(self) -> str:
+        """Return why no test is sent: a pager wakes somebody, a tracker keeps a ticket."""
+        for number, address in enumerate(self._addresses, 1):
+            scheme, _, rest = address.partition("://")
+            urgent = parse_qs(urlsplit(f"x://{rest}").query).get("priority", [""])[-1].lower() in _EMERGENCY
+            if scheme.lower().removesuffix("s") in _WAKES or scheme.lower() in _WAKES or urgent:
+                return f"address {number} ({scheme.lower()}) may page somebody or open a ticket, so no test is sent"
+        return ""
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return the title and the text."""
+        told = compose(delivery, alert, datetime.now(UTC))
+        return {HEADLINE: told.headline, TEXT: _body(told)}
+
+    @staticmethod
+    def forms(_config: Config) -> Mapping[str, Form]:
+        return {HEADLINE: Form(line=True, limit=HEADLINE_MAX), TEXT: Form(limit=TEXT_MAX)}
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the message that `deliver` would send."""
         told = compose(delivery, alert, datetime.now(UTC))
@@ -118,7 +154,7 @@ class Adapter:
 
     def _send(self, number: int, address: str, told: Message) -> None:
         service, client = self._service(number, address)
-        body = "".join(atoms(told, _PLAIN, headline=False)).strip() or told.headline
+        body = _body(told)
         seconds = self.config.timeout.total_seconds()
         kind = _type(told)
         said = {"title": told.headline, "body": body, "notify_type": kind, "body_format": "text"}
@@ -140,6 +176,10 @@ class Adapter:
         client = apprise.Apprise(asset=asset)
         client.add(service)
         return service, client
+
+
+def _body(told: Message) -> str:
+    return told.own.get(TEXT) or "".join(atoms(told, _PLAIN, headline=False)).strip() or told.headline
 
 
 def _is_forbidden(host: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import SecretStr
 
 from service_event_checker.core.errors import Reason
-from service_event_checker.remote.robots.config import MentioningConfig
+from service_event_checker.remote.robots.config import MentioningConfig, SecretAddress
 from service_event_checker.remote.robots.dialect import Answers, Dialect, Meaning, Signature
 from service_event_checker.remote.robots.robot import Robot
 from service_event_checker.render.markup import MARKDOWN_SUBSET
@@ -41,8 +41,12 @@ class Config(MentioningConfig):
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {"url": ("DINGTALK_WEBHOOK_URL",), "secret": ("DINGTALK_SECRET",)}
 
     kind: Literal["dingtalk"] = "dingtalk"
+    url: SecretAddress = None
+    """`https://oapi.dingtalk.com/robot/send?access_token=…`; it holds a token and is a secret"""
     secret: SecretStr | None = None
+    """of the robot's setting "sign", `SEC…`: signs the messages"""
     keyword: str = ""
+    """each message ends with it, for robots that demand a keyword"""
 
 
 def _payload(told: Message, text: str, mentions: tuple[str, ...]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from service_event_checker.core.errors import Reason
 from service_event_checker.core.vocabulary import Severity
-from service_event_checker.remote.robots.config import MentioningConfig
+from service_event_checker.remote.robots.config import MentioningConfig, SecretAddress
 from service_event_checker.remote.robots.dialect import Answers, Dialect, Meaning, Signature
 from service_event_checker.remote.robots.robot import Robot
 from service_event_checker.render.markup import IN_MARKDOWN_URL, MARKDOWN_LINK, Markup
@@ -33,8 +33,13 @@ class Config(MentioningConfig):
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {"url": ("FEISHU_WEBHOOK_URL",), "secret": ("FEISHU_SECRET",)}
 
     kind: Literal["feishu"] = "feishu"
+    url: SecretAddress = None
+    """`https://open.feishu.cn/open-apis/bot/v2/hook/…`, Lark: `https://open.larksuite.com/…`; it
+    holds a token and is a secret"""
     secret: SecretStr | None = None
+    """of the robot's setting "signature verification": signs the messages"""
     keyword: str = ""
+    """each message ends with it, for robots that demand a keyword"""
 
 
 def _payload(told: Message, text: str, _mentions: tuple[str, ...]) -> dict[str, Any]:

@@ -53,8 +53,11 @@ class Config(DestinationConfig):
 
     kind: Literal["pagerduty_events"] = "pagerduty_events"
     url: Address = "https://events.pagerduty.com"
+    """EU: `https://events.eu.pagerduty.com`"""
     routing_key: SecretStr | None = None
+    """integration key of the Events API"""
     on_ambiguous: Literal["repeat", "drop"] | None = "repeat"
+    """PagerDuty ignores repetitions"""
 
 
 class Adapter:

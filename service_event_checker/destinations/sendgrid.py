@@ -62,10 +62,15 @@ class Config(DestinationConfig):
 
     kind: Literal["sendgrid"] = "sendgrid"
     token: SecretStr | None = None
+    """an API key with the permission *Mail Send*"""
     sender: Annotated[str, AfterValidator(text_mail.sender)] = ""
+    """a sender that SendGrid has verified: an address, or `Outages <outages@example.com>`"""
     to: Annotated[tuple[str, ...], BeforeValidator(text_mail.addresses), Field(max_length=RECIPIENTS_MAX)] = ()
+    """a list, or text with comma, semicolon or space between; at most 1000"""
     url: Annotated[str, AfterValidator(_host)] = "https://api.sendgrid.com"
+    """for the EU `https://api.eu.sendgrid.com`"""
     updates: bool = False
+    """also send a mail for every change, note and acknowledgement"""
 
 
 class Adapter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from service_event_checker.core.errors import Reason
-from service_event_checker.remote.robots.config import RobotConfig
+from service_event_checker.remote.robots.config import RobotConfig, SecretAddress
 from service_event_checker.remote.robots.dialect import Answers, Dialect, Meaning
 from service_event_checker.remote.robots.robot import Robot
 from service_event_checker.render.markup import Markup
@@ -23,6 +23,8 @@ class Config(RobotConfig):
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {"url": ("SLACK_WEBHOOK_URL",)}
 
     kind: Literal["slack_webhook"] = "slack_webhook"
+    url: SecretAddress = None
+    """`https://hooks.slack.com/services/…`; it holds a token and is a secret"""
 
 
 def _payload(_told: Message, text: str, _mentions: tuple[str, ...]) -> dict[str, Any]:
@@ -40,6 +42,7 @@ class Adapter(Robot):
             link="<{url}|{text}>",
             in_url={**_ESCAPES, "|": "%7C"},
         ),
+        part="mrkdwn",
         limit=4_000,  # characters; Slack cuts a longer text into messages by itself
         per_minute=55,  # one a second
         payload=_payload,

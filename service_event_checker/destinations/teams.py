@@ -13,7 +13,7 @@ from pydantic import model_validator
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import Reason
 from service_event_checker.core.vocabulary import Severity
-from service_event_checker.remote.robots.config import RobotConfig
+from service_event_checker.remote.robots.config import RobotConfig, SecretAddress
 from service_event_checker.remote.robots.dialect import Answers, Dialect, Meaning
 from service_event_checker.remote.robots.robot import Robot
 from service_event_checker.render.markup import IN_MARKDOWN_URL, MARKDOWN_LINK, Markup
@@ -32,6 +32,8 @@ class Config(RobotConfig):
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {"url": ("TEAMS_WEBHOOK_URL",)}
 
     kind: Literal["teams"] = "teams"
+    url: SecretAddress = None
+    """the address of a workflow "when a Teams webhook request is received"; it holds a token and is a secret"""
 
     @model_validator(mode="after")
     def _not_retired(self) -> Self:

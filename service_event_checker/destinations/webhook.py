@@ -16,6 +16,7 @@ from pydantic import AfterValidator, SecretStr
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
@@ -29,6 +30,10 @@ from service_event_checker.render.shapes import AlertSummary
 
 VERSION = "1"  # of the document
 SIGNATURE = "X-Outage-Signature"
+ONLY_BY_SENDING = (
+    "whether the address takes the document: any request may set something off there; use --send (API: send=true), "
+    "which posts one with alert.test true and [TEST] in its headline"
+)
 _OURS = frozenset({"content-type", "content-length", "host", "idempotency-key", SIGNATURE.lower()})
 
 
@@ -50,8 +55,11 @@ class Config(RobotConfig):
 
     kind: Literal["webhook"] = "webhook"
     secret: SecretStr | None = None
+    """signs each request"""
     headers: Annotated[dict[str, SecretStr], AfterValidator(_usable)] = {}
+    """headers of each request: `{"Authorization": "env:HOOK_AUTHORIZATION"}`"""
     on_ambiguous: Literal["repeat", "drop"] | None = "repeat"
+    """receivers recognise repetitions by `Idempotency-Key`"""
 
     def lacks(self) -> str:
         unset = (secret(value) for value in self.headers.values())
@@ -87,6 +95,14 @@ class Adapter:
             self._pauses.add(refusal.retry_after)
             raise refusal from None
         return link or new_link(delivery)
+
+    def probe(self) -> ProbeResult:
+        """Say what only a document shows: any request, even HEAD or OPTIONS, may set something off there."""
+        return ProbeResult(unproven=(ONLY_BY_SENDING,))
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return the document."""
+        return {"json": json.dumps(document(delivery, alert), ensure_ascii=False, indent=2)}
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the document that `deliver` would send."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from service_event_checker.core.errors import Reason
-from service_event_checker.remote.robots.config import MentioningConfig
+from service_event_checker.remote.robots.config import MentioningConfig, SecretAddress
 from service_event_checker.remote.robots.dialect import Answers, Dialect, Meaning
 from service_event_checker.remote.robots.robot import Robot
 from service_event_checker.render.markup import MARKDOWN_SUBSET
@@ -25,6 +25,8 @@ class Config(MentioningConfig):
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {"url": ("WECOM_WEBHOOK_URL",)}
 
     kind: Literal["wecom"] = "wecom"
+    url: SecretAddress = None
+    """`https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=…`; it holds a token and is a secret"""
 
 
 def _payload(_told: Message, text: str, _mentions: tuple[str, ...]) -> dict[str, Any]:

@@ -47,11 +47,12 @@ def _of_receiver(outbox: Outbox, pipeline: Pipeline, name: str, kind: str, now: 
     keys = sorted(store.keys_with_pending(name))[:AT_ONCE]
     due: list[tuple[Alert, Write]] = []
     for key, alert in store.get(keys).items():
-        opening = _opening(store.waiting_deliveries(key=key), alert, name)
-        waited = now - opening.created_at if opening and opening.created_at else timedelta(0)
-        if opening and failover.is_down(failures, timedelta(seconds=seconds), waited, outage=outage):
-            write = failover.failed_over(alert, opening, outbox.book, now)
-            due += [(alert, write)] if write else []
+        news = _news(store.waiting_deliveries(key=key), alert, name)
+        waited = now - news.created_at if news and news.created_at else timedelta(0)
+        if news and failover.is_down(failures, timedelta(seconds=seconds), waited, outage=outage):
+            write = failover.failed_over(alert, news, outbox.book, now)
+            if write and (news.verb is Verb.OPEN or failover.rise_untold(name, store.timeline(key), alert.episode)):
+                due.append((alert, write))
     if not due or not _listed(outbox, pipeline, name, [alert for alert, _ in due], now):
         return 0
     sent = sum(pipeline.commit(write, now) for _, write in due)
@@ -59,9 +60,11 @@ def _of_receiver(outbox: Outbox, pipeline: Pipeline, name: str, kind: str, now: 
     return sent
 
 
-def _opening(waiting: list[Delivery], alert: Alert, name: str) -> Delivery | None:
-    mine = (each for each in waiting if each.receiver == name and each.episode == alert.episode)
-    return next((each for each in mine if each.verb is Verb.OPEN), None)
+def _news(waiting: list[Delivery], alert: Alert, name: str) -> Delivery | None:
+    """Return the opening that waits for a receiver, else the oldest update."""
+    mine = [each for each in waiting if each.receiver == name and each.episode == alert.episode]
+    wanted = (each for verb in (Verb.OPEN, Verb.UPDATE) for each in mine if each.verb is verb)
+    return next(wanted, None)
 
 
 def _listed(outbox: Outbox, pipeline: Pipeline, name: str, alerts: list[Alert], now: datetime) -> bool:

@@ -11,7 +11,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.ports import Destination, MessageDestination, Preflight, Probe, ProbeResult
+from service_event_checker.core.ports import (
+    Destination,
+    MessageDestination,
+    Preflight,
+    Probe,
+    ProbeResult,
+    RefusesTests,
+)
 from service_event_checker.core.vocabulary import Family
 from service_event_checker.http import budget
 from service_event_checker.render import sample, voice
@@ -71,10 +78,12 @@ def send(destination: Destination, name: str, timeout: timedelta, now: datetime)
     if destination.family not in SENDS or not isinstance(destination, MessageDestination):
         why = "a test would create a ticket or page somebody, so nothing was sent"
         return Report(result=Result.UNPROVEN, why=why, remedy=f"./outage test {name} tries it without sending")
-    firing = sample.alert(now, name=uuid.uuid4().hex)
-    alert = sample.over(firing, now)  # over, so that it carries no buttons and nobody hurries
+    if isinstance(destination, RefusesTests) and (why := destination.test_refusal()):
+        return Report(result=Result.UNPROVEN, why=why, remedy=f"./outage preview {name} shows what would be sent")
     try:
         with budget.limit(timeout.total_seconds() * CALLS_MAX), voice.speaking(name):
+            firing = sample.alert(now, name=uuid.uuid4().hex)
+            alert = sample.over(firing, now)  # over, so that it carries no buttons and nobody hurries
             link = destination.deliver(sample.delivery(alert, name), alert, None)
     except DeliveryError as error:
         return _failed(error)

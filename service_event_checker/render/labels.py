@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Kind
+from service_event_checker.render import digest
 from service_event_checker.render.text import line, web_address
+from service_event_checker.render.texts import say
 
 TITLE_MAX = 240  # characters; Azure DevOps takes 255, Jira 255, Redmine 255
 PLACE_MAX = 120
@@ -26,12 +28,12 @@ def alert_title(alert: Alert, limit: int = TITLE_MAX) -> str:
 
     A vendor's outage has its places in its own words.
     """
-    title = line(alert.title, limit)
+    title = line(digest.title(alert), limit)
     where = place(alert.labels) if alert.kind is Kind.ALERT or not title else ""
     if title and where:
         exact = where.rpartition("/")[2]
         title = title if exact in title else line(f"{title} · {where}", limit)
-    return title or where or "(no title)"
+    return title or where or say("title.none")
 
 
 def place(labels: Mapping[str, str]) -> str:

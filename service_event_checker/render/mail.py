@@ -15,7 +15,7 @@ from typing import Any
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.vocabulary import Kind, Severity, Verb
-from service_event_checker.render import plan, voice
+from service_event_checker.render import digest, plan, voice
 from service_event_checker.render.notice import Notice, field_name, notice, with_own
 from service_event_checker.render.own import Form
 from service_event_checker.render.templates import render
@@ -81,8 +81,8 @@ def compose(delivery: Delivery, alert: Alert, sender: str, now: datetime) -> Mai
         subject=subject,
         language=voice.current().language,
         band=_band(alert, told),
-        state=told.state.removeprefix(say("head.resolved")).strip(" ，"),
-        colour=COLOURS[alert.severity] if alert.open else GREEN,
+        state="" if digest.is_digest(alert) else told.state.removeprefix(say("head.resolved")).strip(" ，"),
+        colour=COLOURS[alert.severity] if alert.open or digest.is_digest(alert) else GREEN,
         preview=_preview(told),
         facts=[fact for fact in told.fields if fact[0] not in {field_name(name) for name in _IN_THE_BAND}],
     )
@@ -156,6 +156,8 @@ def _subject(told: Notice, alert: Alert) -> str:
 
 def _band(alert: Alert, told: Notice) -> str:
     test = f"{TEST_WORD} · " if told.test else ""
+    if digest.is_digest(alert):
+        return say("digest.band").upper()
     if plan.is_planned(alert):
         return test + say("head.maintenance").upper()
     return test + say(f"severity.{alert.severity}" if alert.open else "head.resolved").upper()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from service_event_checker.render.message import Message
 from service_event_checker.render.text import cut
+from service_event_checker.render.texts import say
 
 LINK_TEXT_MAX = 120  # characters
 _WORD_JOINER = "\u2060"  # is not seen, and parts a mention from its sign
@@ -47,8 +48,10 @@ class Markup:
         return self.bold.format(text="".join(self.escaped(text)))
 
     def linked(self, text: str, url: str) -> str:
-        address = "".join(self.in_url.get(char, char) for char in url)
-        return self.link.format(text="".join(self.escaped(cut(text, LINK_TEXT_MAX))), url=address)
+        return self.link.format(text="".join(self.escaped(cut(text, LINK_TEXT_MAX))), url=self.address(url))
+
+    def address(self, url: str) -> str:
+        return "".join(self.in_url.get(char, char) for char in url)
 
 
 def atoms(message: Message, markup: Markup, *, headline: bool = True) -> list[str]:
@@ -59,7 +62,7 @@ def atoms(message: Message, markup: Markup, *, headline: bool = True) -> list[st
     if message.change:
         found += [*markup.escaped(message.change), markup.newline]
     for name, value in message.facts:
-        found += [markup.emphasised(f"{name}:"), " ", *markup.escaped(value), markup.newline]
+        found += [markup.emphasised(say("fact", name=name)), " ", *markup.escaped(value), markup.newline]
     for text, url in message.links:
         found += [markup.linked(text, url), markup.newline]
     if message.body:

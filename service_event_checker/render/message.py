@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import Severity, Verb
+from service_event_checker.render import own
 from service_event_checker.render.notice import Notice, field_name, notice
 from service_event_checker.render.text import cut
+from service_event_checker.render.texts import say
 
+HEADLINE = "headline.txt"  # the part that templates of users may write everywhere; the text is the dialect's
 HEADLINE_MAX = 300  # characters
 CHANGE_MAX = 1000
 LINKS_MAX = 6
@@ -27,7 +30,8 @@ class Message:
     """One message: plain text, cleaned and cut, not escaped.
 
     `headline` is one line. `change` tells the latest change, "" for the opening. `facts` are (name, value), `links`
-    (text, address). `severity` and `over` choose the colour where a system has one.
+    (text, address). `severity` and `over` choose the colour where a system has one. `own`: what the user's templates
+    say in place of all but the headline, by part, escaped already.
     """
 
     headline: str
@@ -37,6 +41,7 @@ class Message:
     body: str
     severity: Severity
     over: bool
+    own: Mapping[str, str] = field(default_factory=dict)
 
 
 def compose(delivery: Delivery, alert: Alert, now: datetime, *, full: bool = False) -> Message:
@@ -47,14 +52,16 @@ def compose(delivery: Delivery, alert: Alert, now: datetime, *, full: bool = Fal
     verb = Verb.CLOSE if delivery.verb in _QUIET and not alert.open else delivery.verb
     told = notice(alert, verb, now, actor=delivery.actor, note=delivery.note, receiver=delivery.receiver)
     full = full or delivery.verb in _FULL
+    written = own.texts(replace(delivery, verb=verb), alert, told)
     return Message(
-        headline=cut(f"{told.mark} {told.headline}", HEADLINE_MAX),
+        headline=written.get(HEADLINE) or cut(f"{told.mark} {told.headline}", HEADLINE_MAX),
         change=cut(told.change, CHANGE_MAX),
         facts=tuple((name, value) for name, value in told.fields if _is_shown(name, full=full)),
         links=tuple(_links(told))[:LINKS_MAX],
         body=told.body if full else "",
         severity=alert.severity,
         over=not alert.open,
+        own=written,
     )
 
 
@@ -67,4 +74,4 @@ def _links(told: Notice) -> Iterator[tuple[str, str]]:
         yield told.link_text, told.link
     yield from told.links
     for what, system, url in told.tickets:
-        yield f"{what}: {system}", url
+        yield f"{say('fact', name=what)} {system}", url

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from service_event_checker.core import explaining
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import DRY_RUN, Affects, Kind, ResolvedBy, Severity, Status, Verb
-from service_event_checker.render import own, plan
+from service_event_checker.render import digest, own, plan
 from service_event_checker.render.labels import alert_title, author_links
 from service_event_checker.render.names import object_name, platform_name
 from service_event_checker.render.text import clean, duration, line, moment, web_address
@@ -77,7 +77,7 @@ def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: st
     platform = platform_name(alert.source)
     state = _state(alert, now)
     subject = _subject(alert, platform)
-    return Notice(
+    told = Notice(
         test=alert.test,
         severity=alert.severity,
         status=alert.status,
@@ -98,6 +98,13 @@ def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: st
         link_text=say("link.source") if alert.kind is Kind.ALERT else say("link.status page", platform=platform),
         footer=say("footer", id=alert.internal_id, platform=platform, at=moment(alert.updated_at)),
     )
+    return _bare(told) if digest.is_digest(alert) else told
+
+
+def _bare(told: Notice) -> Notice:
+    """Return the notice of a digest: a list for people, which never fired."""
+    plain = replace(told, mark=MARKS[Severity.INFO], headline=told.subject, state=told.subject, standing=told.subject)
+    return replace(plain, change="", fields=(), labels=(), annotations=())
 
 
 def notice_of(delivery: Delivery, alert: Alert) -> Notice:

@@ -36,17 +36,24 @@ def as_it_is(text: str) -> str:
     return text
 
 
+def anything(_text: str) -> None:
+    """Let any text pass."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """A text that a kind takes from templates. `escape` makes external text harmless in it.
 
-    `html`: it is HTML. `line`: it is one line. `limit` in characters.
+    `html`: it is HTML. `line`: it is one line. `limit` in characters. `address`: what the filter `link` writes for a
+    web address where that is not the escaped text. `check` raises ValueError for a whole text that its system refuses.
     """
 
     escape: Callable[[str], str] = as_it_is
     html: bool = False
     line: bool = False
     limit: int = sandbox.TEXT_MAX
+    address: Callable[[str], str] | None = None
+    check: Callable[[str], None] = anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +137,7 @@ def _text(own: Own, delivery: Delivery, alert: Alert, told: Notice) -> str:
 
 
 def filled(own: Own, delivery: Delivery, alert: Alert, told: Notice) -> str:
-    """Return the text of a template. Raises whatever a template raises, and ValueError if it is empty."""
+    """Return the text of a template. Raises whatever a template raises, and ValueError if it is empty or refused."""
     found = sandbox.render(own.template, values_of(delivery, alert, told)).strip()
     if not found:
         raise ValueError("it writes nothing")
@@ -142,6 +149,7 @@ def filled(own: Own, delivery: Delivery, alert: Alert, told: Notice) -> str:
         if own.form.html:
             raise ValueError(f"it writes more than {own.form.limit} characters")
         found = cut(found, own.form.limit)
+    own.form.check(found)
     return found
 
 

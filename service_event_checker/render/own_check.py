@@ -18,7 +18,7 @@ from service_event_checker.core.vocabulary import Kind, Verb
 from service_event_checker.render import sample, sandbox, voice
 from service_event_checker.render.notice import notice
 from service_event_checker.render.own import TITLE, Form, Own, Owns, filled, line_of, reason
-from service_event_checker.render.own_values import FILTERS
+from service_event_checker.render.own_values import filters
 from service_event_checker.render.text import line
 
 ANY = "any"
@@ -104,7 +104,7 @@ def _of_target(folder: Path, files: Mapping[str, str], target: Target) -> tuple[
     owns: Owns = {}
     problems: list[str] = []
     for part, form in target.forms.items():
-        made = sandbox.environment(files, form.escape, FILTERS, html=form.html)
+        made = sandbox.environment(files, form.escape, filters(form.address), html=form.html)
         for verb in (Verb.OPEN,) if part == TITLE else VERBS:
             places = ((place, word) for place in (target.name, target.kind) for word in (verb.value, ANY))
             names = (f"{place}/{word}.{part}" for place, word in places)

@@ -112,6 +112,13 @@ def _duration(value: Any, until: Any = None) -> str:
     return duration(value) if hasattr(value, "total_seconds") else f"{value} s"
 
 
+def filters(address: Callable[[str], str] | None) -> Mapping[str, Callable[..., Any]]:
+    """Return the filters of a text; `address` writes a web address for its channel, where the escaped text does not."""
+    if address is None:
+        return FILTERS
+    return {**FILTERS, "link": lambda value: sandbox.Finished(address(web_address(str(value))))}
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "emoji": _emoji,
     "word": _word,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from service_event_checker.core.ids import alert_key, internal_id
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.vocabulary import Kind, ResolvedBy, Severity, Status, Verb
+from service_event_checker.render.texts import say
 
 SOURCE = "test"
 
@@ -27,8 +28,8 @@ def alert(now: datetime, *, name: str = "sample") -> Alert:
         internal_id=internal_id(SOURCE, key, 1),
         status=Status.FIRING,
         severity=Severity.INFO,
-        title="Test message, nothing has happened",
-        description="This message shows that the outage checker can deliver here. No action is needed.",
+        title=say("sample.title"),
+        description=say("sample.description"),
         started_at=now - timedelta(minutes=5),
         opened_at=now,
         updated_at=now,

@@ -28,6 +28,12 @@ _LEFT_OUT = ("safe", "random", "pprint", "urlize", "lipsum")
 _WIDENING = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs", "indent", "wordwrap"})
 
 
+class Finished(str):
+    """A text that one of our filters has made fit for the channel; a template cannot make one."""
+
+    __slots__ = ()
+
+
 class OverBudget(Exception):
     """A template takes too long, or writes too much."""
 
@@ -182,6 +188,8 @@ def _written(escape: Callable[[str], str], html: bool, value: Any) -> Any:
     """Return what stands for a value in the output; an undefined one raises."""
     if html and isinstance(value, Markup):
         return value  # a macro's
+    if isinstance(value, Finished):
+        return value
     if isinstance(value, datetime):
         value = moment(value)
     elif isinstance(value, timedelta):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service_event_checker.core import failover
-from service_event_checker.core.model import Alert
+from service_event_checker.core.model import Alert, Transition
 from service_event_checker.core.routing import make_transition
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import Family, Severity, Status, Verb, Why
@@ -61,7 +61,7 @@ def test_the_fallback_is_added_once_with_one_opening() -> None:
         ({"test": True}, BOOK, {}),
         ({"source": failover.SOURCE}, BOOK, {}),
         ({"withheld": {"mail": "silenced"}}, BOOK, {}),
-        ({}, BOOK, {"verb": Verb.UPDATE}),
+        ({}, BOOK, {"verb": Verb.CLOSE}),
         ({}, BOOK, {"episode": 2}),
         ({}, BOOK, {"receiver": "gone"}),
         ({}, Rulebook((), (), {"slack": receiver("slack")}), {}),
@@ -74,6 +74,42 @@ def test_what_is_not_severe_open_and_news_to_a_fallback_that_is_on_owes_nothing(
     one: Alert = replace(SEVERE, **changes)
 
     assert failover.failed_over(one, replace(delivery(one), **opening), book, NOW) is None
+
+
+def test_a_rise_that_waits_for_a_receiver_which_is_down_opens_at_the_fallback() -> None:
+    write = failover.failed_over(SEVERE, delivery(SEVERE, Verb.UPDATE), BOOK, NOW)
+
+    assert write
+    assert [(each.receiver, each.verb) for each in write.deliveries] == [("mail", Verb.OPEN)]
+
+
+def rise(after: float) -> Transition:
+    return make_transition(SEVERE, Why.SEVERITY_RAISED, NOW + seconds(after), receiver="")
+
+
+def told(after: float, receiver: str = "slack", why: Why = Why.DELIVERED) -> Transition:
+    return make_transition(SEVERE, why, NOW + seconds(after), receiver=receiver)
+
+
+@pytest.mark.parametrize(
+    ("steps", "untold"),
+    [
+        ([], False),
+        ([told(0)], False),
+        ([rise(1)], True),
+        ([told(0), rise(1)], True),
+        ([rise(1), told(1)], True),  # what was told at this moment may be either state
+        ([rise(1), told(2)], False),
+        ([rise(1), told(2, why=Why.DELIVERED_OTHERWISE)], False),
+        ([rise(1), told(2), rise(3)], True),
+        ([rise(1), told(2, "mail"), told(2, why=Why.GAVE_UP)], True),
+        ([replace(rise(1), episode=2)], False),
+    ],
+)
+def test_a_rise_is_untold_until_its_receiver_has_taken_something_after_it(
+    steps: list[Transition], untold: bool
+) -> None:
+    assert failover.rise_untold("slack", steps, 1) is untold
 
 
 def test_the_digest_is_extended_while_it_waits_and_is_a_new_one_afterwards() -> None:

@@ -257,6 +257,29 @@ def test_what_is_not_severe_and_what_is_a_test_waits_for_the_chat(
     assert (mail.told, world.store.waiting()) == ([], 1)
 
 
+def test_an_open_alert_that_becomes_severe_goes_to_the_fallback_as_well(
+    make: MakeWorld, clock: Clock, chat: Fragile, mail: Mail
+) -> None:
+    world = make()
+    world.see(event(fingerprint="A", title="A", severity=Severity.WARNING), critical("B"))
+    ticks(world, 60)
+    chat.down = True
+
+    world.see(critical("A"), critical("B", description="more words"))
+    ticks(world, 120)
+    first = list(mail.opened)
+    world.see(over("A", clock))
+    chat.down = False
+    ticks(world, 400)
+
+    assert len(first) == 1  # B was critical when the chat told it: the words wait for the chat
+    assert [verb for verb, _ in mail.told] == [Verb.OPEN, Verb.CLOSE]
+    digests = [text.splitlines() for text in chat.texts if "could not be reached" in text]
+    assert [lines[1].partition(": ")[2] for lines in digests] == ["A"]
+    assert sorted(thing.title for thing in chat.things if "could not" not in thing.title) == ["A", "B"]
+    assert world.store.waiting() == 0
+
+
 def test_a_red_page_of_the_vendor_switches_nothing_and_shortens_the_wait(
     make: MakeWorld, clock: Clock, chat: Fragile, mail: Mail
 ) -> None:

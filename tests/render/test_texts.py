@@ -10,13 +10,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb
-from service_event_checker.render import plan, voice
+from service_event_checker.core import failover
+from service_event_checker.core.rules import Rulebook
+from service_event_checker.core.vocabulary import Affects, Family, Kind, ResolvedBy, Severity, Status, Verb
+from service_event_checker.destinations.slack import message
+from service_event_checker.render import mail, plan, voice
 from service_event_checker.render.notice import notice
 from service_event_checker.render.text import duration, moment
 from service_event_checker.render.texts import EN, TABLES, ZH
 from service_event_checker.render.voice import Voice
-from tests.factories import NOW, alert
+from tests.factories import NOW, alert, receiver
 
 CHINESE = Voice(language="zh", zone=ZoneInfo("Asia/Shanghai"))
 _HAN = re.compile("[\u4e00-\u9fff]")
@@ -123,3 +126,31 @@ def test_the_voice_ends_with_its_delivery_and_is_plain_for_who_has_none():
         assert duration(timedelta(minutes=65)) == "1 h 5 min"
     finally:
         voice.use({})
+
+
+def test_a_digest_is_a_list_in_the_receivers_language_and_no_alert_that_is_over():
+    book = Rulebook((), (), {"slack": receiver("slack", fallback="mail"), "mail": receiver("mail", Family.MAIL)})
+    write = failover.digest(None, "slack", {"A-1": "one", "B-2": "two"}, book, NOW, waits=False)
+    assert write
+
+    plain = notice(write.alert, Verb.CLOSE, NOW)
+    with voice.using(CHINESE):
+        translated = notice(write.alert, Verb.CLOSE, NOW)
+
+    assert plain.headline == write.alert.title == "2 alerts were sent to mail while slack could not be reached"
+    assert translated.headline == "slack 无法访问期间，有 2 条告警已发送到 mail"
+    assert (plain.change, plain.fields, plain.body) == ("", (), "A-1: one\nB-2: two")
+
+
+def test_a_digest_in_slack_has_no_block_that_slack_refuses_and_in_mail_no_band_of_an_end():
+    book = Rulebook((), (), {"slack": receiver("slack", fallback="mail"), "mail": receiver("mail", Family.MAIL)})
+    write = failover.digest(None, "slack", {"A-1": "one"}, book, NOW, waits=False)
+    assert write
+    told = write.deliveries[0]
+
+    blocks = message.content(write.alert, told, button_key=b"", ticket_receivers=frozenset())["blocks"]
+    page = mail.compose(told, write.alert, "outages@example.com", NOW).html
+
+    assert [block for block in blocks if block["type"] == "section" and not block.get("text")] == []
+    assert "MISSED MESSAGES" in page
+    assert "RESOLVED" not in page

@@ -52,18 +52,32 @@ class Config(DestinationConfig):
 
     kind: Literal["azure_devops"] = "azure_devops"
     url: Annotated[str, web_address("https://dev.azure.com/acme", of_name="https://dev.azure.com/{}")] = ""
+    """address of the organization, `https://dev.azure.com/<organization>`, or its name"""
     project: str = ""
+    """project for new work items"""
     token: SecretStr | None = None
+    """personal access token, scope Work Items (read & write); `ADO_PAT_BASE64`: base64 of it or of `:PAT`"""
     token_from: Literal["", "kubernetes"] = ""
+    """without `token`: `kubernetes` reads the token from the secret `azure-devops-token`
+    ([Kubernetes](deploy-kubernetes.md)); default: `kubernetes` in a pod"""
     kubernetes_host: str = ""
+    """the API of the cluster; Kubernetes sets the variable in each pod"""
     kubernetes_port: str = "443"
+    """its port; Kubernetes sets the variable in each pod"""
     work_item_type: str = "Bug"
+    """if the process has no Bug, an Issue is created"""
     area_path: str = ""
+    """area of new work items; default: the project's root area"""
     priorities: Mapping[Severity, int] = Field(default=by_severity(1, 2, 3, 4))
+    """priority by severity: `critical`, `error`, `warning`, `info`"""
     fields: Mapping[str, str | int | float | bool] = Field(default={})
+    """additional fields for new work items, by reference name"""
     close_state: str = ""
+    """state of a closed work item; default: by category"""
     close_fields: Mapping[str, str | int | float | bool] = Field(default={})
+    """fields by reference name, set when it is closed: what the process requires"""
     reopen_state: str = ""
+    """state of a reopened work item; default: by category"""
 
     def sunsets(self) -> tuple[Sunset, ...]:
         """Only the hosted service has global tokens; whether this one is global cannot be seen in it."""

@@ -46,19 +46,35 @@ class Config(DestinationConfig):
 
     kind: Literal["jira"] = "jira"
     url: Annotated[str, web_address("https://acme.atlassian.net")] = ""
+    """`https://<site>.atlassian.net`, or the address of your server"""
     project: str = ""
+    """the project's key, as in `OPS-12`"""
     email: str = ""
+    """account of the token; without it, `token` is a personal access token (server); required for the cloud"""
     token: SecretStr | None = None
+    """API token, or personal access token"""
     webhook_secret: SecretStr | None = None
+    """secret of Jira's webhook to `/hooks/jira`; unsigned requests are rejected"""
     site: Annotated[str, web_address("https://acme.atlassian.net")] = ""
+    """address where people open issues, if different; default: `url`"""
     api: Api | None = None
+    """`cloud` (Atlassian's hosts) or `server`; default: by `url`"""
     issue_type: str = "Bug"
+    """if the project has no Bug, a Task is created"""
     priorities: Mapping[Severity, str] = Field(default=by_severity("Highest", "High", "Medium", "Low"))
+    """priority by severity: `critical`, `error`, `warning`, `info`; `""` for none"""
     labels: tuple[str, ...] = ()
+    """additional labels, without spaces"""
     fields: Mapping[str, Any] = Field(default={})
+    """additional fields for new issues, by ID, as in Jira's REST API"""
     close_transition: str = ""
+    """name of the closing transition, or of its target status; default: the first to *Done*"""
     close_fields: Mapping[str, Any] = Field(default={})
+    """fields by ID, as in Jira's REST API, set when it is closed: with the transition, or before it if its screen does
+    not have the field"""
     resolution: str = ""
+    """resolution of closed issues, if the screen of the transition has the field; default: Done, Fixed, Resolved, or
+    the first"""
 
     @field_validator("project")
     @classmethod

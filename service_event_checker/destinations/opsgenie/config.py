@@ -60,15 +60,28 @@ class Config(DestinationConfig):
 
     kind: Literal["opsgenie"] = "opsgenie"
     url: Address = "https://api.opsgenie.com"
+    """EU: `https://api.eu.opsgenie.com`; JSM: `https://api.atlassian.com/jsm/ops/integration`, or
+    `https://api.atlassian.com/jsm/ops/api/<cloud id>`"""
     api: Literal["", "opsgenie", "jsm-integration", "jsm"] = ""
+    """which API: `opsgenie`, `jsm-integration`, `jsm`; default: by `url`"""
     token: SecretStr | None = None
+    """key of an API integration that may read, create and update alerts; for `jsm` an Atlassian API token"""
     email: str = ""
+    """account of that token; required for `jsm`"""
     integration_id: str = ""
+    """webhooks must contain this ID; others are rejected"""
     user: str = Field(default=TAG, min_length=1, max_length=100)
+    """name of our changes there; changes by this user are ignored when they come back"""
     site: Annotated[str, web_address("https://acme.app.opsgenie.com")] = ""
+    """address where people open alerts: `https://<account>.app.opsgenie.com`, `https://<site>.atlassian.net`; default:
+    Opsgenie's"""
     query: str = ""
+    """which alerts created there are mirrored, as an Opsgenie search query: `teams: web`; default: everything"""
     priorities: Mapping[Severity, Priority] = Field(default=by_severity("P1", "P2", "P3", "P5"))
+    """priority by severity: `critical`, `error`, `warning`, `info`"""
     responders: tuple[Responder, ...] = ()
+    """who is notified: `[{"type": "team", "id": "…"}]`; `type` is `team`, `user`, `escalation` or `schedule`; in
+    Opsgenie, `name` or `username` instead of `id`; default: routing of the integration"""
 
     def sunsets(self) -> tuple[Sunset, ...]:
         return (OPSGENIE_ENDS,) if urlsplit(self.url).hostname in _SITES else ()

@@ -38,13 +38,21 @@ class Config(DestinationConfig):
 
     kind: Literal["pagerduty"] = "pagerduty"
     url: Address = "https://api.pagerduty.com"
+    """EU: `https://api.eu.pagerduty.com`"""
     token: SecretStr | None = None
+    """a REST API key with write access to incidents"""
     service_id: str = ""
+    """`P…`: the service whose escalation policy is paged"""
     email: str = ""
+    """e-mail of the automation user, sent as `From`"""
     user: str = ""
+    """name, e-mail or ID of the automation user; its changes are ignored when they come back; default: by `email`"""
     webhook_secret: SecretStr | None = None
+    """secret of the V3 webhook to `/pd-webhook`; shown once, when it is made"""
     urgencies: Mapping[Severity, Urgency] = Field(default=by_severity("high", "high", "low", "low"))
+    """urgency by severity"""
     priorities: Mapping[Severity, str] = Field(default={})
+    """IDs of priorities by severity; default: none"""
 
     @field_validator("email")
     @classmethod

@@ -45,17 +45,30 @@ class Config(DestinationConfig):
 
     kind: Literal["redmine"] = "redmine"
     url: Annotated[str, web_address("https://redmine.example.com")] = ""
+    """`https://redmine.example.com`"""
     token: SecretStr | None = None
+    """API key of a user of the project; the account page shows it"""
     project: Name = ""
+    """identifier or number of the project where issues are made"""
     tracker_id: Annotated[int, Field(ge=1)] = 1
+    """tracker of new issues"""
     open_status_id: Annotated[int, Field(ge=1)] = 1
+    """status of new issues"""
     close_status_id: Annotated[int, Field(ge=1)] = 8
+    """status of closed issues (a stock Redmine has 5 for it); if it is not a closing status, the first closing
+    status that the workflow allows is used"""
     custom_field: Name = "Alert fingerprint"
+    """name or ID of the field that stores our key; `""`: the key is stored in the subject"""
     text_formatting: markup.Format = "textile"
+    """as set in Redmine: `textile`, `markdown`, `common_mark`"""
     priorities: Mapping[Severity, int] = Field(default=by_severity(5, 4, 2, 1))
+    """ID of the priority by severity: `critical`, `error`, `warning`, `info`"""
     fields: Mapping[str, str | int | float | bool] = Field(default={})
+    """additional fields for new issues, by API name: `{"assigned_to_id": 5}`"""
     custom_fields: Mapping[int, str] = Field(default={})
+    """additional custom fields for new issues: `{"7": "web"}`"""
     webhook_secret: SecretStr | None = None
+    """secret of the webhook that Redmine 7 sends to `/hooks/redmine`"""
 
     @field_validator("project")
     @classmethod

@@ -42,16 +42,27 @@ class Config(DestinationConfig):
 
     kind: Literal["servicenow"] = "servicenow"
     url: Annotated[str, web_address("https://acme.service-now.com", of_name="https://{}.service-now.com")] = ""
+    """`https://<instance>.service-now.com`, or the name of the instance"""
     username: str = ""
+    """a dedicated user"""
     password: SecretStr | None = None
+    """its password"""
     impact: Mapping[Severity, Level] = Field(default=by_severity(1, 2, 2, 3))
+    """impact by severity"""
     urgency: Mapping[Severity, Level] = Field(default=by_severity(1, 1, 2, 3))
+    """urgency by severity"""
     assignment_group: str = ""
+    """sys_id of the group"""
     fields: Mapping[str, str | int | float | bool] = Field(default={})
+    """additional fields for new incidents, by column name"""
     close_code: str = "Solution provided"
+    """resolution code; one of the instance's choices"""
     close_notes: str = ""
+    """resolution notes; default: the text of the end"""
     close_fields: Mapping[str, str | int | float | bool] = Field(default={})
+    """more columns, set when it is resolved: what a policy requires"""
     reopen_state: str = NEW
+    """state of a reopened incident"""
 
     @field_validator("assignment_group")
     @classmethod

@@ -57,11 +57,19 @@ class Config(DestinationConfig):
 
     kind: Literal["slack"] = "slack"
     token: SecretStr | None = None
+    """bot token (`xoxb-…`), scope `chat:write`; with `channels:history` and `channels:read`, it can search for its
+    message after a timeout, so that it does not post twice; unset: messages are printed on the console"""
     channel: str = "#outages"
+    """name or id"""
     url: Address = "https://slack.com/api/"
+    """for a proxy or a test"""
     announce_end: Literal["thread", "channel", "edit"] = "thread"
+    """how the end is announced: `thread` (a reply), `channel` (the reply is also shown in the channel), `edit` (no
+    reply)"""
     buttons: bool = True
+    """whether messages carry buttons"""
     look_back: Duration = timedelta(days=1)
+    """how far back it searches for its own message"""
 
     def cautions(self) -> tuple[str, ...]:
         if not self.token or secret(self.token).startswith(BOT_TOKEN):

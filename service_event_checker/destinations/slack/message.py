@@ -162,7 +162,8 @@ def _facts(alert: Alert, told: Notice) -> Iterator[dict[str, Any]]:
         times[field_name("Ended")] = f"{_local(alert.ended_at)} ({ending(alert, alert.ended_at)})"
     facts += [(what, _link(url, f"{name} {_last_part(url)}")) for what, name, url in told.tickets]
     shown = [{"type": "mrkdwn", "text": f"*{name}:* {times.get(name, text)}"} for name, text in facts]
-    yield {"type": "section", "fields": shown[:FIELDS_MAX]}
+    if shown:  # Slack refuses a section without fields
+        yield {"type": "section", "fields": shown[:FIELDS_MAX]}
 
 
 def _latest(alert: Alert, told: Notice | None, verb: Verb) -> Iterator[dict[str, Any]]:

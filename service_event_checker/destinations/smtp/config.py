@@ -36,14 +36,23 @@ class Config(DestinationConfig):
 
     kind: Literal["smtp"] = "smtp"
     host: str = ""
+    """the mail server"""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """port of the server; default: 587, 465 for `tls`, 25 for `none`"""
     security: Literal["starttls", "tls", "none"] | None = None
+    """`starttls`, `tls`, or `none` for a server on this machine; default: `starttls`, `tls` for port 465"""
     ca_file: str = ""
+    """PEM file of certificates to trust instead; default: that of all connections, else the system's"""
     username: str = ""
+    """without a username, there is no login"""
     password: SecretStr | None = None
+    """of the user"""
     sender: Annotated[str, AfterValidator(text_mail.sender)] = ""
+    """an address, or `Outages <outages@example.com>`; unset: the username, which must then be an address"""
     to: Annotated[tuple[str, ...], BeforeValidator(text_mail.addresses), Field(max_length=RECIPIENTS_MAX)] = ()
+    """a list, or text with comma, semicolon or space between; at most 100"""
     updates: bool = False
+    """also send a mail for every change, note and acknowledgement"""
 
     @field_validator("security")
     @classmethod

@@ -19,6 +19,8 @@ from service_event_checker.config.fields import Address
 from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Delivery
+from service_event_checker.core.ports import ProbeResult
+from service_event_checker.destinations.twilio import probe
 from service_event_checker.http.answer import HttpError, json_body
 from service_event_checker.http.client import Http
 from service_event_checker.remote.errors import ACCESS, body_of, delivery_error, words
@@ -53,10 +55,15 @@ class Config(SmsConfig):
 
     kind: Literal["twilio"] = "twilio"
     url: Address = "https://api.twilio.com"
+    """the API's address"""
     account_sid: str = ""
+    """`AC…`: the account"""
     token: SecretStr | None = None
+    """its token; it also verifies Twilio's reports to `PUBLIC_URL`"""
     sender: str = ""
+    """a number of the account, a sender ID, or a messaging service (`MG…`)"""
     public_url: str = ""
+    """where Twilio reports to; without https, it does not"""
 
 
 class Adapter(Sms):
@@ -71,6 +78,10 @@ class Adapter(Sms):
         self._http = Http(config.url, headers={"Authorization": f"Basic {pair}"}, timeout=timeout)
         self._pauses = Pauses("Twilio")
         self.raise_if_paused = self._pauses.raise_if_paused
+
+    def probe(self) -> ProbeResult:
+        """Look at the account and its number."""
+        return probe.of_account(lambda path: self._call("GET", path), self.config.account_sid, self.config.sender)
 
     def verify_report(self, headers: Mapping[str, str], path: str, form: Mapping[str, str]) -> bool:
         """Whether a report is signed with our token. `path`: with its query, as it was asked for.
@@ -96,15 +107,17 @@ class Adapter(Sms):
         if self.config.public_url.startswith("https://"):
             values["StatusCallback"] = self._callback(sms.delivery)
         path = f"2010-04-01/Accounts/{self.config.account_sid}/Messages.json"
+        said = self._call("POST", path, data=urlencode(values).encode(), headers=_FORM)
+        if not text(said.get("sid")) or said.get("status") in _FAILED:
+            raise DeliveryError(Reason.GARBAGE, "Twilio: the answer names no message")
+
+    def _call(self, method: str, path: str, **more: Any) -> Mapping[str, Any]:
         try:
-            answer = self._http.send("POST", path, data=urlencode(values).encode(), headers=_FORM)
-            said = as_mapping(json_body(answer))
+            return as_mapping(json_body(self._http.send(method, path, **more)))
         except HttpError as error:
             refusal = self._refusal(error)
             self._pauses.add(refusal.retry_after)
             raise refusal from None
-        if not text(said.get("sid")) or said.get("status") in _FAILED:
-            raise DeliveryError(Reason.GARBAGE, "Twilio: the answer names no message")
 
     def _callback(self, delivery: Delivery) -> str:
         about = urlencode({"alert": delivery.key, "episode": delivery.episode, "verb": delivery.verb.value})

@@ -31,6 +31,7 @@ class MessageConfig(DestinationConfig):
     UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)  # each update is a message of its own
 
     updates: bool = True
+    """also send what changes at the source; `false`: only the opening, what people do, and the end"""
 
 
 class RobotConfig(MessageConfig):
@@ -40,9 +41,12 @@ class RobotConfig(MessageConfig):
     NEEDS: ClassVar[tuple[str, ...]] = ("url",)
 
     url: SecretAddress = None
+    """the whole address; it holds a token and is treated as a secret"""
 
 
 class MentioningConfig(RobotConfig):
     """`mentions`: whom the opening mentions: ids as the system has them, or `all`."""
 
     mentions: Annotated[tuple[Mentioned, ...], Field(max_length=MENTIONS_MAX)] = ()
+    """who is mentioned when an alert opens, at most 20: mobile numbers (DingTalk), user IDs (WeCom), open IDs
+    (Feishu), or `all`"""

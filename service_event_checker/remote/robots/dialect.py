@@ -10,6 +10,7 @@ from typing import Any
 from service_event_checker.core.errors import Reason
 from service_event_checker.render.markup import Markup
 from service_event_checker.render.message import Message
+from service_event_checker.render.own import anything
 from service_event_checker.render.splitting import Measure, characters
 
 PARTS_MAX = 3  # messages for one delivery; what is longer is cut, the alert's page has all
@@ -56,7 +57,8 @@ class Dialect:
     """One system. `limit`: of a text, in what `measure` counts; `per_minute`: messages. `headline`: whether it is part
     of the text. `mention`: one id, or `all`, as a part of the text. `payload`: makes the body of one text, with whom it
     mentions. `pause`: seconds to wait after a refusal for speed that names none. `where`: what a person checks if the
-    address is wrong. `sign`: from the secret and the time.
+    address is wrong. `sign`: from the secret and the time. `part`: what the text is called
+    in the names of templates; `check` raises ValueError for a text of theirs that the system refuses.
     """
 
     system: str
@@ -66,6 +68,8 @@ class Dialect:
     parts: int = PARTS_MAX
     per_minute: int = 18  # what most take is 20
     headline: bool = True
+    part: str = "md"
+    check: Callable[[str], None] = anything
     mention: Callable[[str], str] = lambda _: ""
     payload: Callable[[Message, str, tuple[str, ...]], dict[str, Any]]
     answers: Answers

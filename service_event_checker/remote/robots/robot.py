@@ -18,19 +18,23 @@ from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
 from service_event_checker.remote.pauses import Pauses
 from service_event_checker.remote.progress import Progress
+from service_event_checker.remote.robots import own_text
 from service_event_checker.remote.robots.answers import accepted, failure
 from service_event_checker.remote.robots.config import MessageConfig
 from service_event_checker.remote.robots.dialect import Dialect, Signature
 from service_event_checker.render.markup import atoms
-from service_event_checker.render.message import Message, compose
+from service_event_checker.render.message import HEADLINE, Message, compose
+from service_event_checker.render.own import Form
 from service_event_checker.render.splitting import messages
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
+ONLY_BY_SENDING = "it has no call that tells this; use --send (API: send=true), which posts one message marked TEST"
 MINUTE = 60.0  # seconds
 VERBS = frozenset(Verb) - {Verb.RUN}
 
@@ -59,7 +63,7 @@ class Robot:
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Send the message of the delivery's verb, in as many parts as it takes."""
-        told = compose(delivery, alert, datetime.now(UTC))
+        told = self.composed(delivery, alert)
         mentions = self._mentions if delivery.verb is Verb.OPEN else ()
         texts = self.texts(told, mentions)
         sent = self._progress.of(delivery.id)
@@ -71,16 +75,38 @@ class Robot:
         self._progress.finish(delivery.id)
         return link or new_link(delivery)
 
+    def probe(self) -> ProbeResult:
+        """Say what only a message shows: a robot's address takes messages and answers nothing else."""
+        system = self.dialect.system
+        place = f"whether {system} takes messages at this address, and its security settings let them in"
+        return ProbeResult(unproven=(f"{place}: {ONLY_BY_SENDING}",))
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return the headline and the text, in the system's markup; several messages with a line between."""
+        told = self.composed(delivery, alert)
+        return {HEADLINE: told.headline, self.dialect.part: "\n---\n".join(self.texts(told))}
+
+    @classmethod
+    def forms(cls, _config: MessageConfig) -> Mapping[str, Form]:
+        return own_text.forms(cls.dialect)
+
+    def composed(self, delivery: Delivery, alert: Alert) -> Message:
+        """Return what a delivery tells."""
+        return compose(delivery, alert, datetime.now(UTC))
+
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the message that `deliver` would send."""
-        told = compose(delivery, alert, datetime.now(UTC))
+        told = self.composed(delivery, alert)
         return f"{len(self.texts(told))} message(s) at {self.dialect.system}: {told.headline}"
 
     def texts(self, told: Message, mentions: Sequence[str] = ()) -> list[str]:
         """Return the parts of a message, marked up, each short enough; the first one has the mentions."""
         dialect = self.dialect
         named = "".join(map(dialect.mention, mentions))
-        pieces = [*atoms(told, dialect.markup, headline=dialect.headline), *dialect.markup.escaped(self.ending)]
+        own = told.own.get(dialect.part, "")
+        written = own_text.atoms(own, dialect.markup.newline) if own else _built_in(told, dialect)
+        ending = dialect.markup.escaped(f"\n{self.ending}" if own and self.ending else self.ending)
+        pieces = [*written, *ending]
         first, *more = messages(pieces, dialect.limit - dialect.measure(named), dialect.parts, dialect.measure) or [""]
         return [first + named, *more]
 
@@ -116,6 +142,10 @@ class Robot:
             refusal = error
         self._pauses.add(refusal.retry_after)
         raise refusal
+
+
+def _built_in(told: Message, dialect: Dialect) -> list[str]:
+    return atoms(told, dialect.markup, headline=dialect.headline)
 
 
 def new_link(delivery: Delivery, external_id: str = "", url: str = "") -> Link:

@@ -6,7 +6,7 @@ that have nothing yet are sent to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,7 +19,8 @@ from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.remote.marks import tag
 from service_event_checker.remote.progress import Progress
 from service_event_checker.remote.sms.config import SmsConfig
-from service_event_checker.render.sms import segments, text_of
+from service_event_checker.render.own import Form
+from service_event_checker.render.sms import FORMS, TEXT, segments, text_of
 
 VERBS = frozenset({Verb.OPEN, Verb.UPDATE, Verb.CLOSE})
 
@@ -80,6 +81,14 @@ class Sms:
             remote_key=key,
             external_id=tag(key),
         )
+
+    def preview(self, delivery: Delivery, alert: Alert) -> dict[str, str]:
+        """Return the text of the SMS."""
+        return {TEXT: text_of(delivery, alert, datetime.now(UTC), self.config.segments)}
+
+    @staticmethod
+    def forms(_config: SmsConfig) -> Mapping[str, Form]:
+        return FORMS
 
     def dry_run(self, delivery: Delivery, alert: Alert) -> str:
         """Render the SMS that `deliver` would send."""

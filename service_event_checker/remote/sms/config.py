@@ -36,5 +36,8 @@ class SmsConfig(DestinationConfig):
     NEEDS: ClassVar[tuple[str, ...]] = ("to",)
 
     to: Annotated[tuple[str, ...], BeforeValidator(numbers), Field(max_length=RECIPIENTS_MAX)] = ()
+    """numbers, as a list or as text with comma or semicolon between, like `+491701234567`; at most 50"""
     severities: tuple[Severity, ...] = (Severity.CRITICAL,)
+    """SMS are only sent for these, whatever the rules say; default: `["critical"]`"""
     segments: Annotated[int, Field(ge=1, le=6)] = 2
+    """how many segments one SMS may have (1 to 6)"""

@@ -22,7 +22,7 @@ from service_event_checker.web.slack.commands import CommandContext
 from service_event_checker.web.slack.permissions import Allowed, MembershipUnknown, slack_access
 from service_event_checker.web.slack.replies import BackgroundReplies, DeferredReply, Reply, Work
 from service_event_checker.web.slack.request import SlackUser, read_command, read_form, read_payload, read_press
-from service_event_checker.web.slack.signature import SLACK, Confirm, Signatures
+from service_event_checker.web.slack.signature import SLACK, Confirmation, Signatures
 
 blueprint = Blueprint("slack", __name__, url_prefix="/slack")
 
@@ -63,7 +63,7 @@ def renew(app: Flask, services: Services) -> None:
 
 def admit() -> Caller:
     """Let Slack's own requests in. Raises Refused."""
-    g.confirm = _slack_app().signatures.admit(request)
+    g.confirmation = _slack_app().signatures.admit(request)
     return SLACK
 
 
@@ -77,6 +77,7 @@ def commands() -> Any:
         _confirmed(lambda: _if_allowed(here, command.user, lambda: slack_commands.run(here.context, command))),
         command.user.response_url,
     )
+    _confirmation().refuse_if_known()
     return reply.as_json()
 
 
@@ -92,18 +93,24 @@ def interactions() -> Any:
     )
     if not begun:
         raise Refused(503, "Too many requests at once. Nothing was done; press again.")
+    _confirmation().refuse_if_known()
     return ""
 
 
 def _confirmed(work: Work) -> Work:
     """Return the work so that it begins when the store says that the request is not a replay."""
-    confirm: Confirm = g.confirm
+    confirmation = _confirmation()
 
     def begin() -> Reply | DeferredReply:
-        confirm()
+        confirmation.wait()
         return work()
 
     return begin
+
+
+def _confirmation() -> Confirmation:
+    found: Confirmation = g.confirmation
+    return found
 
 
 def _if_allowed(here: SlackApp, user: SlackUser, work: Callable[[], Reply | DeferredReply]) -> Reply | DeferredReply:

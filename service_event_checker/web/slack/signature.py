@@ -36,8 +36,6 @@ STORE_SECONDS = 0.7  # until the work goes on waiting: Slack counts three, and t
 STORE_CALLS = 16  # at once
 SLACK = Caller("slack", frozenset({Scope.WRITE, Scope.ACT}))
 
-Confirm = Callable[[], None]
-
 log = structlog.get_logger()
 
 
@@ -55,6 +53,23 @@ def sunsets(environ: Mapping[str, str]) -> tuple[Sunset, ...]:
     return (VERIFICATION_TOKEN,) if environ.get(TOKEN) and not environ.get(SECRET) else ()
 
 
+class Confirmation:
+    """The store's answer whether a request is a replay; without a signature there is none to wait for."""
+
+    def __init__(self, asked: Future[bool] | None = None) -> None:
+        self._asked = asked
+
+    def wait(self) -> None:
+        """Wait for the answer, however long it takes. Raises Refused (401) for a replay, and StoreError."""
+        if self._asked is not None and not self._asked.result():
+            raise Refused(401, "This request was already received.", why=Refusal.WRONG_SIGNATURE)
+
+    def refuse_if_known(self) -> None:
+        """Raise Refused (401) if the answer has come meanwhile and says that the request is a replay."""
+        if self._asked is not None and self._asked.done() and self._asked.exception() is None:
+            self.wait()
+
+
 class Signatures:
     """Lets in what Slack has sent, once. Safe for several threads; `holding` remembers it for all processes."""
 
@@ -68,10 +83,10 @@ class Signatures:
         self._calls = ThreadPoolExecutor(STORE_CALLS, thread_name_prefix="slack-seen")
         logs.hide([self._secret, self._token])
 
-    def admit(self, request: Request) -> Confirm:
-        """Let a genuine request in, whose body is then cached; return what its work is to call first.
+    def admit(self, request: Request) -> Confirmation:
+        """Let a genuine request in, whose body is then cached; return what its work is to wait for first.
 
-        Raises Refused (400, 401, 403) and StoreError, and so does what is returned: it waits for a store that hangs.
+        Raises Refused (400, 401, 403) and StoreError.
         """
         body = raw_body(request, BODY_MAX)
         if self._secret:
@@ -81,9 +96,9 @@ class Signatures:
         elif not is_local(request):
             hint = f"Only requests from this machine are accepted: {SECRET} is not set. It is on the Slack app's page."
             raise Refused(403, hint, details={"set": SECRET}, why=Refusal.NOT_CONFIGURED)
-        return lambda: None
+        return Confirmation()
 
-    def _verify(self, request: Request, body: bytes) -> Confirm:
+    def _verify(self, request: Request, body: bytes) -> Confirmation:
         stamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")
         if not is_signed(self._secret, body, stamp, signature, self._clock()):
@@ -92,9 +107,10 @@ class Signatures:
             )
         signed, now = f"{stamp}:{signature}", datetime.fromtimestamp(self._clock(), UTC)
         asked = self._calls.submit(lambda: seen_requests.is_first(self._holding(), "slack", signed, now))
+        confirmation = Confirmation(asked)
         if wait([asked], STORE_SECONDS).done:
-            _refuse_a_replay(asked)
-        return lambda: _refuse_a_replay(asked)
+            confirmation.wait()
+        return confirmation
 
     def _compare(self, body: bytes) -> None:
         log.warning("slack_unsigned", hint=f"accepted by the retired {TOKEN}: set {SECRET}")
@@ -103,11 +119,6 @@ class Signatures:
         said = given if isinstance(given, str) else ""
         if not hmac.compare_digest(_digest(said), _digest(self._token)):
             raise Refused(401, "Slack's verification token is missing or wrong.", why=Refusal.WRONG_SIGNATURE)
-
-
-def _refuse_a_replay(asked: Future[bool]) -> None:
-    if not asked.result():
-        raise Refused(401, "This request was already received.", why=Refusal.WRONG_SIGNATURE)
 
 
 def is_signed(secret: str, body: bytes, stamp: str, signature: str, now: float) -> bool:

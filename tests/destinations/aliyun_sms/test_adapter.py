@@ -69,7 +69,7 @@ def test_an_sms_fills_the_template_whatever_the_title_holds(aliyun):
     (message,) = aliyun.messages
     assert message["to"] == "13800000000"
     assert message["title"] == CRITICAL.title
-    assert (message["severity"], message["status"], message["id"]) == ("critical", "firing", CRITICAL.internal_id)
+    assert (message["severity"], message["status"], message["id"]) == ("Critical", "Firing", CRITICAL.internal_id)
     assert message["out_id"].startswith("poc-")
 
 

@@ -28,7 +28,8 @@ def problem(code: int, description: str, **parameters: int) -> Answer:
 class Telegram(RobotDouble):
     """`posted`: the messages by id, each a list of its texts; `replies`: (id, text) of what answers one.
 
-    `moved_to`: the id of the supergroup that the chat has become.
+    `chat`, `member`: what getChat and getChatMember tell. `moved_to`: the id of the supergroup that the chat has
+    become.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -37,6 +38,8 @@ class Telegram(RobotDouble):
         self.posted: dict[int, list[str]] = {}
         self.replies: list[tuple[int, str]] = []
         self.moved_to = 0
+        self.chat: dict[str, Any] = {"id": CHAT, "type": "supergroup", "title": "Outages"}
+        self.member: dict[str, Any] = {"status": "member", "user": {"id": 123456}}
         self.retry_seconds = 34
         self._next = 0
 
@@ -56,11 +59,15 @@ class Telegram(RobotDouble):
         if token != self.token:
             return problem(401, "Unauthorized")
         body = request.json()
+        if method == "getMe":
+            return Answer.json({"ok": True, "result": {"id": 123456, "is_bot": True, "username": "outages_bot"}})
         if str(body.get("chat_id")) not in (str(CHAT), "@outages", str(self.moved_to)):
             return problem(400, "Bad Request: chat not found")
         if self.moved_to and str(body["chat_id"]) != str(self.moved_to):
             said = "Bad Request: group chat was upgraded to a supergroup chat"
             return problem(400, said, migrate_to_chat_id=self.moved_to)
+        if method in ("getChat", "getChatMember"):
+            return Answer.json({"ok": True, "result": self.chat if method == "getChat" else self.member})
         if why := _wrong(body):
             self.refused.append(why)
             return problem(400, f"Bad Request: {why}")

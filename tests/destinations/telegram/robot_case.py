@@ -6,7 +6,7 @@ import html
 import re
 from typing import Any
 
-from service_event_checker.destinations.telegram import Adapter, Config
+from service_event_checker.destinations.telegram.adapter import Adapter, Config
 from tests.destinations.robots.cases import RobotCase
 from tests.destinations.telegram.double import CHAT, TOKEN, Telegram, problem
 

@@ -35,14 +35,23 @@ class Twilio(Double):
         super().__init__(port)
         self.token = TOKEN
         self.invalid: set[str] = set()
+        self.account = {"status": "active", "type": "Full"}
+        self.numbers: list[dict[str, Any]] = [{"phone_number": FROM, "capabilities": {"sms": True, "voice": True}}]
         self.messages: list[Message] = []
 
     def handle(self, request: Request) -> Answer:
-        if (request.method, request.path) != ("POST", f"/2010-04-01/Accounts/{SID}/Messages.json"):
-            return self.refuse(request, "no such endpoint", 404)
+        account = f"/2010-04-01/Accounts/{SID}"
         pair = base64.b64encode(f"{SID}:{self.token}".encode()).decode()
         if request.headers.get("Authorization") != f"Basic {pair}":
             return problem(401, 20003, "Authenticate")
+        if (request.method, request.path) == ("GET", f"{account}.json"):
+            return Answer.json({"sid": SID, **self.account})
+        if (request.method, request.path) == ("GET", f"{account}/IncomingPhoneNumbers.json"):
+            wanted = request.query["PhoneNumber"]
+            found = [each for each in self.numbers if each["phone_number"] == wanted]
+            return Answer.json({"incoming_phone_numbers": found, "page": 0, "page_size": 50})
+        if (request.method, request.path) != ("POST", f"{account}/Messages.json"):
+            return self.refuse(request, "no such endpoint", 404)
         form = request.form()
         if why := _wrong(form):
             self.refused.append(why)

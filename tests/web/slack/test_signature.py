@@ -7,17 +7,21 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from sqlite3 import connect
+from threading import Timer
 from typing import Any, cast
 from urllib.parse import urlencode
 
 import pytest
+from flask import request
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service_event_checker.engine import jobs, seen_requests
 from service_event_checker.engine.services import Services
-from service_event_checker.web.slack.signature import is_signed
+from service_event_checker.web.errors import Refused
+from service_event_checker.web.slack.signature import STORE_SECONDS, is_signed
 from tests.web.conftest import MakeApp
 from tests.web.slack.caller import SECRET, command_form, press_form, signed
 
@@ -109,16 +113,43 @@ def test_a_request_that_another_process_has_taken_is_refused(route: str, body: b
 def test_of_many_that_come_at_once_one_is_taken(make_app: MakeApp) -> None:
     body = command_form("/listevents")
     headers = signed(body)
-    clients = [make_app(SLACK_SIGNING_SECRET=SECRET).test_client() for _ in range(4)]
+    apps = [make_app(SLACK_SIGNING_SECRET=SECRET) for _ in range(4)]
 
-    def status(number: int) -> int:
-        client = clients[number % len(clients)]
-        return client.post("/slack/commands", data=body, headers=headers, content_type=FORM).status_code
+    def taken(number: int) -> bool:
+        """Whether the work of a request may begin, however long the store takes to say so."""
+        app = apps[number % len(apps)]
+        with app.test_request_context("/slack/commands", method="POST", data=body, headers=headers, content_type=FORM):
+            try:
+                app.extensions["slack"].signatures.admit(request).wait()
+            except Refused:
+                return False
+            return True
 
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(status, range(8)))
+        found = list(threads.map(taken, range(8)))
 
-    assert sorted(found) == [200] + [401] * 7
+    assert sorted(found) == [False] * 7 + [True]
+
+
+@pytest.mark.parametrize(
+    ("route", "body"), [("commands", command_form("/listevents")), ("interactions", press_form("acknowledge", "y"))]
+)
+def test_a_replay_is_refused_although_the_store_says_so_late(
+    route: str, body: bytes, make_app: MakeApp, tmp_path: Path
+) -> None:
+    headers = signed(body)
+    clients = [make_app(SLACK_SIGNING_SECRET=SECRET).test_client() for _ in range(2)]
+
+    def status(client: FlaskClient) -> int:
+        return client.post(f"/slack/{route}", data=body, headers=headers, content_type=FORM).status_code
+
+    with ThreadPoolExecutor(2) as threads, connect(tmp_path / "store.db", check_same_thread=False) as writer:
+        writer.execute("BEGIN IMMEDIATE")  # somebody else writes for longer than a request waits before its work
+        asked = [threads.submit(status, client) for client in clients]
+        Timer(STORE_SECONDS * 1.5, writer.rollback).start()
+        found = [each.result() for each in asked]
+
+    assert sorted(found) == [200, 401]
 
 
 def test_while_the_store_is_away_nothing_is_taken_and_nothing_is_lost(make_app: MakeApp, tmp_path: Path) -> None:

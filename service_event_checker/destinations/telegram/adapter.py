@@ -7,6 +7,7 @@ repeated always. https://core.telegram.org/bots/api
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 
@@ -17,13 +18,15 @@ from service_event_checker.config.fields import Address
 from service_event_checker.config.models import as_mapping, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Verb
+from service_event_checker.destinations.telegram import html, probe
 from service_event_checker.remote.robots.answers import RobotRefusal
 from service_event_checker.remote.robots.config import MessageConfig
 from service_event_checker.remote.robots.dialect import Answers, Dialect, Meaning
 from service_event_checker.remote.robots.robot import Robot, new_link
 from service_event_checker.render.markup import Markup
-from service_event_checker.render.message import compose
+from service_event_checker.render.message import Message, compose
 from service_event_checker.render.splitting import parsed_html
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}  # https://core.telegram.org/bots/api#html-style
@@ -49,10 +52,15 @@ class Config(MessageConfig):
 
     kind: Literal["telegram"] = "telegram"
     url: Address = "https://api.telegram.org"
+    """address of the Bot API"""
     token: SecretStr | None = None
+    """the bot's token, `123456:ABC…`, from @BotFather"""
     chat_id: str = ""
+    """ID of a group (negative), a person, or `@channel`"""
     thread_id: int | None = None
+    """a topic of the group"""
     announce_end: Literal["reply", "edit"] = "reply"
+    """`reply` to the message when the alert is over, or only `edit` it"""
 
 
 class Adapter(Robot):
@@ -66,7 +74,9 @@ class Adapter(Robot):
             link='<a href="{url}">{text}</a>',
             in_url={**_ESCAPES, '"': "&quot;"},
         ),
-        limit=4_096,  # UTF-16 units after parsing
+        part="html",
+        check=html.check,
+        limit=html.TEXT_MAX,
         measure=parsed_html,
         parts=1,  # one message is edited, not several
         payload=lambda _told, text, _mentions: _payload_of(text),
@@ -101,8 +111,7 @@ class Adapter(Robot):
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         """Post the episode's message, or edit it; one that is gone is posted anew."""
-        now = datetime.now(UTC)
-        (text,) = self.texts(compose(delivery, alert, now, full=True))
+        (text,) = self.texts(self.composed(delivery, alert))
         chat, _, message_id = (link.external_id if link else "").rpartition(":")
         if not chat:
             return self._post(delivery, text)
@@ -113,10 +122,19 @@ class Adapter(Robot):
                 raise
             return self._post(delivery, text)
         if delivery.verb is Verb.CLOSE and self.config.announce_end == "reply":
-            (text,) = self.texts(compose(delivery, alert, now))
+            brief = compose(delivery, alert, datetime.now(UTC))
+            (text,) = self.texts(replace(brief, own={}))  # the message itself has the user's text already
             reply = {"message_id": int(message_id), "allow_sending_without_reply": True}
             self._send(chat, text, reply_parameters=reply)
         return link
+
+    def probe(self) -> ProbeResult:
+        """Look at the bot and its chat."""
+        return probe.of_chat(self.send, self._chat_id)
+
+    def composed(self, delivery: Delivery, alert: Alert) -> Message:
+        """Return the whole message, whatever has changed: it is edited."""
+        return compose(delivery, alert, datetime.now(UTC), full=True)
 
     def _post(self, delivery: Delivery, text: str) -> Link:
         sent = as_mapping(self._send(self._chat_id, text).get("result"))
