@@ -84,28 +84,26 @@ def chained(head: Anchor | None, actor: str, what: Mapping[str, Any], now: datet
     number, previous = (head.number + 1, head.hash) if head else (1, GENESIS)
     name = actor.encode("utf-8", "backslashreplace").decode().replace("\0", "\ufffd")[:ACTOR_MAX]
     text = canonical(what)
+    if len(text) > WHAT_MAX:
+        raise InvalidInput("audit", f"has {len(text)} bytes", f"At most {WHAT_MAX} are stored: shorten the output")
     made = digest(number, now, name, text, previous)
     return AuditRow(number=number, at=now.astimezone(UTC), actor=name, what=text, previous=previous, hash=made)
 
 
 def canonical(what: Mapping[str, Any]) -> str:
-    """Return the one text of a JSON object. Raises InvalidInput when it is no JSON or larger than WHAT_MAX."""
+    """Return the one text of a JSON object: ASCII, keys sorted, no spaces. Raises InvalidInput when it is no JSON."""
     try:
-        text = json.dumps(what, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return json.dumps(what, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(
-            "audit", f"is no JSON: {type(error).__name__}", "Give text, numbers, lists, objects"
-        ) from error
-    if len(text) > WHAT_MAX:
-        raise InvalidInput("audit", f"has {len(text)} bytes", f"At most {WHAT_MAX} are stored: shorten the output")
-    return text
+        problem = f"is no JSON: {type(error).__name__}"
+        raise InvalidInput("audit", problem, "Give text, numbers, lists and objects") from error
 
 
 def digest(number: int, at: datetime, actor: str, what: str, previous: str) -> str:
     """Return the SHA-256 of a row's canonical content followed by the previous hash, as 64 hex digits."""
     moment = at.astimezone(UTC).isoformat(timespec="microseconds")
-    content = json.dumps({"actor": actor, "at": moment, "number": number, "what": what}, sort_keys=True)
-    return hashlib.sha256((content + previous).encode("utf-8", "surrogatepass")).hexdigest()
+    content = canonical({"actor": actor, "at": moment, "number": number, "what": what})
+    return hashlib.sha256((content + previous).encode("ascii", "backslashreplace")).hexdigest()
 
 
 def checkpoint(last_removed: Anchor) -> Mapping[str, Any]:
