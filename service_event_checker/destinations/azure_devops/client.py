@@ -30,7 +30,6 @@ UPDATE_PAGES = 10
 QUERY_MAX = 20_000  # WIQL refuses to return more (VS402337)
 TRIES = 3  # against people who change the same work item at the same moment
 JSON_PATCH = "application/json-patch+json"
-_OUTSIDERS = ("TF400813", "VS403283")  # the identity is valid, and no user of the organization
 
 Operation = dict[str, Any]  # of a JSON patch: op, path, value
 
@@ -196,8 +195,7 @@ class WorkItems:
         redirected = error.reason is Reason.REFUSED and error.status is None  # to a sign-in page
         said = words([body_of(error).get("message")], carried.secrets if carried else ())  # TF401320: ...
         if carried and (redirected or error.reason in ACCESS):
-            outsider = carried.outsider if any(code in said for code in _OUTSIDERS) else ""
-            return access_error(error, said, who=outsider or carried.who, right=outsider or carried.right)
+            return access_error(error, said, who=carried.who, right=carried.right)
         refusal = delivery_error(error, said)
         return _ChangedMeanwhile(Reason.REFUSED, refusal.detail) if error.status in (409, 412) else refusal
 

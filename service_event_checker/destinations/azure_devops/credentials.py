@@ -47,7 +47,7 @@ class Authorization:
     """What one call carries.
 
     `by`: who gave it. `secrets`: what no message may show of it. `who`, `right`: what a person corrects when it is not
-    accepted, or may not do what it is asked for. `outsider`: the same when the organization does not know the identity.
+    accepted, or may not do what it is asked for.
     """
 
     by: Credentials
@@ -55,7 +55,6 @@ class Authorization:
     secrets: tuple[str, ...]
     who: str
     right: str
-    outsider: str = ""
 
 
 class Credentials(Protocol):
@@ -99,17 +98,21 @@ class PersonalToken:
 
 
 class EntraToken:
-    """A token of Entra ID, which Azure DevOps accepts of who is a user of the organization."""
+    """A token of Entra ID. Azure DevOps answers TF400813 or VS403283 to one whom the organization does not know."""
 
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
+    def __init__(self, way: Way, tokens: Tokens) -> None:
+        self._way, self._tokens = way, tokens
 
     def authorization(self) -> Authorization:
         token = self._token()
         who = f"the token of Entra ID was not accepted; {_MEMBER}"
         right = f"grant the identity the rights Edit work items in this node and Create tag definition; or {_MEMBER}"
         return Authorization(
-            by=self, header=f"Bearer {token}", secrets=(token,), who=who, right=right, outsider=_MEMBER
+            by=self,
+            header=f"Bearer {token}",
+            secrets=(token,),
+            who=who,
+            right=right,
         )
 
     def refused(self, carried: Authorization) -> bool:
@@ -122,7 +125,7 @@ class EntraToken:
             return self._tokens.token(refused=refused)
         except EntraError as error:
             reason = Reason.UNREACHABLE if error.reason.ambiguous else error.reason
-            detail = f"no token of Entra ID: {error.detail}"
+            detail = f"no token of Entra ID by {_NAMES[self._way]}: {error.detail}"
             raise DeliveryError(reason, detail, retry_after=error.retry_after) from None
 
 
@@ -170,4 +173,4 @@ def _credentials(way: str, config: Config, cluster: SecretFromCluster | None) ->
     if way == KUBERNETES_SECRET:
         address = cluster_address(config.kubernetes_host, config.kubernetes_port)
         return PersonalToken(cluster or SecretFromCluster(address))
-    return EntraToken(Tokens(config, Way(way), SCOPE, config.timeout))
+    return EntraToken(Way(way), Tokens(config, Way(way), SCOPE, config.timeout))

@@ -88,7 +88,6 @@ class AzureSide:
         new += [rows.held_entity(item) for item in wanted.held.values()]
         new += [rows.silence_entity(silence, op) for silence in wanted.silences.values()]
         new += [rows.audit_entity(row, op) for row in wanted.audit]
-        new += [rows.audit_head_entity(row.anchor, op) for row in wanted.audit[-1:]]
         old = [row for row in self._active.scan(keys.SETTINGS) if row["name"] not in OWN]
         old += [row for place in (keys.SLOTS, keys.SILENCES, keys.AUDIT) for row in self._active.scan(place)]
         self._swap(self._active, [*old, *self._kept()], new)

@@ -208,7 +208,9 @@ def test_a_refusal_of_entra_is_told_with_its_remedy_and_without_the_secret(
 ) -> None:
     entra.refusal = "AADSTS7000222"
 
-    with pytest.raises(DeliveryError, match="AADSTS7000222.*has expired; make a new one") as caught:
+    with pytest.raises(
+        DeliveryError, match="by service principal.*AADSTS7000222.*has expired; make a new one"
+    ) as caught:
         Adapter("devops", config(devops, entra)).preflight()
 
     assert caught.value.reason is Reason.UNAUTHORIZED
