@@ -13,9 +13,9 @@ from typing import Protocol
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import (
+    audit_keeping,
     expiry,
     failover,
-    audit_keeping,
     heartbeat,
     idempotency,
     muted,

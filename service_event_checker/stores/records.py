@@ -117,7 +117,7 @@ def history(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Others:
-    """What belongs to no alert: settings and slots by name, what is put aside by area and id, silences by id, the audit."""
+    """What belongs to no alert: settings, slots, what is put aside by area and id, silences by id, the audit."""
 
     settings: dict[str, str]
     slots: dict[str, Slot]
