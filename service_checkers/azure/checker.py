@@ -12,8 +12,7 @@ from typing import ClassVar, Literal
 from urllib.parse import parse_qs, quote
 
 from service_checkers.azure.payload import HealthReading, OwnPlaces, read
-from service_checkers.entra.api import PAGES_MAX, Api, split_address, values
-from service_checkers.entra.token import EntraConfig
+from service_checkers.entra.api import PAGES_MAX, Api, EntraConfig, split_address, values
 from service_checkers.reading.fetch import WebAddress, read_json, shuffled
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Snapshot

@@ -5,19 +5,44 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 
-from service_checkers.entra.token import EntraConfig, Tokens, identity_warning
 from service_checkers.reading.fetch import source_error
+from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.http.address import origin
 from service_event_checker.http.answer import HttpError, json_body, parse_json
 from service_event_checker.http.client import Http
+from service_event_checker.http.entra.identity import Identity, Way
+from service_event_checker.http.entra.token import EntraError, Tokens, identity_warning
 
 MAX_BYTES = 16 * 1024 * 1024  # of one page
 PAGES_MAX = 25
 _CODE = re.compile(r"[A-Za-z0-9_.]{1,80}")
+
+
+class EntraConfig(Identity, CheckerConfig):
+    """What a checker that asks with a token has besides. `scope` differs in sovereign clouds, like `authority`."""
+
+    ENV: ClassVar[dict[str, tuple[str, ...]]] = {**Identity.ENV, "user_object_id": ("USER_OBJECT_ID",)}
+
+    user_object_id: str = ""
+    scope: str = ""
+
+    def lacks(self) -> str:
+        """Return why no token can be had, "" if one can be asked for."""
+        if self.ways():
+            return ""
+        unset = self.unset(Way.SERVICE_PRINCIPAL)
+        listed = " and ".join([*filter(None, [", ".join(unset[:-1])]), unset[-1]])
+        return f"{listed} {'is' if len(unset) == 1 else 'are'} not set, and there is no managed identity"
+
+    def tokens(self) -> Tokens:
+        """Return who gets the tokens: an application's secret is meant for the checkers, wherever they run."""
+        ways = self.ways()
+        way = Way.SERVICE_PRINCIPAL if Way.SERVICE_PRINCIPAL in ways or not ways else ways[0]
+        return Tokens(self, way, self.scope, self.timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +60,19 @@ class Api:
         self._source = source
         self._base = base
         self._config = config
-        self._tokens = tokens or Tokens(source, config)
+        self._tokens = tokens or config.tokens()
         self._http = Http(base, timeout=config.timeout.total_seconds(), max_bytes=MAX_BYTES)
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
         """Return the JSON value at `url`; a refused token is replaced once. Raises SourceError."""
-        token = self._tokens.token()
+        token = self._token()
         try:
             return self._asked(url, token, headers)
         except HttpError as error:
             if error.status != 401:
                 raise self._trouble(error) from None
         try:
-            return self._asked(url, self._tokens.token(refused=token), headers)
+            return self._asked(url, self._token(refused=token), headers)
         except HttpError as error:
             raise self._trouble(error) from None
 
@@ -70,8 +95,14 @@ class Api:
 
     def warnings(self) -> list[str]:
         """Return what is odd about the identity that we ask with. Raises SourceError."""
-        warning = identity_warning(self._tokens.token(), self._config.user_object_id)
+        warning = identity_warning(self._token(), self._config.user_object_id)
         return [warning] if warning else []
+
+    def _token(self, refused: str = "") -> str:
+        try:
+            return self._tokens.token(refused=refused)
+        except EntraError as error:
+            raise SourceError(self._source, error.reason, error.detail, retry_after=error.retry_after) from None
 
     def _asked(self, url: str, token: str, headers: Mapping[str, str] | None) -> Any:
         return json_body(self._http.send("GET", url, headers={**(headers or {}), "Authorization": f"Bearer {token}"}))

@@ -13,8 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal
 from urllib.parse import quote
 
-from service_checkers.entra.api import PAGES_MAX, Api, split_address, values
-from service_checkers.entra.token import EntraConfig
+from service_checkers.entra.api import PAGES_MAX, Api, EntraConfig, split_address, values
 from service_checkers.office365.payload import IssueReading, read
 from service_checkers.reading.fetch import WebAddress, read_json, shuffled
 from service_event_checker.core.errors import Reason, SourceError

@@ -13,6 +13,7 @@ from service_event_checker import logs
 from service_event_checker.cli import (
     act,
     alerts,
+    audit,
     backup,
     check,
     completion,
@@ -94,6 +95,7 @@ COMMANDS = (
     reconcile.reconcile,
     mirror.mirror,
     doctor.doctor,
+    audit.audit,
     backup.backup,
     backup.restore,
     store.store,

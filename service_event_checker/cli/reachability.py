@@ -12,7 +12,7 @@ from service_event_checker import logs
 from service_event_checker.cli.context import Here
 from service_event_checker.cli.diagnosis import Finding
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.ports import Checker, Preflight, Probe
+from service_event_checker.core.ports import Checker, Preflight, Probe, SignsIn
 from service_event_checker.engine import probing
 from service_event_checker.engine.probing import Report, Result
 from service_event_checker.http.answer import HttpError
@@ -53,7 +53,7 @@ def credentials(here: Here) -> Iterator[Finding]:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         trials = {name: pool.submit(probing.probe, each, receivers[name].deadline) for name, each in asked.items()}
         for name, trial in trials.items():
-            yield from _tried(name, trial.result())
+            yield from _tried(name, trial.result(), _way(asked[name]))
 
 
 def clock(here: Here) -> Iterator[Finding]:
@@ -83,13 +83,18 @@ def _page(name: str, checker: Checker) -> Finding:
     return Finding(True, f"{name}: can be read" + (f"; {warnings}" if warnings else ""))
 
 
-def _tried(name: str, report: Report) -> list[Finding]:
+def _tried(name: str, report: Report, way: str) -> list[Finding]:
     if report.result is Result.FAILS:
-        return [Finding(False, f"{name}: fails, {logs.masked(report.why)}", report.remedy)]
+        return [Finding(False, f"{name}: fails{way}, {logs.masked(report.why)}", report.remedy)]
     wrong = [
         Finding(False, f"{name}: {logs.masked(text)}", "correct it there or in config.json") for text in report.wrong
     ]
-    return wrong or [Finding(True, f"{name}: answers, and the credentials are good")]
+    return wrong or [Finding(True, f"{name}: answers, and the credentials are good{way}")]
+
+
+def _way(destination: Preflight | Probe) -> str:
+    """Return how a destination signs in, as a piece of a sentence; "" where there is one way alone."""
+    return f" ({destination.auth})" if isinstance(destination, SignsIn) and destination.auth else ""
 
 
 def _date_of(url: str) -> datetime | None:

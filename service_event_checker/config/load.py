@@ -328,7 +328,7 @@ def _of_variable(value: Any, environ: Mapping[str, str]) -> str:
 
 
 def _is_given(model: type[Model], field: str, values: Mapping[str, Any]) -> bool:
-    return bool(values.get(field) or values.get(model.INSTEAD.get(field, "")))
+    return any(values.get(each) for each in (field, *model.INSTEAD.get(field, ())))
 
 
 def _wanting(field: str, where: str, model: type[Model], unset: Mapping[str, str]) -> str:

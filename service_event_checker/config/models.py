@@ -64,8 +64,8 @@ class Model(BaseModel):
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {}
     #: fields without which the entry is off
     NEEDS: ClassVar[tuple[str, ...]] = ()
-    #: needed field -> the field that, where it is set, makes up for it
-    INSTEAD: ClassVar[dict[str, str]] = {}
+    #: needed field -> the fields of which each, where it is set, makes up for it
+    INSTEAD: ClassVar[dict[str, tuple[str, ...]]] = {}
     #: old name of a field -> its name now; the old one is still read, with a warning at start
     RENAMED: ClassVar[dict[str, str]] = {}
 

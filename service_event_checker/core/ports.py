@@ -248,6 +248,16 @@ class Previewable(Protocol):
 
 
 @runtime_checkable
+class SignsIn(Protocol):
+    """A destination that can sign in to its system in several ways."""
+
+    @property
+    def auth(self) -> str:
+        """The way that is used, in words; "" until it was used."""
+        ...
+
+
+@runtime_checkable
 class Inbound(Protocol):
     """A system that talks back to us by webhook."""
 

@@ -6,10 +6,11 @@ threads and processes at once. The values that go in and out stand in `core.stor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
+from service_event_checker.core.audit import Anchor, AuditRow
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
 from service_event_checker.core.silences import Silence
 from service_event_checker.core.store import (
@@ -263,6 +264,29 @@ class HoldingArea(Protocol):
         ...
 
 
+class Audit(Protocol):
+    """Who did what: rows that are only appended, in one chain of hashes (`core.audit`)."""
+
+    def append(self, actor: str, what: Mapping[str, Any], now: datetime) -> AuditRow:
+        """Append durably the row that follows the last one; `what`: JSON values, at most `core.audit.WHAT_MAX` bytes.
+
+        Raises InvalidInput for what cannot be stored. After a StoreError the row may be there or not.
+        """
+        ...
+
+    def list(self, *, after: int = 0, limit: int = 200) -> Sequence[AuditRow]:
+        """Return rows with a higher number, by their numbers."""
+        ...
+
+    def head(self) -> Anchor | None:
+        """Return number and hash of the row that was appended last; None when there was none."""
+        ...
+
+    def drop(self, through: int) -> None:
+        """Delete the rows up to this number, for retention alone: a checkpoint that says so is appended before."""
+        ...
+
+
 class SlotsAndSettings(Slots, Settings, Protocol):
     """What a hint that a page has changed needs."""
 
@@ -306,13 +330,16 @@ class AlertsAndSettings(Alerts, Settings, Protocol):
 
 
 class Store(Alerts, History, Outbox, Slots, Settings, Protocol):
-    """All state of the product: the roles together, `holding` and `silences` as parts."""
+    """All state of the product: the roles together; `holding`, `silences` and `audit` as parts."""
 
     @property
     def holding(self) -> HoldingArea: ...
 
     @property
     def silences(self) -> Silences: ...
+
+    @property
+    def audit(self) -> Audit: ...
 
     def prepare(self) -> None:
         """Bring the schema up to date; repeatable, and safe from several processes at once."""

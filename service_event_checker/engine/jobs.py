@@ -13,6 +13,7 @@ from typing import Protocol
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import (
+    audit_keeping,
     expiry,
     failover,
     heartbeat,
@@ -225,6 +226,10 @@ def prune(work: Work) -> None:
     idempotency.prune(work.services.store.holding, work.now)
 
 
+def keep_audit(work: Work) -> None:
+    audit_keeping.keep(work.services.store, work.now - work.services.settings.retention, work.now)
+
+
 def log_sunsets(work: Work) -> None:
     work.services.log_sunsets()
 
@@ -268,6 +273,7 @@ JOBS: Mapping[str, Job] = {
     "prune": Job(prune, timedelta(hours=1)),
     "trim": Job(trim, TRIM_EVERY),
     "retain": Job(retain, timedelta(hours=6)),
+    "keep-audit": Job(keep_audit, timedelta(hours=1)),  # once a day; a restart does not delay it
     "log-sunsets": Job(log_sunsets, timedelta(days=7)),
     "log-sources": Job(log_sources),
     "ask-destinations": Job(ask_destinations),

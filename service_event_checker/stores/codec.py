@@ -17,6 +17,7 @@ from service_event_checker.core.weekly import Weekly
 
 MICROS_MAX = 2**62  # later than any time
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _ALERT = TypeAdapter(Alert)
 _TYPED_KEYS = {"status_seen_at", "mirrored_at"}  # as _TextKeys in the document
 _STATUSES = {str(status): status for status in EventStatus}
@@ -167,3 +168,8 @@ def micros(at: datetime) -> int:
 
 def from_micros(number: int) -> datetime:
     return _EPOCH + timedelta(microseconds=number)
+
+
+def from_micros_clamped(number: int) -> datetime:
+    """Return a time also for a number that no time has: somebody changed it, which is for a hash to show."""
+    return from_micros(min(max(number, 0), _LATEST))

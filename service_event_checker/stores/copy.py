@@ -137,6 +137,7 @@ def _verified(here: Side, there: Side) -> tuple[dict[str, int], str]:
     others = there.others()
     held |= {"settings": len(others.settings), "slots": len(others.slots), "held items": len(others.held)}
     held["silences"] = len(others.silences)
+    held["audit rows"] = len(others.audit)
     return held, checksum.hexdigest()
 
 

@@ -34,6 +34,10 @@ class PreparedStore:
     def holding(self) -> Any:
         return _Closed(self._trouble) if self._trouble else self._store.holding
 
+    @property
+    def audit(self) -> Any:
+        return _Closed(self._trouble) if self._trouble else self._store.audit
+
     def __getattr__(self, name: str) -> Any:
         if self._trouble:
             raise StoreError(self._trouble)
@@ -41,7 +45,7 @@ class PreparedStore:
 
 
 class _Closed:
-    """The holding area of a store that is not prepared: only what is asked of it fails."""
+    """A part of a store that is not prepared: only what is asked of it fails."""
 
     def __init__(self, trouble: str) -> None:
         self._trouble = trouble

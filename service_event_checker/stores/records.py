@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from service_event_checker.core.audit import AuditRow
 from service_event_checker.core.lanes import Lane
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
 from service_event_checker.core.silences import Silence
@@ -116,16 +117,17 @@ def history(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Others:
-    """What belongs to no alert: settings by name, slots by name, what is put aside by area and id, silences by id."""
+    """What belongs to no alert: settings, slots, what is put aside by area and id, silences by id, the audit."""
 
     settings: dict[str, str]
     slots: dict[str, Slot]
     held: dict[tuple[str, str], HeldItem]
     silences: dict[str, Silence]
+    audit: tuple[AuditRow, ...]
 
     @property
     def empty(self) -> bool:
-        return not (self.settings or self.slots or self.held or self.silences)
+        return not (self.settings or self.slots or self.held or self.silences or self.audit)
 
 
 class Side(Protocol):

@@ -13,6 +13,7 @@ from service_event_checker.core.store import Failed
 from tests.cli.runner import Terminal
 from tests.destinations.azure_devops import double as azure_devops
 from tests.destinations.azure_devops.double import AzureDevOps
+from tests.doubles.microsoft import CLIENT, SECRET, TENANT, Microsoft
 from tests.doubles.statuspages import StatusPages
 from tests.factories import NOW, event
 
@@ -80,6 +81,24 @@ def test_credentials_that_are_refused_are_told(pages: StatusPages, tmp_path: Pat
 
     assert len(refused) == 1
     assert "a-pat-that-is-wrong" not in refused[0]
+
+
+def test_the_way_to_sign_in_is_told(pages: StatusPages, tmp_path: Path) -> None:
+    with AzureDevOps() as devops, Microsoft() as entra:
+        assert isinstance(devops, AzureDevOps)
+        devops.entra = entra
+        wanted = config(pages)
+        wanted["destinations"]["devops"] = {"kind": "azure_devops", "url": devops.org_url, "project": "Outages"}
+        given = {"AZURE_CLIENT_ID": CLIENT, "AZURE_TENANT_ID": TENANT, "AZURE_AUTHORITY_HOST": entra.url}
+        good = Terminal(tmp_path, wanted, AZURE_CLIENT_SECRET=SECRET, **given)
+        bad = Terminal(tmp_path, wanted, AZURE_CLIENT_SECRET="wrong-canary", **given)
+
+        lines = good.run("doctor").stdout.splitlines()
+        refused = [what for what in wrong(bad) if what.startswith("devops")]
+
+    assert "✓ devops: answers, and the credentials are good (service principal)" in lines
+    assert "AZURE_CLIENT_SECRET is wrong; set the secret's value, not its ID" in refused[0]
+    assert "canary" not in refused[0]
 
 
 def test_failed_deliveries_and_a_store_that_is_away_are_wrong(pages: StatusPages, tmp_path: Path) -> None:

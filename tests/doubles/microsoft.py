@@ -1,7 +1,9 @@
 """Microsoft under one loopback server: Entra's token endpoint, a managed identity, ARM's events, Graph's issues.
 
 Shapes: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow,
+https://learn.microsoft.com/entra/workload-id/workload-identity-federation,
 https://learn.microsoft.com/azure/app-service/overview-managed-identity (REST endpoint),
+https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token,
 https://learn.microsoft.com/rest/api/resourcehealth/events, https://learn.microsoft.com/graph/api/resources/servicehealthissue.
 """
 
@@ -20,6 +22,7 @@ TENANT, CLIENT, SECRET = "tenant-1", "client-1", "s3cret-of-the-app"
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 OID = "99999999-0000-0000-0000-000000000001"
 IDENTITY_HEADER = "header-of-the-platform"
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ARM, GRAPH = "https://management.azure.com", "https://graph.microsoft.com"
 WINDOW = timedelta(days=3)  # ARM lists what had news since
 _EVENTS = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.ResourceHealth/events"
@@ -29,8 +32,10 @@ _ISSUES = "/v1.0/admin/serviceAnnouncement/issues"
 class Microsoft(Double):
     """Post with the verbs below. `page_size`: of ARM's list, and the most that Graph gives, whatever is preferred.
 
-    `lifetime`: seconds of a new token. `revoke()` makes all tokens so far useless. `next_host` replaces the server in
-    the address of the next page, `next_is_first` makes it lead back. `roles` false: who asks is known but may not read.
+    `assertion`: the pod's token that is accepted. `refusal`: the code that every request for a token is refused with.
+    `assigned` false: the virtual machine has no identity. `lifetime`: seconds of a new token. `revoke()` makes all
+    tokens so far useless. `next_host` replaces the server in the address of the next page, `next_is_first` makes it
+    lead back. `roles` false: who asks is known but may not read.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -44,6 +49,9 @@ class Microsoft(Double):
         self.next_host = ""
         self.next_is_first = False
         self.roles = True
+        self.assertion = "token-of-the-pod"
+        self.refusal = ""
+        self.assigned = True
         self.clock = datetime.now(UTC).replace(microsecond=0)
 
     def __enter__(self) -> Microsoft:
@@ -89,6 +97,8 @@ class Microsoft(Double):
             return self._token(request)
         if request.path == "/msi/token":
             return self._managed(request)
+        if request.path == "/metadata/identity/oauth2/token":
+            return self._machine(request)
         if request.method != "GET":
             return self.refuse(request, "only read", 405)
         if request.path.startswith(_EVENTS):
@@ -99,7 +109,14 @@ class Microsoft(Double):
 
     def _token(self, request: Request) -> Answer:
         form = request.form()
-        if form.get("client_secret") != SECRET or form.get("client_id") != CLIENT:
+        if self.refusal:
+            prose = f"{self.refusal}: Prose that names '{form.get('client_id')}' and more. Trace ID: 1"
+            return Answer.json({"error": "invalid_client", "error_description": prose}, 401)
+        if form.get("client_assertion_type") == ASSERTION:
+            if form.get("client_assertion") != self.assertion or form.get("client_id") != CLIENT:
+                prose = "AADSTS700213: No matching federated identity record found for presented assertion subject"
+                return Answer.json({"error": "invalid_client", "error_description": f"{prose} 'system:x'."}, 401)
+        elif form.get("client_secret") != SECRET or form.get("client_id") != CLIENT:
             prose = f"AADSTS7000215: Invalid client secret provided for app '{form.get('client_id')}'. Trace ID: 1"
             return Answer.json({"error": "invalid_client", "error_description": prose}, 401)
         if form.get("grant_type") != "client_credentials" or not form.get("scope", "").endswith("/.default"):
@@ -107,12 +124,26 @@ class Microsoft(Double):
         audience = form["scope"].removesuffix("/.default")
         return Answer.json({"token_type": "Bearer", "expires_in": self.lifetime, "access_token": self._issue(audience)})
 
+    def _machine(self, request: Request) -> Answer:
+        """Answer as the metadata service of a virtual machine: no secret, but a header that no browser sends."""
+        if {name.lower(): value for name, value in request.headers.items()}.get("metadata") != "true":
+            return Answer.json({"error": "invalid_request", "error_description": "Required metadata header"}, 400)
+        if not self.assigned:
+            return Answer.json({"error": "invalid_request", "error_description": "Identity not found"}, 400)
+        return self._identity_token(request)
+
     def _managed(self, request: Request) -> Answer:
         if {name.upper(): value for name, value in request.headers.items()}.get("X-IDENTITY-HEADER") != IDENTITY_HEADER:
             return Answer.json({"statusCode": 400, "message": "no header"}, 400)
-        token = self._issue(request.query.get("resource", ""))
+        return self._identity_token(request)
+
+    def _identity_token(self, request: Request) -> Answer:
+        resource = request.query.get("resource", "")
         ends = str(int(time.time()) + self.lifetime)
-        return Answer.json({"access_token": token, "expires_on": ends, "resource": ARM, "token_type": "Bearer"})
+        answer = {"access_token": self._issue(resource), "expires_on": ends, "resource": resource}
+        if request.path.startswith("/metadata/"):  # App Service gives the time alone
+            answer["expires_in"] = str(self.lifetime)
+        return Answer.json({**answer, "token_type": "Bearer"})
 
     def _issue(self, audience: str) -> str:
         self.issued += 1

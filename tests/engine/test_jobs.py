@@ -37,6 +37,7 @@ BY_ITSELF = {
     "archive": timedelta(minutes=1),
     "prune": timedelta(hours=1),
     "retain": timedelta(hours=6),
+    "keep-audit": timedelta(hours=1),
     "log-sunsets": timedelta(days=7),
 }
 

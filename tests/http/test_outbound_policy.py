@@ -52,7 +52,7 @@ def test_every_kind_and_every_module_with_a_client_is_in_this_suite() -> None:
     shared = {"remote.robots.robot"}  # under every chat robot
     commands = {"cli.reachability", "cli.running_app"}  # a person waits for them; they ask no other address
     assert (
-        inner - covered == {"checkers.entra.api", "checkers.entra.token"} | shared | commands
+        inner - covered == {"checkers.entra.api", "http.entra.token"} | shared | commands
     )  # under azure and office365
     assert named <= set(calls())
 

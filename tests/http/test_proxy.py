@@ -7,19 +7,21 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from service_checkers.entra.token import EntraConfig, Tokens
 from service_event_checker import logs, wiring
 from service_event_checker.config.load import ConfigError
 from service_event_checker.config.settings import Settings
-from service_event_checker.core.errors import Reason, SourceError, StoreError
+from service_event_checker.core.errors import Reason, StoreError
 from service_event_checker.http import outbound
 from service_event_checker.http.address import password_forms
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
+from service_event_checker.http.entra.identity import Identity, Way
+from service_event_checker.http.entra.token import EntraError, Tokens
 from service_event_checker.http.outbound import Outbound
 from service_event_checker.remote.errors import delivery_error
 from service_event_checker.stores.azure.client import Tables
@@ -124,9 +126,9 @@ def test_the_endpoint_of_the_platform_s_identity_is_asked_directly(
         through(proxy)
         monkeypatch.setenv("IDENTITY_ENDPOINT", endpoint.url)
         monkeypatch.setenv("IDENTITY_HEADER", "canary")
-        config = EntraConfig(kind="azure", url="https://vendor.invalid", identity_endpoint=endpoint.url, scope="x")
-        with pytest.raises(SourceError):
-            Tokens("azure", config).token()
+        identity = Identity(identity_endpoint=endpoint.url)
+        with pytest.raises(EntraError):
+            Tokens(identity, Way.MANAGED_IDENTITY, "x", timedelta(seconds=15)).token()
 
     assert (len(endpoint.asked), proxy.asked) == (1, [])
 

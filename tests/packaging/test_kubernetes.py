@@ -43,7 +43,7 @@ VERSIONS = {
 FIELDS = frozenset(
     re.findall(
         r"\w+",
-        """accessModes allowPrivilegeEscalation apiGroup apiGroups apiVersion automountServiceAccountToken
+        """accessModes allowPrivilegeEscalation annotations apiGroup apiGroups apiVersion automountServiceAccountToken
         capabilities claimName command configMap configMapRef containerPort containers data drop egress
         emptyDir enableServiceLinks env envFrom exec failureThreshold from fsGroup fsGroupChangePolicy
         httpGet image ingress key kind labels lifecycle limits livenessProbe matchLabels medium metadata
@@ -55,7 +55,15 @@ FIELDS = frozenset(
         timeoutSeconds to type value valueFrom verbs volumeMounts volumes""",
     )
 )
-FREE = {"labels", "matchLabels", "data", "stringData", "requests", "limits"}  # their keys are ours to choose
+FREE = {
+    "annotations",
+    "labels",
+    "matchLabels",
+    "data",
+    "stringData",
+    "requests",
+    "limits",
+}  # their keys are ours to choose
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
@@ -120,7 +128,7 @@ def test_what_the_pod_is_given_exists() -> None:
 
 
 def test_everybody_means_the_same_pod_and_the_same_port() -> None:
-    labels = POD["metadata"]["labels"]
+    labels = {name: text for name, text in POD["metadata"]["labels"].items() if name.startswith("app.")}
     (port,) = CONTAINER["ports"]
     (rule,) = the("NetworkPolicy")["spec"]["ingress"]
 
@@ -130,6 +138,16 @@ def test_everybody_means_the_same_pod_and_the_same_port() -> None:
     assert [each["targetPort"] for each in the("Service")["spec"]["ports"]] == [port["name"]]
     assert [each["port"] for each in rule["ports"]] == [port["name"]]
     assert int(VARIABLES["PORT"]) == port["containerPort"]
+
+
+def test_the_pod_is_given_an_identity_that_its_account_names() -> None:
+    """https://learn.microsoft.com/azure/aks/workload-identity-overview#service-account-labels-and-annotations"""
+    (client,) = the("ServiceAccount")["metadata"]["annotations"].items()
+
+    assert POD["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+    assert client[0] == "azure.workload.identity/client-id"
+    account = f"system:serviceaccount:{KUSTOMIZATION['namespace']}:{POD['spec']['serviceAccountName']}"
+    assert account in DOCUMENT
 
 
 def test_probes_ask_routes_that_are_open_to_all() -> None:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 from service_event_checker.core import lanes as lane_rules
 from service_event_checker.core import timeline as timeline_rules
+from service_event_checker.core.audit import Anchor, AuditRow, chained
 from service_event_checker.core.errors import LeaseLost, StoreConflict
 from service_event_checker.core.ids import internal_code
 from service_event_checker.core.lanes import Lane, LaneChange
@@ -61,6 +63,7 @@ class Rows:
     settings: dict[str, str] = field(default_factory=dict)
     held: dict[tuple[str, str], HeldItem] = field(default_factory=dict)
     silences: dict[str, Silence] = field(default_factory=dict)
+    audit: dict[int, AuditRow] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -71,6 +74,7 @@ class MemoryStore:
         self._lock = threading.RLock()
         self.holding = MemoryHoldingArea(self)
         self.silences = MemorySilences(self)
+        self.audit = MemoryAudit(self)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -486,6 +490,31 @@ class MemorySilences:
             for id in gone:
                 del rows.silences[id]
             return len(gone)
+
+
+class MemoryAudit:
+    """See `core.roles.Audit`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._transaction = store.transaction
+
+    def append(self, actor: str, what: Mapping[str, Any], now: datetime) -> AuditRow:
+        with self._transaction() as rows:
+            row = chained(self.head(), actor, what, now)
+            rows.audit[row.number] = row
+        return row
+
+    def list(self, *, after: int = 0, limit: int = 200) -> Sequence[AuditRow]:
+        with self._transaction() as rows:
+            return [row for row in rows.audit.values() if row.number > after][:limit]
+
+    def head(self) -> Anchor | None:
+        with self._transaction() as rows:
+            return next((row.anchor for row in reversed(rows.audit.values())), None)
+
+    def drop(self, through: int) -> None:
+        with self._transaction() as rows:
+            rows.audit = {number: row for number, row in rows.audit.items() if number > through}
 
 
 def _is_past(rows: Rows, place: tuple[str, int]) -> bool:

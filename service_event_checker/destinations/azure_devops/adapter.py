@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from service_event_checker.config.models import as_mapping, secret
+from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.model import Alert, Delivery, Event, ObjectRef, Remote
@@ -30,7 +30,7 @@ from service_event_checker.destinations.azure_devops.client import (
     is_gone,
 )
 from service_event_checker.destinations.azure_devops.config import Config
-from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster, cluster_address
+from service_event_checker.destinations.azure_devops.credentials import Chosen
 from service_event_checker.destinations.azure_devops.states import COMPLETED, ENDED, IN_PROGRESS, PROPOSED
 from service_event_checker.destinations.azure_devops.webhook import read
 from service_event_checker.http import budget
@@ -62,15 +62,18 @@ class Adapter:
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         self.config = config
-        pat: str | SecretFromCluster = secret(config.token)
-        if config.token_from and not pat:
-            pat = SecretFromCluster(cluster_address(config.kubernetes_host, config.kubernetes_port))
-        self._items = WorkItems(config.url, config.project, pat, config.timeout.total_seconds())
+        self._credentials = Chosen(name, config)
+        self._items = WorkItems(config.url, config.project, self._credentials, config.timeout.total_seconds())
         self._states = self._items.states
         self._type = config.work_item_type
         self._we: frozenset[str] = frozenset()  # who we are over there, as what we made tells
         self.homes = self._items.homes
         self.raise_if_paused = self._items.pauses.raise_if_paused
+
+    @property
+    def auth(self) -> str:
+        """How it signs in, in words; "" until it has."""
+        return self._credentials.auth
 
     def create(self, delivery: Delivery, alert: Alert, key: str, previous: str) -> ObjectRef:
         """Create the work item; without its tags, and saying so in it, where our user may not create tags."""

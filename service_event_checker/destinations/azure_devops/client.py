@@ -5,7 +5,6 @@ Contract: MicrosoftDocs/vsts-rest-api-specs, specification/wit/7.1/workItemTrack
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -13,12 +12,10 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field
 
-from service_event_checker import logs
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
+from service_event_checker.destinations.azure_devops.credentials import Authorization, Credentials
 from service_event_checker.destinations.azure_devops.states import Listed, States
-from service_event_checker.destinations.azure_devops.token import plain
 from service_event_checker.http.address import without_credentials
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
@@ -33,11 +30,6 @@ UPDATE_PAGES = 10
 QUERY_MAX = 20_000  # WIQL refuses to return more (VS402337)
 TRIES = 3  # against people who change the same work item at the same moment
 JSON_PATCH = "application/json-patch+json"
-_WHO = "the PAT is wrong or expired"
-_RIGHT = (
-    "give the PAT the scope Work Items (read & write), and its user the rights Edit work items in this node and Create"
-    " tag definition"
-)
 
 Operation = dict[str, Any]  # of a JSON patch: op, path, value
 
@@ -82,11 +74,11 @@ class _ChangedMeanwhile(DeliveryError):
 
 
 class WorkItems:
-    """The work items of one project. Every method raises DeliveryError. `pat`: itself, or who reads it."""
+    """The work items of one project. Every method raises DeliveryError."""
 
-    def __init__(self, org_url: str, project: str, pat: str | SecretFromCluster, timeout: float) -> None:
-        self._pat = pat
-        self._secrets: tuple[str, ...] = ()
+    def __init__(self, org_url: str, project: str, credentials: Credentials, timeout: float) -> None:
+        self._credentials = credentials
+        self._carried: Authorization | None = None
         self._org = without_credentials(org_url).rstrip("/")
         self._project = quote(project, safe="")
         self._api = Api("Azure DevOps", Http(org_url, timeout=timeout), timeout, self._mapped)
@@ -176,30 +168,34 @@ class WorkItems:
     def _call(
         self, method: str, path: str, *, json: Any = None, params: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
+        """Return the answer; where a token was refused and another one is at hand, that of one more try."""
+        carried = self._credentials.authorization()
+        try:
+            return self._sent(carried, method, path, json, params)
+        except DeliveryError as error:
+            if error.reason is not Reason.UNAUTHORIZED or not self._credentials.refused(carried):
+                raise
+        return self._sent(self._credentials.authorization(), method, path, json, params)
+
+    def _sent(
+        self, carried: Authorization, method: str, path: str, json: Any, params: Mapping[str, str] | None
+    ) -> dict[str, Any]:
+        self._carried = carried
         patch = {"Content-Type": JSON_PATCH} if isinstance(json, list) else {}
         return self._api.call(
             method,
             f"{self._project}/_apis/wit/{path}",
             json=json,
             params={"api-version": VERSION, **(params or {})},
-            headers={**self._credentials(), **patch},
+            headers={"Authorization": carried.header, **patch},
         ).value
 
-    def _credentials(self) -> dict[str, str]:
-        """Return the header for the token of now; it may be another one than at the last call."""
-        token = plain(self._pat if isinstance(self._pat, str) else self._pat.token())
-        pair = base64.b64encode(f":{token}".encode()).decode()
-        self._secrets = tuple(secret for secret in (pair, token) if secret)
-        logs.hide(self._secrets)
-        return {"Authorization": f"Basic {pair}"}
-
     def _mapped(self, error: HttpError) -> DeliveryError:
+        carried = self._carried
         redirected = error.reason is Reason.REFUSED and error.status is None  # to a sign-in page
-        said = words([body_of(error).get("message")], self._secrets)  # TF401320: ...
-        if redirected or error.reason in ACCESS:
-            if error.reason is not Reason.FORBIDDEN and not isinstance(self._pat, str):
-                self._pat.refused()
-            return access_error(error, said, who=_WHO, right=_RIGHT)
+        said = words([body_of(error).get("message")], carried.secrets if carried else ())  # TF401320: ...
+        if carried and (redirected or error.reason in ACCESS):
+            return access_error(error, said, who=carried.who, right=carried.right)
         refusal = delivery_error(error, said)
         return _ChangedMeanwhile(Reason.REFUSED, refusal.detail) if error.status in (409, 412) else refusal
 

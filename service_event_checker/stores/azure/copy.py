@@ -66,6 +66,7 @@ class AzureSide:
             slots={slot.name: slot for slot in found},
             held={(item.area, item.id): item for item in held},
             silences={silence.id: silence for silence in map(rows.load_silence, self._active.scan(keys.SILENCES))},
+            audit=tuple(map(rows.load_audit, self._active.scan(keys.AUDIT, keys.AUDIT_ROW))),
         )
 
     def as_stored(self, history: History) -> History:
@@ -86,8 +87,9 @@ class AzureSide:
         new += [rows.slot_entity(slot, op) for slot in wanted.slots.values()]
         new += [rows.held_entity(item) for item in wanted.held.values()]
         new += [rows.silence_entity(silence, op) for silence in wanted.silences.values()]
+        new += [rows.audit_entity(row, op) for row in wanted.audit]
         old = [row for row in self._active.scan(keys.SETTINGS) if row["name"] not in OWN]
-        old += [*self._active.scan(keys.SLOTS), *self._active.scan(keys.SILENCES)]
+        old += [row for place in (keys.SLOTS, keys.SILENCES, keys.AUDIT) for row in self._active.scan(place)]
         self._swap(self._active, [*old, *self._kept()], new)
 
     def _kept(self) -> list[Entity]:

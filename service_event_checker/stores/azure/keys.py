@@ -29,6 +29,9 @@ KEPT = "kept"  # begins the partition of a holding area
 SETTINGS = "settings"
 SLOTS = "slots"
 SILENCES = "silences"
+AUDIT = "audit"
+AUDIT_HEAD = "head"  # says which row is the last
+AUDIT_ROW = "r"
 
 ENTITIES_MAX = 99  # the service takes 100 in a transaction
 PAYLOAD_MAX = 3 * 1024 * 1024  # bytes; the service takes 4 MiB
@@ -84,6 +87,10 @@ def link_row(key: str, receiver: str, episode: int) -> str:
 def timeline_row(key: str, revision: int) -> str:
     """Return a row key that sorts the newest revision first."""
     return f"{TIMELINE}{key}{2**48 - revision:012x}"
+
+
+def audit_row(number: int) -> str:
+    return f"{AUDIT_ROW}{number:012d}"
 
 
 def outcome_row(key: str, episode: int, revision: int, name: str) -> str:

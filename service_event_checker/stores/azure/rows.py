@@ -12,6 +12,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from service_event_checker.core.audit import Anchor, AuditRow
 from service_event_checker.core.lanes import Lane, in_order
 from service_event_checker.core.mirrors import STATUSES_MAX
 from service_event_checker.core.model import Alert, Delivery, HeldItem, Link, Slot, Transition
@@ -216,6 +217,36 @@ def load_held(entity: Entity) -> HeldItem:
         at=codec.from_micros(int(entity["at"])),
         doc=text_of(entity),
     )
+
+
+def audit_entity(row: AuditRow, op: str) -> dict[str, Any]:
+    place = _row(keys.AUDIT, keys.audit_row(row.number), op)
+    columns = {
+        "at": keys.sortable(codec.micros(row.at)),
+        "actor": row.actor,
+        "previous": row.previous,
+        "hash": row.hash,
+    }
+    return {**place, **columns, **document_of(row.what)}
+
+
+def load_audit(entity: Entity) -> AuditRow:
+    return AuditRow(
+        number=audit_number(entity),
+        at=codec.from_micros_clamped(int(entity["at"])),
+        actor=entity["actor"],
+        what=text_of(entity),
+        previous=entity["previous"],
+        hash=entity["hash"],
+    )
+
+
+def audit_number(entity: Entity) -> int:
+    return int(entity["RowKey"].removeprefix(keys.AUDIT_ROW))
+
+
+def audit_head_entity(head: Anchor, op: str) -> dict[str, Any]:
+    return {**_row(keys.AUDIT, keys.AUDIT_HEAD, op), "number": head.number, "hash": head.hash}
 
 
 def document_of(text: str) -> dict[str, Any]:

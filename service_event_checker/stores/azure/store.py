@@ -42,6 +42,7 @@ from service_event_checker.stores.azure import members as azure_members
 from service_event_checker.stores.azure import page as azure_page
 from service_event_checker.stores.azure import recorded as azure_recorded
 from service_event_checker.stores.azure import rows as azure_rows
+from service_event_checker.stores.azure.audit import AzureAudit
 from service_event_checker.stores.azure.client import EntityChange, Raced, Tables, etag_of
 from service_event_checker.stores.azure.commit import TRIES, Written, new_op
 from service_event_checker.stores.azure.draft import Draft, Picture, receivers_of
@@ -68,6 +69,7 @@ class AzureTablesStore:
         self.active = self.tables.table(active_table)
         self.resolved = self.tables.table(resolved_table)
         self.silences = AzureSilences(self.active)
+        self.audit = AzureAudit(self.active)
 
     @property
     def holding(self) -> AzureHoldingArea:

@@ -15,10 +15,12 @@ from service_event_checker.core.lanes import Lane, in_order
 from service_event_checker.core.model import Delivery, HeldItem
 from service_event_checker.stores import codec, records
 from service_event_checker.stores.records import COPIED_FROM, History, LaneRecord, Others, OutcomeRow, TimelineRow
+from service_event_checker.stores.sql import audit as sql_audit
 from service_event_checker.stores.sql import database_file, rows, silences
 from service_event_checker.stores.sql.store import CHUNK, PING, SqlStore
 from service_event_checker.stores.sql.tables import (
     alerts,
+    audit,
     deliveries,
     episodes,
     internal_ids,
@@ -32,7 +34,7 @@ from service_event_checker.stores.sql.tables import (
     timeline,
 )
 
-OWN = (database_file.ID, PING, COPIED_FROM)  # settings that are this store's alone
+OWN = (database_file.ID, PING, COPIED_FROM, sql_audit.LOCK)  # settings that are this store's alone
 _OF_A_KEY = (alerts, episodes, internal_ids, timeline, outcomes, lanes, deliveries, links, members)
 
 Row = dict[str, Any]
@@ -66,11 +68,13 @@ class SqlSide:
             ]
             found = [codec.load_slot(doc) for doc in connection.scalars(select(slots.c.doc))]
             made = silences.read_all(connection)
+            acts = [sql_audit.load(row) for row in connection.execute(select(audit).order_by(audit.c.number))]
         return Others(
             settings={name: value for name, value in pairs if name not in OWN},
             slots={slot.name: slot for slot in found},
             held={(item.area, item.id): item for item in held},
             silences=made,
+            audit=tuple(acts),
         )
 
     def as_stored(self, history: History) -> History:
@@ -103,10 +107,12 @@ class SqlSide:
             connection.execute(delete(settings).where(settings.c.name.not_in(OWN)))
             connection.execute(delete(slots))
             connection.execute(delete(kept))
+            connection.execute(delete(audit))
             _insert(connection, settings, [{"name": name, "value": text} for name, text in wanted.settings.items()])
             _insert(connection, slots, made)
             _insert(connection, kept, held)
             silences.replace_all(connection, wanted.silences.values())
+            _insert(connection, audit, [sql_audit.as_columns(row) for row in wanted.audit])
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

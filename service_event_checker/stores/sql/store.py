@@ -41,6 +41,7 @@ from service_event_checker.stores.sql import members as sql_members
 from service_event_checker.stores.sql import page as sql_page
 from service_event_checker.stores.sql import recorded as sql_recorded
 from service_event_checker.stores.sql import rows as sql_rows
+from service_event_checker.stores.sql.audit import SqlAudit
 from service_event_checker.stores.sql.commit import Draft, draft, write_all
 from service_event_checker.stores.sql.conflicts import after_conflicts
 from service_event_checker.stores.sql.database_file import DatabaseFile
@@ -91,6 +92,7 @@ class SqlStore:
         self.reader = dialects.make_reader(address, self.engine)
         self.holding = SqlHoldingArea(self._read, self._write)
         self.silences = SqlSilences(self._read, self._write)
+        self.audit = SqlAudit(self._read, self._write)
 
     def close(self) -> None:
         self.reader.dispose()

@@ -178,3 +178,15 @@ settings = Table(
     Column("name", String(100), primary_key=True),
     Column("value", LARGE_TEXT, nullable=False),
 )
+
+# `what` is canonical JSON; `core.audit` says what the hashes stand for.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("what", LARGE_TEXT, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)

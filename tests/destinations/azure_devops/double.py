@@ -18,8 +18,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from tests.doubles.base import Answer, Double, Request
+from tests.doubles.microsoft import Microsoft
 
 PAT = "canary-pat-0123456789"
+AUDIENCE = "499b84ac-1321-427f-aa17-267ca6975798"  # of a token for Azure DevOps
 TITLE_MAX = 255
 BATCH_MAX = 200
 # https://learn.microsoft.com/azure/devops/boards/work-items/workflow-and-state-categories
@@ -98,11 +100,16 @@ class WorkItem:
 
 
 class AzureDevOps(Double):
-    """`sign_in`: what a wrong PAT is answered (203 page, 302, 401). `pause`: Retry-After on every good answer."""
+    """`sign_in`: what a wrong PAT is answered (203 page, 302, 401). `pause`: Retry-After on every good answer.
+
+    `entra`: whose tokens are accepted, too. `stranger`: the message to one whom the organization does not know.
+    """
 
     def __init__(self, port: int = 0, *, process: str = "agile", project: str = "Outages") -> None:
         super().__init__(port)
         self.pat = PAT
+        self.entra: Microsoft | None = None
+        self.stranger = ""
         self.project = project
         self.types = PROCESSES[process]
         self.items: dict[int, WorkItem] = {}
@@ -181,6 +188,9 @@ class AzureDevOps(Double):
         self.stopping.wait(self.slowness)
         if not self._known(request):
             return self._sign_in_page()
+        if self.stranger and request.headers["Authorization"].startswith("Bearer "):
+            status = 401 if "TF400813" in self.stranger else 403
+            return Answer.json({"$id": "1", "message": self.stranger, "eventId": 3000}, status)
         try:
             value = self._route(request)
         except Refusal as refusal:
@@ -192,7 +202,9 @@ class AzureDevOps(Double):
         return Answer(200, answer.body, {**answer.headers, "Retry-After": self.pause}) if self.pause else answer
 
     def _known(self, request: Request) -> bool:
-        given = request.headers.get("Authorization", "").removeprefix("Basic ")
+        kind, _, given = request.headers.get("Authorization", "").partition(" ")
+        if kind == "Bearer":
+            return self.entra is not None and self.entra.tokens.get(given) == AUDIENCE
         try:
             return base64.b64decode(given).decode().partition(":")[2] == self.pat
         except ValueError:

@@ -16,6 +16,7 @@ from service_event_checker.config.settings import Settings
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.destinations.azure_devops.adapter import Config
 from service_event_checker.destinations.azure_devops.client import WorkItems
+from service_event_checker.destinations.azure_devops.credentials import PersonalToken
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
 from tests.destinations.azure_devops.double import AzureDevOps
 from tests.doubles.kubernetes import Cluster
@@ -52,7 +53,7 @@ def test_a_new_token_is_taken_without_a_restart(cluster: Cluster, devops: AzureD
     cluster.put("outages", NAME, token="expired-token")
     clock = Clock()
     pat = SecretFromCluster(cluster.address, account=cluster.folder, clock=clock)
-    items = WorkItems(devops.org_url, devops.project, pat, timeout=2.0)
+    items = WorkItems(devops.org_url, devops.project, PersonalToken(pat), timeout=2.0)
 
     with pytest.raises(DeliveryError) as refused:
         items.states.of("Bug")
@@ -70,7 +71,7 @@ def test_a_secret_that_is_missing_sends_nothing_to_azure_devops(cluster: Cluster
     pat = SecretFromCluster(cluster.address, account=cluster.folder)
 
     with pytest.raises(DeliveryError) as failed:
-        WorkItems(devops.org_url, devops.project, pat, timeout=2.0).states.of("Bug")
+        WorkItems(devops.org_url, devops.project, PersonalToken(pat), timeout=2.0).states.of("Bug")
 
     assert (failed.value.reason, devops.requests) == (Reason.NOT_CONFIGURED, [])
     assert not failed.value.permanent

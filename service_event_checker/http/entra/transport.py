@@ -24,7 +24,7 @@ class Transport(HttpTransport[Any, Any]):
     """Sends what the library's pipeline gives it. `trouble`: what became of the last request, if it was bad.
 
     The library insists on https for its authority. Where the configuration names a plain one (on loopback only,
-    see `token.py`), the library is told https and the scheme is set right here. It also wants to be told where the
+    see `identity.py`), the library is told https and the scheme is set right here. It also wants to be told where the
     token endpoint is; that is documented, so it hears it from us: one request less, and no answer can send our
     secret elsewhere.
     """
