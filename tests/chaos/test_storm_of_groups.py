@@ -91,7 +91,7 @@ def test_twenty_thousand_alerts_are_few_messages_and_a_ticket_for_each_group(tmp
 
 
 def config_for(slack: Slack, smtp: SmtpServer, devops: AzureDevOps) -> dict[str, object]:
-    quick = {"rate": 200, "burst": 200}
+    quick = {"timeout": "2s", "rate": 200, "burst": 200}  # what a killed process held is free after six time-outs
     mail = {
         "host": "localhost",
         "port": smtp.port,
