@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service_event_checker.core import routing, storms
@@ -258,7 +258,7 @@ def test_only_what_a_summary_of_the_receiver_covers_counts_as_covered() -> None:
     assert not storms.covers(replace(step, why=Why.DELIVERED), "slack")
 
 
-@REPEATABLE
+@settings(REPEATABLE, max_examples=50)
 @given(
     st.lists(st.lists(st.tuples(st.integers(0, 20), st.sampled_from(Severity), st.text(max_size=80)), max_size=8)),
 )
