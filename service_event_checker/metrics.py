@@ -23,6 +23,9 @@ RULE_MATCHES = Counter(
 DECISIONS = Counter(
     "poc_decisions_total", "What was decided for receivers", ["receiver", "decision"], registry=REGISTRY
 )
+SUMMARISED = Counter(
+    "poc_summarised_total", "Deliveries that the summary of a storm covers", ["receiver"], registry=REGISTRY
+)
 REQUEST_SECONDS = Histogram(
     "poc_request_seconds",
     "From a request that changes something, like one with alerts, to its answer",

@@ -162,7 +162,16 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
         if entry.config and entry.name in adapters
     }
     suspects = before.outbox.suspects if before else None
-    outbox = Outbox(store, adapters, book, throttles=throttles, clock=_now, wake=wakes.wake, suspects=suspects)
+    outbox = Outbox(
+        store,
+        adapters,
+        book,
+        throttles=throttles,
+        clock=_now,
+        wake=wakes.wake,
+        suspects=suspects,
+        page=settings.public_url,
+    )
     watched = _kept(same, "checker", before.poller.watches if before else {})
     watches = {
         entry.name: watched.get(entry.name) or _watch(entry.name, entry.config)
@@ -268,6 +277,7 @@ def _receiver(entry: Entry[DestinationConfig], adapter: Destination | None) -> R
         shadow=config.shadow,
         on_resolve=config.on_resolve,
         fallback=config.fallback,
+        storm=config.budget,
     )
 
 

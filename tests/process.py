@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from service_event_checker.core.errors import StoreError
 from service_event_checker.core.model import Alert, Delivery, Event, Link
-from service_event_checker.core.ports import Destination, Findable, Inbound, ObjectDestination
+from service_event_checker.core.ports import Destination, Findable, Inbound, ObjectDestination, Selective
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.engine.outbox import Outbox
@@ -77,6 +77,15 @@ class MortalDestination:
         call = lambda: self._destination.deliver(delivery, alert, link)  # noqa: E731
         found: Link | None = self._death.around(f"deliver.{delivery.verb}", call)
         return found
+
+
+class MortalSelective(MortalDestination):
+    """One that takes some of its deliveries only."""
+
+    def declines(self, delivery: Delivery, alert: Alert, link: Link | None) -> str:
+        destination = self._destination
+        assert isinstance(destination, Selective)
+        return destination.declines(delivery, alert, link)
 
 
 class MortalFindable(MortalDestination):
@@ -177,6 +186,8 @@ class World:
 def _mortal(destination: Destination, death: Death) -> Destination:
     if isinstance(destination, ObjectDestination):
         return MortalObjects(destination, death)
+    if isinstance(destination, Selective):
+        return MortalSelective(destination, death)
     if isinstance(destination, Inbound):
         return MortalTalking(destination, death)
     return (

@@ -48,9 +48,10 @@ def _own(model: type[Model], base: type[Model]) -> str:
     lines = []
     if issubclass(model, DestinationConfig):
         rate, burst = model.RATE
+        storm = f", `storm` {model.STORM.messages} in `{written(model.STORM.within)}`" if model.STORM else ""
         lines.append(
             f"`settle` `{written(model.SETTLE)}`, `reopen_within` `{written(model.REOPEN_WITHIN)}`, `update_every` "
-            f"`{written(model.UPDATE_EVERY)}`, `rate` `{rate:g}`, `burst` `{burst}`\n"
+            f"`{written(model.UPDATE_EVERY)}`, `rate` `{rate:g}`, `burst` `{burst}`{storm}\n"
         )
     rows = _rows(model, tuple(base.model_fields))
     lines.append(f"{_TABLE}\n{rows}" if rows else "No other keys.")

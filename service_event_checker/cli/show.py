@@ -32,6 +32,7 @@ _STATES = {
     State.WAITING: "waiting",
     State.FAILED: "failed",
     State.WITHHELD: "withheld",
+    State.SUMMARISED: "summarised",
     State.NOT_MATCHED: "not matched",
 }
 

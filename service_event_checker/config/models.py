@@ -14,9 +14,11 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from service_event_checker.config.sunset import Sunset
-from service_event_checker.core.model import OnResolve
+from service_event_checker.core.model import Budget, OnResolve
 from service_event_checker.core.vocabulary import Severity
 
+CHAT_BUDGET = Budget(20, timedelta(minutes=5))
+MAIL_BUDGET = Budget(10, timedelta(minutes=10))
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -157,6 +159,13 @@ def _time_zone(name: str) -> str:
     return name
 
 
+class StormConfig(Model):
+    """How many alerts are told one by one within a time; what comes beyond is covered by one summary."""
+
+    messages: Annotated[int, Field(ge=1, le=1000)]
+    within: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(days=1))]
+
+
 class DestinationConfig(Model):
     """What every destination has. An adapter's Config adds `kind: Literal["<module name>"]` and its own keys.
 
@@ -165,6 +174,7 @@ class DestinationConfig(Model):
 
     SETTLE: ClassVar[timedelta] = timedelta(seconds=30)
     REOPEN_WITHIN: ClassVar[timedelta] = timedelta(0)
+    STORM: ClassVar[Budget | None] = None  # None: each alert is told one by one
     RATE: ClassVar[tuple[float, int]] = (2.0, 5)  # deliveries per second, burst
     UPDATE_EVERY: ClassVar[timedelta] = timedelta(0)  # the shortest time between two updates of one object
     INTAKE: ClassVar[str] = ""  # the way in of its webhooks, where that is not /hooks/<kind>
@@ -199,6 +209,21 @@ class DestinationConfig(Model):
     """time zone of times in texts, like `Asia/Shanghai`; Slack shows each reader the own zone anyway"""
     fallback: str = ""
     """another destination that is told while this one is down; see below"""
+    storm: StormConfig | None = None
+    """how many alerts are told one by one, see below; `null`: all"""
+
+    @property
+    def budget(self) -> Budget | None:
+        """How many alerts are told one by one; None for no limit."""
+        if self.storm is None:
+            return None if "storm" in self.model_fields_set else type(self).STORM
+        return Budget(self.storm.messages, self.storm.within)
+
+    @model_validator(mode="after")
+    def _storm_fits(self) -> Self:
+        if self.storm is not None and type(self).STORM is None:
+            raise ValueError("storm: only chat, mail and SMS are summarised in a storm. Remove it; see group_by")
+        return self
 
 
 def secret(value: SecretStr | None) -> str:

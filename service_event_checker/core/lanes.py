@@ -74,9 +74,9 @@ def settle(lane: Lane, waiting: Sequence[Delivery], settled: Delivery, outcome: 
     """Apply what became of a claimed delivery and make the next one due."""
     queue = [delivery for delivery in in_order(waiting) if delivery.id != settled.id]
     match outcome:
-        case Again(due_at=due_at, reason=reason, intent_at=intent_at, yields=yields):
+        case Again(due_at=due_at, reason=reason, intent_at=intent_at, yields=yields, tried=tried):
             released = replace(_released(settled), due_at=due_at, reason=reason, intent_at=intent_at)
-            again = replace(released, attempts=settled.attempts + 1)
+            again = replace(released, attempts=settled.attempts + tried)
             queue = _behind(queue, again)
             return _change(lane, waiting, _end_first(queue, again) if yields else queue, now)
         case Failed(reason=reason):

@@ -17,6 +17,7 @@ class State(StrEnum):
     WAITING = "waiting"
     FAILED = "failed"
     WITHHELD = "withheld"
+    SUMMARISED = "summarised"
     NOT_MATCHED = "not_matched"
 
 
@@ -109,6 +110,7 @@ _STATES = {
     Why.WITHHELD: State.WITHHELD,
     Why.DRY_RUN: State.WITHHELD,
     Why.OVER_BEFORE_SENT: State.WITHHELD,
+    Why.SUMMARISED: State.SUMMARISED,
 }
 
 

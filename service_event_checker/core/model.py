@@ -26,6 +26,7 @@ from service_event_checker.core.vocabulary import (
 
 PEOPLE_RANK = -1  # before every severity
 RANKS = range(PEOPLE_RANK, len(Severity))  # the order in which deliveries are claimed
+STORMS = "storm"  # the source of the summaries of storms (`core.storms`)
 GROUPS = "alerts:group"  # the source of the alerts that stand for a group of others (`core.groups`)
 FINGERPRINT_MAX = 255  # characters; the narrowest remote key we copy it to (PagerDuty dedup_key)
 
@@ -268,6 +269,14 @@ class Transition:
 OnResolve = Literal["close", "comment", "none"]
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many alerts a receiver is told of one by one within a time; what comes beyond is summarised."""
+
+    messages: int
+    within: timedelta
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
     """What the deciders need to know of a configured destination; the adapter itself stays at the edge.
@@ -277,7 +286,7 @@ class Receiver:
     can tell whether the first one arrived (severities listed). `update_every`: the shortest time between two
     updates of one object. `shadow`: render and record what would be sent, and send nothing. `on_resolve`: what the
     end of an alert does to its object here. `edits`: whether a message can be changed, so that an update is no news.
-    `fallback`: who is told instead while this receiver is down, "" for nobody.
+    `fallback`: who is told instead while this receiver is down, "" for nobody. `storm`: None: it is told all.
     """
 
     name: str
@@ -294,6 +303,7 @@ class Receiver:
     on_resolve: OnResolve = "close"
     edits: bool = True
     fallback: str = ""
+    storm: Budget | None = None
 
     @property
     def cancels(self) -> bool:

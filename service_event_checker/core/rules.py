@@ -11,7 +11,7 @@ from service_event_checker.core.escalation import Escalate
 from service_event_checker.core.flapping import Flapping
 from service_event_checker.core.matchers import Matcher
 from service_event_checker.core.mirrors import Mirrors
-from service_event_checker.core.model import Alert, Receiver
+from service_event_checker.core.model import STORMS, Alert, Receiver
 from service_event_checker.core.names import LABEL as LABEL
 from service_event_checker.core.names import OWN_NAMES as OWN_NAMES
 from service_event_checker.core.names import names_of as names_of
@@ -192,8 +192,11 @@ def steps(alert: Alert, book: Rulebook, now: datetime) -> Iterator[Step]:
     """Yield what each rule says of the alert as it is now, in their order: for routing, and for those who ask why.
 
     A rule that matches and waits takes the alert as one that sends. Outside its windows a rule does not match.
-    Of a group only its own rule is asked, whatever its matchers.
+    Of a group only its own rule is asked, whatever its matchers;
+    of the summary of a storm none: it is for its receiver.
     """
+    if alert.source == STORMS:
+        return
     if alert.is_group:
         yield from (_in_time(alert, rule, now) for rule in book.rules if rule.makes(alert))
         return

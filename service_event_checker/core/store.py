@@ -104,13 +104,15 @@ class Settled:
 class Again:
     """Try again at `due_at`. `intent_at` replaces the row's (None: the create certainly did not happen).
 
-    `yields`: it fails for its own sake, so the end of its episode need not wait behind it.
+    `yields`: it fails for its own sake, so the end of its episode need not wait behind it. `tried`: False where it was
+    only put back.
     """
 
     due_at: datetime
     reason: str
     intent_at: datetime | None = None
     yields: bool = False
+    tried: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,7 @@ class Why(StrEnum):
     EXPLAINED = "explained"
     EXPLANATION_WITHDRAWN = "explanation withdrawn"
     JUDGED = "judged by a person"
+    SUMMARISED = "in the summary of a storm"
 
     @property
     def opens(self) -> bool:

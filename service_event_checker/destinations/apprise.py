@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
-from service_event_checker.config.models import secret
+from service_event_checker.config.models import MAIL_BUDGET, secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.model import Alert, Budget, Delivery, Link
 from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Severity, Verb
 from service_event_checker.http.guard import is_platform_address, system_addresses
@@ -77,6 +77,7 @@ class Config(MessageConfig):
 
     DISPLAY_NAME: ClassVar[str] = ""
     RATE: ClassVar[tuple[float, int]] = (0.2, 3)
+    STORM: ClassVar[Budget | None] = MAIL_BUDGET
     NEEDS: ClassVar[tuple[str, ...]] = ("urls",)
 
     kind: Literal["apprise"] = "apprise"

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
-from service_event_checker.config.models import DestinationConfig
+from service_event_checker.config.models import CHAT_BUDGET, DestinationConfig
 from service_event_checker.core.ids import remote_key
-from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.model import Alert, Budget, Delivery, Link
 from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.render.notice import notice, with_own
@@ -22,6 +22,7 @@ RULE = "-" * 72
 
 
 class Config(DestinationConfig):
+    STORM: ClassVar[Budget | None] = CHAT_BUDGET
     RATE: ClassVar[tuple[float, int]] = (50.0, 50)
 
     ANY_PLACE: ClassVar[bool] = True

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from service_event_checker.config.fields import API_URL
-from service_event_checker.config.models import DestinationConfig, secret
+from service_event_checker.config.models import MAIL_BUDGET, DestinationConfig, secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.model import Alert, Budget, Delivery, Link
 from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.answer import HttpError
@@ -50,6 +50,7 @@ class Config(DestinationConfig):
     """`to` is a list, or text with comma, semicolon or space between; `updates`: a mail for each change as well."""
 
     SETTLE: ClassVar[timedelta] = timedelta(0)  # no wait: delivery cannot be verified
+    STORM: ClassVar[Budget | None] = MAIL_BUDGET
     RATE: ClassVar[tuple[float, int]] = (5.0, 10)
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
         "token": ("SENDGRID_API_KEY",),

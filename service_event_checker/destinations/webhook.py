@@ -15,7 +15,7 @@ from pydantic import AfterValidator, SecretStr
 
 from service_event_checker.config.models import secret
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.model import Alert, Budget, Delivery, Link
 from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Verb
 from service_event_checker.http.answer import HttpError
@@ -52,6 +52,7 @@ class Config(RobotConfig):
 
     RATE: ClassVar[tuple[float, int]] = (10.0, 20)
     UPDATE_EVERY: ClassVar[timedelta] = timedelta(0)
+    STORM: ClassVar[Budget | None] = None  # a program reads it
 
     kind: Literal["webhook"] = "webhook"
     secret: SecretStr | None = None

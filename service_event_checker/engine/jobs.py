@@ -23,6 +23,7 @@ from service_event_checker.engine import (
     ping_out,
     quarantine,
     seen_requests,
+    storms,
     summary,
     unowned,
 )
@@ -202,6 +203,11 @@ def fail_over(work: Work) -> None:
     failover.run(services.outbox, services.pipeline, kinds, work.now)
 
 
+def summarise(work: Work) -> None:
+    """Send the summaries of storms again as they grow, and end the storms that are over."""
+    storms.run(work.services.pipeline, work.now)
+
+
 def sweep(work: Work) -> None:
     work.services.store.sweep(work.now, latest=work.now + work.services.outbox.longest_wait)
 
@@ -223,6 +229,7 @@ def prune(work: Work) -> None:
         work.services.store.holding.prune(area, before=work.now - KEPT_FOR, per_source=KEPT_PER_SOURCE)
     work.services.store.silences.prune(work.now - work.services.settings.retention)
     seen_requests.prune(work.services.store.holding, work.now)
+    storms.prune(work.services.store.holding, work.now)
     idempotency.prune(work.services.store.holding, work.now)
 
 
@@ -268,6 +275,7 @@ JOBS: Mapping[str, Job] = {
     "expire": Job(expire, expiry.EVERY, receiving=True),
     "sweep": Job(sweep, timedelta(seconds=15)),
     "fail-over": Job(fail_over, timedelta(seconds=5)),
+    "storms": Job(summarise, timedelta(seconds=5)),
     "unowned": Job(settle_unowned, timedelta(minutes=1)),
     "archive": Job(archive, timedelta(minutes=1)),
     "prune": Job(prune, timedelta(hours=1)),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from service_event_checker.core.ledger import Entry, entries, with_groups
+from service_event_checker.core import storms
+from service_event_checker.core.ledger import Entry, State, entries, with_groups
 from service_event_checker.core.model import Alert, Transition
+from service_event_checker.core.replacing import replace
 from service_event_checker.core.roles import Store
 
 
@@ -20,7 +22,7 @@ def ledger(store: Store, alert: Alert, receivers: Iterable[str], timeline: Itera
 
 
 def _entries(store: Store, alert: Alert, receivers: Iterable[str], timeline: Iterable[Transition]) -> list[Entry]:
-    return entries(
+    found = entries(
         alert,
         steps=[*timeline, *store.outcomes(alert.key, alert.episode)],
         waiting=store.waiting_deliveries(key=alert.key),
@@ -28,3 +30,14 @@ def _entries(store: Store, alert: Alert, receivers: Iterable[str], timeline: Ite
         links=store.links([alert.key]).get(alert.key, []),
         receivers=receivers,
     )
+    return _with_summaries(store, found)
+
+
+def _with_summaries(store: Store, found: list[Entry]) -> list[Entry]:
+    """Return the entries with the addresses of the summaries that cover them."""
+    covered = {storms.key_of(one.receiver) for one in found if one.state is State.SUMMARISED}
+    links = [link for each in store.links(covered).values() for link in each] if covered else []
+    return [
+        replace(one, url=storms.link_of(one.why, one.receiver, links)) if one.state is State.SUMMARISED else one
+        for one in found
+    ]

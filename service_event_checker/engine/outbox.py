@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -34,13 +34,14 @@ from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Again, Claimed, Failed, Outcome, Settled, Write
 from service_event_checker.core.vocabulary import Family, Status, Verb, Why
-from service_event_checker.engine import objects, plainer
-from service_event_checker.engine.outcomes import DryRun, Skipped, ToldElsewhere, outcome_step
+from service_event_checker.engine import objects, plainer, storms
+from service_event_checker.engine.outcomes import DryRun, Skipped, Summarised, ToldElsewhere, outcome_step
 from service_event_checker.engine.pipeline import Wake, tell
+from service_event_checker.engine.storms import Storms
 from service_event_checker.engine.throttle import Throttle
 from service_event_checker.http import budget
 from service_event_checker.logs import alert_facts
-from service_event_checker.metrics import DELIVERIES, DELIVERY_SECONDS, FAILURES, PING_PONGS
+from service_event_checker.metrics import DELIVERIES, DELIVERY_SECONDS, FAILURES, PING_PONGS, SUMMARISED
 from service_event_checker.render import voice
 
 CLAIMED_AT_ONCE = 1  # a longer claim would hold the others back for as long after a kill -9
@@ -59,6 +60,9 @@ RETRY_AFTER_MAX = 900.0  # seconds; a longer pause that a destination asks for i
 DOUBLINGS_MAX = 16  # of a back-off; 2.0 ** 1024 is an error
 CONFLICTS_MAX = 20
 GONE = "what was made there is gone"
+WAITS = "others go first"
+OWN_AT_ONCE = 3  # messages of their own that one claim sends in a storm
+WAIT_SECONDS = 2.0  # at least, before it is tried again whether a message may be sent
 _WRITES = {Verb.ACK: Status.ACKNOWLEDGED, Verb.UNACK: Status.FIRING, Verb.CLOSE: Status.RESOLVED}
 
 _SPECIAL: Mapping[type, str] = {DryRun: "dry_run", ToldElsewhere: "told_elsewhere"}
@@ -80,6 +84,7 @@ class Outbox:
         jitter: Callable[[], float] = random.random,
         wake: Wake = lambda _receivers: None,
         suspects: plainer.Suspects | None = None,
+        page: str = "",
     ) -> None:
         self.store = store
         self.destinations = destinations
@@ -88,6 +93,7 @@ class Outbox:
         self._clock = clock
         self._jitter = jitter
         self._wake = wake
+        self.storms = Storms(store, destinations, book, page)
         self.suspects = suspects or plainer.Suspects()  # outlives a reload of the configuration
 
     @property
@@ -101,17 +107,50 @@ class Outbox:
     def drain(self, receiver: str) -> int:
         """Claim and send what is due for one receiver, as much as its throttle allows; return how many were tried."""
         throttle, now = self.throttles[receiver], self._clock()
+        if self.storms.is_on(receiver):
+            return self._drain_storm(receiver, throttle, now)
         if throttle.shared and not self.store.due([receiver], now):
             return 0  # to take and give back would be two writes
         allowed = throttle.take(CLAIMED_AT_ONCE)
-        if not allowed:
-            return 0
+        return self._send_due(receiver, throttle, allowed) if allowed else 0
+
+    def _send_due(self, receiver: str, throttle: Throttle, allowed: int) -> int:
+        """Send so many deliveries as the throttle has allowed."""
+        now = self._clock()
         lease = self.book.receivers[receiver].deadline * CALLS_PER_DELIVERY * allowed
         claimed = self.store.claim(receiver, limit=allowed, owner=uuid.uuid4().hex, now=now, until=now + lease)
-        throttle.give_back(allowed - len(claimed))
-        for one in claimed:
+        others = self._summarise(receiver, claimed, now)
+        throttle.give_back(allowed - len(others))
+        for one in others:
             self._process(one)
         return len(claimed)
+
+    def _drain_storm(self, receiver: str, throttle: Throttle, now: datetime) -> int:
+        """Have the summary cover what it may, which asks nothing of the destination; send a few of the others.
+
+        The rest of these waits for its turn, as its throttle lets it.
+        """
+        owner = uuid.uuid4().hex
+        claimed = self.store.claim(receiver, limit=storms.AT_ONCE, owner=owner, now=now, until=now + storms.LEASE)
+        others = self._summarise(receiver, claimed, now)
+        allowed = throttle.take(min(OWN_AT_ONCE, len(others))) if others else 0
+        for place, one in enumerate(others):
+            seconds = max(WAIT_SECONDS, place / throttle.rate) if place >= allowed else 0.0
+            due_at = self._clock() + timedelta(seconds=seconds)
+            self.record(one, Again(due_at=due_at, reason=WAITS, intent_at=one.delivery.intent_at, tried=False))
+        for _ in range(allowed):  # by a claim of its own, which lasts as long as a delivery may
+            self._send_due(receiver, throttle, CLAIMED_AT_ONCE)
+        return len(claimed)
+
+    def _summarise(self, receiver: str, claimed: Sequence[Claimed], now: datetime) -> list[Claimed]:
+        """Settle what the summary of a storm is to cover; return the others."""
+        chosen = self.storms.chosen(receiver, claimed, now)
+        outcomes = self.storms.cover(receiver, [covered for _, covered in chosen], now)
+        for (one, covered), outcome in zip(chosen, outcomes, strict=True):
+            if self.record(one, outcome):
+                self.storms.settled(receiver, covered)
+        done = {one.delivery.id for one, _ in chosen}
+        return [one for one in claimed if one.delivery.id not in done]
 
     def _process(self, claimed: Claimed) -> None:
         delivery = claimed.delivery
@@ -345,8 +384,11 @@ class Outbox:
         seconds = min(longest, BACK_OFF_FIRST * 2.0 ** min(delivery.attempts, DOUBLINGS_MAX))
         return timedelta(seconds=seconds * (0.5 + self._jitter()))
 
-    def record(self, claimed: Claimed, outcome: Outcome) -> None:
-        """Settle a claim; when the alert was changed meanwhile, decide anew what the outcome means for it."""
+    def record(self, claimed: Claimed, outcome: Outcome) -> bool:
+        """Settle a claim; when the alert was changed meanwhile, decide anew what the outcome means for it.
+
+        Return whether it is settled.
+        """
         delivery = claimed.delivery
         for _ in range(CONFLICTS_MAX):
             write, now = self._consequence(claimed, outcome), self._clock()
@@ -356,10 +398,11 @@ class Outbox:
                 continue
             except LeaseLost:
                 log.warning("lease_lost", **_facts(claimed))
-                return
+                return False
             self._tell(claimed, outcome, write)
-            return
+            return True
         log.warning("settle_contended", **_facts(claimed))
+        return False
 
     def _consequence(self, claimed: Claimed, outcome: Outcome) -> Write | None:
         """Return what the outcome means for the alert: a new link, others told of a failure or of a dry run.
@@ -393,6 +436,8 @@ class Outbox:
         if isinstance(outcome, Settled) and delivery.created_at and not claimed.alert.test:
             took = (self._clock() - delivery.created_at).total_seconds()
             DELIVERY_SECONDS.labels(delivery.receiver, delivery.verb.value).observe(max(0.0, took))
+        if isinstance(outcome, Summarised):
+            SUMMARISED.labels(delivery.receiver).inc()
         reason = "" if isinstance(outcome, Settled) else outcome.reason
         if reason == mirrors.PING_PONG:
             PING_PONGS.labels(delivery.receiver).inc()
@@ -408,13 +453,16 @@ def _log(claimed: Claimed, outcome: Outcome, reason: str) -> None:
     match outcome:
         case DryRun():
             log.info("delivery_dry_run", **facts)
+        case Summarised(note=note):
+            log.info("delivery_summarised", **facts, note=note)
         case Skipped(why=why):
             log.info("delivery_skipped", **facts, reason=why)
         case Settled(link=link):
             log.info("delivered", **facts, **({"url": link.url} if link and link.url else {}))
         case Again(due_at=due_at):
             at = due_at.isoformat(timespec="seconds")
-            log.warning("delivery_retried", **facts, reason=reason, tries=claimed.delivery.attempts + 1, next_at=at)
+            level = log.debug if reason == WAITS else log.warning
+            level("delivery_retried", **facts, reason=reason, tries=claimed.delivery.attempts + 1, next_at=at)
         case _:
             log.error("delivery_failed", **facts, reason=reason, tries=claimed.delivery.attempts + 1)
 

@@ -29,6 +29,13 @@ class ToldElsewhere(Settled):
     """A delivery of an alert that is over, and that the receiver's fallback has told: `remark` says so."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summarised(Settled):
+    """A delivery that the summary of a storm covers: `note` names it."""
+
+    note: str
+
+
 def outcome_step(claimed: Claimed, outcome: Outcome, now: datetime) -> Transition | None:
     """Return the timeline's row of an outcome; None where the delivery is to be tried again."""
     match outcome:
@@ -38,6 +45,8 @@ def outcome_step(claimed: Claimed, outcome: Outcome, now: datetime) -> Transitio
             why, note = Why.DRY_RUN, _once(claimed.delivery.verb, text)
         case Skipped(why=note):
             why = Why.SKIPPED
+        case Summarised(note=note):
+            why = Why.SUMMARISED
         case Failed(reason=note):
             why = Why.GAVE_UP
         case Settled(remark=note):
@@ -53,7 +62,7 @@ def outcome_step(claimed: Claimed, outcome: Outcome, now: datetime) -> Transitio
         note=note,
         receiver=delivery.receiver,
         verb=delivery.verb,
-        tries=0 if why in (Why.SKIPPED, Why.DRY_RUN) else delivery.attempts + 1,
+        tries=0 if why in (Why.SKIPPED, Why.DRY_RUN, Why.SUMMARISED) else delivery.attempts + 1,
         url=_address(claimed, outcome) if why in (Why.DELIVERED, Why.DELIVERED_OTHERWISE) else "",
     )
 

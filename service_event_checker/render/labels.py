@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from service_event_checker.core.model import Alert
+from service_event_checker.core.model import STORMS, Alert
+from service_event_checker.core.storms import LINK
 from service_event_checker.core.vocabulary import Kind
 from service_event_checker.render import digest
 from service_event_checker.render.text import line, web_address
@@ -57,6 +58,15 @@ def author_links(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         if address and text not in seen:
             seen.add(text)
             yield text, address
+
+
+def summary_links(alert: Alert) -> Iterator[tuple[str, str]]:
+    """Yield (internal id, address) of the alerts that the summary of a storm names; nothing for any other alert."""
+    if alert.source == STORMS:
+        for name, url in alert.annotations.items():
+            address = web_address(url) if name.startswith(LINK) else ""
+            if address:
+                yield line(name.removeprefix(LINK), PLACE_MAX), address
 
 
 def _flat(value: str) -> str:

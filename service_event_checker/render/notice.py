@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from service_event_checker.core import explaining
-from service_event_checker.core.model import Alert, Delivery
+from service_event_checker.core.model import STORMS, Alert, Delivery
 from service_event_checker.core.vocabulary import DRY_RUN, Affects, Kind, ResolvedBy, Severity, Status, Verb
 from service_event_checker.render import digest, own, plan
-from service_event_checker.render.labels import alert_title, author_links
+from service_event_checker.render.labels import alert_title, author_links, summary_links
 from service_event_checker.render.names import object_name, platform_name
 from service_event_checker.render.text import clean, duration, line, moment, web_address
 from service_event_checker.render.texts import MARKS, TEST_WORD, say, say_by
@@ -30,6 +30,7 @@ _PLACES = {
     "region": "Region",
     "geography": "Region",
 }
+_LINK_TEXTS = {STORMS: "link.all alerts"}
 _ENDINGS = frozenset({ResolvedBy.SOURCE, ResolvedBy.ABSENCE})
 
 
@@ -90,12 +91,14 @@ def notice(alert: Alert, verb: Verb, now: datetime, *, actor: str = "", note: st
         change=_change(alert, verb, now, line(actor, 100), clean(note, 2000)),
         fields=tuple(_fields(alert, platform)),
         labels=_pairs(alert.labels),
-        annotations=_pairs(alert.annotations),
+        annotations=_pairs(alert.annotations) if alert.source != STORMS else (),
         tickets=tuple(_tickets(alert, receiver)),
-        links=tuple((say(name), url) for name, url in author_links(alert.annotations)),
+        links=(*((say(name), url) for name, url in author_links(alert.annotations)), *summary_links(alert)),
         body=clean(alert.description, BODY_MAX),
         link=web_address(alert.url),
-        link_text=say("link.source") if alert.kind is Kind.ALERT else say("link.status page", platform=platform),
+        link_text=say(_LINK_TEXTS.get(alert.source, "link.source"))
+        if alert.kind is Kind.ALERT
+        else say("link.status page", platform=platform),
         footer=say("footer", id=alert.internal_id, platform=platform, at=moment(alert.updated_at)),
     )
     return _bare(told) if digest.is_digest(alert) else told

@@ -233,6 +233,36 @@ class TestWhatIsRight:
 
         assert [line for line in found.warnings if "mail is off, so that nobody takes over" in line]
 
+    def test_a_budget_of_messages_is_for_what_people_read(self, start: Start) -> None:
+        budget = {"messages": 5, "within": "1m"}
+        tickets = {"kind": "jira", "storm": budget}
+        with pytest.raises(ConfigError) as raised:
+            start(mistakes.changed(destinations={"tickets": tickets, "chat": {"kind": "console", "storm": {}}}))
+
+        found = " ".join(raised.value.problems)
+        assert "destinations.tickets: storm: only chat, mail and SMS are summarised in a storm" in found
+        assert "destinations.chat.storm.messages" in found
+
+    @pytest.mark.parametrize(
+        ("entry", "budget"),
+        [
+            ({"kind": "console"}, (20, 300)),
+            ({"kind": "smtp"}, (10, 600)),
+            ({"kind": "twilio"}, (10, 600)),
+            ({"kind": "webhook"}, None),
+            ({"kind": "jira"}, None),
+            ({"kind": "console", "storm": None}, None),
+            ({"kind": "console", "storm": {"messages": 5, "within": "1m"}}, (5, 60)),
+        ],
+    )
+    def test_each_kind_has_its_budget_unless_the_file_says_another(
+        self, start: Start, entry: dict[str, object], budget: tuple[int, int] | None
+    ) -> None:
+        found = start(json.dumps({"destinations": {"there": entry}, "rules": [{"name": "all", "send": ["there"]}]}))
+
+        (config,) = [each.config.budget for each in found.destinations if each.config]
+        assert (config and (config.messages, config.within.total_seconds())) == budget
+
     def test_an_old_name_of_a_key_is_a_warning(self, start: Start) -> None:
         old = {"slack": {"kind": "slack", "api_url": "https://slack.example.com/api"}}
 

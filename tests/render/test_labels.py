@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_event_checker.core.model import Alert
+from service_event_checker.core.model import STORMS, Alert
 from service_event_checker.core.vocabulary import Kind, Verb
 from service_event_checker.render import names
 from service_event_checker.render.labels import alert_title, author_links, place
@@ -90,3 +90,16 @@ def test_what_a_pager_holds_is_a_page_and_no_object_links_to_itself(monkeypatch:
     )
     assert tickets() == [page, ticket]
     assert tickets(receiver="jira") == [page]
+
+
+def test_a_summary_of_a_storm_links_the_alerts_that_it_names_and_hides_its_numbers() -> None:
+    annotations = {"storm": '{"total": 3}', "storm link GITHUB-A": "https://poc.example.com/alerts/GITHUB-A"}
+    annotations["storm link GITHUB-B"] = "javascript:alert(1)"
+
+    told = notice(alert(source=STORMS, kind=Kind.ALERT, annotations=annotations), Verb.OPEN, NOW)
+    other = notice(alert(kind=Kind.ALERT, annotations=annotations), Verb.OPEN, NOW)
+
+    assert told.links == (("GITHUB-A", "https://poc.example.com/alerts/GITHUB-A"),)
+    assert told.annotations == ()
+    assert told.link_text == "All alerts"
+    assert (other.links, len(other.annotations)) == ((), 3)

@@ -76,6 +76,23 @@ def test_a_delivery_is_not_claimed_before_it_is_due(store: Store) -> None:
     assert (again.delivery.attempts, again.delivery.reason) == (1, "timeout")
 
 
+def test_what_is_only_put_back_has_not_been_tried(store: Store) -> None:
+    opened(store)
+    store.settle(claim_one(store), Again(due_at=NOW + 30 * SECOND, reason="others go first", tried=False), NOW)
+
+    (again,) = claim(store, now=NOW + 30 * SECOND)
+    assert (again.delivery.attempts, again.delivery.reason) == (0, "others go first")
+
+
+def test_a_new_delivery_may_have_a_time_of_its_own(store: Store) -> None:
+    write = opening(new_alert("later"))
+    commit(store, replace(write, deliveries=tuple(replace(one, due_at=NOW + HOUR) for one in write.deliveries)))
+
+    store.sweep(NOW, latest=NOW + 2 * HOUR)
+    assert claim(store, now=NOW + HOUR - SECOND) == []
+    assert verbs_of(claim(store, now=NOW + HOUR)) == [Verb.OPEN]
+
+
 def test_a_receiver_is_due_while_something_of_its_own_is_free_to_claim(store: Store) -> None:
     opened(store, receivers=("slack", "pager", "jira"))
     claim_one(store, "pager")

@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import SecretStr
 
 from service_event_checker.config.fields import API_URL, Address
-from service_event_checker.config.models import DestinationConfig, Duration, secret
+from service_event_checker.config.models import CHAT_BUDGET, DestinationConfig, Duration, secret
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.core.ids import remote_key
-from service_event_checker.core.model import Alert, Delivery, Link
+from service_event_checker.core.model import Alert, Budget, Delivery, Link
 from service_event_checker.core.ports import ProbeResult
 from service_event_checker.core.vocabulary import Family, Status, Verb
 from service_event_checker.destinations.slack import message as text_slack
@@ -45,6 +45,7 @@ class Config(DestinationConfig):
 
     DISPLAY_NAME: ClassVar[str] = "Slack"
     SETTLE: ClassVar[timedelta] = timedelta(seconds=5)
+    STORM: ClassVar[Budget | None] = CHAT_BUDGET
     RATE: ClassVar[tuple[float, int]] = (0.8, 5)  # https://docs.slack.dev/apis/web-api/rate-limits: 1 message/s/channel
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
         "token": ("SLACK_BOT_TOKEN",),

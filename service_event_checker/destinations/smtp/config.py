@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
-from service_event_checker.config.models import DestinationConfig
+from service_event_checker.config.models import MAIL_BUDGET, DestinationConfig
+from service_event_checker.core.model import Budget
 from service_event_checker.render import mail as text_mail
 
 RECIPIENTS_MAX = 100  # of one mail; RFC 5321 4.5.3.1.8: what every server takes
@@ -23,6 +24,7 @@ class Config(DestinationConfig):
     """
 
     SETTLE: ClassVar[timedelta] = timedelta(0)  # nothing to wait for: nobody can look
+    STORM: ClassVar[Budget | None] = MAIL_BUDGET
     RATE: ClassVar[tuple[float, int]] = (0.5, 5)  # Exchange Online takes 30 mails a minute from one sender
     ENV: ClassVar[dict[str, tuple[str, ...]]] = {
         "host": ("SMTP_SERVER",),

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, SecretStr
 
 from service_event_checker.config.fields import is_address
-from service_event_checker.config.models import DestinationConfig
+from service_event_checker.config.models import CHAT_BUDGET, DestinationConfig
+from service_event_checker.core.model import Budget
 
 MENTIONS_MAX = 20
 
@@ -27,6 +28,7 @@ SecretAddress = Annotated[SecretStr | None, AfterValidator(secret_address)]
 class MessageConfig(DestinationConfig):
     """What is told once per change and cannot be searched. `updates`: also tell changes that no person made."""
 
+    STORM: ClassVar[Budget | None] = CHAT_BUDGET
     SETTLE: ClassVar[timedelta] = timedelta(0)  # nothing to wait for: nobody can look
     UPDATE_EVERY: ClassVar[timedelta] = timedelta(minutes=5)  # each update is a message of its own
 

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from service_event_checker.config.models import DestinationConfig
+from service_event_checker.config.models import MAIL_BUDGET, DestinationConfig
+from service_event_checker.core.model import Budget
 from service_event_checker.core.vocabulary import Severity
 
 RECIPIENTS_MAX = 50
@@ -32,6 +33,7 @@ class SmsConfig(DestinationConfig):
     """
 
     SETTLE: ClassVar[timedelta] = timedelta(0)  # nothing to wait for: nobody can look
+    STORM: ClassVar[Budget | None] = MAIL_BUDGET
     RATE: ClassVar[tuple[float, int]] = (0.5, 5)
     NEEDS: ClassVar[tuple[str, ...]] = ("to",)
 

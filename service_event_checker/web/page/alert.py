@@ -30,9 +30,10 @@ WORDS = {
     State.WAITING: "Waiting",
     State.FAILED: "Failed",
     State.WITHHELD: "Withheld",
+    State.SUMMARISED: "Summarised",
     State.NOT_MATCHED: "Not matched",
 }
-_LOOKS = {State.DELIVERED: "ok", State.WAITING: "waiting", State.FAILED: "failed"}
+_LOOKS = {State.DELIVERED: "ok", State.SUMMARISED: "ok", State.WAITING: "waiting", State.FAILED: "failed"}
 _VERBS = {
     Verb.OPEN: "opening",
     Verb.UPDATE: "update",

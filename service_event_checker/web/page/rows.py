@@ -13,7 +13,7 @@ from service_event_checker.core.verdict import Answer
 from service_event_checker.core.vocabulary import Affects, Kind, Severity, Status, Verb
 from service_event_checker.engine.quarantine import Held
 from service_event_checker.render import plan
-from service_event_checker.render.labels import alert_title, author_links
+from service_event_checker.render.labels import alert_title, author_links, summary_links
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.text import duration, line, moment, web_address
 from service_event_checker.web.status.overview import CheckerState, PollState
@@ -134,7 +134,7 @@ def alert_row(
     return AlertRow(
         id=alert.internal_id,
         title=alert_title(alert),
-        links=tuple(author_links(alert.annotations)),
+        links=(*author_links(alert.annotations), *summary_links(alert)),
         url=web_address(alert.url),
         severity=alert.severity,
         status=alert.status,

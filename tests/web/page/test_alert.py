@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from flask.testing import FlaskClient
 
+from service_event_checker.config.models import CHAT_BUDGET
+from service_event_checker.core import storms
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.store import Write
 from service_event_checker.engine.services import Services
@@ -92,3 +94,32 @@ def test_what_strangers_wrote_runs_nowhere(ingest: Ingest, client: FlaskClient) 
 
 def test_an_unknown_alert_is_404(client: FlaskClient) -> None:
     assert client.get("/alerts/NOPE-12345").status_code == 404
+
+
+def test_what_a_storm_has_summarised_says_where_and_the_summary_is_listed(
+    services: Services, client: FlaskClient
+) -> None:
+    now = datetime.now(UTC)
+    events = [event(fingerprint=f"a{number}", title=f"a{number}") for number in range(CHAT_BUDGET.messages + 3)]
+    services.pipeline.ingest(events, now)
+    while services.outbox.drain("chat"):
+        continue
+
+    summary = services.store.get([storms.key_of("chat")])[storms.key_of("chat")]
+    shown_now = " ".join(Page(client.get("/").text).text.split())
+    assert "Storm: 3 alerts in one summary, 0 critical, 3 open" in shown_now
+    told = [
+        client.get(f"/api/v1/alerts/{each.internal_id}").json["deliveries"][0]
+        for each in services.store.get(each.key for each in events).values()
+    ]
+    assert [each["state"] for each in told].count("summarised") == 3
+    covered = next(
+        each for each in services.store.get(each.key for each in events).values() if is_covered(client, each)
+    )
+    assert f"chat Summarised: in the summary {summary.internal_id} opening" in shown(client, covered)[1]
+    assert '{"total"' not in client.get(f"/alerts/{summary.internal_id}").text
+
+
+def is_covered(client: FlaskClient, alert: Alert) -> bool:
+    answer = client.get(f"/api/v1/alerts/{alert.internal_id}").json
+    return bool(answer["deliveries"][0]["state"] == "summarised")
