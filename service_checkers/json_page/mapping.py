@@ -124,7 +124,8 @@ class Mapping(Model):
     `status` left out: what is listed is open. A level or a component that `severities` puts above info, and that no
     open incident explains, is an outage of its own, and the list is then not complete.
     Tables: `open`, `planned` (open, and planned work), `resolved` for statuses, `severities` for levels.
-    `complete`: the list holds all that is open, so absence means something. `page`: the address for people;
+    `complete`: the list holds all that is open, so absence means something. `all_places`: `places` holds all
+    components, not only those in trouble, so that a page that changed is noticed. `page`: the address for people;
     `path`: what to ask for where the configured address is only a host.
     """
 
@@ -153,6 +154,7 @@ class Mapping(Model):
     resolved: tuple[Word, ...] = ()
     severities: dict[Word, Severity] = {}
     complete: bool = False
+    all_places: bool = False
     page: WebAddress | None = None
     path: str = ""
 

@@ -6,6 +6,7 @@ type: what cannot be read is left out with a warning, and a payload without its 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from service_checkers.reading.text import lines, moment, newest, one_line, plain
 from service_checkers.reading.values import identity, link
 from service_event_checker.core.errors import Reason, SourceError
 from service_event_checker.core.model import Event
+from service_event_checker.core.page_changes import place_name
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 
 LISTS = ("incidents", "scheduled_maintenances")
@@ -28,6 +30,7 @@ SEVERITIES = {
 }
 _UNDER_WAY = frozenset({"investigating", "identified", "monitoring"})
 _PLANNED = frozenset({"scheduled", "in_progress", "verifying"})
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")  # https://github.com/ulid/spec
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _DONE = frozenset({"resolved", "postmortem", "completed"})
 
@@ -68,6 +71,11 @@ class Places:
         groups = frozenset(group for _, group in self.by_id.values() if group)
         return {"component": frozenset(name for name, _ in self.by_id.values() if name), "group": groups}
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of all components and groups by the fingerprint of their places."""
+        return {PREFIX + code: place_name(name, group) for code, (name, group) in self.by_id.items() if code and name}
+
     def state(self, component: Mapping[str, Any]) -> str:
         """Return the state of a component that an incident lists: the page's word, else the incident's."""
         known = self.states.get(text(component.get("id") or component.get("code")), "")
@@ -94,6 +102,12 @@ class PageReading:
     warnings: tuple[str, ...] = ()
     flawed: bool = False
     named: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def is_partial(payload: Mapping[str, Any]) -> bool:
+    """Whether a summary may hold only some of the page's components: incident.io's does, whose ids are ULIDs."""
+    page = payload.get("page")
+    return isinstance(page, dict) and _ULID.fullmatch(text(page.get("id"))) is not None
 
 
 def parse(

@@ -28,6 +28,7 @@ PEOPLE_RANK = -1  # before every severity
 RANKS = range(PEOPLE_RANK, len(Severity))  # the order in which deliveries are claimed
 STORMS = "storm"  # the source of the summaries of storms (`core.storms`)
 GROUPS = "alerts:group"  # the source of the alerts that stand for a group of others (`core.groups`)
+PLACE = "place:"  # before the id: the fingerprint of a component's own state, and "place:*" of the page's
 FINGERPRINT_MAX = 255  # characters; the narrowest remote key we copy it to (PagerDuty dedup_key)
 
 
@@ -90,6 +91,9 @@ class Snapshot:
     `explains`: by event, the fingerprints of the places that it is about; it takes over the outage that is open there.
     `max_age`: what has had no news for so long, and is not shown, is no longer believed; None: it is, for ever.
     `listed`: by label, like "component", the names of all places that the source has, where it lists them.
+    `components`: by fingerprint, the names of all components, as `core.page_changes.place_name` writes them; None where
+    it does not list them.
+    `host`: where the answer came from in the end, "" where that says nothing.
     """
 
     source: str
@@ -101,6 +105,8 @@ class Snapshot:
     explains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     max_age: timedelta | None = None
     listed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    components: Mapping[str, str] | None = None
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -447,6 +453,39 @@ class PlannedWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageFacts:
+    """What a source's page was like at its last good poll, to notice that it is another one.
+
+    `entry`: digests of the configuration that it was read by. `ids`, `names`: digests of its components' ids and
+    names. `selected`: by id, the names of the components that a filter names. `void`: the filters that matched nothing.
+    """
+
+    entry: str = ""
+    host: str = ""
+    ids: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    selected: Mapping[str, str] = field(default_factory=dict)
+    void: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageChange:
+    """Signs that a source's page is another one: `polls` in which there were some, `what` the last one was.
+
+    `told_at`: when people were told. `looked_at`: when the new page was looked for. `patch`: the keys of the checker's
+    entry that read it, as JSON, "" where none is known. `renamed`: selected components, the old name and the new one.
+    """
+
+    since: datetime
+    what: str = ""
+    polls: int = 0
+    told_at: datetime | None = None
+    looked_at: datetime | None = None
+    patch: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
     """One checker's row: when it is due, who runs it (`owner`, "" when nobody does), and what came of the last run.
 
@@ -454,6 +493,8 @@ class Slot:
     `dismissed`: fingerprints that a person resolved while the source still lists them, with the good polls in a
     row that no longer did. `merged`: by incident, the fingerprint of the alert that it goes on as.
     `planned`: the planned work that the last good poll listed, the earliest first.
+    `page`: what the page was like then; `change`: signs since then that it is another one. `aliases`: by the new
+    fingerprint of what has one, that of its alert. `lost`: fingerprints of alerts that a changed page does not have.
     """
 
     name: str
@@ -471,3 +512,7 @@ class Slot:
     dismissed: Mapping[str, int] = field(default_factory=dict)
     merged: Mapping[str, str] = field(default_factory=dict)
     planned: tuple[PlannedWork, ...] = ()
+    page: PageFacts | None = None
+    change: PageChange | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()

@@ -130,6 +130,11 @@ def fired_again(alert: Alert | None, event: Event, change: Tracked, now: datetim
     return replace(change, alert=after, transitions=(*change.transitions, row))
 
 
+def over_at_once(event: Event, known: Alert | None, now: datetime) -> Alert:
+    """Return an alert that only tells something, and is over from the start. `known`: the newest one of its key."""
+    return replace(_opened(event, now, known), **_ended(event, now, ResolvedBy.SOURCE))  # type: ignore[arg-type]
+
+
 def longer_id(alert: Alert) -> Alert:
     """Give the alert an internal id of one character more, for when another episode has the short one."""
     length = len(alert.internal_id.rpartition("-")[2]) + 1

@@ -63,6 +63,13 @@ def not_listed(only: Selection, except_: Selection, listed: Mapping[str, frozens
     return tuple(found)
 
 
+def void_filters(only: Selection, listed: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """Return the keys of `only` none of whose names its source has; of what it does not list nothing is known."""
+    keys = {key: _folded(listed.get(label, ())) for key, label in _LABELS.items()}
+    wanted = {key: _folded(getattr(only, key)) for key, known in keys.items() if known}
+    return tuple(f"only.{key}" for key, names in wanted.items() if names and not names & keys[key])
+
+
 def _hint(name: str, known: Mapping[str, str]) -> str:
     near = difflib.get_close_matches(name.strip().casefold(), list(known), n=1)
     if near:

@@ -290,7 +290,7 @@ class TestAnUnreadablePage:
         world.page.shows(event())
         world.poll()
         before = world.alert
-        world.page.error = SourceError("github", Reason.GARBAGE, "no JSON")
+        world.page.error = SourceError("github", Reason.SERVER_ERROR, "HTTP 502")
 
         failed = world.poll(after=EVERY)
         first = world.clock.now
@@ -298,7 +298,7 @@ class TestAnUnreadablePage:
 
         assert failed is world.page.error
         assert world.alert == before
-        assert (world.slot.unknown_since, world.slot.unknown_reason) == (first, "unreadable answer: no JSON")
+        assert (world.slot.unknown_since, world.slot.unknown_reason) == (first, "server error: HTTP 502")
         assert (world.slot.failures, world.slot.last_success_at) == (2, NOW)
 
     def test_is_known_again_as_soon_as_it_is_read(self, world: World) -> None:
