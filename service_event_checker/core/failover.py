@@ -93,9 +93,7 @@ def digest(
         if listed == known.annotations or len(known.annotations) >= LISTED_MAX:
             return None
         return Write(alert=_listing(replace(known, updated_at=now, ended_at=now), receiver, fallback, listed))
-    event = Event(
-        source=SOURCE, fingerprint=receiver, kind=Kind.ALERT, status=EventStatus.RESOLVED, intake=SOURCE, at=now
-    )
+    event = Event(source=SOURCE, fingerprint=receiver, kind=Kind.ALERT, status=EventStatus.RESOLVED, at=now)
     bare = replace(over_at_once(event, known, now), receivers=(receiver,))
     new = _listing(bare, receiver, fallback, told)
     transition = replace(make_transition(new, Why.MISSED, now, receiver=receiver), before=None)

@@ -29,6 +29,7 @@ RANKS = range(PEOPLE_RANK, len(Severity))  # the order in which deliveries are c
 STORMS = "storm"  # the source of the summaries of storms (`core.storms`)
 GROUPS = "alerts:group"  # the source of the alerts that stand for a group of others (`core.groups`)
 PLACE = "place:"  # before the id: the fingerprint of a component's own state, and "place:*" of the page's
+NOTICE = "notice"  # the intake of what we tell ourselves; it is over from the start
 FINGERPRINT_MAX = 255  # characters; the narrowest remote key we copy it to (PagerDuty dedup_key)
 
 
@@ -216,6 +217,10 @@ class Alert:
     @property
     def open(self) -> bool:
         return self.status is not Status.RESOLVED
+
+    @property
+    def is_notice(self) -> bool:
+        return self.intakes == (NOTICE,)
 
     @property
     def since(self) -> datetime:

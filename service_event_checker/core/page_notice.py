@@ -32,7 +32,6 @@ def page_notice(
         description=f"{change.what[:1].upper()}{change.what[1:]}. {text}",
         at=now,
         starts_at=change.since,
-        intake=SOURCE,
     )
     if known is not None and _is_told(known, event, now):
         return None

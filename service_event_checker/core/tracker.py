@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from service_event_checker.core.conditions import fired
 from service_event_checker.core.ids import internal_id
-from service_event_checker.core.model import Alert, Event, Link, Recent, Snapshot, Transition
+from service_event_checker.core.model import NOTICE, Alert, Event, Link, Recent, Snapshot, Transition
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Status, Verb, Why
 
 REPEATS_COUNTED_EVERY = timedelta(hours=1)  # a re-sent alert costs at most one write an hour
@@ -132,7 +132,8 @@ def fired_again(alert: Alert | None, event: Event, change: Tracked, now: datetim
 
 def over_at_once(event: Event, known: Alert | None, now: datetime) -> Alert:
     """Return an alert that only tells something, and is over from the start. `known`: the newest one of its key."""
-    return replace(_opened(event, now, known), **_ended(event, now, ResolvedBy.SOURCE))  # type: ignore[arg-type]
+    told = replace(event, intake=NOTICE)
+    return replace(_opened(told, now, known), **_ended(told, now, ResolvedBy.SOURCE))  # type: ignore[arg-type]
 
 
 def longer_id(alert: Alert) -> Alert:

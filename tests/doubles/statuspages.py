@@ -136,7 +136,7 @@ class StatusPages(Double):
             return self.refuse(request, "a status page is only read", 405)
         if request.path in self.others:
             return self.others[request.path]
-        parts = request.path.split("/", 3)
+        parts = [*request.path.split("/", 3), ""][:4]
         if len(parts) < 4 or parts[1] != "page" or parts[2] not in self.pages:
             return Answer(404, b"<!doctype html><title>Page not found</title>", {"Content-Type": "text/html"})
         page, path = self.pages[parts[2]], parts[3]
@@ -144,6 +144,8 @@ class StatusPages(Double):
             return Answer(self.gone[page.name], b"<!doctype html><title>Gone</title>", {"Content-Type": "text/html"})
         if page.name in self.moved:
             return Answer(301, b"", {"Location": self.moved[page.name]})
+        if not path:
+            return Answer(200, b"<!doctype html><title>Status</title>", {"Content-Type": "text/html"})
         answer = _feed(page) if path == "history.rss" else self._json(page, path)
         return (
             self._broken(self.broken[page.name], answer) if page.name in self.broken else _unless_known(answer, request)
@@ -160,7 +162,7 @@ class StatusPages(Double):
         return Answer.json({"error": "not found"}, 404) if value is None else Answer.json(value)
 
     def _part(self, value: dict[str, Any], *, whole: bool) -> dict[str, Any]:
-        """Return a payload as incident.io writes it: https://docs.incident.io/status-pages/api"""
+        """Return a payload as incident.io writes it (bentleypark/aiwatch#1125)."""
         part = {**value, "page": {**value["page"], "id": "01K0000000000000000000000A"}}
         part |= {name: value[name] or None for name in ("incidents", "scheduled_maintenances") if name in value}
         if "components" in value and not whole:
