@@ -479,6 +479,7 @@ class PageChange:
 
     `told_at`: when people were told. `looked_at`: when the new page was looked for. `patch`: the keys of the checker's
     entry that read it, as JSON, "" where none is known. `renamed`: selected components, the old name and the new one.
+    `readable`: the last sign was of a page that could be read.
     """
 
     since: datetime
@@ -488,6 +489,7 @@ class PageChange:
     looked_at: datetime | None = None
     patch: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
+    readable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,11 +27,13 @@ _SIGNS = (Reason.GARBAGE, Reason.NOT_FOUND, Reason.FORBIDDEN_ADDRESS)  # the las
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
     """Why a page is probably another one, for people. `renamed`: the old and the new name of selected components.
+    `readable`: the page can be read, and may be right as it is.
 
     `same_names`: it is the same page with new ids.
     """
 
     what: str
+    readable: bool = True
     renamed: Mapping[str, str] = field(default_factory=dict)
     same_names: bool = False
 
@@ -62,7 +64,7 @@ def sign_of_error(error: SourceError, *, others_answer: bool) -> Sign | None:
     gone = error.reason is Reason.UNREACHABLE and error.detail.endswith(DNS_FAILED) and others_answer
     if not gone and error.reason not in _SIGNS:
         return None
-    return Sign(what=f"{error.reason}" + (f", {error.detail}" if error.detail else ""))
+    return Sign(what=f"{error.reason}" + (f", {error.detail}" if error.detail else ""), readable=False)
 
 
 def sign_of(snapshot: Snapshot, facts: PageFacts, void: Collection[str]) -> Sign | None:
@@ -113,7 +115,7 @@ def facts_of(
 def changed(before: PageChange | None, sign: Sign, now: datetime) -> PageChange:
     """Count one more poll with a sign."""
     before = before or PageChange(since=now)
-    return replace(before, what=sign.what, polls=before.polls + 1, renamed=sign.renamed)
+    return replace(before, what=sign.what, polls=before.polls + 1, renamed=sign.renamed, readable=sign.readable)
 
 
 def is_confirmed(change: PageChange | None) -> bool:
@@ -156,13 +158,13 @@ def bind(snapshot: Snapshot, alerts: Collection[Alert], before: Bound, *, moved:
     one, or all ids are new. Else a name needs the same start, and what is not found is the source's to end.
     """
     known = {alert.fingerprint: alert for alert in alerts}
-    aliases = {new: old for new, old in before.aliases.items() if old in known}
     shown = {event.fingerprint for event in snapshot.events} | (snapshot.components or {}).keys() | {f"{PLACE}*"}
+    aliases = {new: old for new, old in before.aliases.items() if old in known and (new in shown or old not in shown)}
     current = {old: new for new, old in aliases.items()}
     missing = [alert for name, alert in known.items() if current.get(name, name) not in shown]
     taken = {current.get(name, name) for name in known}
     strangers = [event for event in snapshot.events if event.fingerprint not in taken]
-    found = {**_places(missing, snapshot), **_incidents(missing, strangers, moved=moved)}
+    found = {**_places(missing, snapshot, taken), **_incidents(missing, strangers, moved=moved)}
     aliases = {new: old for new, old in aliases.items() if old not in found.values()} | found
     still = {alert.fingerprint for alert in missing} - set(found.values())
     lost = sorted(still if moved else still.intersection(before.lost))
@@ -175,10 +177,10 @@ def unsure(snapshot: Snapshot, lost: Iterable[Alert]) -> frozenset[str]:
     return frozenset(event.fingerprint for event in snapshot.events if (event.kind, _folded(event.title)) in titles)
 
 
-def _places(missing: Iterable[Alert], snapshot: Snapshot) -> dict[str, str]:
+def _places(missing: Iterable[Alert], snapshot: Snapshot, taken: Collection[str]) -> dict[str, str]:
     components = snapshot.components or {}
     number = Counter(_folded(place) for place in components.values())
-    ids = {_folded(place): id for id, place in components.items() if number[_folded(place)] == 1}
+    ids = {_folded(place): id for id, place in components.items() if number[_folded(place)] == 1 and id not in taken}
     wanted = [(alert, _folded(_place(alert))) for alert in missing if alert.fingerprint.startswith(PLACE)]
     asked = Counter(place for _, place in wanted)
     return {ids[place]: alert.fingerprint for alert, place in wanted if place in ids and asked[place] == 1}

@@ -140,6 +140,8 @@ def next_step(name: str, change: PageChange, *, readable: bool = False) -> str:
         return "They were matched by name, and the checker goes on"
     if change.patch:
         return f"Found: {change.patch}. To use it: ./outage check {name} --adopt"
+    if change.readable:
+        return f"Nothing is opened or resolved by it. If it is right as it is: ./outage check {name} --adopt"
     return f"Nothing is opened or resolved until it can be read. ./outage check {name} --adopt looks for it again"
 
 

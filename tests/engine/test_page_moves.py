@@ -340,3 +340,31 @@ def test_a_page_that_changes_and_changes_back_is_told_once_a_day(world: World) -
         world.poll(2)
 
     assert world.told() == (0, 1, 0)
+
+
+def test_a_page_that_alternates_between_old_and_new_ids_ends_and_opens_nothing(world: World) -> None:
+    world.poll()
+    world.begin_outage()
+    world.poll()
+    old = dict(world.pages.page("acme").incidents)
+    shown = {id: dict(each) for id, each in world.pages.page("acme").components.items()}
+
+    for _ in range(2):
+        world.pages.rotate_ids("acme")
+        world.poll(3)
+        world.pages.page("acme").components = {id: dict(each) for id, each in shown.items()}
+        world.pages.page("acme").incidents = {id: {**each, "id": id} for id, each in old.items()}
+        world.poll(3)
+
+    assert (world.told(), world.ended(), world.state) == ((1, 1, 1), False, "")
+
+
+def test_a_page_whose_name_no_longer_resolves_is_gone(world: World) -> None:
+    world.poll()
+
+    world.entry["url"] = "http://nowhere.invalid"
+    world.start()
+    world.poll(3)
+
+    assert world.told()[1] == 1
+    assert "DNS lookup failed" in world.state
