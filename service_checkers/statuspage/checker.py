@@ -108,6 +108,7 @@ class _CheckRun:
         self._lists_components = False
         self._in_part = False
         self._unknown: set[str] = set()
+        self._retracted: set[str] = set()
         self._lookup_seconds = lookup_seconds
 
     def require(self, path: str, *, if_there: bool = False) -> PageReading | None:
@@ -184,7 +185,9 @@ class _CheckRun:
             if self.trouble is not trouble:
                 self._unknown.update(absent[place:])
                 return
-            if reading and fingerprint not in self._events:
+            if reading is None:
+                self._retracted.add(fingerprint)
+            elif fingerprint not in self._events:
                 self._unknown.add(fingerprint)  # there, but in a state that we do not know
 
     def snapshot(self, tracked: frozenset[str], *, complete: bool) -> Snapshot:
@@ -207,6 +210,7 @@ class _CheckRun:
             listed={} if self._in_part else self.places.listed,
             components=self.places.names if self._lists_components else None,
             host=self._host,
+            retracted=frozenset(self._retracted - self._events.keys()),
         )
 
     def _with_page_severity(self, events: tuple[Event, ...]) -> tuple[Event, ...]:

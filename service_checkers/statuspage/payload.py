@@ -16,7 +16,7 @@ from service_checkers.reading.places import PREFIX
 from service_checkers.reading.text import lines, moment, newest, one_line, plain, text
 from service_checkers.reading.values import identity, link
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import Event
+from service_event_checker.core.model import POSTS_MAX, Event, Post
 from service_event_checker.core.page_changes import place_name
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 
@@ -236,6 +236,9 @@ class _Reader:
             ends_at=moment(incident.get("scheduled_until")) if kind is Kind.MAINTENANCE else None,
             url=link(incident.get("shortlink")) or f"{self._base}/incidents/{fingerprint}",
             labels=self._labels(_components(incident, updates), state, status),
+            posted_at=_posted_at(incident, updates),
+            posts=_posts(updates),
+            states=self._states(_components(incident, updates)),
         )
 
     def _status(self, fingerprint: str, state: str) -> EventStatus | None:
@@ -267,6 +270,11 @@ class _Reader:
             "state": state,
         }
         return {name: value for name, value in labels.items() if value}
+
+    def _states(self, named: list[dict[str, Any]]) -> dict[str, str]:
+        """Return by component the page's word for its state."""
+        pairs = ((self._places.named(component)[0], self._places.state(component)) for component in named)
+        return {name: state for name, state in pairs if name and state}
 
     def _operational(self, named: list[dict[str, Any]]) -> list[str]:
         """Return which of the components work, where others of the incident do not.
@@ -305,6 +313,22 @@ def _changed_at(incident: Mapping[str, Any], updates: list[dict[str, Any]]) -> d
     posted = newest(*(moment(update.get("created_at")) for update in updates))
     named = ("resolved_at", "created_at", "started_at")
     return newest(changed, posted) or newest(*(moment(incident.get(name)) for name in named))
+
+
+def _posted_at(incident: Mapping[str, Any], updates: list[dict[str, Any]]) -> datetime | None:
+    """Return when the incident could first be read: `started_at` may be dated back, and `created_at` of a late post."""
+    oldest = moment(updates[-1].get("created_at")) if updates else None
+    return newest(moment(incident.get("created_at")), oldest)
+
+
+def _posts(updates: list[dict[str, Any]]) -> tuple[Post, ...]:
+    """Return what was written, the oldest first."""
+    written = ((moment(update.get("created_at")), update) for update in reversed(updates[:POSTS_MAX]))
+    return tuple(
+        Post(at=at, state=one_line(update.get("status"), 40), text=plain(update.get("body")))
+        for at, update in written
+        if at
+    )
 
 
 def _starts_at(incident: Mapping[str, Any], updates: list[dict[str, Any]]) -> datetime | None:

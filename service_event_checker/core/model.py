@@ -29,8 +29,18 @@ RANKS = range(PEOPLE_RANK, len(Severity))  # the order in which deliveries are c
 STORMS = "storm"  # the source of the summaries of storms (`core.storms`)
 GROUPS = "alerts:group"  # the source of the alerts that stand for a group of others (`core.groups`)
 PLACE = "place:"  # before the id: the fingerprint of a component's own state, and "place:*" of the page's
+POSTS_MAX = 20  # of an alert
 NOTICE = "notice"  # the intake of what we tell ourselves; it is over from the start
 FINGERPRINT_MAX = 255  # characters; the narrowest remote key we copy it to (PagerDuty dedup_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What a source wrote of an outage at one time, in its own words. `state`: its word, like "identified"."""
+
+    at: datetime
+    state: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +56,8 @@ class Event:
     `expires_at`: when it is over unless its source repeats it by then, None where the source will tell its end.
     `not_fixed`: what is RESOLVED was merged, moved, marked as a duplicate or deleted there; `note` says which.
     `content_only`: it changes what an open alert says, and opens nothing. `severity_told`: whether its source told it.
+    `posted_at`: when its source first told of it, where that is known; the start may be dated back. `posts`: what it
+    wrote of it, the oldest first. `states`: by component, the source's word for its state.
     """
 
     source: str
@@ -76,6 +88,9 @@ class Event:
     not_fixed: bool = False
     content_only: bool = False
     severity_told: bool = True
+    posted_at: datetime | None = None
+    posts: tuple[Post, ...] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -94,6 +109,7 @@ class Snapshot:
     `listed`: by label, like "component", the names of all places that the source has, where it lists them.
     `components`: by fingerprint, the names of all components, as `core.page_changes.place_name` writes them; None where
     it does not list them.
+    `retracted`: fingerprints of what was asked for by its own address and is not there any more.
     `host`: where the answer came from in the end, "" where that says nothing.
     """
 
@@ -107,6 +123,7 @@ class Snapshot:
     max_age: timedelta | None = None
     listed: Mapping[str, frozenset[str]] = field(default_factory=dict)
     components: Mapping[str, str] | None = None
+    retracted: frozenset[str] = frozenset()
     host: str = ""
 
 
@@ -151,8 +168,9 @@ class Alert:
     `status_seen_at` maps a receiver and a status to the receiver's own time of the newest such status that it told
     us; with None as the status, of its newest status at all. `mirrored_at` maps two receivers (sorted) to when a
     status was last carried between them. `escalations`: by rule, while nobody has taken the alert. `groups` maps a
-    rule to the key of the alert of the group that this alert has joined by it ("": it has left). `revision` is raised
-    by every commit and never restarts.
+    rule to the key of the alert of the group that this alert has joined by it ("": it has left). `posted_at`, `posts`,
+    `states`: as its source told them (`Event`), the newest `POSTS_MAX` of the posts. `revision` is raised by every
+    commit and never restarts.
     `verdict`: whether a vendor explains it, None where none was judged. `explanations`: the outages of which its
     receivers were told that they explain it, and with a "-" before, that they do not. `votes` maps the key of an outage
     to what a person said: "confirm:name" or "reject:name".
@@ -207,6 +225,9 @@ class Alert:
     groups: Mapping[str, str] = field(default_factory=dict)
     recent: Recent = Recent()
     escalations: Mapping[str, Escalation] = field(default_factory=dict)
+    posted_at: datetime | None = None
+    posts: tuple[Post, ...] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
     revision: int = 0
 
     @property

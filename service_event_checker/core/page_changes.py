@@ -144,6 +144,7 @@ def inward(snapshot: Snapshot, bound: Bound) -> Snapshot:
         ),
         unknown=known(snapshot.unknown) | frozenset(bound.lost),
         own=known(snapshot.own),
+        retracted=known(snapshot.retracted),
         explains={
             aliases.get(name, name): tuple(aliases.get(place, place) for place in places)
             for name, places in snapshot.explains.items()

@@ -31,7 +31,7 @@ _PLACES = {
     "geography": "Region",
 }
 _LINK_TEXTS = {STORMS: "link.all alerts"}
-_ENDINGS = frozenset({ResolvedBy.SOURCE, ResolvedBy.ABSENCE})
+_ENDINGS = frozenset({ResolvedBy.SOURCE, ResolvedBy.ABSENCE, ResolvedBy.RETRACTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

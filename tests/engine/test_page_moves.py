@@ -368,3 +368,20 @@ def test_a_page_whose_name_no_longer_resolves_is_gone(world: World) -> None:
 
     assert world.told()[1] == 1
     assert "DNS lookup failed" in world.state
+
+
+def test_an_incident_whose_own_address_is_gone_is_told_as_retracted_once(world: World) -> None:
+    world.poll()
+    world.begin_outage()
+    world.poll()
+
+    del world.pages.page("acme").incidents["inc1"]
+    world.poll(5)
+
+    (message,) = world.slack.roots()
+    shown = [message.shown, *(reply.shown for reply in world.slack.replies(message.ts))]
+    assert sum("retracted" in text for text in shown) == len([text for text in shown if "Resolved" in text])
+    assert world.told() == (1, 0, 1)
+    (item,) = world.tickets.items.values()
+    assert item.state == "Closed"
+    assert sum("retracted" in comment for comment in item.comments) == 1
