@@ -67,6 +67,11 @@ def make_checker(name: str, config: CheckerConfig) -> Any:
     return checker_module(config.kind).Checker(name, config)
 
 
+def known_regions() -> Regions:
+    """Return the clouds' regions by all their names."""
+    return regions()
+
+
 def find_page(config: CheckerConfig) -> dict[str, str]:
     """Look for a checker's page at its address; return the keys of an entry that reads it.
 

@@ -323,7 +323,13 @@ def _watch(name: str, config: CheckerConfig | None) -> Watch:
         every=config.every,
         lease=max(config.every, config.timeout * LEASE_TIMEOUTS),
         resolve_after=config.resolve_after,
-        affects=partial(affects_us, only=config.only, except_=config.except_, when_unknown=config.when_unknown),
+        affects=partial(
+            affects_us,
+            only=config.only,
+            except_=config.except_,
+            when_unknown=config.when_unknown,
+            regions=plugins.known_regions(),
+        ),
         not_listed=partial(not_listed, config.only, config.except_),
         page=page_watch(config, partial(plugins.find_page, config)),
     )

@@ -36,7 +36,7 @@ def page_notice(
     if known is not None and _is_told(known, event, now):
         return None
     alert = over_at_once(event, known, now)
-    receivers = _receivers(replace(alert, source=checker, kind=Kind.OUTAGE, severity=Severity.CRITICAL), book)
+    receivers = _receivers(replace(alert, source=checker, kind=Kind.OUTAGE, severity=Severity.CRITICAL), book, now)
     if not receivers:
         return None
     alert = replace(alert, receivers=receivers)
@@ -51,9 +51,9 @@ def _is_told(known: Alert, event: Event, now: datetime) -> bool:
     return again or known.started_at == event.starts_at
 
 
-def _receivers(outage: Alert, book: Rulebook) -> tuple[str, ...]:
+def _receivers(outage: Alert, book: Rulebook, now: datetime) -> tuple[str, ...]:
     """Return who hears of an outage of the source in chat, else by mail, else the first that is configured."""
-    ruled = matched(outage, book.rules)
+    ruled = matched(outage, book, now)
     for family in (Family.CHAT, Family.MAIL):
         usable = [
             name
