@@ -208,7 +208,7 @@ def test_a_page_that_moves_during_an_outage_ends_nothing_and_opens_nothing(world
 
 
 def test_new_ids_of_the_same_components_are_noticed_told_once_and_bound_by_name(world: World) -> None:
-    world.poll()
+    world.poll(2)
     world.begin_outage()
     world.poll()
     world.pages.resolve_incident("acme", "inc1", at=world.now)

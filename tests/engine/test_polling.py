@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from service_event_checker.config.models import Selection
 from service_event_checker.core.errors import Reason, SourceError, StoreConflict, StoreError
 from service_event_checker.core.model import Alert, Event, PlannedWork, Slot, Snapshot
+from service_event_checker.core.roles import Silences
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Severity, Status, Why
@@ -355,6 +356,10 @@ class TestAStoreThatIsAway:
 
         def __init__(self, store: SqlStore, error: StoreError) -> None:
             self.store, self.error = store, error
+
+        @property
+        def silences(self) -> Silences:
+            return self.store.silences
 
         def get(self, keys: Iterable[str]) -> dict[str, Alert]:
             return self.store.get(keys)
