@@ -17,6 +17,7 @@ import pytest
 from service_event_checker import wiring
 from service_event_checker.config.settings import Settings
 from service_event_checker.core.model import Slot
+from service_event_checker.core.store import Query
 from service_event_checker.engine.polling import Poller
 from service_event_checker.engine.throttle import Throttle
 from tests.destinations.azure_devops.double import PAT, AzureDevOps
@@ -220,7 +221,9 @@ def test_new_ids_of_the_same_components_are_noticed_told_once_and_bound_by_name(
     world.poll(4)
 
     assert first == "the page changed: all its components have new IDs"
-    assert (world.told(), world.state) == ((1, 1, 1), "")  # what is over is not told again under its new id
+    assert (world.told(), world.state) == ((1, 1, 1), "")
+    known = world.services.store.page(Query(source="acme")).alerts
+    assert [each.fingerprint for each in known] == ["inc1"]  # what is over is no outage of its own under its new id
 
 
 def test_an_outage_whose_ids_rotate_goes_on_as_the_same_alert_to_its_end(world: World) -> None:
