@@ -92,7 +92,7 @@ def detect(url: str, timeout: float) -> Found:
     Raises SourceError: NOT_FOUND where it is of no family that we know, else why the page cannot be asked.
     """
     try:
-        known, base = _known_host(url), _base(url)
+        known, base = _known_host(url), base_of(url)
     except ValueError:
         raise SourceError(_NAME, Reason.NOT_CONFIGURED, "not an http or https address") from None
     if known:
@@ -108,6 +108,41 @@ def detect(url: str, timeout: float) -> Found:
     raise SourceError(_NAME, Reason.NOT_FOUND, "no status page of a family that is known")
 
 
+def detect_new(url: str, timeout: float) -> Found | None:
+    """Return how to read the page at `url`, or where it redirects to; None where there is not exactly one answer.
+
+    Raises SourceError where it cannot be asked, within `timeout` seconds.
+    """
+    try:
+        base = base_of(url)
+    except ValueError:
+        return None
+    user = _Asker(base, time.monotonic() + timeout)
+    page = user.get(base)
+    for address in _candidates(base, page.url if page else base):
+        if known := _known_host(address):
+            return known
+        if found := _all_families(user, address):
+            return found[0] if len(found) == 1 else None
+    return None
+
+
+def _candidates(base: str, final: str) -> tuple[str, ...]:
+    """Return where the page may be: where its address leads, and the root of that host."""
+    if final.rstrip("/") == base:
+        return (base,)
+    return tuple(dict.fromkeys((base_of(final), urlunsplit((*urlsplit(final)[:2], "", "", "")))))
+
+
+def _all_families(user: _Asker, base: str) -> list[Found]:
+    """Return what reads the page, a feed only where nothing else does."""
+    found = [each for family in _FAMILIES if (each := _as_family(user, base, family))]
+    if any(each.kind == "statuspage" for each in found):
+        return [each for each in found if each.preset != "incident_io"]  # one page with two APIs
+    feed = None if found else _as_feed(user, base)
+    return [feed] if feed else found
+
+
 def _known_host(url: str) -> Found | None:
     """Return what needs no asking; None for a host that may be of any family."""
     parts = urlsplit(url)
@@ -118,7 +153,7 @@ def _known_host(url: str) -> Found | None:
     return _HOSTS.get((parts.hostname or "").removeprefix("www."))
 
 
-def _base(url: str) -> str:
+def base_of(url: str) -> str:
     """Return the page's address that an address of the page or of one of its endpoints stands for.
 
     Raises ValueError for what is not an address.

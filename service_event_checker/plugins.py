@@ -14,10 +14,12 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
+from service_checkers.detect import base_of, detect_new
 from service_checkers.vendors import Vendor, regions, vendor_called, vendors
 from service_event_checker.config.findings import ANY_NAME, Traits
 from service_event_checker.config.load import Config, Entry
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
+from service_event_checker.core.errors import SourceError
 from service_event_checker.core.knowledge import Knowledge, Regions, Tie
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.render.own import Form
@@ -39,6 +41,7 @@ DESTINATIONS = Package("service_event_checker.destinations", "adapter", "Adapter
 SOURCES = Package("service_event_checker.sources", "reconcile", "Source")  # those that can be asked
 HOOKS = Package("service_event_checker.sources", "hook", "SOURCE")  # those that send to an address of their own
 _ACTS = frozenset({"api", "cli", "reconcile", "slack"})  # ways in by which people and reconciliation change alerts
+FIND_SECONDS = 10.0
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -62,6 +65,30 @@ def source_config(kind: str) -> type[SourceConfig] | None:
 
 def make_checker(name: str, config: CheckerConfig) -> Any:
     return checker_module(config.kind).Checker(name, config)
+
+
+def known_regions() -> Regions:
+    """Return the clouds' regions by all their names."""
+    return regions()
+
+
+def find_page(config: CheckerConfig) -> dict[str, str]:
+    """Look for a checker's page at its address; return the keys of an entry that reads it.
+
+    None where it cannot be asked, where there is not exactly one answer, or where the entry has them already.
+    """
+    try:
+        found = detect_new(config.url, min(FIND_SECONDS, config.timeout.total_seconds()))
+    except SourceError:
+        return {}
+    if found is None:
+        return {}
+    same = (found.kind, found.preset, base_of(found.url)) == (
+        config.kind,
+        getattr(config, "preset", ""),
+        base_of(config.url),
+    )
+    return {} if same else {"kind": found.kind, "url": found.url} | ({"preset": found.preset} if found.preset else {})
 
 
 def make_destination(name: str, config: DestinationConfig) -> Any:

@@ -31,6 +31,7 @@ from service_event_checker.core.vocabulary import Family, Severity
 from service_event_checker.engine import reloads
 from service_event_checker.engine.correlation import Correlation
 from service_event_checker.engine.outbox import Outbox
+from service_event_checker.engine.page_watch import page_watch
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.polling import Poller, Watch
 from service_event_checker.engine.reconcile.passes import Reconciler
@@ -322,8 +323,15 @@ def _watch(name: str, config: CheckerConfig | None) -> Watch:
         every=config.every,
         lease=max(config.every, config.timeout * LEASE_TIMEOUTS),
         resolve_after=config.resolve_after,
-        affects=partial(affects_us, only=config.only, except_=config.except_, when_unknown=config.when_unknown),
+        affects=partial(
+            affects_us,
+            only=config.only,
+            except_=config.except_,
+            when_unknown=config.when_unknown,
+            regions=plugins.known_regions(),
+        ),
         not_listed=partial(not_listed, config.only, config.except_),
+        page=page_watch(config, partial(plugins.find_page, config)),
     )
 
 

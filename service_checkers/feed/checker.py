@@ -7,13 +7,14 @@ open. Prefer `statuspage` where the vendor has the JSON.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from service_checkers.feed.payload import FeedReading, parse
-from service_checkers.reading.fetch import WebAddress, fetch
+from service_checkers.reading.fetch import WebAddress, fetch, host_of
 from service_event_checker.config.models import CheckerConfig, Duration
 from service_event_checker.core.model import Event, Snapshot
 from service_event_checker.core.vocabulary import EventStatus
@@ -45,9 +46,9 @@ class Checker:
 
     def check(self, tracked: frozenset[str]) -> Snapshot:
         """Return what the feed shows; of what is over by its words, only what is tracked. Raises SourceError."""
-        body = fetch(self._http, self._name, "").body
-        reading = parse(self._name, body, self._clock(), self._config.max_age)
-        return _snapshot(self._config, self._name, reading, tracked)
+        answer = fetch(self._http, self._name, "")
+        reading = parse(self._name, answer.body, self._clock(), self._config.max_age)
+        return replace(_snapshot(self._config, self._name, reading, tracked), host=host_of(answer.url))
 
 
 def read_file(config: Config, name: str, body: bytes) -> Snapshot:

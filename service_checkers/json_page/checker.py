@@ -7,6 +7,7 @@ incident that is no longer in it stays unknown. How a mapping is written: mappin
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -15,8 +16,8 @@ from pydantic import model_validator
 
 from service_checkers.json_page.mapping import Mapping, Preset, evaluate, read_preset, word
 from service_checkers.json_page.summary import summary_of
-from service_checkers.reading.fetch import WebAddress, fetch, read_json
-from service_checkers.reading.places import checked, is_place
+from service_checkers.reading.fetch import WebAddress, fetch, host_of, read_json
+from service_checkers.reading.places import checked, is_place, named
 from service_checkers.reading.text import lines, newest, one_line, plain
 from service_checkers.reading.values import any_moment, identity, link, names
 from service_event_checker.config.models import CheckerConfig
@@ -77,7 +78,8 @@ class Checker:
 
     def check(self, tracked: frozenset[str]) -> Snapshot:
         """Return what the page shows. Raises SourceError."""
-        return _read(self._config, self._name, fetch(self._http, self._name, "").body, tracked)
+        answer = fetch(self._http, self._name, "")
+        return replace(_read(self._config, self._name, answer.body, tracked), host=host_of(answer.url))
 
 
 def read_file(config: Config, name: str, body: bytes) -> Snapshot:
@@ -115,7 +117,12 @@ def _read(config: Config, name: str, body: bytes, tracked: frozenset[str]) -> Sn
         unknown=frozenset(reader.unknown - reader.events.keys()) | unseen,
         warnings=tuple(dict.fromkeys(reader.warnings)),
     )
-    return checked(snapshot, summary_of(mapping, _page(config), payload), tracked)
+    summary = summary_of(mapping, _page(config), payload)
+    seen = checked(snapshot, summary, tracked)
+    if not mapping.all_places:
+        return seen
+    names_of = {"component": frozenset(place.name for place in summary.components)}
+    return replace(seen, components=named(summary), listed=names_of)
 
 
 def _list(source: str, key: str, expression: str, payload: Any) -> list[Any]:
@@ -177,6 +184,7 @@ class _Reader:
             "severity",
             "url",
             "starts_at",
+            "posted_at",
             "ends_at",
             "minutes",
             "updated_at",
@@ -199,6 +207,7 @@ class _Reader:
             description=plain(fields["description"]),
             at=updated_at or (None if over else newest(starts_at)),
             starts_at=starts_at,
+            posted_at=any_moment(fields["posted_at"]),
             ends_at=_planned_end(fields, starts_at) if planned else None,
             url=link(_joined(self._page, address)) or self._page,
             labels={name: value for name, value in {**labels, "state": one_line(state, 80)}.items() if value},

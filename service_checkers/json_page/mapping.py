@@ -3,7 +3,7 @@
 Expressions are checked when the configuration is read: a mistake must not wait for the first outage. Besides
 JMESPath's own functions (https://jmespath.org/specification.html#built-in-functions) there are `split(text,
 separator)` and `pick(list, references)`: those of a JSON:API list that the references (ids, or objects with an
-id) name, in the order of the list.
+id) name, in the order of the list; and `having(list, ids)`: those that hold one of the ids, however deep.
 """
 
 from __future__ import annotations
@@ -38,6 +38,18 @@ class _Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no 
     def _func_pick(self, entries: list[Any] | None, references: list[Any] | None) -> list[Any]:
         wanted = {_named(reference) for reference in references or []} - {("", "")}
         return [entry for entry in entries or [] if isinstance(entry, dict) and _is_one_of(entry, wanted)]
+
+    @functions.signature({"types": ["array", "null"]}, {"types": ["array", "null"]})  # type: ignore[untyped-decorator]
+    def _func_having(self, entries: list[Any] | None, ids: list[Any] | None) -> list[Any]:
+        wanted = {word(id) for id in ids or []} - {""}
+        return [entry for entry in entries or [] if _holds(entry, wanted)]
+
+
+def _holds(value: Any, wanted: set[str]) -> bool:
+    """Whether one of the words stands anywhere in a JSON value, which the reader keeps from being too deep."""
+    if isinstance(value, dict | list):
+        return any(_holds(each, wanted) for each in (value.values() if isinstance(value, dict) else value))
+    return word(value) in wanted
 
 
 def _named(reference: Any) -> tuple[str, str]:
@@ -120,11 +132,13 @@ class Mapping(Model):
     expressions), `requires`, which must find something, else the answer is not what the mapping is for, `level`, the
     page's own word on its state, and `places`, a list of its components, of each of which `place` finds an object of
     `id`, `name`, `state` and `group`. On an entry, which sees the whole page as `_page`: all other expressions.
-    `ends_at` is the planned end of planned work, or `minutes` how long it is to take.
+    `posted_at` is when the entry was first told of, `ends_at` the planned end of planned work, or `minutes` how long
+    it is to take.
     `status` left out: what is listed is open. A level or a component that `severities` puts above info, and that no
     open incident explains, is an outage of its own, and the list is then not complete.
     Tables: `open`, `planned` (open, and planned work), `resolved` for statuses, `severities` for levels.
-    `complete`: the list holds all that is open, so absence means something. `page`: the address for people;
+    `complete`: the list holds all that is open, so absence means something. `all_places`: `places` holds all
+    components, not only those in trouble, so that a page that changed is noticed. `page`: the address for people;
     `path`: what to ask for where the configured address is only a host.
     """
 
@@ -140,6 +154,7 @@ class Mapping(Model):
     severity: Expression = ""
     url: Expression = ""
     starts_at: Expression = ""
+    posted_at: Expression = ""
     ends_at: Expression = ""
     minutes: Expression = ""
     updated_at: Expression = ""
@@ -153,6 +168,7 @@ class Mapping(Model):
     resolved: tuple[Word, ...] = ()
     severities: dict[Word, Severity] = {}
     complete: bool = False
+    all_places: bool = False
     page: WebAddress | None = None
     path: str = ""
 

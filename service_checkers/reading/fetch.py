@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Set
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -26,10 +27,21 @@ def fetch(http: Http, source: str, url: str) -> Response:
 
 def fetch_json(http: Http, source: str, url: str) -> Any:
     """Get the JSON value at `url`, conditionally. Raises SourceError."""
+    return fetch_page(http, source, url)[0]
+
+
+def fetch_page(http: Http, source: str, url: str) -> tuple[Any, str]:
+    """Get the JSON value at `url`, conditionally, and the host that it came from in the end. Raises SourceError."""
+    answer = fetch(http, source, url)
     try:
-        return json_body(http.get(url, cached=True))
+        return json_body(answer), host_of(answer.url)
     except HttpError as error:
         raise source_error(source, error) from error
+
+
+def host_of(url: str) -> str:
+    """Return host and port of an address, as they are compared."""
+    return urlsplit(url).netloc.rpartition("@")[2].casefold().removeprefix("www.")
 
 
 def read_json(source: str, body: bytes) -> Any:

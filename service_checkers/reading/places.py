@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from service_checkers.reading.text import lines, one_line
-from service_event_checker.core.model import FINGERPRINT_MAX, Event, Snapshot
+from service_event_checker.core.model import FINGERPRINT_MAX, PLACE, Event, Snapshot
+from service_event_checker.core.page_changes import place_name
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 
-PREFIX = "place:"
+PREFIX = PLACE
 PAGE = f"{PREFIX}*"
 APART_MAX = 20  # components in trouble that are told one by one; more of them are one outage of the page
 UNEXPLAINED = " (no incident posted)"
@@ -87,6 +88,11 @@ def component(id: str, name: str, state: str, levels: Mapping[str, Severity], gr
 def page(name: str, state: str, levels: Mapping[str, Severity]) -> Place | None:
     """Return the page as a whole; None where it says nothing of itself."""
     return _place(PAGE, name or "The status page", state, levels) if state else None
+
+
+def named(summary: Summary) -> dict[str, str]:
+    """Return the names of the components by fingerprint, as `Snapshot.components` has them."""
+    return {place.fingerprint: place_name(place.name, place.group) for place in summary.components}
 
 
 def _place(fingerprint: str, name: str, state: str, levels: Mapping[str, Severity], group: str = "") -> Place:

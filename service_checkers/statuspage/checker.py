@@ -11,12 +11,12 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from service_checkers.reading.fetch import WebAddress, fetch_json, read_json, shuffled
+from service_checkers.reading.fetch import WebAddress, fetch_json, fetch_page, read_json, shuffled
 from service_checkers.reading.places import Summary, checked, is_place
-from service_checkers.statuspage.payload import PageReading, Places, parse, raised
+from service_checkers.statuspage.payload import PageReading, Places, is_partial, parse, raised
 from service_checkers.statuspage.summary import summary_of
 from service_event_checker.config.models import CheckerConfig
 from service_event_checker.core.errors import Reason, SourceError
@@ -30,6 +30,7 @@ MAX_BYTES = 8 * 1024 * 1024  # 50 incidents with all their updates reach 1 MB
 SUMMARY = "/api/v2/summary.json"
 UNRESOLVED = "/api/v2/incidents/unresolved.json"
 HISTORY = "/api/v2/incidents.json"
+COMPONENTS = "/api/v2/components.json"
 PLANNED = "/api/v2/scheduled-maintenances.json"
 _NEEDS = {SUMMARY: "incidents", UNRESOLVED: "incidents", HISTORY: "incidents", PLANNED: "scheduled_maintenances"}
 _ENDPOINT = re.compile(r"/(?:api/v2(?:/.*)?|history\.(?:rss|atom)|index\.json)?$")
@@ -103,28 +104,57 @@ class _CheckRun:
         self._http = http
         self._events: dict[str, Event] = {}
         self._warnings: list[str] = []
+        self._host = ""
+        self._lists_components = False
+        self._in_part = False
         self._unknown: set[str] = set()
+        self._retracted: set[str] = set()
         self._lookup_seconds = lookup_seconds
 
     def require(self, path: str, *, if_there: bool = False) -> PageReading | None:
         """Read one endpoint; None where it is missing and may be. Raises SourceError."""
         try:
-            payload = fetch_json(self._http, self._source, path)
+            payload, host = fetch_page(self._http, self._source, path)
         except SourceError as error:
             if if_there and error.reason is Reason.NOT_FOUND:
                 return None
             raise
         if path == SUMMARY and isinstance(payload, dict):
+            payload = self._with_all_components(payload)
             self.places = Places.of(payload)
         listed_open = path in (SUMMARY, UNRESOLVED)
         needs = _NEEDS.get(path, "incident")
         reading = parse(self._source, self._base, payload, self.places, needs=needs, listed_open=listed_open)
+        self._host = self._host or host
         if path == SUMMARY:
+            self._lists_components = "components" in payload and not self._in_part
             self._level, self._summary = reading.level, summary_of(self._base, payload, self.places)
         self._named.update(reading.named)
         self._take(reading.events)
         self._warnings.extend(reading.warnings)
         return reading
+
+    def _with_all_components(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return the summary with the whole list of components, where its own may be a part that changes.
+
+        Where that cannot be read, it is not known which components there are.
+        """
+        if not is_partial(payload):
+            return payload
+        whole = self._whole_list()
+        self._in_part = whole is None
+        return payload if whole is None else {**payload, "components": whole}
+
+    def _whole_list(self) -> list[Any] | None:
+        try:
+            found = fetch_json(self._http, self._source, COMPONENTS)
+            if isinstance(found, dict) and isinstance(found.get("components"), list):
+                return list(found["components"])
+            why = Reason.GARBAGE
+        except SourceError as error:
+            why = error.reason
+        self._warnings.append(f"{COMPONENTS} could not be read: {why}")
+        return None
 
     def optional(self, path: str) -> PageReading | None:
         """Read one endpoint that can be done without; None, with a warning, where it cannot be read."""
@@ -155,7 +185,9 @@ class _CheckRun:
             if self.trouble is not trouble:
                 self._unknown.update(absent[place:])
                 return
-            if reading and fingerprint not in self._events:
+            if reading is None:
+                self._retracted.add(fingerprint)
+            elif fingerprint not in self._events:
                 self._unknown.add(fingerprint)  # there, but in a state that we do not know
 
     def snapshot(self, tracked: frozenset[str], *, complete: bool) -> Snapshot:
@@ -169,7 +201,17 @@ class _CheckRun:
         )
         seen = checked(read, self._summary, tracked, self._named)
         events, warnings = self._with_page_severity(seen.events), tuple(dict.fromkeys(seen.warnings))
-        return replace(seen, events=events, warnings=warnings, listed=self.places.listed)
+        hidden = frozenset(filter(is_place, tracked)) - {event.fingerprint for event in seen.events}
+        return replace(
+            seen,
+            events=events,
+            unknown=seen.unknown | hidden if self._in_part else seen.unknown,
+            warnings=warnings,
+            listed={} if self._in_part else self.places.listed,
+            components=self.places.names if self._lists_components else None,
+            host=self._host,
+            retracted=frozenset(self._retracted - self._events.keys()),
+        )
 
     def _with_page_severity(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
         """Raise what the page's level means, whichever list told the newer word; without a summary, as before."""

@@ -6,6 +6,7 @@ type: what cannot be read is left out with a warning, and a payload without its 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from service_checkers.reading.places import PREFIX
 from service_checkers.reading.text import lines, moment, newest, one_line, plain, text
 from service_checkers.reading.values import identity, link
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import Event
+from service_event_checker.core.model import POSTS_MAX, Event, Post
+from service_event_checker.core.page_changes import place_name
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 
 LISTS = ("incidents", "scheduled_maintenances")
@@ -28,6 +30,7 @@ SEVERITIES = {
 }
 _UNDER_WAY = frozenset({"investigating", "identified", "monitoring"})
 _PLANNED = frozenset({"scheduled", "in_progress", "verifying"})
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")  # https://github.com/ulid/spec
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _DONE = frozenset({"resolved", "postmortem", "completed"})
 
@@ -68,6 +71,11 @@ class Places:
         groups = frozenset(group for _, group in self.by_id.values() if group)
         return {"component": frozenset(name for name, _ in self.by_id.values() if name), "group": groups}
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of all components and groups by the fingerprint of their places."""
+        return {PREFIX + code: place_name(name, group) for code, (name, group) in self.by_id.items() if code and name}
+
     def state(self, component: Mapping[str, Any]) -> str:
         """Return the state of a component that an incident lists: the page's word, else the incident's."""
         known = self.states.get(text(component.get("id") or component.get("code")), "")
@@ -94,6 +102,12 @@ class PageReading:
     warnings: tuple[str, ...] = ()
     flawed: bool = False
     named: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def is_partial(payload: Mapping[str, Any]) -> bool:
+    """Whether a summary may hold only some of the page's components: incident.io's does, whose ids are ULIDs."""
+    page = payload.get("page")
+    return isinstance(page, dict) and _ULID.fullmatch(text(page.get("id"))) is not None
 
 
 def parse(
@@ -222,6 +236,9 @@ class _Reader:
             ends_at=moment(incident.get("scheduled_until")) if kind is Kind.MAINTENANCE else None,
             url=link(incident.get("shortlink")) or f"{self._base}/incidents/{fingerprint}",
             labels=self._labels(_components(incident, updates), state, status),
+            posted_at=_posted_at(incident, updates),
+            posts=_posts(updates),
+            states=self._states(_components(incident, updates)),
         )
 
     def _status(self, fingerprint: str, state: str) -> EventStatus | None:
@@ -253,6 +270,11 @@ class _Reader:
             "state": state,
         }
         return {name: value for name, value in labels.items() if value}
+
+    def _states(self, named: list[dict[str, Any]]) -> dict[str, str]:
+        """Return by component the page's word for its state."""
+        pairs = ((self._places.named(component)[0], self._places.state(component)) for component in named)
+        return {name: state for name, state in pairs if name and state}
 
     def _operational(self, named: list[dict[str, Any]]) -> list[str]:
         """Return which of the components work, where others of the incident do not.
@@ -291,6 +313,22 @@ def _changed_at(incident: Mapping[str, Any], updates: list[dict[str, Any]]) -> d
     posted = newest(*(moment(update.get("created_at")) for update in updates))
     named = ("resolved_at", "created_at", "started_at")
     return newest(changed, posted) or newest(*(moment(incident.get(name)) for name in named))
+
+
+def _posted_at(incident: Mapping[str, Any], updates: list[dict[str, Any]]) -> datetime | None:
+    """Return when the incident could first be read: `started_at` may be dated back, and `created_at` of a late post."""
+    oldest = moment(updates[-1].get("created_at")) if updates else None
+    return newest(moment(incident.get("created_at")), oldest)
+
+
+def _posts(updates: list[dict[str, Any]]) -> tuple[Post, ...]:
+    """Return what was written, the oldest first."""
+    written = ((moment(update.get("created_at")), update) for update in reversed(updates[:POSTS_MAX]))
+    return tuple(
+        Post(at=at, state=one_line(update.get("status"), 40), text=plain(update.get("body")))
+        for at, update in written
+        if at
+    )
 
 
 def _starts_at(incident: Mapping[str, Any], updates: list[dict[str, Any]]) -> datetime | None:

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from service_event_checker import plugins
+from service_event_checker.cli.adopt import adopt
 from service_event_checker.cli.context import Here, UserPath, pass_here
 from service_event_checker.cli.reachability import REMEDIES
 from service_event_checker.cli.tables import print_json, table, when
@@ -50,12 +51,18 @@ def complete_checkers(ctx: click.Context, _param: click.Parameter, begun: str) -
 @click.option("--all", "every", is_flag=True, help="All checkers that are on.")
 @click.option("--file", "file", type=UserPath(exists=True), help="Read this saved answer instead of asking.")
 @click.option("--json", "as_json", is_flag=True)
+@click.option("--adopt", "adopts", is_flag=True, help="Its page changed: write the entry that reads the new one.")
 @pass_here
-def check(here: Here, checker: str | None, file: Path | None, *, every: bool, as_json: bool) -> None:
+def check(here: Here, checker: str | None, file: Path | None, *, every: bool, as_json: bool, adopts: bool) -> None:
     """Show what a checker sees now.
 
-    With --file, read a saved answer instead. Changes nothing and notifies nobody.
+    With --file, read a saved answer instead. Changes nothing, but with --adopt, and notifies nobody.
     """
+    if adopts:
+        if checker is None or every or file is not None:
+            raise click.UsageError("--adopt is for one checker: ./outage check NAME --adopt")
+        adopt(here, checker)
+        return
     services = here.services
     names = sorted(services.poller.watches) if every else [checker] if checker else []
     if not names:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 _INDENT = "  "
@@ -43,6 +44,42 @@ def with_entry(text: str, section: str, name: str, entry: Mapping[str, str]) -> 
     if json.loads(changed) != wanted:
         raise NotEditable(f"{section} stands there more than once")
     return changed
+
+
+def with_changed(text: str, section: str, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> str:
+    """Return the text with another value of `"name"` in a section; all else stays. Raises NotEditable."""
+    try:
+        before = json.loads(text)
+    except ValueError:
+        raise NotEditable("is not JSON") from None
+    entry = before.get(section, {}).get(name) if isinstance(before, dict) else None
+    span = _span(text, section, name)
+    if not isinstance(entry, dict) or span is None:
+        raise NotEditable(f'{section} has no "{name}"')
+    wanted = change(entry)
+    written = json.dumps(wanted, ensure_ascii=False, indent=_INDENT if "\n" in text[slice(*span)] else None)
+    line = text[: span[0]].rpartition("\n")[2]
+    indent = line[: len(line) - len(line.lstrip())]
+    changed = text[: span[0]] + written.replace("\n", f"\n{indent}") + text[span[1] :]
+    if json.loads(changed) != {**before, section: {**before[section], name: wanted}}:
+        raise NotEditable(f"{section} stands there more than once")
+    return changed
+
+
+def _span(text: str, section: str, name: str) -> tuple[int, int] | None:
+    """Return where the value of a name in a section of the top object begins and ends."""
+    tokens = list(_TOKEN.finditer(text))
+    words = [token[0] for token in tokens]
+    depths = _depths(words)
+    first = _value_of(section, words, depths)
+    for number in range(first or len(words), len(words) - 2):
+        if depths[number] == 2 and words[number + 1] == ":" and json.loads(words[number]) == name:
+            start = number + 2
+            end = next(n for n in range(start + 1, len(words)) if depths[n] <= depths[start])
+            return tokens[start].start(), tokens[end].end()
+        if depths[number] < 2 and number > (first or 0):
+            break
+    return None
 
 
 def _inserted(text: str, section: str, written: str) -> str:

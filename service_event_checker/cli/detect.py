@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
-from dataclasses import replace
-from pathlib import Path
 
 import click
 
 from service_checkers.detect import Found, detect
 from service_checkers.vendors import vendor_called, vendors
-from service_event_checker import wiring
-from service_event_checker.cli.config_edit import NotEditable, with_entry
+from service_event_checker.cli.config_edit import with_entry
+from service_event_checker.cli.config_write import change_config
 from service_event_checker.cli.context import Here, pass_here
 from service_event_checker.cli.reachability import REMEDIES
 from service_event_checker.cli.tables import print_json
@@ -87,23 +83,6 @@ def _entry(found: Found) -> dict[str, str]:
 
 
 def _add(here: Here, name: str, found: Found) -> None:
-    """Write the entry into the file, whole or not at all, if the file is right with it."""
-    file = here.settings.config_file.resolve()
-    wiring.load_config(here.settings)  # what is wrong before stays the person's to correct
-    text = file.read_bytes().decode("utf-8-sig")
-    try:
-        changed = with_entry(text, "checkers", name, _entry(found))
-    except NotEditable as error:
-        raise click.ClickException(f"{file.name}: {error}. Add the entry by hand") from None
-    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(changed.encode())
-        os.chmod(draft, file.stat().st_mode & 0o7777)
-        wiring.load_config(replace(here.settings, config_file=Path(draft)))
-        os.replace(draft, file)
-    finally:
-        Path(draft).unlink(missing_ok=True)
-    click.echo(
-        f"{name} is in {file.name}. Try it: ./outage check {name}. The app reads it at its next start.", err=True
-    )
+    """Write the entry into the file."""
+    file = change_config(here, lambda text: with_entry(text, "checkers", name, _entry(found)))
+    click.echo(f"{name} is in {file}. Try it: ./outage check {name}. The app reads it at its next start.", err=True)

@@ -33,6 +33,7 @@ from service_event_checker.cli import (
     start,
     status,
     store,
+    vendor,
     why,
 )
 from service_event_checker.cli.context import ROOT, Here, errors_for_people
@@ -77,6 +78,7 @@ COMMANDS = (
     alerts.alerts,
     show.show,
     why.why,
+    vendor.vendor,
     act.ack,
     act.unack,
     act.resolve,

@@ -28,6 +28,7 @@ REMEDIES = {
     Reason.TIMEOUT: "check the network, or set a longer `timeout` for the checker",
     Reason.UNAUTHORIZED: "check the credentials",
     Reason.FORBIDDEN: "the credentials are valid: give their account the missing permission",
+    Reason.PAGE_CHANGED: "./outage check NAME --adopt uses the new page, where it is found",
     Reason.NOT_FOUND: "check `url`; ./outage detect URL finds the right one",
     Reason.FORBIDDEN_ADDRESS: "check `url`: it leads to an address that is not allowed",
 }

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.core.model import FINGERPRINT_MAX, Event
+from service_event_checker.core.model import FINGERPRINT_MAX, POSTS_MAX, Event, Post
 
 TITLE_MAX = 500  # characters; two lines on any screen
 TEXT_MAX = 20_000  # characters; half of what Slack's API takes, under one property of Azure Tables
@@ -39,6 +39,7 @@ def _is_clean(event: Event) -> bool:
         return False
     return (
         "\0" not in text
+        and not (event.posts or event.states or event.posted_at)
         and 0 < len(event.source) <= SOURCE_MAX
         and 0 < len(event.fingerprint) <= FINGERPRINT_MAX
         and max(map(len, short)) <= NAME_MAX
@@ -90,7 +91,15 @@ def _cleaned(event: Event) -> Event:
         starts_at=starts_at,
         ends_at=None if starts_at and ends_at and ends_at <= starts_at else ends_at,
         expires_at=_time(event.expires_at),
+        posted_at=_time(event.posted_at),
+        posts=tuple(_post(post) for post in event.posts[-POSTS_MAX:]),
+        states=_mapping(event.states),
     )
+
+
+def _post(post: Post) -> Post:
+    at = _time(post.at) or post.at
+    return Post(at=at, state=_text(post.state, NAME_MAX), text=_text(post.text, LABEL_MAX))
 
 
 def _identity(where: str, text: str, limit: int) -> str:

@@ -262,8 +262,8 @@ def _outage(outage: Alert, known: Knowledge) -> str:
 
 
 def posted_at(outage: Alert) -> datetime:
-    """Return when the vendor's post could first be seen: when we opened it, or its own start if that is later."""
-    return max(outage.started_at, outage.opened_at)
+    """Return when the vendor posted; where it does not tell, when we opened it, or its own start if that is later."""
+    return outage.posted_at or max(outage.started_at, outage.opened_at)
 
 
 def _siblings(subjects: Sequence[str], vendor: str, known: Knowledge) -> list[Evidence]:

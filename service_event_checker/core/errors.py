@@ -27,6 +27,7 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden"  # what we may
     REFUSED = "refused"
     NOT_FOUND = "not found"
+    PAGE_CHANGED = "the page changed"
     TOO_LARGE = "too large"
     FORBIDDEN_ADDRESS = "forbidden address"
     NOT_CONFIGURED = "not configured"

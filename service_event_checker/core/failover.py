@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from service_event_checker.core.ids import alert_key, internal_id
-from service_event_checker.core.model import Alert, Delivery, Transition
+from service_event_checker.core.ids import alert_key
+from service_event_checker.core.model import Alert, Delivery, Event, Transition
 from service_event_checker.core.routing import make_delivery, make_transition
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Write
-from service_event_checker.core.vocabulary import Family, Kind, ResolvedBy, Severity, Status, Verb, Why
+from service_event_checker.core.tracker import over_at_once
+from service_event_checker.core.vocabulary import EventStatus, Family, Kind, Severity, Verb, Why
 
 SOURCE = "failover"
 SEVERE = frozenset({Severity.CRITICAL, Severity.ERROR})
@@ -92,26 +93,8 @@ def digest(
         if listed == known.annotations or len(known.annotations) >= LISTED_MAX:
             return None
         return Write(alert=_listing(replace(known, updated_at=now, ended_at=now), receiver, fallback, listed))
-    key, episode = digest_key(receiver), known.episode + 1 if known else 1
-    bare = Alert(
-        key=key,
-        source=SOURCE,
-        fingerprint=receiver,
-        kind=Kind.ALERT,
-        episode=episode,
-        internal_id=internal_id(SOURCE, key, episode),
-        status=Status.RESOLVED,
-        severity=Severity.WARNING,
-        title="",
-        started_at=now,
-        opened_at=now,
-        updated_at=now,
-        ended_at=now,
-        closed_at=now,
-        resolved_by=ResolvedBy.SOURCE,
-        receivers=(receiver,),
-        revision=known.revision if known else 0,
-    )
+    event = Event(source=SOURCE, fingerprint=receiver, kind=Kind.ALERT, status=EventStatus.RESOLVED, at=now)
+    bare = replace(over_at_once(event, known, now), receivers=(receiver,))
     new = _listing(bare, receiver, fallback, told)
     transition = replace(make_transition(new, Why.MISSED, now, receiver=receiver), before=None)
     return Write(

@@ -28,7 +28,19 @@ PEOPLE_RANK = -1  # before every severity
 RANKS = range(PEOPLE_RANK, len(Severity))  # the order in which deliveries are claimed
 STORMS = "storm"  # the source of the summaries of storms (`core.storms`)
 GROUPS = "alerts:group"  # the source of the alerts that stand for a group of others (`core.groups`)
+PLACE = "place:"  # before the id: the fingerprint of a component's own state, and "place:*" of the page's
+POSTS_MAX = 20  # of an alert
+NOTICE = "notice"  # the intake of what we tell ourselves; it is over from the start
 FINGERPRINT_MAX = 255  # characters; the narrowest remote key we copy it to (PagerDuty dedup_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What a source wrote of an outage at one time, in its own words. `state`: its word, like "identified"."""
+
+    at: datetime
+    state: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +56,8 @@ class Event:
     `expires_at`: when it is over unless its source repeats it by then, None where the source will tell its end.
     `not_fixed`: what is RESOLVED was merged, moved, marked as a duplicate or deleted there; `note` says which.
     `content_only`: it changes what an open alert says, and opens nothing. `severity_told`: whether its source told it.
+    `posted_at`: when its source first told of it, where that is known; the start may be dated back. `posts`: what it
+    wrote of it, the oldest first. `states`: by component, the source's word for its state.
     """
 
     source: str
@@ -74,6 +88,9 @@ class Event:
     not_fixed: bool = False
     content_only: bool = False
     severity_told: bool = True
+    posted_at: datetime | None = None
+    posts: tuple[Post, ...] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -90,6 +107,10 @@ class Snapshot:
     `explains`: by event, the fingerprints of the places that it is about; it takes over the outage that is open there.
     `max_age`: what has had no news for so long, and is not shown, is no longer believed; None: it is, for ever.
     `listed`: by label, like "component", the names of all places that the source has, where it lists them.
+    `components`: by fingerprint, the names of all components, as `core.page_changes.place_name` writes them; None where
+    it does not list them.
+    `retracted`: fingerprints of what was asked for by its own address and is not there any more.
+    `host`: where the answer came from in the end, "" where that says nothing.
     """
 
     source: str
@@ -101,6 +122,9 @@ class Snapshot:
     explains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     max_age: timedelta | None = None
     listed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    components: Mapping[str, str] | None = None
+    retracted: frozenset[str] = frozenset()
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +168,9 @@ class Alert:
     `status_seen_at` maps a receiver and a status to the receiver's own time of the newest such status that it told
     us; with None as the status, of its newest status at all. `mirrored_at` maps two receivers (sorted) to when a
     status was last carried between them. `escalations`: by rule, while nobody has taken the alert. `groups` maps a
-    rule to the key of the alert of the group that this alert has joined by it ("": it has left). `revision` is raised
-    by every commit and never restarts.
+    rule to the key of the alert of the group that this alert has joined by it ("": it has left). `posted_at`, `posts`,
+    `states`: as its source told them (`Event`), the newest `POSTS_MAX` of the posts. `revision` is raised by every
+    commit and never restarts.
     `verdict`: whether a vendor explains it, None where none was judged. `explanations`: the outages of which its
     receivers were told that they explain it, and with a "-" before, that they do not. `votes` maps the key of an outage
     to what a person said: "confirm:name" or "reject:name".
@@ -200,6 +225,9 @@ class Alert:
     groups: Mapping[str, str] = field(default_factory=dict)
     recent: Recent = Recent()
     escalations: Mapping[str, Escalation] = field(default_factory=dict)
+    posted_at: datetime | None = None
+    posts: tuple[Post, ...] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
     revision: int = 0
 
     @property
@@ -210,6 +238,10 @@ class Alert:
     @property
     def open(self) -> bool:
         return self.status is not Status.RESOLVED
+
+    @property
+    def is_notice(self) -> bool:
+        return self.intakes == (NOTICE,)
 
     @property
     def since(self) -> datetime:
@@ -447,6 +479,41 @@ class PlannedWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageFacts:
+    """What a source's page was like at its last good poll, to notice that it is another one.
+
+    `entry`: digests of the configuration that it was read by. `ids`, `names`: digests of its components' ids and
+    names. `selected`: by id, the names of the components that a filter names. `void`: the filters that matched nothing.
+    """
+
+    entry: str = ""
+    host: str = ""
+    ids: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    selected: Mapping[str, str] = field(default_factory=dict)
+    void: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageChange:
+    """Signs that a source's page is another one: `polls` in which there were some, `what` the last one was.
+
+    `told_at`: when people were told. `looked_at`: when the new page was looked for. `patch`: the keys of the checker's
+    entry that read it, as JSON, "" where none is known. `renamed`: selected components, the old name and the new one.
+    `readable`: the last sign was of a page that could be read.
+    """
+
+    since: datetime
+    what: str = ""
+    polls: int = 0
+    told_at: datetime | None = None
+    looked_at: datetime | None = None
+    patch: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    readable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
     """One checker's row: when it is due, who runs it (`owner`, "" when nobody does), and what came of the last run.
 
@@ -454,6 +521,8 @@ class Slot:
     `dismissed`: fingerprints that a person resolved while the source still lists them, with the good polls in a
     row that no longer did. `merged`: by incident, the fingerprint of the alert that it goes on as.
     `planned`: the planned work that the last good poll listed, the earliest first.
+    `page`: what the page was like then; `change`: signs since then that it is another one. `aliases`: by the new
+    fingerprint of what has one, that of its alert. `lost`: fingerprints of alerts that a changed page does not have.
     """
 
     name: str
@@ -471,3 +540,7 @@ class Slot:
     dismissed: Mapping[str, int] = field(default_factory=dict)
     merged: Mapping[str, str] = field(default_factory=dict)
     planned: tuple[PlannedWork, ...] = ()
+    page: PageFacts | None = None
+    change: PageChange | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from service_event_checker.core.conditions import fired
 from service_event_checker.core.ids import internal_id
-from service_event_checker.core.model import Alert, Event, Link, Recent, Snapshot, Transition
+from service_event_checker.core.model import NOTICE, POSTS_MAX, Alert, Event, Link, Post, Recent, Snapshot, Transition
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Status, Verb, Why
 
 REPEATS_COUNTED_EVERY = timedelta(hours=1)  # a re-sent alert costs at most one write an hour
@@ -102,7 +102,7 @@ def absent(alerts: Iterable[Alert], snapshot: Snapshot, resolve_after: int, now:
         return []  # unknown is not over
     mentioned = {event.fingerprint for event in snapshot.events} | snapshot.unknown
     missing = [alert for alert in alerts if alert.open and not alert.test and alert.fingerprint not in mentioned]
-    return [_miss(alert, resolve_after, now) for alert in missing]
+    return [_miss(alert, resolve_after, now, retracted=alert.fingerprint in snapshot.retracted) for alert in missing]
 
 
 def expired(alerts: Iterable[Alert], now: datetime) -> list[Tracked]:
@@ -130,6 +130,12 @@ def fired_again(alert: Alert | None, event: Event, change: Tracked, now: datetim
     return replace(change, alert=after, transitions=(*change.transitions, row))
 
 
+def over_at_once(event: Event, known: Alert | None, now: datetime) -> Alert:
+    """Return an alert that only tells something, and is over from the start. `known`: the newest one of its key."""
+    told = replace(event, intake=NOTICE)
+    return replace(_opened(told, now, known), **_ended(told, now, ResolvedBy.SOURCE))  # type: ignore[arg-type]
+
+
 def longer_id(alert: Alert) -> Alert:
     """Give the alert an internal id of one character more, for when another episode has the short one."""
     length = len(alert.internal_id.rpartition("-")[2]) + 1
@@ -151,7 +157,7 @@ def _first_seen(event: Event, now: datetime, first_good_at: datetime | None) -> 
         return Tracked(None)
     if event.status is EventStatus.FIRING:
         return _open(event, now)
-    posted_at = event.starts_at or event.at
+    posted_at = event.posted_at or event.starts_at or event.at
     if event.status is not EventStatus.RESOLVED or event.intake != POLL:
         return Tracked(None)
     if first_good_at is None or posted_at is None or posted_at <= first_good_at:
@@ -192,6 +198,9 @@ def _opened(event: Event, now: datetime, previous: Alert | None = None) -> Alert
         origin=event.origin,
         intakes=(event.intake,),
         affects_us=event.affects_us,
+        posted_at=event.posted_at,
+        posts=event.posts[-POSTS_MAX:],
+        states=event.states,
         test=event.test,
         previous_ended_at=previous.ended_at if previous else None,
         recent=replace(recent, fired_at=fired(recent.fired_at, now)),
@@ -243,6 +252,9 @@ def _content(alert: Alert, event: Event) -> Alert:
         annotations=event.annotations or alert.annotations,
         origin=event.origin or alert.origin,
         seen_at=_later(alert.seen_at, event.at),
+        posted_at=_earlier(alert.posted_at, event.posted_at),
+        posts=_all_posts(alert.posts, event.posts),
+        states=event.states or alert.states,
         affects_us=alert.affects_us if event.affects_us is Affects.NO else event.affects_us,
     )
 
@@ -377,11 +389,11 @@ def _remembered(ids: tuple[str, ...], place: str, name: str) -> tuple[str, ...]:
     return (*(id for id in ids if id not in forgotten), name)
 
 
-def _miss(alert: Alert, resolve_after: int, now: datetime) -> Tracked:
+def _miss(alert: Alert, resolve_after: int, now: datetime, *, retracted: bool) -> Tracked:
     missing = replace(alert, missing_polls=alert.missing_polls + 1, missing_since=alert.missing_since or now)
     if missing.missing_polls < resolve_after:
         return Tracked(missing)
-    return _gone(missing, Why.RESOLVED_BY_ABSENCE, now, now)
+    return _gone(missing, Why.RETRACTED if retracted else Why.RESOLVED_BY_ABSENCE, now, now)
 
 
 def _gone(alert: Alert, why: Why, ended_at: datetime, now: datetime) -> Tracked:
@@ -389,7 +401,7 @@ def _gone(alert: Alert, why: Why, ended_at: datetime, now: datetime) -> Tracked:
     over = replace(
         alert,
         status=Status.RESOLVED,
-        resolved_by=ResolvedBy.ABSENCE,
+        resolved_by=ResolvedBy.RETRACTED if why is Why.RETRACTED else ResolvedBy.ABSENCE,
         ended_at=ended_at,
         closed_at=now,
         muted="",
@@ -415,6 +427,16 @@ def _step(alert: Alert, why: Why, event: Event, now: datetime, *verbs: Verb, **c
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:
     """Return the later of two times that are known, None when neither is."""
     return max(filter(None, (one, other)), default=None)
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(filter(None, (one, other)), default=None)
+
+
+def _all_posts(known: tuple[Post, ...], new: tuple[Post, ...]) -> tuple[Post, ...]:
+    """Return what was written, by its time; what the source corrects takes the place of what it wrote at that time."""
+    by_time = {post.at: post for post in (*known, *new)} if new else {}
+    return tuple(by_time[at] for at in sorted(by_time))[-POSTS_MAX:] or known
 
 
 def _transition(

@@ -51,6 +51,7 @@ class Affects(StrEnum):
 class ResolvedBy(StrEnum):
     SOURCE = "source"
     ABSENCE = "absence"
+    RETRACTED = "retracted"
     PERSON = "person"
 
 
@@ -80,6 +81,7 @@ class Why(StrEnum):
     NOTED = "note"
     RESOLVED_BY_SOURCE = "resolved by the source"
     RESOLVED_BY_ABSENCE = "no longer listed by the source"
+    RETRACTED = "retracted by the source"
     EXPIRED = "no longer repeated by the source"
     RESOLVED_BY_PERSON = "resolved by a person"
     SOURCE_ENDED = "ended at the source after a person had resolved it"

@@ -19,4 +19,6 @@ def not_in_future(now: datetime, events: Iterable[Event], ahead: timedelta = AHE
         to_come = event.starts_at is not None and event.starts_at > latest and event.kind is not Kind.MAINTENANCE
         if to_come:
             event = replace(event, starts_at=None)
+        if event.posted_at and event.posted_at > latest:
+            event = replace(event, posted_at=None)
         yield replace(event, at=now) if event.at and event.at > latest else event

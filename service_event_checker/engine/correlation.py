@@ -23,7 +23,7 @@ from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Query, Write
 from service_event_checker.core.tracker import Tracked
 from service_event_checker.core.verdict import Verdict
-from service_event_checker.core.vocabulary import Affects, Kind
+from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy
 from service_event_checker.metrics import VERDICTS
 
 OVER_FOR = timedelta(hours=2)  # how long an outage and an alert are still looked at after their end
@@ -127,8 +127,9 @@ class Correlation:
         over = self._store.page(Query(open=False, kinds=_THEIRS, limit=OUTAGES_MAX)).alerts
         late = (each for each in over if each.closed_at and now - each.closed_at <= OVER_FOR)
         found = [each for each in (*shown, *late) if not each.test and _has_begun(each, now)]
-        void = frozenset(each.internal_id for each in found if each.affects_us is Affects.NO)
-        outages = tuple(each for each in found if each.affects_us is not Affects.NO)
+        nothing = {each.key: each.internal_id for each in found if _explains_nothing(each)}
+        outages = tuple(each for each in found if each.key not in nothing)
+        void = frozenset(nothing.values())
         return Around(outages, replace(self._known, unreadable=self._unreadable()), void) if found else Around()
 
     def _unreadable(self) -> frozenset[str]:
@@ -157,6 +158,10 @@ def _explained(change: Tracked, around: Around, now: datetime) -> Tracked:
         return change
     later = explaining.changed(alert, verdict, now)
     return replace(change, alert=later.alert, transitions=(*change.transitions, *later.transitions))
+
+
+def _explains_nothing(outage: Alert) -> bool:
+    return outage.affects_us is Affects.NO or outage.resolved_by is ResolvedBy.RETRACTED
 
 
 def _is_ours(alert: Alert | None) -> bool:

@@ -15,12 +15,15 @@ import structlog
 
 from service_event_checker.core.clean import clean
 from service_event_checker.core.errors import InvalidInput, Reason, SourceError, StoreError
+from service_event_checker.core.ids import alert_key
 from service_event_checker.core.model import Alert, Event, PlannedWork, Slot, Snapshot
+from service_event_checker.core.page_changes import outward
 from service_event_checker.core.ports import Checker
 from service_event_checker.core.roles import PollingStore
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy
-from service_event_checker.engine import hints, places
+from service_event_checker.engine import hints, page_watch, places
 from service_event_checker.engine.clocks import not_in_future
+from service_event_checker.engine.page_watch import PageWatch
 from service_event_checker.engine.pipeline import Pipeline
 from service_event_checker.engine.slot_owner import is_gone, new_owner
 from service_event_checker.metrics import POLL_SECONDS, POLLS, UNKNOWN_VALUES
@@ -53,6 +56,7 @@ class Watch:
     """A checker and how it is to be asked. `lease`: how long one poll may take before the slot is free again.
 
     `not_listed`: given what the source lists, warnings of places that are selected and are not there.
+    `page`: what is known of the entry, to notice that the page is another one.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Watch:
     resolve_after: int
     affects: Callable[[Event], Affects]
     not_listed: Callable[[Mapping[str, frozenset[str]]], tuple[str, ...]] = lambda _listed: ()
+    page: PageWatch = PageWatch()
 
 
 class Poller:
@@ -114,15 +119,20 @@ class Poller:
         try:
             snapshot, after = self._check(watch, slot)
         except SourceError as error:
-            self._report(self._failed(watch, slot, error))
-            return error
+            now = self._clock()
+            slot = page_watch.failed(slot, error, others_answer=self._others_answer(slot, now), now=now)
+            slot = page_watch.told(slot, watch.page, self.pipeline, now)
+            known = page_watch.error_of(slot, error)
+            self._report(self._failed(watch, slot, known))
+            return known
         except StoreError:
             raise  # says nothing of the source
         except Exception:
             log.exception("check_crashed", checker=slot.name)
             self._report(self._failed(watch, slot, SourceError(slot.name, Reason.CRASHED)))
             raise
-        self._report(self._succeeded(after, snapshot))
+        after = page_watch.told(after, watch.page, self.pipeline, self._clock(), readable=True)
+        self._report(replace(self._succeeded(after, snapshot), change=None))
         return snapshot
 
     def _check(self, watch: Watch, slot: Slot) -> tuple[Snapshot, Slot]:
@@ -133,8 +143,9 @@ class Poller:
         tracked = [alert for alert in self.store.open_alerts(watch.name) if not alert.test]
         asked = places.asked(tracked, slot.merged).union(slot.dismissed)
         with POLL_SECONDS.labels(watch.name).time():
-            seen = watch.checker.check(asked)
+            seen = watch.checker.check(outward(asked, slot.aliases))
         now = self._clock()
+        seen, slot = page_watch.accept(seen, slot, watch.page, [*tracked, *self._ended_by_people(slot)], now)
         # Judged as the source gave it: cleaning cuts long labels.
         timely = _as_begun(not_in_future(now, seen.events, timedelta(0)), tracked)
         judged = (replace(event, affects_us=watch.affects(event)) for event in timely)
@@ -149,6 +160,10 @@ class Poller:
         still = {name: times for name, times in gone.items() if name not in ended} | listed
         return snapshot, replace(slot, dismissed=dict(list(still.items())[-DISMISSED_MAX:]), merged=merged)
 
+    def _ended_by_people(self, slot: Slot) -> list[Alert]:
+        keys = [alert_key(slot.name, fingerprint) for fingerprint in slot.dismissed]
+        return list(self.store.get(keys).values()) if keys else []
+
     def _take(self, watch: Watch, slot: Slot | None, now: datetime) -> Slot | None:
         if slot is None:
             slot = Slot(name=watch.name, due_at=now)
@@ -157,6 +172,12 @@ class Poller:
         pause = watch.every * (1 + JITTER * self._jitter())
         mine = replace(slot, owner=new_owner(), lease_until=now + watch.lease, due_at=now + pause, last_run_at=now)
         return self.store.put_slot(mine)
+
+    def _others_answer(self, slot: Slot, now: datetime) -> bool:
+        """Whether another source could be read while this one fails, or there is none: the network works."""
+        since = slot.unknown_since or now - UNKNOWN_FOR_LONG
+        others = [each for name, each in self.store.slots().items() if name in self.watches and name != slot.name]
+        return not others or any(each.last_success_at and each.last_success_at >= since for each in others)
 
     def _succeeded(self, slot: Slot, snapshot: Snapshot) -> Slot:
         now = self._clock()

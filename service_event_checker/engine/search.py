@@ -136,6 +136,15 @@ def pages(store: Alerts, search: Search) -> Iterator[Page]:
         scanned, cursor = scanned + len(page.alerts), page.cursor
 
 
+def read_all(store: Alerts, search: Search) -> tuple[list[Alert], bool]:
+    """Return the alerts without tests and groups, and whether these are all of them: no bound was met."""
+    found: list[Alert] = []
+    page = Page(alerts=())
+    for page in pages(store, search):
+        found += [alert for alert in page.alerts if not alert.test and not alert.is_group]
+    return found, not page.cursor or search.is_past(page)
+
+
 def cursor_after(page: Page, place: int) -> str:
     """Return the cursor behind an alert in the midst of a page, in the form that `Page` names."""
     if place + 1 == len(page.alerts):

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from service_event_checker.config.models import Selection
+from service_event_checker.core.knowledge import Regions
 from service_event_checker.core.model import Event
+from service_event_checker.core.replacing import replace
 from service_event_checker.core.vocabulary import Affects
 
 COMPONENT = "component"
 NAMED_MAX = 8  # places in a sentence
+NO_REGIONS = Regions()
 _LABELS = {
     "components": COMPONENT,
     "groups": "group",
@@ -25,15 +28,27 @@ _LABELS = {
 }
 
 
-def affects_us(event: Event, only: Selection, except_: Selection, when_unknown: Literal["open", "ignore"]) -> Affects:
+def affects_us(
+    event: Event,
+    only: Selection,
+    except_: Selection,
+    when_unknown: Literal["open", "ignore"],
+    regions: Regions = NO_REGIONS,
+) -> Affects:
     """Return whether an event passes the filters.
 
     `only`: each key that is given must be met, by any of its names. `except_`: any key that is met is enough,
     but a key of names only when it covers all that the event names: an outage of two components, one of them
     excepted, still touches the other. If `only` names a place and the event does not, nobody can
     tell: UNKNOWN, or NO with `when_unknown="ignore"`. With `only.affected`, a component that the page shows as
-    working (the label `operational`) is not met.
+    working (the label `operational`) is not met. Names of one region, and its zones, are the same where `regions` has
+    them.
     """
+    event, only, except_ = (
+        _with_ids(event, regions),
+        _with_region_ids(only, regions),
+        _with_region_ids(except_, regions),
+    )
     if _excepted(event, except_):
         return Affects.NO
     if only.severities and event.severity not in only.severities:
@@ -46,6 +61,23 @@ def affects_us(event: Event, only: Selection, except_: Selection, when_unknown: 
     if Affects.UNKNOWN in answers:
         return Affects.UNKNOWN if when_unknown == "open" else Affects.NO
     return Affects.YES
+
+
+def _with_ids(event: Event, regions: Regions) -> Event:
+    named = event.labels.get("region", "")
+    if not named:
+        return event
+    return replace(event, labels={**event.labels, "region": "\n".join(_region_ids(named.split("\n"), regions))})
+
+
+def _with_region_ids(selection: Selection, regions: Regions) -> Selection:
+    if not selection.regions:
+        return selection
+    return selection.model_copy(update={"regions": _region_ids(selection.regions, regions)})
+
+
+def _region_ids(names: Iterable[str], regions: Regions) -> tuple[str, ...]:
+    return tuple(regions.known(name) or name for name in names)
 
 
 def not_listed(only: Selection, except_: Selection, listed: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
@@ -61,6 +93,13 @@ def not_listed(only: Selection, except_: Selection, listed: Mapping[str, frozens
             gone = (name for name in wanted if name.strip() and name.strip().casefold() not in known)
             found += [f'{field}.{key}: the page lists no {label} "{name}".{_hint(name, known)}' for name in gone]
     return tuple(found)
+
+
+def void_filters(only: Selection, listed: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """Return the keys of `only` none of whose names its source has; of what it does not list nothing is known."""
+    keys = {key: _folded(listed.get(label, ())) for key, label in _LABELS.items()}
+    wanted = {key: _folded(getattr(only, key)) for key, known in keys.items() if known}
+    return tuple(f"only.{key}" for key, names in wanted.items() if names and not names & keys[key])
 
 
 def _hint(name: str, known: Mapping[str, str]) -> str:

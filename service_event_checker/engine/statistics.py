@@ -12,9 +12,9 @@ from datetime import UTC, date, datetime, timedelta
 
 from service_event_checker.core.model import Alert
 from service_event_checker.core.roles import Store
-from service_event_checker.core.store import Page, Query
+from service_event_checker.core.store import Query
 from service_event_checker.core.vocabulary import Why
-from service_event_checker.engine.search import Search, pages
+from service_event_checker.engine.search import Search, read_all
 
 NOISIEST_MAX = 10
 SOURCES_MAX = 50
@@ -43,8 +43,8 @@ class Statistics:
 def read(store: Store, window: timedelta, now: datetime) -> Statistics:
     """Count. Raises StoreError."""
     since = now - window
-    unresolved, all_open = _read(store, Search(query=Query(open=True)))
-    changed, all_changed = _read(store, Search(query=Query(), since=since))
+    unresolved, all_open = read_all(store, Search(query=Query(open=True)))
+    changed, all_changed = read_all(store, Search(query=Query(), since=since))
     changed = [alert for alert in changed if alert.updated_at >= since]
     opened = Counter(alert.opened_at.astimezone(UTC).date() for alert in changed if alert.opened_at >= since)
     days = [(since + timedelta(days=number)).date() for number in range(window.days + 1)]
@@ -59,15 +59,6 @@ def read(store: Store, window: timedelta, now: datetime) -> Statistics:
         noisiest=sorted(changed, key=_noise, reverse=True)[:NOISIEST_MAX],
         complete=all_open and all_changed,
     )
-
-
-def _read(store: Store, search: Search) -> tuple[list[Alert], bool]:
-    """Return the alerts, and whether these are all of them."""
-    found: list[Alert] = []
-    page = Page(alerts=())
-    for page in pages(store, search):
-        found += [alert for alert in page.alerts if not alert.test and not alert.is_group]
-    return found, not page.cursor or search.is_past(page)
 
 
 def _by_name(alerts: Iterable[Alert]) -> dict[str, Counter[str]]:

@@ -31,7 +31,7 @@ _PLACES = {
     "geography": "Region",
 }
 _LINK_TEXTS = {STORMS: "link.all alerts"}
-_ENDINGS = frozenset({ResolvedBy.SOURCE, ResolvedBy.ABSENCE})
+_ENDINGS = frozenset({ResolvedBy.SOURCE, ResolvedBy.ABSENCE, ResolvedBy.RETRACTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ def with_own(told: Notice, delivery: Delivery, alert: Alert) -> Notice:
 
 
 def _mark(alert: Alert) -> str:
-    return "✅" if alert.status is Status.RESOLVED else MARKS[alert.severity]
+    return "✅" if alert.status is Status.RESOLVED and not alert.is_notice else MARKS[alert.severity]
 
 
 def _subject(alert: Alert, platform: str) -> str:
@@ -137,7 +137,7 @@ def _headline(alert: Alert, subject: str) -> str:
     words = {
         Status.FIRING: severity,
         Status.ACKNOWLEDGED: say("head.acknowledged", severity=severity),
-        Status.RESOLVED: say("head.resolved"),
+        Status.RESOLVED: severity if alert.is_notice else say("head.resolved"),
     }
     if plan.is_planned(alert):
         words = {
@@ -155,6 +155,8 @@ def _state(alert: Alert, now: datetime) -> str:
         standing = plan.standing(alert)
         acknowledged = alert.status is Status.ACKNOWLEDGED
         return say_by("state.also acknowledged", owner, state=standing) if acknowledged else standing
+    if alert.is_notice:
+        return say("state.notice")
     if alert.status is Status.RESOLVED:
         return say("state.resolved", span=duration((alert.ended_at or now) - alert.started_at))
     return say_by("state.acknowledged", owner) if alert.status is Status.ACKNOWLEDGED else say("state.firing")
@@ -183,6 +185,8 @@ def _with_note(change: str, note: str) -> str:
 
 
 def _ending(alert: Alert, now: datetime, actor: str) -> str:
+    if alert.is_notice:
+        return say("state.notice")
     ended_at = alert.ended_at or now
     by = actor if alert.resolved_by is ResolvedBy.PERSON else ""
     key = "change.over" if plan.is_planned(alert) else "change.resolved"

@@ -194,13 +194,26 @@ class AlertRef(BaseModel):
         return cls(id=alert.internal_id, key=alert.key, title=alert.title, status=alert.status, severity=alert.severity)
 
 
+class PostShape(BaseModel):
+    """What the source wrote at one time; `state` is its own word."""
+
+    at: AwareDatetime
+    state: str
+    text: str
+
+
 class AlertDetail(AlertSummary):
     """One alert with its timeline, oldest entry first (the latest 400), the objects made for it, and who was told.
 
+    `posted_at`: when the source first told of it, where that is known. `posts`: what it wrote, the oldest first (the
+    latest 20). `states`: by component, its word for the state.
     `groups`: those that it has joined. Of a group, `members` are its open alerts, the most severe first (at most 100),
     `member_count` is the number of all.
     """
 
+    posted_at: AwareDatetime | None
+    posts: list[PostShape]
+    states: dict[str, str]
     intakes: list[str]
     repeats: int
     objects: list[RemoteObject]
@@ -224,6 +237,9 @@ class AlertDetail(AlertSummary):
         entries = [_entry(transition) for transition in timeline if transition.episode == episode]
         objects = [_object(link) for link in links if link.episode == episode and link.external_id]
         more: dict[str, object] = {
+            "posted_at": alert.posted_at,
+            "posts": [PostShape(at=post.at, state=post.state, text=post.text) for post in alert.posts],
+            "states": dict(alert.states),
             "intakes": list(alert.intakes),
             "repeats": alert.repeats,
             "objects": objects,

@@ -28,6 +28,7 @@ from service_event_checker.web.api import (
     rules,
     silences,
     stats,
+    vendors,
     verdicts,
 )
 from service_event_checker.web.api import dead_letters as former_deliveries
@@ -91,6 +92,7 @@ def create_app(environ: Mapping[str, str]) -> Flask:
         silences,
         parts,
         stats,
+        vendors,
         apidocs,
         deliveries,
         former_deliveries,

@@ -69,6 +69,8 @@ RULES: Mapping[str, Need] = {
     "parts.destinations": Scope.READ,
     "parts.test": Scope.WRITE,
     "stats.show": Scope.READ,
+    "vendors.many": Scope.READ,
+    "vendors.one": Scope.READ,
     "alerts.change_status": Scope.WRITE,
     "alerts.add_note": Scope.WRITE,
     "alerts.request_ticket": Scope.WRITE,

@@ -13,13 +13,17 @@ import pytest
 from click.testing import Result
 
 from service_event_checker.core.errors import Reason
+from service_event_checker.core.model import Snapshot
 from service_event_checker.core.store import Failed
 from service_event_checker.core.vocabulary import Kind
 from service_event_checker.web import create_app
 from tests.cli.runner import Terminal
+from tests.doubles.base import Answer
 from tests.doubles.statuspages import StatusPages
 from tests.factories import NOW, event
 from tests.real.server import free_port
+
+HTML = Answer(200, b"<!doctype html><title>Status</title>", {"Content-Type": "text/html"})
 
 
 @pytest.fixture
@@ -251,6 +255,80 @@ def test_detect_adds_the_entry_and_the_checker_works(terminal: Terminal, pages: 
     again = terminal.run("detect", f"{pages.url}/page/mine", "--add", "mine")
     assert (again.exit_code, 'has a "mine" already' in again.stderr) == (1, True)
     assert terminal.run("detect", f"{pages.url}/page/mine", "--add", "My Page").exit_code == 2
+
+
+def test_check_adopts_the_entry_of_a_page_that_moved(terminal: Terminal, pages: StatusPages) -> None:
+    name = {"page": {"name": "Acme", "status": "UP"}}
+    known = terminal.services.poller
+    pages.add_component("github", "Actions")
+    assert isinstance(known.check_now("github").snapshot, Snapshot)
+    pages.others |= {"/new": HTML, "/new/summary.json": Answer.json(name)}
+    pages.moved["github"] = "/new"
+
+    early = terminal.run("check", "github", "--adopt")
+    for _ in range(2):
+        known.check_now("github")
+    written = terminal.run("check", "github", "--adopt")
+
+    assert (early.exit_code, "no change of its page is known" in early.stderr) == (1, True)
+    patch = {"kind": "json_page", "url": f"{pages.url}/new/summary.json", "preset": "instatus"}
+    assert json.loads(written.stdout) == patch
+    entry = json.loads(terminal.file.read_text())["checkers"]["github"]
+    assert entry == {**patch, "only": {"components": ["Actions"]}, "timeout": "1s"}
+    assert terminal.run("check", "github").output == "github: 0 events\n"
+
+
+def test_check_adopts_the_new_name_of_a_component(terminal: Terminal, pages: StatusPages) -> None:
+    component = pages.add_component("github", "Actions")
+    poller = terminal.services.poller
+    poller.check_now("github")
+    component["name"] = "Actions & Runners"
+
+    for _ in range(2):
+        poller.check_now("github")
+    terminal.run("check", "github", "--adopt")
+
+    entry = json.loads(terminal.file.read_text())["checkers"]["github"]
+    assert entry["only"] == {"components": ["Actions & Runners"]}
+
+
+def test_check_accepts_a_page_that_is_right_as_it_is_and_says_when_none_is_found(
+    terminal: Terminal, pages: StatusPages
+) -> None:
+    pages.add_component("github", "Actions")
+    poller = terminal.services.poller
+    poller.check_now("github")
+    pages.emptied.add("github")
+    for _ in range(2):
+        poller.check_now("github")
+
+    accepted = terminal.run("check", "github", "--adopt")
+    assert "accepted as it is" in accepted.stderr
+    assert poller.check_now("github").error is None
+
+    pages.emptied.clear()
+    poller.check_now("github")
+    pages.gone["github"] = 404
+    for _ in range(2):
+        poller.check_now("github")
+    nothing = terminal.run("check", "github", "--adopt")
+    assert (nothing.exit_code, "No page was found at its address" in nothing.stderr) == (1, True)
+    assert terminal.run("check", "--all", "--adopt").exit_code == 2
+
+
+def test_what_is_to_be_adopted_is_printed_where_the_file_is_yaml(terminal: Terminal, pages: StatusPages) -> None:
+    component = pages.add_component("github", "Actions")
+    terminal.environ["CONFIG_FILE"] = str(terminal.file.rename(terminal.file.with_suffix(".yaml")))
+    poller = terminal.services.poller
+    poller.check_now("github")
+    component["name"] = "Runners"
+    for _ in range(2):
+        poller.check_now("github")
+
+    answer = terminal.run("check", "github", "--adopt")
+
+    assert json.loads(answer.stdout) == {"only": {"components": ["Runners"]}}
+    assert "by hand" in answer.stderr
 
 
 def test_detect_changes_no_file_that_is_wrong(terminal: Terminal, pages: StatusPages) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_event_checker.cli.config_edit import NotEditable, with_entry
+from service_event_checker.cli.config_edit import NotEditable, with_changed, with_entry
 from tests.root import ROOT
 
 ENTRY = {"kind": "feed", "url": "https://status.example.com/feed"}
@@ -71,3 +71,39 @@ def test_whatever_the_file_holds_it_holds_that_and_the_entry(
     changed = json.loads(with_entry(json.dumps(whole, indent=indent), "checkers", "new", ENTRY))
 
     assert changed == {**whole, "checkers": {**section, "new": ENTRY}}
+
+
+def test_an_entry_is_changed_in_its_place_and_layout() -> None:
+    text = (
+        '{\n  "rules": [{"a": 1}],\n  "checkers": {\n    "a": {\n      "k": "x"\n    },\n    "b": {"k": [1]}\n  }\n}\n'
+    )
+
+    after = with_changed(text, "checkers", "a", lambda entry: {**entry, "new": {"n": 1}})
+    after = with_changed(after, "checkers", "b", lambda _entry: {"k": 2})
+
+    changed = '"a": {\n      "k": "x",\n      "new": {\n        "n": 1\n      }\n    }'
+    assert after == text.replace('"a": {\n      "k": "x"\n    }', changed).replace("[1]}", "2}")
+
+
+@pytest.mark.parametrize(
+    "text", ["no", "[]", "{}", '{"checkers": {"b": {}}}', '{"checkers": {"a": 1}}', '{"checkers": {}, "x": {"a": {}}}']
+)
+def test_an_entry_that_is_not_there_cannot_be_changed(text: str) -> None:
+    with pytest.raises(NotEditable):
+        with_changed(text, "checkers", "a", lambda entry: entry)
+
+
+def test_an_entry_that_stands_there_twice_is_not_changed() -> None:
+    with pytest.raises(NotEditable, match="more than once"):
+        with_changed('{"checkers": {"a": {"k": 1}}, "checkers": {"a": {"k": 2}}}', "checkers", "a", lambda _: {"k": 3})
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=3), NAMES, st.dictionaries(NAMES, VALUES, max_size=3), st.booleans())
+def test_changing_an_entry_changes_it_alone(
+    others: dict[str, Any], name: str, entry: dict[str, Any], spread: bool
+) -> None:
+    before = {"checkers": {**others, name: entry}, "last": others}
+
+    after = with_changed(json.dumps(before, indent=2 if spread else None), "checkers", name, lambda _: {"new": [entry]})
+
+    assert json.loads(after) == {**before, "checkers": {**others, name: {"new": [entry]}}}

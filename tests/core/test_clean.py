@@ -11,7 +11,7 @@ from hypothesis import given
 
 from service_event_checker.core.clean import LABEL_MAX, LABELS_MAX, NAME_MAX, SOURCE_MAX, TEXT_MAX, TITLE_MAX, clean
 from service_event_checker.core.errors import InvalidInput
-from service_event_checker.core.model import FINGERPRINT_MAX, Event
+from service_event_checker.core.model import FINGERPRINT_MAX, POSTS_MAX, Event, Post
 from tests.factories import NOW, event
 from tests.strategies import REPEATABLE, wild_events
 
@@ -163,3 +163,14 @@ def test_an_address_is_whole_or_absent() -> None:
     assert (cleaned.labels["dashboard"], "runbook" in cleaned.labels) == (fits, False)
     assert len(cleaned.labels["text"]) == LABEL_MAX
     assert clean(event(url=fits)).url == fits
+
+
+def test_what_a_source_wrote_is_cut_and_made_storable() -> None:
+    odd = Post(at=NOW, state="x" * 1000, text="\0" + "y" * 10_000)
+
+    (kept,) = clean(event(posts=(odd,), states={"API": "down\0"}, posted_at=NOW)).posts
+
+    assert len(kept.state) < 1000
+    assert len(kept.text) <= LABEL_MAX
+    assert "\0" not in kept.text
+    assert clean(event(posts=(odd,) * (POSTS_MAX + 1))).posts == (kept,) * POSTS_MAX

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core.clues import read
-from service_event_checker.core.correlate import Siblings, judge
+from service_event_checker.core.correlate import UNDATED, Siblings, judge
 from service_event_checker.core.knowledge import Change, Dependency, Knowledge, Regions, Tie
 from service_event_checker.core.matchers import parse
 from service_event_checker.core.model import Alert
@@ -335,3 +335,20 @@ def test_without_a_tie_nothing_is_explained_and_own_evidence_is_never_explained_
     if any(item.kind in (Clue.OWN_CAUSE, Clue.OWN_ACCOUNT) for item in reading.own):
         assert verdict.answer in (Answer.US, Answer.BOTH)
     assert judge(told, reading, list(reversed(outages)), KNOWN, NOW) == verdict
+
+
+def test_a_post_that_is_kept_says_whether_the_start_was_dated_back_whenever_we_first_read_it() -> None:
+    """Read by us an hour late, an outage that was posted at its start counts as undated."""
+    start = NOW + timedelta(minutes=30)
+    read_late = outage("github", started_at=start, opened_at=start + timedelta(hours=1), posted_at=start)
+    unknown = replace(read_late, posted_at=None)
+    alarm = ours(description="api.github.com: HTTP 503")
+
+    weights = [
+        item.weight
+        for each in (read_late, unknown)
+        for item in judge(alarm, read(alarm, KNOWN), [each], KNOWN, NOW).evidence
+        if item.kind is Clue.TIME
+    ]
+
+    assert weights == [UNDATED, 0.0]

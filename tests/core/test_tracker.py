@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from service_event_checker.core.ids import internal_id
-from service_event_checker.core.model import Alert, Event, Snapshot
+from service_event_checker.core.model import POSTS_MAX, Alert, Event, Post, Snapshot
 from service_event_checker.core.tracker import Tracked, absent, longer_id, track
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Severity, Status, Verb, Why
 from tests.factories import NOW, alert, event
@@ -660,3 +660,53 @@ class TestAMereChangeOfContent:
 
         assert track(over, self.told(title="Other"), LATER).transitions == ()
         assert whys(track(over, self.told(severity=Severity.CRITICAL), LATER)) == [Why.OPENED_AGAIN]
+
+
+class TestWhatASourceWrote:
+    FIRST = Post(at=NOW, state="investigating", text="Looking.")
+    SECOND = Post(at=LATER, state="identified", text="A switch.")
+
+    def test_is_kept_in_order_and_what_it_corrects_is_replaced(self) -> None:
+        opened = after(track(None, event(posts=(self.FIRST,), posted_at=LATER, states={"API": "partial_outage"}), NOW))
+        fixed = replace(self.FIRST, text="We look.")
+
+        change = after(track(opened, event(posts=(self.SECOND, fixed), posted_at=NOW, at=LATER), LATER))
+
+        assert (change.posts, change.posted_at) == ((fixed, self.SECOND), NOW)
+        assert change.states == {"API": "partial_outage"}
+
+    def test_stays_where_the_source_tells_none(self) -> None:
+        opened = after(track(None, event(posts=(self.FIRST,), posted_at=NOW), NOW))
+
+        change = after(track(opened, event(at=LATER), LATER))
+
+        assert (change.posts, change.posted_at) == ((self.FIRST,), NOW)
+
+    def test_is_bounded(self) -> None:
+        posts = tuple(Post(at=NOW + timedelta(minutes=n)) for n in range(POSTS_MAX + 5))
+
+        assert after(track(None, event(posts=posts), NOW)).posts == posts[5:]
+
+    def test_alone_is_no_news(self) -> None:
+        opened = after(track(None, event(), NOW))
+
+        assert track(opened, event(posts=(self.FIRST,), states={"API": "x"}), LATER).transitions == ()
+
+    @pytest.mark.parametrize(("posted", "missed"), [(LATER, True), (NOW - timedelta(hours=3), False), (None, False)])
+    def test_an_outage_that_was_over_when_posted_is_judged_by_its_post(
+        self, posted: datetime | None, missed: bool
+    ) -> None:
+        early = NOW - timedelta(hours=2)
+        over = event(status=EventStatus.RESOLVED, starts_at=early, at=early, posted_at=posted)
+
+        assert (track(None, over, LATER, first_good_at=NOW).alert is not None) is missed
+
+
+def test_what_its_source_retracts_ends_as_that_and_says_so() -> None:
+    gone = Snapshot(source="github", complete=True, retracted=frozenset({alert().fingerprint}))
+
+    (once,) = absent([alert()], gone, 2, NOW)
+    (twice,) = absent([after(once)], gone, 2, LATER)
+
+    assert (whys(once), whys(twice)) == ([], [Why.RETRACTED])
+    assert after(twice).resolved_by is ResolvedBy.RETRACTED

@@ -37,6 +37,10 @@ class StatusPages(Double):
     """Change the pages with the verbs below; each change is made `at`, else now but a second after the last at least.
 
     `broken` maps a page to how all its answers fail; `missing` holds endpoints that no page has ("summary").
+    `moved` maps a page to the path that all its addresses redirect to (301); `gone` to the status of all its answers.
+    `emptied`: pages whose lists of components and incidents are empty. `in_part`: pages whose summary lists one
+    component at a time, each in its turn, as incident.io's does; their own ids are ULIDs, and empty lists are null.
+    `others`: by path, the answers of pages that are read otherwise.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -44,6 +48,12 @@ class StatusPages(Double):
         self.pages: dict[str, Page] = {}
         self.broken: dict[str, Breakage] = {}
         self.missing: set[str] = set()
+        self.moved: dict[str, str] = {}
+        self.gone: dict[str, int] = {}
+        self.emptied: set[str] = set()
+        self.in_part: set[str] = set()
+        self.others: dict[str, Answer] = {}
+        self._turn = 0
         self.clock = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
 
     def __enter__(self) -> StatusPages:
@@ -108,13 +118,34 @@ class StatusPages(Double):
             planned[id]["scheduled_until"] = _stamp(starts_at + timedelta(hours=hours))
         self.update_incident(page, id, "scheduled", "We will be undergoing scheduled maintenance.")
 
+    def rotate_ids(self, page: str) -> None:
+        """Give all components and incidents new ids; their names, times and states stay."""
+        with self.lock:
+            known = self.page(page)
+            for shelf in (known.components, known.incidents, known.planned):
+                entries = list(shelf.values())
+                shelf.clear()
+                for entry in entries:
+                    entry["id"] = _code("new", entry["id"])
+                    if entry.get("group_id"):
+                        entry["group_id"] = _code("new", entry["group_id"])
+                    shelf[entry["id"]] = entry
+
     def handle(self, request: Request) -> Answer:
         if request.method != "GET":
             return self.refuse(request, "a status page is only read", 405)
-        parts = request.path.split("/", 3)
+        if request.path in self.others:
+            return self.others[request.path]
+        parts = [*request.path.split("/", 3), ""][:4]
         if len(parts) < 4 or parts[1] != "page" or parts[2] not in self.pages:
             return Answer(404, b"<!doctype html><title>Page not found</title>", {"Content-Type": "text/html"})
         page, path = self.pages[parts[2]], parts[3]
+        if page.name in self.gone:
+            return Answer(self.gone[page.name], b"<!doctype html><title>Gone</title>", {"Content-Type": "text/html"})
+        if page.name in self.moved:
+            return Answer(301, b"", {"Location": self.moved[page.name]})
+        if not path:
+            return Answer(200, b"<!doctype html><title>Status</title>", {"Content-Type": "text/html"})
         answer = _feed(page) if path == "history.rss" else self._json(page, path)
         return (
             self._broken(self.broken[page.name], answer) if page.name in self.broken else _unless_known(answer, request)
@@ -123,7 +154,21 @@ class StatusPages(Double):
     def _json(self, page: Page, path: str) -> Answer:
         endpoint = path.removeprefix("api/v2/").removesuffix(".json")
         value = None if endpoint in self.missing else _payload(page, endpoint)
+        if value and page.name in self.emptied:
+            lists = (name for name in ("components", "incidents", "scheduled_maintenances") if name in value)
+            value = {**value, **{name: [] for name in lists}, **({"status": _level([])} if "status" in value else {})}
+        if value and page.name in self.in_part:
+            value = self._part(value, whole=endpoint == "components")
         return Answer.json({"error": "not found"}, 404) if value is None else Answer.json(value)
+
+    def _part(self, value: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+        """Return a payload as incident.io writes it (bentleypark/aiwatch#1125)."""
+        part = {**value, "page": {**value["page"], "id": "01K0000000000000000000000A"}}
+        part |= {name: value[name] or None for name in ("incidents", "scheduled_maintenances") if name in value}
+        if "components" in value and not whole:
+            self._turn += 1
+            part["components"] = [value["components"][self._turn % len(value["components"])]]
+        return part
 
     def _broken(self, how: Breakage, answer: Answer) -> Answer:
         if how == "hang":

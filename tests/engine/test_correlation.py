@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from service_event_checker.core.knowledge import Knowledge, Tie
-from service_event_checker.core.model import Alert, Event, Transition
+from service_event_checker.core.model import Alert, Event, Snapshot, Transition
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.store import Write
 from service_event_checker.core.verdict import Answer
-from service_event_checker.core.vocabulary import Affects, EventStatus, Family, Kind, Severity, Verb, Why
+from service_event_checker.core.vocabulary import Affects, EventStatus, Family, Kind, ResolvedBy, Severity, Verb, Why
 from service_event_checker.engine.correlation import OVER_FOR, Correlation
 from service_event_checker.engine.pipeline import Pipeline
 from tests.factories import NOW, event, receiver
@@ -214,3 +214,19 @@ def test_a_verdict_never_takes_a_delivery_away_or_makes_one_twice(here: Process)
         )
 
     assert opened_and_ended(plain) == opened_and_ended(judged)
+
+
+def test_an_outage_that_its_vendor_retracts_is_withdrawn_once(here: Process) -> None:
+    them = here.take(outage(), NOW)
+    alert = here.take(ours(), NOW + MINUTE)
+    gone = Snapshot(source="stripe", complete=True, retracted=frozenset({them.fingerprint}))
+
+    for minute in (2, 3, 4, 5):
+        here.pipeline.absent(here.store.open_alerts("stripe"), gone, 2, NOW + minute * MINUTE)
+        here.look_back(NOW + minute * MINUTE)
+
+    assert here.store.get([them.key])[them.key].resolved_by is ResolvedBy.RETRACTED
+    after = here.store.get([alert.key])[alert.key]
+    assert after.verdict
+    assert after.verdict.explained_by == ()
+    assert len(here.told(after, Why.EXPLANATION_WITHDRAWN)) == 1

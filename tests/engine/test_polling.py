@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from service_event_checker.config.models import Selection
 from service_event_checker.core.errors import Reason, SourceError, StoreConflict, StoreError
 from service_event_checker.core.model import Alert, Event, PlannedWork, Slot, Snapshot
+from service_event_checker.core.roles import Silences
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.core.vocabulary import Affects, EventStatus, Kind, ResolvedBy, Severity, Status, Why
@@ -290,7 +291,7 @@ class TestAnUnreadablePage:
         world.page.shows(event())
         world.poll()
         before = world.alert
-        world.page.error = SourceError("github", Reason.GARBAGE, "no JSON")
+        world.page.error = SourceError("github", Reason.SERVER_ERROR, "HTTP 502")
 
         failed = world.poll(after=EVERY)
         first = world.clock.now
@@ -298,7 +299,7 @@ class TestAnUnreadablePage:
 
         assert failed is world.page.error
         assert world.alert == before
-        assert (world.slot.unknown_since, world.slot.unknown_reason) == (first, "unreadable answer: no JSON")
+        assert (world.slot.unknown_since, world.slot.unknown_reason) == (first, "server error: HTTP 502")
         assert (world.slot.failures, world.slot.last_success_at) == (2, NOW)
 
     def test_is_known_again_as_soon_as_it_is_read(self, world: World) -> None:
@@ -355,6 +356,10 @@ class TestAStoreThatIsAway:
 
         def __init__(self, store: SqlStore, error: StoreError) -> None:
             self.store, self.error = store, error
+
+        @property
+        def silences(self) -> Silences:
+            return self.store.silences
 
         def get(self, keys: Iterable[str]) -> dict[str, Alert]:
             return self.store.get(keys)

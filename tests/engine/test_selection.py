@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from service_checkers.vendors import regions
 from service_event_checker.config.models import CheckerConfig, Selection
 from service_event_checker.core.model import Event
 from service_event_checker.core.vocabulary import Affects, Severity
-from service_event_checker.engine.selection import affects_us, not_listed
+from service_event_checker.engine.selection import affects_us, not_listed, void_filters
 from tests.factories import event
 
 ALL = Selection()
@@ -150,3 +151,30 @@ def test_a_place_that_the_page_does_not_list_is_named_with_the_one_that_was_mean
 
 def test_of_a_page_that_lists_nothing_nothing_is_said() -> None:
     assert not_listed(Selection(components=("Actions",), instances=("NA1",)), ALL, {}) == ()
+
+
+NAMES_OF_ONE = ("us-east-1", "US East (N. Virginia)", "N. Virginia", "us-east-1b", " US-EAST-1 ")
+
+
+@pytest.mark.parametrize("wanted", NAMES_OF_ONE)
+@pytest.mark.parametrize("named", NAMES_OF_ONE)
+def test_the_names_of_a_region_and_its_zones_are_the_same(wanted: str, named: str) -> None:
+    seen, selection = event(labels={"region": f"global\n{named}"}), Selection(regions=(wanted,))
+
+    assert affects_us(seen, selection, ALL, "open", regions()) is Affects.YES
+    assert affects_us(event(labels={"region": named}), ALL, selection, "open", regions()) is Affects.NO
+    assert affects_us(event(labels={"region": "eu-west-1"}), selection, ALL, "open", regions()) is Affects.NO
+
+
+def test_a_region_that_no_cloud_has_is_compared_as_it_is_written() -> None:
+    pipelines = event(labels={"region": "US"})
+
+    assert affects_us(pipelines, Selection(regions=("us",)), ALL, "open", regions()) is Affects.YES
+    assert affects_us(pipelines, Selection(regions=("EU",)), ALL, "open", regions()) is Affects.NO
+
+
+def test_a_filter_is_void_when_none_of_its_names_is_listed_and_unknown_when_nothing_is() -> None:
+    only = Selection(components=("API", "Web"), groups=("West",))
+
+    assert void_filters(only, {"component": frozenset({"web"}), "group": frozenset({"East"})}) == ("only.groups",)
+    assert void_filters(only, {"component": frozenset(), "region": frozenset({"x"})}) == ()

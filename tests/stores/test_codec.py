@@ -78,6 +78,7 @@ def test_an_alert_is_written_in_the_form_in_which_it_was_read(changes: dict[str,
 
     added_since = {"closed_at": None, "relisted_at": None, "groups": {}, "muted": "", "expires_at": None}
     added_since |= {"escalations": {}, "recent": RECENT}
+    added_since |= {"posted_at": None, "posts": [], "states": {}}
     added_since |= {"verdict": None, "explanations": [], "votes": {}}
     assert written == json.loads(document) | added_since
 

@@ -25,6 +25,7 @@ from service_event_checker.render.shapes import (
     Withheld,
 )
 from service_event_checker.render.silences import HoldingShape, MatchedAlert, SilenceShape
+from service_event_checker.render.vendor_record import VendorRecordShape
 from service_event_checker.sources.evaluate import Question
 from service_event_checker.sources.rest.payload import NewAlert
 from service_event_checker.web.api.heartbeats import HeartbeatShape
@@ -40,6 +41,7 @@ from service_event_checker.web.api.schemas import (
     StatusChange,
 )
 from service_event_checker.web.api.stats import StatsShape
+from service_event_checker.web.api.vendors import VendorRecords
 
 Schema = dict[str, Any]
 
@@ -300,6 +302,7 @@ def _several(*values: str) -> Schema:
 
 
 _TEXT = {"type": "string"}
+_DAYS = {"type": "integer", "minimum": 1, "maximum": 366, "default": 90}
 _TIME = {"anyOf": [{"type": "string", "format": "date-time"}, {"const": ""}]}  # "" is as good as none
 _SEARCH: Mapping[str, Schema] = {
     "status": _several("active", "firing", "acknowledged", "resolved"),
@@ -332,6 +335,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "bulk.act": Operation(body=BulkAct, answers={200: BulkAnswer}),
     "actions.execute": Operation(body=ActionRequest, answers={}),
     "stats.show": Operation(query={"window": {"type": "string", "default": "7d"}}, answers={200: StatsShape}),
+    "vendors.many": Operation(query={"days": _DAYS}, answers={200: VendorRecords}),
+    "vendors.one": Operation(query={"days": _DAYS, "format": _TEXT}, answers={200: VendorRecordShape}),
     "rules.many": Operation(answers={200: Rules}),
     "rules.evaluate": Operation(body=Question, answers={200: Evaluated}),
     "verdicts.of_labels": Operation(query={"service": _TEXT}, answers={200: Trouble}),

@@ -503,3 +503,35 @@ def test_a_checker_keeps_its_deadline(world: Vendors) -> None:
         Checker("acme", made).check(NONE)
 
     assert caught.value.reason is Reason.TIMEOUT
+
+
+def test_the_groups_of_incident_ios_proxy_are_those_of_its_structure() -> None:
+    component = {"component_id": "gov", "status": "full_outage"}
+    group = {"id": "g1", "name": "ChatGPT", "components": [{"component_id": "chat"}, {"component_id": "gov"}]}
+    other = {"id": "g2", "name": "API", "components": [{"component_id": "rest"}]}
+    summary = {
+        "public_url": "https://status.acme.example",
+        "components": [{"id": "gov", "name": "Government"}],
+        "affected_components": [component],
+        "ongoing_incidents": [
+            {"id": "i1", "name": "Down", "status": "investigating", "affected_components": [component]}
+        ],
+        "structure": {"items": [{"group": group}, {"group": other}]},
+    }
+
+    incident = read({"summary": summary}, config("incident_io")).events[0]
+    place = read({"summary": {**summary, "ongoing_incidents": []}}, config("incident_io")).events[0]
+
+    assert (incident.labels["component"], incident.labels["group"]) == ("Government", "ChatGPT")
+    assert place.labels["group"] == "ChatGPT"
+
+
+def test_a_preset_tells_when_an_incident_was_posted() -> None:
+    incident = {"id": "a", "external_desc": "Slow", "begin": "2026-11-20T01:00:00Z", "created": "2026-11-20T02:00:00Z"}
+
+    (event,) = read([incident], config("google_cloud")).events
+
+    assert (event.starts_at, event.posted_at) == (
+        datetime(2026, 11, 20, 1, tzinfo=UTC),
+        datetime(2026, 11, 20, 2, tzinfo=UTC),
+    )

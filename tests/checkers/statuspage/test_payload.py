@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service_checkers.statuspage.checker import Config, read_file, split_endpoint
 from service_event_checker.core.errors import Reason, SourceError
-from service_event_checker.core.model import Event, Snapshot
+from service_event_checker.core.model import Event, Post, Snapshot
 from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 
 DATA = Path(__file__).parent / "data"
@@ -48,7 +48,25 @@ def test_a_summary_tells_all_that_an_event_holds() -> None:
         starts_at=datetime(2026, 11, 20, 2, 20, tzinfo=UTC),
         url="https://stspg.example/inc-1",
         labels={"component": "Databases", "group": "US East", "state": "identified"},
+        posted_at=datetime(2026, 11, 20, 2, 30, tzinfo=UTC),  # the start is dated back
+        posts=(
+            Post(at=datetime(2026, 11, 20, 2, 30, tzinfo=UTC), state="investigating", text="Looking."),
+            Post(
+                at=datetime(2026, 11, 20, 3, 0, tzinfo=UTC),
+                state="identified",
+                text="Cause: a switch\nWe're replacing it & more.",
+            ),
+        ),
+        states={"Databases": "major_outage"},
     )
+
+
+def test_an_incident_that_is_dated_back_was_posted_when_it_was_created() -> None:
+    dated_back = only_event(started_at="2026-11-20T01:00:00Z", created_at="2026-11-20T03:00:00Z")
+
+    assert dated_back.starts_at == datetime(2026, 11, 20, 1, tzinfo=UTC)
+    assert dated_back.posted_at == datetime(2026, 11, 20, 3, tzinfo=UTC)
+    assert only_event().posted_at is None
 
 
 def test_planned_work_tells_when_it_is_to_begin_and_to_end() -> None:

@@ -78,6 +78,8 @@ ASKED: dict[str, tuple[str, str, Any]] = {
     "alerts.change_status": ("PUT", "/api/v1/alerts/8zc63m64hy36/status", {"status": "acknowledged"}),
     "alerts.add_note": ("POST", "/api/v1/alerts/8zc63m64hy36/notes", {"note": "we know"}),
     "stats.show": ("GET", "/api/v1/stats", None),
+    "vendors.many": ("GET", "/api/v1/vendors", None),
+    "vendors.one": ("GET", "/api/v1/vendors/github?days=7", None),
     "rules.many": ("GET", "/api/v1/rules", None),
     "rules.evaluate": ("POST", "/api/v1/rules/evaluate", {"labels": {"a": "b"}}),
     "verdicts.of_labels": ("GET", "/api/v1/verdict?service=shop", None),
