@@ -109,6 +109,7 @@ class Why(StrEnum):
     EXPLANATION_WITHDRAWN = "explanation withdrawn"
     JUDGED = "judged by a person"
     SUMMARISED = "in the summary of a storm"
+    ACTION = "action"
 
     @property
     def opens(self) -> bool:
@@ -123,3 +124,4 @@ class Family(StrEnum):
     PAGER = "pager"
     CHAT = "chat"
     MAIL = "mail"
+    ACTION = "action"

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from service_event_checker.destinations.azure_devops.kubernetes_secret import cluster_address
+from service_event_checker.http.in_cluster import cluster_address
 from tests.doubles.base import Answer, Double, Request
 
 _SECRET = re.compile(r"/api/v1/namespaces/([a-z0-9-]+)/secrets/([a-z0-9.-]+)")
