@@ -18,6 +18,8 @@ from typing import Literal
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.model import Alert
 
+NOTE = "action:"  # begins the ids of the notes on an alert: action:<run>:<what>
+ASKED, SETTLED = "asked", frozenset({"started", "closed"})
 VALUE_MAX = 200  # characters of a parameter's value
 PER_DAY_MAX = 100  # the ledger of an action is one row of a store
 DAY = timedelta(days=1)
@@ -324,6 +326,18 @@ def verdict(run: Run, alert: Alert | None, within: timedelta, now: datetime) -> 
     if alert is None or alert.episode != run.request.episode or not alert.open:
         return "the alert is over since"
     return f"the alert still fires {_minutes(within)} later" if now >= ended.at + within else ""
+
+
+def note_id(run: str, what: str) -> str:
+    """Return the id of a note on the alert: `ASKED` for an approval, one of `SETTLED` when that is over."""
+    return f"{NOTE}{run}:{what}"
+
+
+def waiting_runs(alert: Alert) -> list[str]:
+    """Return the runs of an alert that its notes say wait for an approval, the oldest first."""
+    notes = [id.removeprefix(NOTE).partition(":") for id in alert.note_ids if id.startswith(NOTE)]
+    settled = {run for run, _, what in notes if what in SETTLED}
+    return [run for run, _, what in notes if what == ASKED and run not in settled]
 
 
 def allows_options(pattern: str) -> bool:

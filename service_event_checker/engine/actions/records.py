@@ -28,7 +28,7 @@ from service_event_checker.core.actions import (
 from service_event_checker.core.errors import StoreConflict
 from service_event_checker.core.model import HeldItem, Slot
 from service_event_checker.core.replacing import replace
-from service_event_checker.core.roles import HoldingArea, Slots
+from service_event_checker.core.roles import Store
 
 RUNS, FACTS, OPEN = "action-runs", "action-facts", "action-open"
 AREAS = (RUNS, FACTS, OPEN)
@@ -39,44 +39,44 @@ CONFLICTS_MAX = 50
 class Records:
     """The runs of a store. Each method raises StoreError."""
 
-    def __init__(self, holding: HoldingArea, slots: Slots) -> None:
-        self._holding, self._slots = holding, slots
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def add(self, request: Request) -> None:
         """Keep a request; a repetition changes nothing. It is open from now on."""
         doc = _dump(asdict(request))
-        self._holding.add(HeldItem(area=RUNS, id=request.id, source=request.key, at=request.at, doc=doc))
-        self._holding.put([HeldItem(area=OPEN, id=request.id, source=request.id, at=request.at, doc=doc)])
+        self._store.holding.add(HeldItem(area=RUNS, id=request.id, source=request.key, at=request.at, doc=doc))
+        self._store.holding.put([HeldItem(area=OPEN, id=request.id, source=request.id, at=request.at, doc=doc)])
 
     def open(self) -> list[Run]:
         """Return the runs that something is still to be done for, the oldest first."""
-        items = self._holding.list(OPEN, limit=LISTED_MAX)
+        items = self._store.holding.list(OPEN, limit=LISTED_MAX)
         return [self._with_facts(_request(item)) for item in reversed(items)]
 
     def open_ids(self) -> list[str]:
-        return [item.id for item in reversed(self._holding.list(OPEN, limit=LISTED_MAX))]
+        return [item.id for item in reversed(self._store.holding.list(OPEN, limit=LISTED_MAX))]
 
     def close(self, run: str) -> None:
         """Say that nothing is to be done for a run any more; what is known of it stays."""
-        self._holding.remove(OPEN, run)
+        self._store.holding.remove(OPEN, run)
 
     def find(self, id: str) -> Run | None:
         """Return a run; None for one that is not known."""
         for area in (OPEN, RUNS):
-            for item in self._holding.list(area, source=id if area == OPEN else "", limit=LISTED_MAX):
+            for item in self._store.holding.list(area, source=id if area == OPEN else "", limit=LISTED_MAX):
                 if item.id == id:
                     return self._with_facts(_request(item))
         return None
 
     def of_alert(self, key: str, limit: int = 20) -> list[Run]:
         """Return the latest runs of an alert, the newest first."""
-        return [self._with_facts(_request(item)) for item in self._holding.list(RUNS, source=key, limit=limit)]
+        return [self._with_facts(_request(item)) for item in self._store.holding.list(RUNS, source=key, limit=limit)]
 
     def record(self, run: str, fact: Fact) -> bool:
         """Record a fact; False where another one is in its place: there is one of each mark, or of each approver."""
         place = f"{fact.mark}:{_short(fact.who)}" if fact.mark is Mark.APPROVED else fact.mark.value
         item = HeldItem(area=FACTS, id=f"{run}:{place}", source=run, at=fact.at, doc=_dump(asdict(fact)))
-        return self._holding.add(item)
+        return self._store.holding.add(item)
 
     def reserve(self, policy: Policy, request: Request, now: datetime) -> Exceeded | None:
         """Take a place in the action's budget and its subject, or say why there is none; repeatable."""
@@ -85,7 +85,7 @@ class Records:
             ledger = reserve(_ledger(slot), policy, request, now)
             if isinstance(ledger, Exceeded):
                 return ledger
-            if self._slots.put_slot(_with(slot, ledger)):
+            if self._store.put_slot(_with(slot, ledger)):
                 return None
         raise StoreConflict(f"the ledger of {policy.name} was changed by others {CONFLICTS_MAX} times in a row")
 
@@ -100,22 +100,22 @@ class Records:
             slot = self._slot(policy.name, now)
             kept = trimmed(_ledger(slot), policy, now)
             ledger = tuple(replace(each, over=True) if each.run == run else each for each in kept)
-            if self._slots.put_slot(_with(slot, ledger)):
+            if self._store.put_slot(_with(slot, ledger)):
                 return
 
     def prune(self, now: datetime, kept_for: timedelta) -> None:
         """Delete what is older than this."""
         for area in AREAS:
-            self._holding.prune(area, before=now - kept_for, per_source=1000)
+            self._store.holding.prune(area, before=now - kept_for, per_source=1000)
 
     def _with_facts(self, request: Request) -> Run:
-        items = self._holding.list(FACTS, source=request.id, limit=LISTED_MAX)
+        items = self._store.holding.list(FACTS, source=request.id, limit=LISTED_MAX)
         facts = sorted((_fact(item) for item in items), key=lambda fact: fact.at)
         return Run(request=request, facts=tuple(facts))
 
     def _slot(self, action: str, now: datetime) -> Slot:
         name = f"action:{action}"  # no checker's name has a colon
-        return self._slots.slots().get(name) or Slot(name=name, due_at=now)
+        return self._store.slots().get(name) or Slot(name=name, due_at=now)
 
 
 def _ledger(slot: Slot) -> tuple[Started, ...]:

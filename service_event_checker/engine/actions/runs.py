@@ -38,7 +38,6 @@ from service_event_checker.engine.pipeline import Pipeline
 CONFLICTS_MAX = 20
 NOTES_REMEMBERED = 30
 NOTE_OUTPUT_MAX = 500  # characters of the output that people are sent
-_PREFIX = "action:"  # of the ids of our notes
 
 log = structlog.get_logger()
 
@@ -77,14 +76,14 @@ class Runs:
         self._pipeline = pipeline
         self._store = pipeline.store
         self._clock = clock
-        self.records = Records(self._store.holding, self._store)
+        self.records = Records(self._store)
 
     def check(self, action: str, parameters: Mapping[str, object]) -> dict[str, str]:
         """Return the parameters as text. Raises InvalidInput for what is not declared, and where the action is off."""
         policy = self.policies.get(action)
         if policy is None:
-            known = ", ".join(sorted(self.policies)) or "no action"
-            raise InvalidInput("action_type", "is not a configured action", f"Configured: {known}")
+            hint = f"Configured: {', '.join(sorted(self.policies))}" if self.policies else "No action is configured"
+            raise InvalidInput("action_type", "is not a configured action", hint)
         if policy.why_off:
             raise InvalidInput("action_type", f"{action} is off: {policy.why_off}")
         values = actions.check_parameters(policy, parameters)
@@ -268,19 +267,19 @@ class Runs:
             until = f"{request.expires_at:%H:%M} UTC"
             text = f"{title(request)} waits until {until} for its approval by {policy.people} of {', '.join(policy.by)}"
             how = f"/Approve {request.id} or /Refuse {request.id} in Slack, or POST /api/v1/approvals/{request.id}"
-            self._note(request, f"{text}: {how}.", "requested", request.by, now)
+            self._note(request, f"{text}: {how}.", actions.ASKED, request.by, now)
         elif found.state is State.READY:
             self._note(request, f"{title(request)} was requested.", "requested", request.by, now, loud=False)
 
     def _note(self, request: Request, text: str, what: str, actor: str, now: datetime, *, loud: bool = True) -> None:
         """Put a row on the alert's timeline, once; `loud`: its receivers are sent it as well."""
-        note_id = f"{_PREFIX}{request.id}:{what}"
+        note_id = actions.note_id(request.id, what)
         for _ in range(CONFLICTS_MAX):
             alert = self._alert(request)
             if alert is None or alert.episode != request.episode or note_id in alert.note_ids:
                 return
-            ours = [id for id in alert.note_ids if id.startswith(_PREFIX)][-NOTES_REMEMBERED:]
-            others = [id for id in alert.note_ids if not id.startswith(_PREFIX)]
+            ours = [id for id in alert.note_ids if id.startswith(actions.NOTE)][-NOTES_REMEMBERED:]
+            others = [id for id in alert.note_ids if not id.startswith(actions.NOTE)]
             changed = replace(alert, note_ids=(*others, *ours, note_id), updated_at=max(now, alert.updated_at))
             step = replace(
                 routing.make_transition(alert, Why.ACTION, now, receiver=""),
