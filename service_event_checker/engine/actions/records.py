@@ -34,6 +34,7 @@ RUNS, FACTS, OPEN = "action-runs", "action-facts", "action-open"
 AREAS = (RUNS, FACTS, OPEN)
 LISTED_MAX = 200
 CONFLICTS_MAX = 50
+_ORDER = {mark: place for place, mark in enumerate(Mark)}
 
 
 class Records:
@@ -110,7 +111,7 @@ class Records:
 
     def _with_facts(self, request: Request) -> Run:
         items = self._store.holding.list(FACTS, source=request.id, limit=LISTED_MAX)
-        facts = sorted((_fact(item) for item in items), key=lambda fact: fact.at)
+        facts = sorted((_fact(item) for item in items), key=lambda fact: (fact.at, _ORDER[fact.mark]))
         return Run(request=request, facts=tuple(facts))
 
     def _slot(self, action: str, now: datetime) -> Slot:

@@ -106,36 +106,28 @@ class Runs:
         Raises InvalidInput (see `check`) and NotNow where the alert is over or the budget is used up.
         """
         values = self.check(action, parameters)
-        policy, run_id = self.policies[action], id or uuid.uuid4().hex[:16]
-        if id and (known := self.records.find(id)):
+        policy = self.policies[action]
+        known = self.records.find(id) if id else None
+        if known and known.fact(Mark.BEGUN):
             return known
-        request = Request(
-            id=run_id,
-            action=action,
-            parameters=values,
-            subject=actions.subject_of(policy, values),
-            key=alert.key,
-            episode=alert.episode,
-            internal_id=alert.internal_id,
-            revision=alert.revision,
-            digest=actions.digest_of(policy, values, alert),
-            by=by,
-            via=via,
-            at=now,
-            expires_at=now + policy.expires,
-        )
+        request = known.request if known else _request(alert, policy, values, by, via, now, id or uuid.uuid4().hex[:16])
+        if known is None:
+            self._refuse_at_once(alert, policy, request, now)
+            self._audit(request, by, "requested", now, via=via, does=self.runners[action].describe(values))
+        self.records.add(request)
+        run = known or Run(request=request)
+        found = actions.decide(run, policy, alert, self.people, now)
+        self._tell_request(request, policy, found, now)
+        return run if found.state in (State.WAITING, State.READY) else self._close(run, found, "", now)
+
+    def _refuse_at_once(self, alert: Alert, policy: Policy, request: Request, now: datetime) -> None:
+        """Raise NotNow for what could not start now, so that nobody approves it in vain."""
         if not alert.open:
             raise NotNow(f"{alert.internal_id} is over. Actions run only for open alerts.")
         over = self.records.exceeded(policy, request, now)
         if over and not over.waits and not (alert.test or policy.dry_run):
-            self._audit(request, by, "refused", now, why=over.why)
-            raise NotNow(f"{action} may not run now: {over.why}.")
-        self._audit(request, by, "requested", now, via=via, does=self.runners[action].describe(values))
-        self.records.add(request)
-        run = Run(request=request)
-        found = actions.decide(run, policy, alert, self.people, now)
-        self._tell_request(request, policy, found, now)
-        return run if found.state in (State.WAITING, State.READY) else self._close(run, found, "", now)
+            self._audit(request, request.by, "not requested", now, why=over.why)
+            raise NotNow(f"{policy.name} may not run now: {over.why}.")
 
     def answer(self, run: Run, who: Identity, actor: str, *, approve: bool, now: datetime) -> Run:
         """Take a person's answer: the same one twice is one. Raises NotAllowed and NotNow."""
@@ -306,6 +298,26 @@ class Runs:
             **more,
         }
         self._store.audit.append(actor, what, now)
+
+
+def _request(
+    alert: Alert, policy: Policy, values: Mapping[str, str], by: str, via: str, now: datetime, id: str
+) -> Request:
+    return Request(
+        id=id,
+        action=policy.name,
+        parameters=values,
+        subject=actions.subject_of(policy, values),
+        key=alert.key,
+        episode=alert.episode,
+        internal_id=alert.internal_id,
+        revision=alert.revision,
+        digest=actions.digest_of(policy, values, alert),
+        by=by,
+        via=via,
+        at=now,
+        expires_at=now + policy.expires,
+    )
 
 
 _ENDS = {State.SUCCEEDED: "succeeded", State.FAILED: "failed", State.UNKNOWN: "has an unknown result"}
