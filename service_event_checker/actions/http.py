@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, ClassVar, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import JsonValue, SecretStr, model_validator
 
@@ -14,6 +14,7 @@ from service_event_checker.actions.process import OUTPUT_MAX
 from service_event_checker.config.actions import PLACEHOLDER, ActionConfig, fill
 from service_event_checker.config.models import secret
 from service_event_checker.core.actions import Ended, State
+from service_event_checker.core.errors import InvalidInput
 from service_event_checker.http.address import redact
 from service_event_checker.http.answer import HttpError
 from service_event_checker.http.client import Http
@@ -50,7 +51,9 @@ class Runner:
         self.config = config
 
     def check(self, parameters: Mapping[str, str]) -> None:
-        return
+        """Clients take `..` for the folder above, also where it is encoded (RFC 3986, 5.2.4 and 6.2.2)."""
+        if {".", ".."} & set(map(unquote, urlsplit(self._url(parameters)).path.split("/"))):
+            raise InvalidInput("parameters", "make a path that leaves its place")
 
     def describe(self, parameters: Mapping[str, str]) -> str:
         return f"{self.config.method} {redact(self._url(parameters))}"
@@ -60,8 +63,11 @@ class Runner:
         headers = {name: secret(value) for name, value in config.headers.items()}
         body = None if config.body is None else _filled(config.body, parameters)
         try:
+            self.check(parameters)
             with closing(Http(self._base, headers=headers, timeout=config.timeout.total_seconds())) as http:
                 answer = http.send(config.method, self._url(parameters), json=body)
+        except InvalidInput as error:
+            return Ended(state=State.FAILED, why=f"it was not started: {error}")
         except HttpError as error:
             return of_error(error)
         return Ended(state=State.SUCCEEDED, why=f"HTTP {answer.status}", output=_text(answer.body))
@@ -72,8 +78,8 @@ class Runner:
         return f"{parts.scheme}://{parts.netloc}"
 
     def _url(self, parameters: Mapping[str, str]) -> str:
-        """Values are encoded: none adds a segment, a parameter, or leaves its place by dots."""
-        encoded = {name: quote(value, safe="").replace(".", "%2E") for name, value in parameters.items()}
+        """Values are encoded: none adds a segment or a parameter."""
+        encoded = {name: quote(value, safe="") for name, value in parameters.items()}
         parts = urlsplit(self.config.url)
         host = parts.netloc.rpartition("@")[2]
         return fill(parts._replace(netloc=host).geturl(), encoded)
