@@ -152,7 +152,7 @@ def load(
     actions = _entries("actions", file.actions, environ, action_config, kinds, problems)
     people = tuple(entry.read() for _, entry in numbered(file.people))
     problems += declared.problems({entry.name: entry.config for entry in actions}, file.destinations, people)
-    rules = tuple(_rule(number, rule, {**current, **file.actions}, problems) for number, rule in numbered(file.rules))
+    rules = tuple(_rule(number, rule, current, file.actions, problems) for number, rule in numbered(file.rules))
     silences = tuple(_silence(number, entry, problems) for number, entry in numbered(file.silences))
     mirrors = _mirrors(file.mirrors, current, problems)
     depends = tuple(
@@ -364,13 +364,18 @@ def _is_bare_secret(model: type[Model], field: str, value: Any) -> bool:
     return SecretStr in kinds and isinstance(value, str) and not value.startswith("env:")
 
 
-def _rule(number: int, entry: RuleEntry, destinations: Mapping[str, Any], problems: list[str]) -> Rule:
+def _rule(
+    number: int, entry: RuleEntry, destinations: Mapping[str, Any], actions: Mapping[str, Any], problems: list[str]
+) -> Rule:
+    """Return a rule. It sends to destinations and actions, and escalates to people: to destinations only."""
     where, escalate = f"rules[{number}]", entry.escalate.escalate() if entry.escalate else None
-    for key, names in (("send", entry.send), ("escalate.send", escalate.send if escalate else ())):
-        unknown = [name for name in names if name not in destinations]
-        problems += [
-            f'{where}.{key}: "{name}" is not a destination.{nearest(name, list(destinations))}' for name in unknown
-        ]
+    asked = (
+        ("send", entry.send, [*destinations, *actions]),
+        ("escalate.send", escalate.send if escalate else (), list(destinations)),
+    )
+    for key, names, known in asked:
+        unknown = [name for name in names if name not in known]
+        problems += [f'{where}.{key}: "{name}" is not a destination.{nearest(name, known)}' for name in unknown]
     return Rule(
         entry.name,
         _matchers(entry.match, f"{where}.match", problems),

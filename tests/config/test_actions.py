@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from service_event_checker import wiring
 from service_event_checker.config.load import Config, ConfigError
+from tests.root import ROOT
 
 ACTION = {"kind": "script", "path": "/bin/true", "approval": {"by": ["Ada"]}}
 
@@ -49,6 +51,21 @@ def test_a_rule_may_send_to_an_action(tmp_path: Path) -> None:
 
     assert load(tmp_path, {"restart": ACTION}, rules=rules).rules[0].send == ("restart",)
     assert "rules[0].send" in problems(tmp_path, {"restarts": ACTION}, rules=rules)
+
+
+def test_a_rule_escalates_to_no_action(tmp_path: Path) -> None:
+    rules = [{"name": "r", "send": ["chat"], "escalate": {"after": "5m", "send": ["restart"]}}]
+
+    assert "rules[0].escalate.send" in problems(tmp_path, {"restart": ACTION}, rules=rules)
+
+
+def test_the_example_of_the_documentation_is_right(tmp_path: Path) -> None:
+    example = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "actions.md").read_text(), re.DOTALL)
+    assert example
+
+    found = load(tmp_path, **json.loads("{" + example[1] + "}"))
+
+    assert [entry.name for entry in found.actions] == ["restart_service"]
 
 
 @pytest.mark.parametrize(
