@@ -23,6 +23,7 @@ ASKED, SETTLED = "asked", frozenset({"started", "closed"})
 VALUE_MAX = 200  # characters of a parameter's value
 PER_DAY_MAX = 100  # the ledger of an action is one row of a store
 DAY = timedelta(days=1)
+_SLACK_ID = re.compile(r"[UW][A-Z0-9]{2,}", re.ASCII | re.IGNORECASE)
 _OPTION = re.compile(r"[\^(\[]*\\?-")  # a pattern that begins so allows values that look like an option
 
 
@@ -230,10 +231,15 @@ def person_of(who: Identity, people: Iterable[Person]) -> Person | None:
 
 
 def may_approve(who: Identity, by: Iterable[str], people: Sequence[Person]) -> bool:
-    """Whether an identity is named in `by`: by its id, by its person's name, or by another id of that person."""
-    person = person_of(who, people)
-    ids = {who.id, *((person.name, person.slack, person.login) if person else ())}
-    return bool({id.casefold() for id in ids if id} & {name.casefold() for name in by})
+    """Whether an identity is named in `by`: by a name or an id of its person, or by its own id if it is nobody's.
+
+    An id counts as what it is: a login that is spelled like a person's name, or like a Slack ID, is neither.
+    """
+    named, person = {name.casefold() for name in by if name}, person_of(who, people)
+    if person is not None:
+        return not named.isdisjoint(_ids(person))
+    id, taken = who.id.casefold(), {id for each in people for id in _ids(each)}
+    return id in named - taken and bool(_SLACK_ID.fullmatch(who.id)) == (who.kind == "slack")
 
 
 def count_people(approvers: Iterable[Identity], people: Sequence[Person]) -> int:
@@ -338,6 +344,10 @@ def waiting_runs(alert: Alert) -> list[str]:
     notes = [id.removeprefix(NOTE).partition(":") for id in alert.note_ids if id.startswith(NOTE)]
     settled = {run for run, _, what in notes if what in SETTLED}
     return [run for run, _, what in notes if what == ASKED and run not in settled]
+
+
+def _ids(person: Person) -> set[str]:
+    return {id.casefold() for id in (person.name, person.slack, person.login) if id}
 
 
 def allows_options(pattern: str) -> bool:

@@ -142,6 +142,14 @@ class TestPeople:
         assert not actions.may_approve(Identity("slack", "U0EVE"), ["Ada", "U0BOB"], (ADA,))
         assert not actions.may_approve(Identity("login", ""), [""], (Person(""),))
 
+    def test_an_id_that_is_spelled_like_anothers_name_or_id_is_not_theirs(self) -> None:
+        stranger, token = Identity("login", "Ada"), Identity("login", "U0BOB")
+
+        assert not actions.may_approve(stranger, ["Ada"], (ADA,))
+        assert not actions.may_approve(token, ["U0BOB"], ())
+        assert not actions.may_approve(Identity("slack", "eve"), ["eve"], ())
+        assert actions.may_approve(Identity("login", "eve"), ["eve"], ())
+
     def test_an_unknown_pair_counts_as_one(self) -> None:
         slack, login = Identity("slack", "U0X"), Identity("login", "x@example.com")
 
