@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from service_checkers.detect import base_of, detect_new
 from service_checkers.vendors import Vendor, regions, vendor_called, vendors
+from service_event_checker.config.actions import ActionConfig
 from service_event_checker.config.findings import ANY_NAME, Traits
 from service_event_checker.config.load import Config, Entry
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
@@ -39,6 +40,7 @@ class Package:
 CHECKERS = Package("service_checkers", "checker", "Checker")
 DESTINATIONS = Package("service_event_checker.destinations", "adapter", "Adapter")
 SOURCES = Package("service_event_checker.sources", "reconcile", "Source")  # those that can be asked
+ACTIONS = Package("service_event_checker.actions", "action", "Runner")
 HOOKS = Package("service_event_checker.sources", "hook", "SOURCE")  # those that send to an address of their own
 _ACTS = frozenset({"api", "cli", "reconcile", "slack"})  # ways in by which people and reconciliation change alerts
 FIND_SECONDS = 10.0
@@ -61,6 +63,16 @@ def source_config(kind: str) -> type[SourceConfig] | None:
     """Return the config model of a kind of source, None if there is no such kind."""
     module = _module(SOURCES, kind)
     return module.Config if module else None
+
+
+def action_config(kind: str) -> type[ActionConfig] | None:
+    """Return the config model of a kind of action, None if there is no such kind."""
+    module = _module(ACTIONS, kind)
+    return module.Config if module else None
+
+
+def make_action(config: ActionConfig) -> Any:
+    return _load(ACTIONS, config.kind).Runner(config)
 
 
 def make_checker(name: str, config: CheckerConfig) -> Any:
@@ -117,7 +129,12 @@ def display_names(config: Config) -> dict[str, str]:
     """Return how people call what is configured, by kind and by name of the entry; of the known vendors all."""
     names = {vendor.id: vendor.name for vendor in vendors().values()}
     names |= {hook.SOURCE.rpartition(":")[2]: hook.NAME for hook in _hooks()}
-    config_of = {"checker": checker_config, "destination": destination_config, "source": source_config}
+    config_of: Mapping[str, Any] = {
+        "checker": checker_config,
+        "destination": destination_config,
+        "source": source_config,
+        "action": action_config,
+    }
     for section, entry in config.entries():
         model = config_of[section](entry.kind)
         if model and model.DISPLAY_NAME:
@@ -212,7 +229,12 @@ def _intake(kind: str) -> str:
 
 def _variables() -> Iterator[str]:
     """Yield the variables that the models of all kinds read."""
-    of_kind = ((CHECKERS, checker_config), (DESTINATIONS, destination_config), (SOURCES, source_config))
+    of_kind = (
+        (CHECKERS, checker_config),
+        (DESTINATIONS, destination_config),
+        (SOURCES, source_config),
+        (ACTIONS, action_config),
+    )
     models: list[type[Model] | None] = [config_of(kind) for package, config_of in of_kind for kind in kinds(package)]
     for model in models:
         for names in model.ENV.values() if model else ():

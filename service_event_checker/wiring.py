@@ -19,16 +19,21 @@ from pydantic import SecretStr
 from service_event_checker import logs, plugins
 from service_event_checker.config import load, secret_files
 from service_event_checker.config import settings as environment
+from service_event_checker.config.actions import ActionConfig, policy
 from service_event_checker.config.environment import KNOWN
 from service_event_checker.config.load import Config, ConfigError, Entry
 from service_event_checker.config.models import CheckerConfig, DestinationConfig
 from service_event_checker.config.settings import Settings
+from service_event_checker.core.actions import Policy
 from service_event_checker.core.model import Receiver
 from service_event_checker.core.ports import Destination, Findable
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import Family, Severity
 from service_event_checker.engine import reloads
+from service_event_checker.engine.actions import receiver as action_receiver
+from service_event_checker.engine.actions.receiver import ActionReceiver
+from service_event_checker.engine.actions.runs import Runs
 from service_event_checker.engine.correlation import Correlation
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.page_watch import page_watch
@@ -56,6 +61,7 @@ from service_event_checker.stores.prepared import gated
 RECONCILE_EVERY = timedelta(minutes=5)
 LOOK_EVERY = timedelta(seconds=1)  # how soon what becomes due by itself is seen
 LOOK_AT_AZURE_EVERY = timedelta(seconds=3)  # there a look is sixteen billed reads
+ACTION_RATE = (2.0, 5)  # requests of runs per second, by rules; budgets are for the runs
 LEASE_TIMEOUTS = 8  # a check asks several addresses one after the other; see LOOKUP_TIMEOUTS of statuspage
 
 Read = TypeVar("Read")
@@ -102,13 +108,19 @@ def _tried(read: Callable[[], Read], errors: list[ConfigError]) -> Read | None:
 
 
 def _load(file: Path, environ: Mapping[str, str]) -> Config:
-    packages = {"checkers": plugins.CHECKERS, "destinations": plugins.DESTINATIONS, "sources": plugins.SOURCES}
+    packages = {
+        "checkers": plugins.CHECKERS,
+        "destinations": plugins.DESTINATIONS,
+        "sources": plugins.SOURCES,
+        "actions": plugins.ACTIONS,
+    }
     return load.load(
         file,
         environ,
         checker_config=plugins.checker_config,
         destination_config=plugins.destination_config,
         source_config=plugins.source_config,
+        action_config=plugins.action_config,
         kinds=lambda section: plugins.kinds(packages[section]),
         traits=plugins.traits(_now()),
     )
@@ -138,6 +150,9 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
     book = _rulebook(config, adapters)
     receivers = book.receivers
     pagers = [name for name, each in receivers.items() if each.family is Family.PAGER]
+    policies = {entry.name: _policy(entry) for entry in config.actions}
+    built: list[Runs] = []
+    adapters |= {name: ActionReceiver(each, lambda: built[0]) for name, each in policies.items() if not each.why_off}
     own.use(_templates(settings, config))  # first: it may raise
     names.use(plugins.display_names(config), pagers)
     voice.use({entry.name: _voice(entry.config) for entry in config.destinations if entry.config})
@@ -155,6 +170,10 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
         hear=heartbeats.take,
         matched=rule_hits.note,
     )
+    runners = {
+        each.name: plugins.make_action(each.config) for each in config.actions if each.config and not each.why_off
+    }
+    built.append(Runs(pipeline, policies, runners, config.people, clock=_now))
     shared = store if _is_shared(settings) else None
     throttles = _kept(same, "destination", before.outbox.throttles if before else {})
     throttles = {
@@ -162,6 +181,7 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
         for entry in config.destinations
         if entry.config and entry.name in adapters
     }
+    throttles |= {name: Throttle(*ACTION_RATE) for name in policies}
     suspects = before.outbox.suspects if before else None
     outbox = Outbox(
         store,
@@ -194,6 +214,7 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
         heartbeats=heartbeats,
         rule_hits=rule_hits,
         correlation=correlation,
+        runs=built[0],
         look_every=LOOK_AT_AZURE_EVERY if settings.storage_account else LOOK_EVERY,
         refusals=before.refusals if before else Refusals(),
         sunsets=before.sunsets if before else (),
@@ -211,7 +232,14 @@ def rulebook_of(settings: Settings, file: Path) -> tuple[Config, Rulebook]:
 
 def _rulebook(config: Config, adapters: Mapping[str, Destination]) -> Rulebook:
     receivers = {entry.name: _receiver(entry, adapters.get(entry.name)) for entry in config.destinations}
+    receivers |= {entry.name: action_receiver.receiver(_policy(entry)) for entry in config.actions}
     return Rulebook(config.rules, config.silences, receivers, config.mirrors, config.moved, config.flapping)
+
+
+def _policy(entry: Entry[ActionConfig]) -> Policy:
+    if entry.config is None:
+        return Policy(name=entry.name, patterns={}, why_off=entry.why_off)
+    return policy(entry.name, entry.config, entry.why_off)
 
 
 def _kept(same: Collection[tuple[str, str]], section: str, parts: Mapping[str, Kept]) -> dict[str, Kept]:

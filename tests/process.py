@@ -60,6 +60,10 @@ class MortalStore:
         return MortalStore(self._store.holding, self._death)
 
     @property
+    def audit(self) -> Any:
+        return MortalStore(self._store.audit, self._death)
+
+    @property
     def silences(self) -> Any:
         return MortalStore(self._store.silences, self._death)
 

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from service_event_checker import plugins
 from service_event_checker.cli.config_schema import written
+from service_event_checker.config.actions import ActionConfig
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
 from service_event_checker.plugins import Package
 
@@ -34,6 +35,7 @@ def _sections() -> Iterator[str]:
         ("checker", plugins.CHECKERS, plugins.checker_config, CheckerConfig),
         ("destination", plugins.DESTINATIONS, plugins.destination_config, DestinationConfig),
         ("source", plugins.SOURCES, plugins.source_config, SourceConfig),
+        ("action", plugins.ACTIONS, plugins.action_config, ActionConfig),
     )
     for section, package, config_of, base in of_kind:
         yield f"## Every {section}\n\n{_TABLE}\n{_rows(base, ())}\n"

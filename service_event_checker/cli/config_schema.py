@@ -60,6 +60,7 @@ def build() -> dict[str, Any]:
         "checkers": _models(plugins.CHECKERS, plugins.checker_config),
         "destinations": _models(plugins.DESTINATIONS, plugins.destination_config),
         "sources": _models(plugins.SOURCES, plugins.source_config),
+        "actions": _models(plugins.ACTIONS, plugins.action_config),
     }
     models: list[type[Model]] = [ConfigFile, *(model for kinds in sections.values() for model in kinds.values())]
     places, made = models_json_schema([(model, "validation") for model in models], schema_generator=_Generator)

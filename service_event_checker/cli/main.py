@@ -12,6 +12,7 @@ from dotenv import load_dotenv
 from service_event_checker import logs
 from service_event_checker.cli import (
     act,
+    actions,
     alerts,
     audit,
     backup,
@@ -84,6 +85,8 @@ COMMANDS = (
     act.resolve,
     act.note,
     act.ticket,
+    actions.act,
+    actions.list_actions,
     check.check,
     probe.test_destination,
     preview.preview,

@@ -16,6 +16,7 @@ from service_event_checker.core.replacing import replace
 from service_event_checker.core.rules import is_unrouted
 from service_event_checker.core.store import Related
 from service_event_checker.engine import muted
+from service_event_checker.engine.actions.view import shown_runs
 from service_event_checker.engine.grouping import related
 from service_event_checker.engine.ledger import ledger
 from service_event_checker.render.labels import alert_title
@@ -53,7 +54,10 @@ def show(here: Here, id: str, *, as_json: bool) -> None:
     unrouted = is_unrouted(alert, here.services.book, now)
     if as_json:
         alert = replace(alert, muted=muted.words(alert, store.holding, datetime.now(UTC)))
-        detail = AlertDetail.with_history(alert, timeline, links, told, related(store, alert)).model_dump(mode="json")
+        runs = shown_runs(here.services.runs, alert)
+        detail = AlertDetail.with_history(alert, timeline, links, told, related(store, alert), runs).model_dump(
+            mode="json"
+        )
         print_json(detail | {"unrouted": unrouted})
         return
     click.echo("\n".join(_head(alert, now)))
@@ -62,6 +66,9 @@ def show(here: Here, id: str, *, as_json: bool) -> None:
     if told:
         heads = ("RECEIVER", "WHAT", "STATE", "WHEN", "TRIES", "WHERE, WHY")
         click.echo("\n" + table(heads, [_told(entry, now) for entry in told], width=0))
+    if runs := shown_runs(here.services.runs, alert):
+        rows = [(run.id, run.action_type, run.state, run.requested_by, line(run.why, 100)) for run in runs]
+        click.echo("\n" + table(("RUN", "ACTION", "STATE", "BY", "WHY"), rows))
     others = related(store, alert)
     if others.groups or others.members:
         shown = [_other(each, now) for each in (*others.groups, *others.members)]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
+from service_event_checker.config.actions import PersonEntry
 from service_event_checker.config.models import Duration, Model
 from service_event_checker.config.rule_keys import AfterEntry, EscalateEntry, FlappingEntry, Lasting, WindowEntry
 from service_event_checker.config.silences import Repeat
@@ -84,6 +85,8 @@ class File(Model):
     checkers: dict[str, dict[str, Any]] = {}
     destinations: dict[str, dict[str, Any]] = {}
     sources: dict[str, dict[str, Any]] = {"alertmanager": {"kind": "alertmanager"}}
+    actions: dict[str, dict[str, Any]] = {}
+    people: tuple[PersonEntry, ...] = ()
     rules: tuple[RuleEntry, ...] = ()
     silences: tuple[SilenceEntry, ...] = ()
     mirrors: tuple[MirrorEntry, ...] = ()
@@ -97,6 +100,7 @@ _LISTS: Mapping[str, type[Model]] = {
     "rules": RuleEntry,
     "silences": SilenceEntry,
     "mirrors": MirrorEntry,
+    "people": PersonEntry,
     "depends": DependencyEntry,
 }
 
@@ -109,7 +113,7 @@ def readable(raw: Any) -> File:
     if not isinstance(raw, dict):
         return File()
     sections: dict[str, Any] = {}
-    for section in ("checkers", "destinations", "sources"):
+    for section in ("checkers", "destinations", "sources", "actions"):
         if isinstance(entries := raw.get(section), dict):
             sections[section] = {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
     for section, model in _LISTS.items():

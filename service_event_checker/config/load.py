@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import SecretStr, ValidationError
 
+from service_event_checker.config import actions as declared
 from service_event_checker.config import (
     environment,
     json_text,
@@ -24,6 +25,7 @@ from service_event_checker.config import (
     lint_rules,
     yaml_text,
 )
+from service_event_checker.config.actions import ActionConfig
 from service_event_checker.config.fields import with_new_names
 from service_event_checker.config.file import (
     DependencyEntry,
@@ -41,6 +43,7 @@ from service_event_checker.config.models import CheckerConfig, DestinationConfig
 from service_event_checker.config.problems import explain, nearest
 from service_event_checker.config.sunset import Sunset
 from service_event_checker.core import matchers
+from service_event_checker.core.actions import Person
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.flapping import Flapping
 from service_event_checker.core.heartbeats import Heartbeat
@@ -102,13 +105,16 @@ class Config:
     file: str = ""  # its name
     checksum: str = ""  # of its content
     flapping: Flapping | None = None
+    actions: tuple[Entry[ActionConfig], ...] = ()
+    people: tuple[Person, ...] = ()
 
     def entries(self) -> Iterator[tuple[str, Entry[Any]]]:
-        """Yield ("checker" | "destination" | "source", entry) for all that is configured."""
+        """Yield ("checker" | "destination" | "source" | "action", entry) for all that is configured."""
         for section, entries in (
             ("checker", self.checkers),
             ("destination", self.destinations),
             ("source", self.sources),
+            ("action", self.actions),
         ):
             for entry in entries:
                 yield section, entry
@@ -126,10 +132,11 @@ def load(
     checker_config: Callable[[str], type[CheckerConfig] | None],
     destination_config: Callable[[str], type[DestinationConfig] | None],
     source_config: Callable[[str], type[SourceConfig] | None],
+    action_config: Callable[[str], type[ActionConfig] | None],
     kinds: Callable[[str], Sequence[str]],
     traits: Traits,
 ) -> Config:
-    """Read and check the file. `kinds("checkers")`, "destinations" and "sources" list what there is, for hints.
+    """Read and check the file. `kinds("checkers")` and of the other sections list what there is, for hints.
 
     Raises ConfigError with every problem found.
     """
@@ -142,7 +149,10 @@ def load(
     current = {name: raw for name, raw in file.destinations.items() if MOVED_TO not in raw}
     destinations = _entries("destinations", current, environ, destination_config, kinds, problems)
     sources = _entries("sources", file.sources, environ, source_config, kinds, problems)
-    rules = tuple(_rule(number, rule, current, problems) for number, rule in numbered(file.rules))
+    actions = _entries("actions", file.actions, environ, action_config, kinds, problems)
+    people = tuple(entry.read() for _, entry in numbered(file.people))
+    problems += declared.problems({entry.name: entry.config for entry in actions}, file.destinations, people)
+    rules = tuple(_rule(number, rule, current, file.actions, problems) for number, rule in numbered(file.rules))
     silences = tuple(_silence(number, entry, problems) for number, entry in numbered(file.silences))
     mirrors = _mirrors(file.mirrors, current, problems)
     depends = tuple(
@@ -151,11 +161,13 @@ def load(
     heartbeats = tuple(_heartbeat(name, entry, problems) for name, entry in file.heartbeats.items())
     if len({name for rule in rules for name in rule.receivers}) > RECEIVERS_MAX:
         problems.append(f"rules: name more than {RECEIVERS_MAX} receivers. Combine some of them in the remote systems")
-    found = _lint(file, current, (("checkers", checkers), ("destinations", destinations), ("sources", sources)), traits)
+    sections = (("checkers", checkers), ("destinations", destinations), ("sources", sources), ("actions", actions))
+    found = _lint(file, current, sections, traits)
     models = (
         *_models(file.checkers, checker_config),
         *_models(current, destination_config),
         *_models(file.sources, source_config),
+        *_models(file.actions, action_config),
     )
     found.warnings.extend(environment.misspelt(environ, models, environment.named_in(raw), traits.variables))
     problems += found.errors
@@ -177,6 +189,8 @@ def load(
         path.name,
         checksum(body),
         file.flapping.flapping() if file.flapping else None,
+        actions,
+        people,
     )
 
 
@@ -350,13 +364,18 @@ def _is_bare_secret(model: type[Model], field: str, value: Any) -> bool:
     return SecretStr in kinds and isinstance(value, str) and not value.startswith("env:")
 
 
-def _rule(number: int, entry: RuleEntry, destinations: Mapping[str, Any], problems: list[str]) -> Rule:
+def _rule(
+    number: int, entry: RuleEntry, destinations: Mapping[str, Any], actions: Mapping[str, Any], problems: list[str]
+) -> Rule:
+    """Return a rule. It sends to destinations and actions, and escalates to people: to destinations only."""
     where, escalate = f"rules[{number}]", entry.escalate.escalate() if entry.escalate else None
-    for key, names in (("send", entry.send), ("escalate.send", escalate.send if escalate else ())):
-        unknown = [name for name in names if name not in destinations]
-        problems += [
-            f'{where}.{key}: "{name}" is not a destination.{nearest(name, list(destinations))}' for name in unknown
-        ]
+    asked = (
+        ("send", entry.send, [*destinations, *actions]),
+        ("escalate.send", escalate.send if escalate else (), list(destinations)),
+    )
+    for key, names, known in asked:
+        unknown = [name for name in names if name not in known]
+        problems += [f'{where}.{key}: "{name}" is not a destination.{nearest(name, known)}' for name in unknown]
     return Rule(
         entry.name,
         _matchers(entry.match, f"{where}.match", problems),

@@ -210,7 +210,8 @@ class DestinationConfig(Model):
     fallback: str = ""
     """another destination that is told while this one is down; see below"""
     storm: StormConfig | None = None
-    """how many alerts are told one by one, see below; `null`: all"""
+    """`{"messages": 20, "within": "5m"}`: so many alerts (`messages`) are told one by one in a time (`within`); beyond,
+    [one summary](storms.md). Default: 20 in `5m` for chat, 10 in `10m` for mail and SMS. `null`: no limit"""
 
     @property
     def budget(self) -> Budget | None:

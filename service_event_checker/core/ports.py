@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
+from service_event_checker.core.actions import Ended
 from service_event_checker.core.model import Alert, Delivery, Event, Link, ObjectRef, Remote, Snapshot
 from service_event_checker.core.roles import AlertsAndSettings
 from service_event_checker.core.vocabulary import Family, Verb
@@ -142,6 +143,22 @@ class Comparison:
     settings: Mapping[str, str] = field(default_factory=dict)
     muted: Mapping[str, str] = field(default_factory=dict)
     why_not: str = ""
+
+
+class Action(Protocol):
+    """What a declared action does, with parameters that match what it declares."""
+
+    def check(self, parameters: Mapping[str, str]) -> None:
+        """Raise InvalidInput where values that match one by one do not fit together, or name what is not listed."""
+        ...
+
+    def describe(self, parameters: Mapping[str, str]) -> str:
+        """Return in one line what `run` would do; does nothing."""
+        ...
+
+    def run(self, parameters: Mapping[str, str]) -> Ended:
+        """Do it, once; within the action's time-out, and a few seconds more to stop what it began. Raises nothing."""
+        ...
 
 
 class ReconcilableSource(Protocol):

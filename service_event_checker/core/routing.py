@@ -213,9 +213,9 @@ def _open_new(
         why = choice.waits.get(name) or _off(name, book) or held_by
         if why:
             withheld[name] = why
-        elif Verb.OPEN in book.receivers[name].verbs and not (cause and cause.via == name):
+        elif (verb := _first_verb(book.receivers[name])) and not (cause and cause.via == name):
             receivers.append(name)
-            _owe(owed, make_delivery(alert, name, Verb.OPEN, cause, book, now))
+            _owe(owed, make_delivery(alert, name, verb, cause, book, now))
     return replace(alert, receivers=tuple(receivers), withheld=withheld)
 
 
@@ -229,6 +229,12 @@ def _off(name: str, book: Rulebook) -> str:
     """Return why a receiver cannot be told; "" if it can."""
     off = book.receivers[name].why_off
     return f"off: {off}" if off else ""
+
+
+def _first_verb(receiver: Receiver) -> Verb | None:
+    """Return what a receiver is asked first in an episode; None for one that cannot open anything."""
+    first = Verb.RUN if receiver.family is Family.ACTION else Verb.OPEN
+    return first if first in receiver.verbs else None
 
 
 def _silenced_by(silence: Holding | None, before: Mapping[str, str], withheld: Mapping[str, str]) -> str:

@@ -111,6 +111,7 @@ class Why(StrEnum):
     EXPLANATION_WITHDRAWN = "explanation withdrawn"
     JUDGED = "judged by a person"
     SUMMARISED = "in the summary of a storm"
+    ACTION = "action"
 
     @property
     def opens(self) -> bool:
@@ -125,3 +126,4 @@ class Family(StrEnum):
     PAGER = "pager"
     CHAT = "chat"
     MAIL = "mail"
+    ACTION = "action"

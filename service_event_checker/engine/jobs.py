@@ -31,6 +31,7 @@ from service_event_checker.engine.services import Services
 
 DELIVER, DELIVER_DUE = "deliver", "deliver-due"
 HEARTBEAT = "heartbeat"
+ACT = "act"
 ARCHIVE_SECONDS = 30.0
 TRIM_EVERY = timedelta(hours=1)
 AREAS = (quarantine.AREA, pending_events.AREA, muted.AREA)
@@ -152,6 +153,19 @@ def release(work: Work) -> None:
     work.services.pipeline.release(work.now)
 
 
+def act_due(work: Work) -> None:
+    """Have looked after each run of an action that something is to be done for."""
+    if work.services.config.actions:
+        for run in work.services.runs.records.open_ids():
+            work.executor.submit(ACT, run)
+
+
+def act(work: Work) -> None:
+    """Look after the run `id`: start it if it may, which lasts as long as the action does."""
+    if not work.executor.draining:
+        work.services.runs.step(work.id)
+
+
 def mend_groups(work: Work) -> None:
     work.services.pipeline.mend_groups(work.now)
 
@@ -231,6 +245,7 @@ def prune(work: Work) -> None:
     seen_requests.prune(work.services.store.holding, work.now)
     storms.prune(work.services.store.holding, work.now)
     idempotency.prune(work.services.store.holding, work.now)
+    work.services.runs.records.prune(work.now, work.services.settings.retention)
 
 
 def keep_audit(work: Work) -> None:
@@ -264,6 +279,8 @@ JOBS: Mapping[str, Job] = {
     DELIVER: Job(deliver),
     "reconcile": Job(reconcile, timedelta(seconds=5)),
     HEARTBEAT: Job(beat, timedelta(seconds=10)),
+    "act-due": Job(act_due, _each_look),
+    ACT: Job(act),
     "release": Job(release, timedelta(seconds=10)),
     "groups": Job(mend_groups, _each_other_look),
     "unpark": Job(unpark, _each_other_look),

@@ -501,7 +501,7 @@ def _makes_something(delivery: Delivery, receiver: Receiver) -> bool:
 
 
 def _dry_run(destination: Destination, delivery: Delivery, alert: Alert) -> DryRun:
-    if isinstance(destination, DryRunnable) and delivery.verb is Verb.OPEN:
+    if isinstance(destination, DryRunnable) and delivery.verb in (Verb.OPEN, Verb.RUN):
         return DryRun(text=destination.dry_run(delivery, alert))
     said = f" ({delivery.note})" if delivery.note else ""
     return DryRun(text=f"{delivery.verb} {alert.title}{said}")

@@ -16,6 +16,7 @@ from service_event_checker.core.errors import DeliveryError
 from service_event_checker.core.ports import Preflight
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
+from service_event_checker.engine.actions.runs import Runs
 from service_event_checker.engine.correlation import Correlation
 from service_event_checker.engine.expiry import Expiry
 from service_event_checker.engine.outbox import Outbox
@@ -59,7 +60,7 @@ class WakeEvents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A configured checker or destination as people see it: `state` is "on" or why it is off."""
+    """A configured checker, destination or action as people see it: `state` is "on" or why it is off."""
 
     section: str
     name: str
@@ -87,6 +88,7 @@ class Services:
     heartbeats: Heartbeats
     rule_hits: RuleHits
     correlation: Correlation
+    runs: Runs
     refusals: Refusals = field(default_factory=Refusals)
     expiry: Expiry = field(default_factory=Expiry)
     sunsets: tuple[Sunset, ...] = ()  # of what is in use beside config.json

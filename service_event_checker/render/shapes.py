@@ -15,9 +15,10 @@ from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.store import Page, Related
 from service_event_checker.core.verdict import Answer, Verdict
 from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy, Severity, Status, Verb, Why
+from service_event_checker.render.runs import RunShape
 from service_event_checker.render.text import web_address
 
-_REASONS = frozenset({Why.GAVE_UP, Why.WITHHELD, Why.SKIPPED})  # their notes quote other systems
+_REASONS = frozenset({Why.GAVE_UP, Why.WITHHELD, Why.SKIPPED, Why.ACTION})  # their notes quote other systems
 
 
 class Withheld(BaseModel):
@@ -208,7 +209,7 @@ class AlertDetail(AlertSummary):
     `posted_at`: when the source first told of it, where that is known. `posts`: what it wrote, the oldest first (the
     latest 20). `states`: by component, its word for the state.
     `groups`: those that it has joined. Of a group, `members` are its open alerts, the most severe first (at most 100),
-    `member_count` is the number of all.
+    `member_count` is the number of all. `actions`: its latest runs, the newest first.
     """
 
     posted_at: AwareDatetime | None
@@ -222,6 +223,7 @@ class AlertDetail(AlertSummary):
     groups: list[AlertRef]
     members: list[AlertRef]
     member_count: int
+    actions: list[RunShape]
 
     @classmethod
     def with_history(
@@ -231,6 +233,7 @@ class AlertDetail(AlertSummary):
         links: Iterable[Link],
         told: Iterable[Entry],
         related: Related,
+        actions: Iterable[RunShape] = (),
     ) -> Self:
         """Take what belongs to the alert's episode."""
         episode = alert.episode
@@ -248,6 +251,7 @@ class AlertDetail(AlertSummary):
         more["groups"] = [AlertRef.of(group) for group in related.groups]
         more["members"] = [AlertRef.of(member) for member in related.members]
         more["member_count"] = related.member_count
+        more["actions"] = list(actions)
         more["deliveries"] = [DeliveryEntry.of(entry) for entry in told]
         return cls.model_validate(_fields(alert) | more)
 

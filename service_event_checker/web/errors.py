@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 from service_event_checker import logs
 from service_event_checker.config.problems import by_field
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError, StoreError
+from service_event_checker.engine.actions.runs import NotAllowed
 from service_event_checker.engine.acts import NotPossible
 from service_event_checker.engine.refusals import Refusal
 
@@ -88,6 +89,7 @@ def install(app: Flask) -> None:
     """Answer every error of the app in our shape."""
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(NotPossible, _not_possible)
+    app.register_error_handler(NotAllowed, _not_allowed)
     app.register_error_handler(ValidationError, _invalid_body)
     app.register_error_handler(InvalidInput, _invalid_input)
     app.register_error_handler(StoreError, _store_away)
@@ -100,6 +102,10 @@ def _refused(error: Refused) -> Response:
 
 def _not_possible(error: NotPossible) -> Response:
     return _answer(409, error.message, {"id": error.id, "status": error.status} if error.id else None)
+
+
+def _not_allowed(error: NotAllowed) -> Response:
+    return _answer(403, str(error), None)
 
 
 def _invalid_body(error: ValidationError) -> Response:

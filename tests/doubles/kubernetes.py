@@ -1,4 +1,4 @@
-"""A Kubernetes API server that knows secrets, service accounts and Roles; over TLS, with an authority of its own.
+"""A Kubernetes API server that knows secrets, workloads, service accounts and Roles; over TLS, its own authority.
 
 Answers as https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/secret-v1/ and
 https://kubernetes.io/docs/reference/access-authn-authz/rbac/ say.
@@ -19,11 +19,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from service_event_checker.destinations.azure_devops.kubernetes_secret import cluster_address
+from service_event_checker.http.in_cluster import cluster_address
 from tests.doubles.base import Answer, Double, Request
 
 _SECRET = re.compile(r"/api/v1/namespaces/([a-z0-9-]+)/secrets/([a-z0-9.-]+)")
-_REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound"}
+_WORKLOAD = re.compile(
+    r"/apis/apps/v1/namespaces/([a-z0-9-]+)/(deployments|statefulsets|daemonsets)/([a-z0-9.-]+)(/scale)?"
+)
+_STRATEGIC, _MERGE = "application/strategic-merge-patch+json", "application/merge-patch+json"
+_REASONS = {
+    400: "BadRequest",
+    415: "UnsupportedMediaType",
+    422: "Invalid",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+}
 
 
 class Cluster(Double):
@@ -39,6 +50,7 @@ class Cluster(Double):
         self.accounts: dict[str, tuple[str, str]] = {}
         self.roles: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.bindings: set[tuple[str, str, str]] = set()
+        self.workloads: dict[tuple[str, str, str], dict[str, Any]] = {}  # (namespace, resource, name) -> spec
         self.folder = folder / "serviceaccount"
         self.folder.mkdir()
         self._server.socket = tls_context(folder, self.folder / "ca.crt").wrap_socket(
@@ -67,6 +79,8 @@ class Cluster(Double):
         (self.folder / "token").write_text(token)
 
     def handle(self, request: Request) -> Answer:
+        if workload := _WORKLOAD.fullmatch(request.path):
+            return self._patch(request, *workload.groups())
         found = _SECRET.fullmatch(request.path)
         if request.method != "GET" or not found:
             return self.refuse(request, "this server has secrets only, to be read one by one", 404)
@@ -74,7 +88,7 @@ class Cluster(Double):
         namespace, name = found.groups()
         if who is None:
             return _status(401, "Unauthorized")
-        if not self._may(who, namespace, name):
+        if not self._may(who, namespace, name, "", "secrets", "get"):
             user = f"system:serviceaccount:{who[0]}:{who[1]}"
             return _status(
                 403,
@@ -87,13 +101,45 @@ class Cluster(Double):
         data = self.secrets[namespace, name]
         return Answer.json({"kind": "Secret", "apiVersion": "v1", "metadata": metadata, "data": data, "type": "Opaque"})
 
-    def _may(self, who: tuple[str, str], namespace: str, name: str) -> bool:
+    def _patch(self, request: Request, namespace: str, resource: str, name: str, scale: str | None) -> Answer:
+        """Patch the pod template's annotations or, by the subresource, the number of replicas, as the schemas allow."""
+        who = self.accounts.get(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        if who is None:
+            return _status(401, "Unauthorized")
+        if request.method != "PATCH":
+            return self.refuse(request, "workloads are only patched here", 405)
+        named = f"{resource}{scale or ''}"
+        if not self._may(who, namespace, name, "apps", named, "patch"):
+            return _status(403, f'{resource}.apps "{name}" is forbidden: cannot patch resource "{named}"')
+        if (namespace, resource, name) not in self.workloads:
+            return _status(404, f'{resource}.apps "{name}" not found')
+        if request.headers.get("Content-Type") not in ({_MERGE} if scale else {_MERGE, _STRATEGIC}):
+            return _status(415, "the body of the request was in an unknown format")
+        spec, body = self.workloads[namespace, resource, name], request.json()
+        if scale:
+            replicas = body.get("spec", {}).get("replicas")
+            if set(body) != {"spec"} or set(body["spec"]) != {"replicas"} or type(replicas) is not int:
+                return _status(400, "Scale in version v1 cannot be handled as a Scale")
+            if replicas < 0:
+                return _status(422, "spec.replicas: must be greater than or equal to 0")
+            spec["replicas"] = replicas
+        else:
+            given = body.get("spec", {}).get("template", {}).get("metadata", {}).get("annotations")
+            if body != {"spec": {"template": {"metadata": {"annotations": given}}}} or not given:
+                return _status(400, f"strict decoding error: {sorted(body)}")
+            if not all(isinstance(value, str) for value in given.values()):
+                return _status(400, "cannot unmarshal into Go struct field ObjectMeta.annotations of type string")
+            spec.setdefault("annotations", {}).update(given)
+        metadata = {"name": name, "namespace": namespace}
+        return Answer.json({"kind": "Scale" if scale else "Deployment", "metadata": metadata, "spec": {}})
+
+    def _may(self, who: tuple[str, str], namespace: str, name: str, group: str, resource: str, verb: str) -> bool:
         held = [role for place, role, account in self.bindings if (place, account) == who and place == namespace]
         rules = [rule for role in held for rule in self.roles.get((namespace, role), [])]
         return any(
-            "" in rule["apiGroups"]
-            and "secrets" in rule["resources"]
-            and "get" in rule["verbs"]
+            group in rule["apiGroups"]
+            and resource in rule["resources"]
+            and verb in rule["verbs"]
             and name in rule.get("resourceNames", [name])
             for rule in rules
         )

@@ -54,6 +54,16 @@ def version_by_number(program: Path) -> str:
     return said[0] if said else ""
 
 
+def version_by_banner(program: Path) -> str:
+    """Return 9.2p1 where the program says "OpenSSH_9.2p1 Debian-2" of itself, as to any wrong option; "" otherwise."""
+    try:
+        answer = subprocess.run([program, "-?"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    said = re.search(r"OpenSSH_(\S+?),? ", f"{answer.stderr} ")
+    return said[1] if said else ""
+
+
 def version_of_package(script: Path) -> str:
     """Return the version of the npm package that this script belongs to; "" when it has none."""
     for folder in script.parents:
@@ -185,6 +195,9 @@ REDIS = Part(
     "redis", "REDIS_SERVER", ("redis-server",), version_by_number, "apt install redis-server", apt=("redis-server",)
 )
 NGINX = Part("nginx", "NGINX", ("nginx",), version_by_letter, "apt install nginx-light", apt=("nginx-light",))
+SSHD = Part(
+    "sshd", "SSHD", ("/usr/sbin/sshd", "sshd"), version_by_banner, "apt install openssh-server", apt=("openssh-server",)
+)
 
 PARTS = (
     NODE,
@@ -199,6 +212,7 @@ PARTS = (
     MARIADB,
     REDIS,
     NGINX,
+    SSHD,
 )
 
 

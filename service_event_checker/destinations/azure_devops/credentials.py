@@ -19,11 +19,11 @@ from service_event_checker.destinations.azure_devops.config import KUBERNETES_SE
 from service_event_checker.destinations.azure_devops.kubernetes_secret import (
     NAME,
     SecretFromCluster,
-    cluster_address,
 )
 from service_event_checker.destinations.azure_devops.token import plain
 from service_event_checker.http.entra.identity import Way
 from service_event_checker.http.entra.token import EntraError, Tokens
+from service_event_checker.http.in_cluster import cluster_address
 
 SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"  # Azure DevOps in every tenant
 _MEMBER = (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import math
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -23,14 +22,12 @@ from service_event_checker import logs
 from service_event_checker.config.models import as_mapping
 from service_event_checker.core.errors import DeliveryError, Reason
 from service_event_checker.http.answer import HttpError, json_body
-from service_event_checker.http.client import Http
+from service_event_checker.http.in_cluster import ACCOUNT, NotInCluster, service_account
 
-ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 NAME, KEY = "azure-devops-token", "token"
 TIMEOUT = 5.0  # seconds; whoever needs the value waits for it
 PAUSE_REFUSED = 60.0  # seconds between two looks for a newer value
 PAUSE_FAILED = 5.0  # seconds for which a failed look answers for the next ones too
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123 label
 _MAKE = f"kubectl -n {{0}} create secret generic {NAME} --from-literal={KEY}=..."
 _REFUSALS = {  # by HTTP status; {0} is the namespace
     401: (Reason.UNAUTHORIZED, "the cluster does not accept the pod's service account; restart the pod"),
@@ -94,41 +91,20 @@ class SecretFromCluster:
         self._value, self._refused = value, False
 
     def _read(self) -> str:
-        namespace, password = self._file("namespace"), self._file("token")  # the kubelet replaces it every hour
-        logs.hide([password])
-        self._file("ca.crt")
-        if not _NAMESPACE.fullmatch(namespace):
-            raise _not_configured(f"{self.account / 'namespace'} holds no name of a namespace")
-        if not self.address:
-            raise _not_configured("KUBERNETES_SERVICE_HOST is not set; this is not a pod of a cluster")
-        header, authority = {"Authorization": f"Bearer {password}"}, str(self.account / "ca.crt")
         try:
-            with closing(Http(self.address, headers=header, timeout=self.timeout, ca_file=authority)) as http:
+            account = service_account(self.account)
+            with closing(account.connect(self.address, self.timeout)) as http:
                 # `send` even to read: it follows no redirect
-                answer = json_body(http.send("GET", f"/api/v1/namespaces/{namespace}/secrets/{NAME}"))
+                answer = json_body(http.send("GET", f"/api/v1/namespaces/{account.namespace}/secrets/{NAME}"))
+        except NotInCluster as error:
+            raise _not_configured(str(error)) from None
         except HttpError as error:
-            raise _explained(error, namespace) from None
+            raise _explained(error, account.namespace) from None
         value = _decoded(as_mapping(as_mapping(answer).get("data")).get(KEY))
         if not value:
-            lacks = f"the secret {NAME} in namespace {namespace} has no text under the key {KEY}"
-            raise _not_configured(f"{lacks}; make it anew: {_MAKE.format(namespace)}")
+            lacks = f"the secret {NAME} in namespace {account.namespace} has no text under the key {KEY}"
+            raise _not_configured(f"{lacks}; make it anew: {_MAKE.format(account.namespace)}")
         return value
-
-    def _file(self, name: str) -> str:
-        path = self.account / name
-        try:
-            text = path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            text = ""
-        if not text:
-            hint = "give the pod a service account and automountServiceAccountToken: true"
-            raise _not_configured(f"{path} is missing; {hint}")
-        return text
-
-
-def cluster_address(host: str, port: str) -> str:
-    """Return the API's address from the variables that the kubelet sets in each container; "" outside of a cluster."""
-    return f"https://{f'[{host}]' if ':' in host else host}:{port or '443'}" if host else ""
 
 
 def _explained(error: HttpError, namespace: str) -> DeliveryError:

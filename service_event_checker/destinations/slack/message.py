@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from service_event_checker.core.actions import waiting_runs
 from service_event_checker.core.model import Alert, Delivery
 from service_event_checker.core.silences import like
 from service_event_checker.core.vocabulary import Kind, Severity, Status, Verb
@@ -50,6 +51,8 @@ SILENCES = {
     "silence_2h": ("Silence 2 h", timedelta(hours=2)),
     "silence_1d": ("Silence 1 day", timedelta(days=1)),
 }
+APPROVE, REFUSE = "ok", "no"  # what a button for a run says before its id
+ANSWERS = {APPROVE: "approve_run", REFUSE: "refuse_run"}  # the action_ids of these buttons
 CONFIRM_MAX = 300
 _BUTTON_VALUE = re.compile(r"([0-9a-f]{20}):([1-9][0-9]{0,8}):([a-z0-9_]{1,20}):([0-9a-f]{32})", re.ASCII)
 _QUIET = frozenset({Verb.OPEN, Verb.UPDATE})  # what they change is to be seen in the message itself
@@ -86,6 +89,8 @@ def content(
     if button_key and alert.open:
         ticketed = any(name in ticket_receivers for name, url in alert.links.items() if url)
         blocks.append(_buttons(alert, button_key, ticketed=ticketed))
+        if waiting := waiting_runs(alert):
+            blocks.append(_answers(alert, waiting[-1], button_key))
     colour = COLOURS[alert.severity] if alert.open else GREEN
     background = {"color": colour, "fallback": told.state, "blocks": list(_background(alert, told, previous))}
     return {
@@ -113,6 +118,11 @@ def read_button(value: str, button_key: bytes) -> Pressed | None:
     key, episode, action, mac = parts.groups()
     pressed = Pressed(key=key, episode=int(episode), action=action)
     return pressed if hmac.compare_digest(mac, _mac(pressed, button_key)) else None
+
+
+def action_id(action: str) -> str:
+    """Return the action_id of the button or menu that asks for an action."""
+    return SILENCE if action in SILENCES else ANSWERS.get(action.partition("_")[0] if "_" in action else "", action)
 
 
 def end_text(alert: Alert, delivery: Delivery) -> str:
@@ -202,6 +212,16 @@ def _buttons(alert: Alert, button_key: bytes, *, ticketed: bool) -> dict[str, An
         shown.append(_button(alert, ACKNOWLEDGE, say("button.acknowledge"), button_key))
     shown.append(_button(alert, RESOLVE, say("button.resolve"), button_key) | {"confirm": _confirm(alert)})
     shown.append(_silence_menu(alert, button_key))
+    return {"type": "actions", "elements": shown}
+
+
+def _answers(alert: Alert, run: str, button_key: bytes) -> dict[str, Any]:
+    """Offer to answer for a run that waits for its approval; the message's text says which one."""
+    labels = {APPROVE: say("button.approve"), REFUSE: say("button.refuse")}
+    shown = [
+        _button(alert, f"{word}_{run}", label, button_key) | {"action_id": ANSWERS[word]}
+        for word, label in labels.items()
+    ]
     return {"type": "actions", "elements": shown}
 
 

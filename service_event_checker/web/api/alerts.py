@@ -12,6 +12,7 @@ from service_event_checker.core.model import Alert
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.store import Page
 from service_event_checker.engine import acts, muted
+from service_event_checker.engine.actions.view import shown_runs
 from service_event_checker.engine.acts import TicketState
 from service_event_checker.engine.grouping import related
 from service_event_checker.engine.ledger import ledger
@@ -108,4 +109,5 @@ def _detail(alert: Alert) -> dict[str, Any]:
     links, timeline = store.links([alert.key]).get(alert.key, []), store.timeline(alert.key)
     told = ledger(store, alert, services().book.receivers, timeline)
     shown = replace(alert, muted=muted.words(alert, store.holding, _now()))
-    return AlertDetail.with_history(shown, timeline, links, told, related(store, alert)).model_dump(mode="json")
+    runs = shown_runs(services().runs, alert)
+    return AlertDetail.with_history(shown, timeline, links, told, related(store, alert), runs).model_dump(mode="json")

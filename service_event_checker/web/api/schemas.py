@@ -98,6 +98,12 @@ class ActionRequest(_Body):
     parameters: dict[str, JsonValue] = {}
 
 
+class ApprovalAnswer(_Body):
+    """The body of POST /api/v1/approvals/{id}."""
+
+    answer: Literal["approve", "refuse"]
+
+
 class BulkResult(BaseModel):
     """What came of one alert; `id` is the name that was sent where no single alert has it (`status` null)."""
 

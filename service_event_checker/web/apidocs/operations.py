@@ -12,6 +12,7 @@ from service_event_checker.config.silences import NewSilence
 from service_event_checker.core.vocabulary import Kind, Severity
 from service_event_checker.engine.acts import TicketState
 from service_event_checker.engine.search import SORTS, TIMES
+from service_event_checker.render.runs import ActionShape, RunShape
 from service_event_checker.render.shapes import (
     AlertDetail,
     AlertPage,
@@ -32,6 +33,7 @@ from service_event_checker.web.api.heartbeats import HeartbeatShape
 from service_event_checker.web.api.parts import CheckerShape, DestinationShape, FoundEvent, TrialShape
 from service_event_checker.web.api.schemas import (
     ActionRequest,
+    ApprovalAnswer,
     BulkAct,
     BulkAnswer,
     DestinationTest,
@@ -78,6 +80,16 @@ class NewAlertResults(BaseModel):
     rejected: int
     results: list[NewAlertResult]
     warnings: list[str] = []
+
+
+class Actions(BaseModel):
+    actions: list[ActionShape]
+
+
+class Approvals(BaseModel):
+    """The runs that wait for their approval, the oldest first."""
+
+    approvals: list[RunShape]
 
 
 class Heard(BaseModel):
@@ -333,7 +345,14 @@ OPERATIONS: Mapping[str, Operation] = {
     "alerts.add_note": Operation(body=NewNote, answers={201: AlertDetail}),
     "alerts.request_ticket": Operation(body=NewTicket, answers={200: Ticket, 202: Ticket}),
     "bulk.act": Operation(body=BulkAct, answers={200: BulkAnswer}),
-    "actions.execute": Operation(body=ActionRequest, answers={}),
+    "actions.many": Operation(answers={200: Actions}),
+    "actions.execute": Operation(
+        body=ActionRequest,
+        headers={"Idempotency-Key": {"type": "string", "maxLength": 255}},
+        answers={202: RunShape},
+    ),
+    "actions.waiting": Operation(answers={200: Approvals}),
+    "actions.answer": Operation(body=ApprovalAnswer, answers={200: RunShape}),
     "stats.show": Operation(query={"window": {"type": "string", "default": "7d"}}, answers={200: StatsShape}),
     "vendors.many": Operation(query={"days": _DAYS}, answers={200: VendorRecords}),
     "vendors.one": Operation(query={"days": _DAYS, "format": _TEXT}, answers={200: VendorRecordShape}),

@@ -15,9 +15,11 @@ from service_event_checker.core.replacing import replace
 from service_event_checker.core.silences import silence_of
 from service_event_checker.core.vocabulary import Verb
 from service_event_checker.engine import muted
+from service_event_checker.engine.actions.view import shown_runs
 from service_event_checker.engine.grouping import related
 from service_event_checker.engine.ledger import ledger
 from service_event_checker.render.names import platform_name, step_name
+from service_event_checker.render.runs import RunShape
 from service_event_checker.render.text import clean, line, web_address
 from service_event_checker.web.api.lookup import find_alert
 from service_event_checker.web.context import services
@@ -71,6 +73,18 @@ class StepRow:
     url: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRow:
+    """One run of an action."""
+
+    what: str
+    state: str
+    why: str
+    who: str
+    at: str
+    output: str
+
+
 @blueprint.get("/alerts/<path:name>")
 def page(name: str) -> str:
     """Render the page of one alert, by any name that the API takes."""
@@ -88,6 +102,7 @@ def page(name: str) -> str:
         related=related(store, alert),
         body=clean(alert.description, BODY_MAX),
         told=[told_row(entry) for entry in told],
+        actions=[action_row(run) for run in shown_runs(services().runs, alert)],
         steps=[step_row(step) for step in timeline if step.episode == alert.episode],
         labels=[(line(name, 100), line(value, TEXT_MAX)) for name, value in sorted(alert.labels.items())],
         record=_record(alert.fingerprint, alert.key, alert.intakes),
@@ -106,6 +121,20 @@ def told_row(entry: Entry) -> ToldRow:
         tries=entry.tries,
         url=web_address(entry.url),
         why=line(logs.masked(entry.why), TEXT_MAX),
+    )
+
+
+def action_row(run: RunShape) -> ActionRow:
+    """Describe one run of an action."""
+    values = ", ".join(f"{name}={value}" for name, value in sorted(run.parameters.items()))
+    by = ", ".join(each.actor for each in run.approvals)
+    return ActionRow(
+        what=line(f"{run.action_type} ({values})" if values else run.action_type, TEXT_MAX),
+        state=run.state.value,
+        why=line("; ".join(filter(None, (run.why, run.helped))), TEXT_MAX),
+        who=line(f"{run.requested_by}, approved by {by}" if by else run.requested_by, TEXT_MAX),
+        at=f"{run.started_at or run.requested_at:%Y-%m-%d %H:%M:%S} UTC",
+        output=clean(run.output, BODY_MAX),
     )
 
 

@@ -9,15 +9,18 @@ from functools import partial
 from service_event_checker.core.model import Alert
 from service_event_checker.destinations.slack.message import (
     ACKNOWLEDGE,
+    ANSWERS,
+    APPROVE,
     CREATE_TICKET,
     RESOLVE,
     SILENCE,
     SILENCES,
+    action_id,
     read_button,
 )
 from service_event_checker.engine.services import Services
 from service_event_checker.web.security.secret_key import secret_key
-from service_event_checker.web.slack import actions
+from service_event_checker.web.slack import actions, remediation
 from service_event_checker.web.slack.message_update import MessageUpdate
 from service_event_checker.web.slack.replies import Reply
 from service_event_checker.web.slack.request import Press
@@ -33,13 +36,13 @@ _STALE = "This button cannot be verified: it was signed with another key or belo
 
 def is_ours(press: Press) -> bool:
     """Whether the button is one that this version knows."""
-    return press.action in _ACTS or press.action == SILENCE
+    return press.action in _ACTS or press.action == SILENCE or press.action in ANSWERS.values()
 
 
 def run(services: Services, press: Press) -> Reply:
     """Do what a button asks. Raises StoreError, InvalidInput and Refused."""
     asked = read_button(press.value, secret_key(services))
-    if asked is None or press.action != (SILENCE if asked.action in SILENCES else asked.action):
+    if asked is None or press.action != action_id(asked.action):
         return Reply(_STALE)
     alert = services.store.get([asked.key]).get(asked.key)
     if alert is None:
@@ -47,6 +50,9 @@ def run(services: Services, press: Press) -> Reply:
     if alert.episode != asked.episode:
         also = f" It fired again as {actions.named(alert)}, which has its own message." if alert.open else ""
         return Reply(f"The alert of this message is over.{also}")
+    if press.action in ANSWERS.values():
+        word, _, run = asked.action.partition("_")
+        return Reply(remediation.answer(services, run, press.user, datetime.now(UTC), approve=word == APPROVE))
     text = _ACTS[asked.action](services, alert, press.user.name, datetime.now(UTC))
     update = MessageUpdate(services=services, message=press.message, key=asked.key, episode=asked.episode)
     return Reply(text, update=update, in_message=_has_changed(services, alert, press.user.name))

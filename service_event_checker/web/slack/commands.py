@@ -24,7 +24,7 @@ from service_event_checker.render.text import duration, line, moment, web_addres
 from service_event_checker.render.texts import MARKS
 from service_event_checker.web.api.lookup import find_alert
 from service_event_checker.web.errors import Refused
-from service_event_checker.web.slack import actions, event_list
+from service_event_checker.web.slack import actions, event_list, remediation
 from service_event_checker.web.slack.replies import DeferredReply, Reply
 from service_event_checker.web.slack.request import Command
 from service_event_checker.web.status import overview
@@ -159,8 +159,32 @@ def _open_alert(alert: Alert) -> str:
     return f"`{alert.internal_id}` {escape_mrkdwn(line(alert_title(alert), 200))}"
 
 
+def act(context: CommandContext, command: Command) -> Reply:
+    """Request a run of an action, like `/Act GITHUB-7F3KQ restart_service service_name=nginx`."""
+    id, *rest = command.text.split()
+    alert = _alert_named(context.services, id)
+    parameters = remediation.read_arguments(rest[1:])
+    if alert is None:
+        return Reply(f"Unknown ID “{_quoted(id)}”. `/ListEvents` shows all alerts with their IDs.")
+    if not rest or parameters is None:
+        known = ", ".join(f"`{escape_mrkdwn(name)}`" for name in context.services.runs.policies) or "none"
+        example = f"`/Act {alert.internal_id} restart_service service_name=nginx`"
+        return Reply(f"Write it like {example}. Configured actions: {known}.")
+    return Reply(remediation.request(context.services, alert, rest[0], parameters, command.user, datetime.now(UTC)))
+
+
+def approve(context: CommandContext, command: Command) -> Reply:
+    return _answer(context, command, approve=True)
+
+
+def refuse(context: CommandContext, command: Command) -> Reply:
+    return _answer(context, command, approve=False)
+
+
 ID = "{Internal ID}"
 SERVICE = "{service}"
+RUN = "{Run ID}"
+ACTION = "{Internal ID} {action} {parameter=value}"
 COMMANDS: Mapping[str, Spec] = {
     spec.name.lower().removeprefix("/"): spec
     for spec in (
@@ -172,6 +196,9 @@ COMMANDS: Mapping[str, Spec] = {
         Spec("/ForceResolve", ID, "resolves an alert", force_resolve),
         Spec("/WhyDown", SERVICE, "says whether a service's trouble is a vendor's or ours", why_down),
         Spec("/ListEvents", "", "lists all open alerts", list_events),
+        Spec("/Act", ACTION, "runs a configured action for an alert", act),
+        Spec("/Approve", RUN, "approves a run of an action", approve),
+        Spec("/Refuse", RUN, "refuses a run of an action", refuse),
     )
 }
 
@@ -185,6 +212,11 @@ def _act(context: CommandContext, command: Command, act: Callable[[Services, Ale
         also = f" It fired again as {actions.named(newest)}." if newest.open else ""
         return Reply(actions.over(alert) + also)
     return Reply(act(context.services, newest, command.user.name, datetime.now(UTC)))
+
+
+def _answer(context: CommandContext, command: Command, *, approve: bool) -> Reply:
+    id = command.text.strip(_QUOTES).lower()
+    return Reply(remediation.answer(context.services, id, command.user, datetime.now(UTC), approve=approve))
 
 
 def _alert_named(services: Services, text: str) -> Alert | None:
@@ -223,6 +255,11 @@ def _which(context: CommandContext, spec: Spec) -> str:
         return f"`{spec.name} GITHUB-7F3KQ`, {how}. `/ListEvents` shows the IDs."
     if spec.argument == SERVICE:
         return f"`{spec.name} checkout`, as the label `service` of its alerts says."
+    if spec.argument == RUN:
+        waiting = [run.request.id for run in context.services.runs.records.open()]
+        return ", ".join(f"`{id}`" for id in waiting[:WARNINGS_SHOWN]) + "." if waiting else "none waits."
+    if spec.argument == ACTION:
+        return "`/Act GITHUB-7F3KQ restart_service service_name=nginx`. `/ListEvents` shows the IDs."
     return f"{_known(context.services)}."
 
 

@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from service_event_checker import logs
 from service_event_checker.core.errors import DeliveryError, Reason
-from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster, cluster_address
+from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
+from service_event_checker.http.in_cluster import cluster_address
 from tests.doubles.base import Fault
 from tests.doubles.kubernetes import Cluster
 

@@ -194,4 +194,5 @@ def test_an_action_needs_an_alert_that_exists_and_an_action_that_is_configured(m
     id = client.post(PATH, json=SHOWN, **token).json["id"]
     answer = client.post("/api/v1/actions/execute", json={**EXECUTE, "alert_id": id}, **token)
 
-    assert (answer.status_code, answer.json["error"]["message"]) == (422, "action_type: no action is configured")
+    said = "action_type: is not a configured action. No action is configured"
+    assert (answer.status_code, answer.json["error"]["message"]) == (422, said)
