@@ -25,21 +25,49 @@ _URL = re.compile(r"https?://([^\s/\"'<>)\]]+)(/[^\s\"'<>)\]]*)?")
 #: paths and hosts that people read, not programs
 _PAGE = re.compile(r"/(blob|wiki|tree|docs?|runbooks?|d|explore|issues|pull)(/|$)|\.(md|html?|pdf)$")
 _PAGE_HOST = re.compile(r"^(docs?|console|dashboard|portal|app|status|wiki|grafana|runbooks?)\.")
-_ACCOUNT = (
-    r"(http|status|code|error)\W{0,3}(400|401|403)\b|\b401 unauthorized|\b403 forbidden|\bunauthorized\b|\bforbidden\b"
+_MEMORY = r"oom-?kill|\boom\b|out ?of ?(configured ?)?(max)?memory|memory (usage|pressure|limit|is filling|leak)|heap space"
+_DISK = (
+    r"no space left|disk (is )?(almost )?full|disk (usage|space)|filesystem|inodes?\b|persistentvolume"
+    r"|(available|out of) space|running out of (disk|space)"
 )
-_KEYS = r"invalid (api )?key|expired (token|key|secret)|quota exceeded|billing|payment required"
-_CONFIGURED = r"invalid config|config(uration)? (error|invalid|missing)|feature flag|migration failed"
+_CERTIFICATE = r"certificate\b.{0,80}\b(expire[sd]?|expiring|unknown authority)|\bx509\b|cert(ificate)? ?expir"
+_NODE = (
+    r"node ?not ?ready|node\S*( has been| is)? (unready|not ready|unreachable|down)\b|kubelet|evicted|\betcd"
+    r"|too many open files|file ?descriptors?"
+)
+#: "Traceback" is none of these: with it, a program prints a vendor's failure as well
+_CRASH = (
+    r"crash ?loop|segmentation fault|segfault|panic:|(null|nil) ?pointer|core dumped|stack ?overflow|unhandled exception"
+    r"|(module|class) ?not ?found|no module named|\b(type|attribute|name|index|import|syntax)error\b"
+)
+_CPU = r"cpu (usage|throttl|steal|load|is)|throttling of cpu|high cpu|load average"
+_CONFIGURED = (
+    r"(invalid|bad|wrong|missing|broken) config|config(uration)? (error|invalid|missing|change)|misconfigur|feature flag"
+    r"|\bkeyerror\b|(variable|setting|option) \S+ is (not set|missing)|migration (\S+ )?failed|rollout (has )?(failed|stuck)"
+)
+_DATABASE = (
+    r"too many connections|connection pool (is )?(exhausted|full|timeout)|connection pool|replica(tion)? lag|slow quer"
+    r"|(column|table|relation) \S+ does not exist|unknown column|undefined(column|table)|wraparound|duplicate key"
+)
+_ACCOUNT = (
+    r"(http|status|code|error)\W{0,3}40[013]\b|\b40[13] (unauthorized|forbidden)|\b40[013] (client error|bad request)"
+    r"|\bunauthorized\b|\bforbidden\b|access ?denied|not authorized|bad credentials|permission denied|authentication failed"
+)
+_KEYS = (
+    r"invalid (api |access )?key|invalidaccesskey|signaturedoesnotmatch|invalid_(client|grant)|expiredtoken"
+    r"|expired (token|key|secret)|(token|key|keys|secret|credentials?) (has |have |is |are )?expired"
+    r"|quota (is |was )?exceeded|exceeded your (current )?quota|insufficient_quota|billing (hard limit|is (disabled|not enabled))|payment required"
+)
 _OWN: tuple[tuple[str, float, Clue, str], ...] = (
-    (r"oom-?killed|out of memory|memory (usage|pressure|limit)|heap space", -2.5, Clue.OWN_CAUSE, "our memory"),
-    (r"no space left|disk (is )?(almost )?full|disk usage|filesystem|inodes?\b", -2.5, Clue.OWN_CAUSE, "our disk"),
-    (r"certificate (has expired|will expire|expires)|x509|cert(ificate)? expir", -2.5, Clue.OWN_CAUSE, "a certificate"),
+    (_MEMORY, -2.5, Clue.OWN_CAUSE, "our memory"),
+    (_DISK, -2.5, Clue.OWN_CAUSE, "our disk"),
+    (_CERTIFICATE, -2.5, Clue.OWN_CAUSE, "a certificate"),
     (r"deadlock|lock wait|could not obtain lock", -2.5, Clue.OWN_CAUSE, "a lock"),
-    (r"node ?not ?ready|kubelet|node (is )?down|evicted", -2.5, Clue.OWN_CAUSE, "a node of ours"),
-    (r"crash ?loop|segmentation fault|panic:|null ?pointer|traceback", -2.5, Clue.OWN_CAUSE, "a crash of our program"),
-    (r"cpu (usage|throttl|steal)|load average", -2.0, Clue.OWN_CAUSE, "our processor time"),
+    (_NODE, -2.5, Clue.OWN_CAUSE, "a node of ours"),
+    (_CRASH, -2.5, Clue.OWN_CAUSE, "a crash of our program"),
+    (_CPU, -2.0, Clue.OWN_CAUSE, "our processor time"),
     (_CONFIGURED, -2.5, Clue.OWN_CAUSE, "our configuration"),
-    (r"too many connections|connection pool|replication lag|slow quer", -2.5, Clue.OWN_CAUSE, "our database"),
+    (_DATABASE, -2.5, Clue.OWN_CAUSE, "our database"),
     (_ACCOUNT, -2.0, Clue.OWN_ACCOUNT, "our account"),
     (_KEYS, -2.0, Clue.OWN_ACCOUNT, "our account"),
     (r"\b429\b|too many requests|toomanyrequests|rate limit", -0.8, Clue.RATE_LIMIT, "a limit that we have reached"),

@@ -127,11 +127,13 @@ def _answer(best: Pair | None, reading: Reading, own: Sequence[Evidence], known:
         return Answer.VENDOR, best.score
     if best and best.without_own >= LIKELY and ours:
         named = best.outage.source in reading.named
-        return (Answer.BOTH, best.without_own) if named else (Answer.US, best.score)
+        return (Answer.BOTH if named else Answer.US), best.score
     score = best.score if best else 0.0
     if ours:
         return Answer.US, score
-    if not best and reading.declared and not known.unreadable.intersection(reading.declared):
+    if best or reading.named:  # a page that is well may be late: what the words name is not cleared by it
+        return Answer.UNKNOWN, score
+    if reading.declared and not known.unreadable.intersection(reading.declared):
         return Answer.US, probability([Evidence("", PRIOR, Clue.PRIOR)])
     return Answer.UNKNOWN, score
 
