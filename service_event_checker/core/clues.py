@@ -25,7 +25,9 @@ _URL = re.compile(r"https?://([^\s/\"'<>)\]]+)(/[^\s\"'<>)\]]*)?")
 #: paths and hosts that people read, not programs
 _PAGE = re.compile(r"/(blob|wiki|tree|docs?|runbooks?|d|explore|issues|pull)(/|$)|\.(md|html?|pdf)$")
 _PAGE_HOST = re.compile(r"^(docs?|console|dashboard|portal|app|status|wiki|grafana|runbooks?)\.")
-_MEMORY = r"oom-?kill|\boom\b|out ?of ?(configured ?)?(max)?memory|memory (usage|pressure|limit|is filling|leak)|heap space"
+_MEMORY = (
+    r"oom-?kill|\boom\b|out ?of ?(configured ?)?(max)?memory|memory (usage|pressure|limit|is filling|leak)|heap space"
+)
 _DISK = (
     r"no space left|disk (is )?(almost )?full|disk (usage|space)|filesystem|inodes?\b|persistentvolume"
     r"|(available|out of) space|running out of (disk|space)"
@@ -100,6 +102,7 @@ def read(alert: Alert, known: Knowledge) -> Reading:
         declared[tie.vendor] = (*declared.get(tie.vendor, ()), tie)
     labels = [alert.labels[name] for name in _REGION_LABELS if name in alert.labels]
     hosted = [tie.region for ties in named.values() for tie, _ in ties if tie.region]
+    hosted += [part for ties in named.values() for _, how in ties for part in how.split(".")]
     return Reading(
         named=named,
         declared=declared,

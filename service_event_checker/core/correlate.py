@@ -123,11 +123,9 @@ _THEIRS = (Answer.VENDOR, Answer.BOTH)
 
 def _answer(best: Pair | None, reading: Reading, own: Sequence[Evidence], known: Knowledge) -> tuple[Answer, float]:
     ours = any(item.kind in _OWN for item in own)
-    if best and best.score >= LIKELY and not ours:
-        return Answer.VENDOR, best.score
-    if best and best.without_own >= LIKELY and ours:
-        named = best.outage.source in reading.named
-        return (Answer.BOTH if named else Answer.US), best.score
+    if best and best.without_own >= LIKELY:
+        theirs = best.outage.source in reading.named or not ours  # a limit is what the vendor answered
+        return (Answer.VENDOR if not own else Answer.BOTH if theirs else Answer.US), best.score
     score = best.score if best else 0.0
     if ours:
         return Answer.US, score

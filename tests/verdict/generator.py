@@ -42,10 +42,17 @@ VENDORS = (
     Vendor("slack", ("slack.com", "hooks.slack.com"), ("Messaging", "Apps/Integrations/APIs", "Huddles")),
     Vendor("cloudflare", ("api.cloudflare.com", "acme.workers.dev"), ("API", "Workers", "R2")),
     Vendor("datadog", ("api.datadoghq.com", "trace.agent.datadoghq.com"), ("APM", "Metrics", "Web Application")),
-    Vendor("google_cloud", ("storage.googleapis.com", "pubsub.googleapis.com"), ("Cloud Storage", "Pub/Sub", "BigQuery")),
+    Vendor(
+        "google_cloud", ("storage.googleapis.com", "pubsub.googleapis.com"), ("Cloud Storage", "Pub/Sub", "BigQuery")
+    ),
     Vendor("shopify", ("acme.myshopify.com",), ("Admin", "Checkout", "API & Mobile")),
 )
-_SERVICES_OF_AWS = (("dynamodb", "Amazon DynamoDB"), ("sqs", "Amazon SQS"), ("s3", "Amazon S3"), ("lambda", "AWS Lambda"))
+_SERVICES_OF_AWS = (
+    ("dynamodb", "Amazon DynamoDB"),
+    ("sqs", "Amazon SQS"),
+    ("s3", "Amazon S3"),
+    ("lambda", "AWS Lambda"),
+)
 _REGIONS_OF_AWS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2")
 
 
@@ -72,7 +79,9 @@ class _Making:
     def written(self, title: str, text: str, at: datetime, host: str = "", **labels: str) -> Alert:
         number, code = self.dice.randrange(11, 90), self.dice.choice(CODES)
         filled = text.format(service=self.service, host=host, n=number, code=code)
-        return told(f"{self.name}-{self.service}", at, title, filled, {"service": self.service, "severity": "page", **labels})
+        return told(
+            f"{self.name}-{self.service}", at, title, filled, {"service": self.service, "severity": "page", **labels}
+        )
 
     def calling(self, vendor: Vendor, at: datetime) -> Alert:
         """Return an alert whose words or probe name a vendor's host."""
@@ -91,7 +100,9 @@ class _Making:
         start = begun if self.dice.random() < 0.5 else posted
         if start == begun and self.dice.random() < 0.4:
             start += self.dice.choice((-5, 3, 5)) * MINUTE
-        component = more.pop("component", "") or (self.dice.choice(vendor.components) if self.dice.random() < 0.6 else "")
+        component = more.pop("component", "") or (
+            self.dice.choice(vendor.components) if self.dice.random() < 0.6 else ""
+        )
         title = self.dice.choice(("Elevated error rates", "Degraded performance", "Increased latency", "API errors"))
         return outage(self.name, vendor.id, title, start=start, posted=posted, component=component, **more)
 
@@ -149,21 +160,22 @@ def _declared(make: _Making) -> Scenario:
     on = f"{vendor.id}:{component}" if placed else vendor.id
     them = make.outage(vendor, make.at, component=component)
     return make.done(
-        "declared", Answer.VENDOR, make.alert(texts.GENERIC, make.at + make.onset()), [them], depends={make.service: [on]}
+        "declared",
+        Answer.VENDOR,
+        make.alert(texts.GENERIC, make.at + make.onset()),
+        [them],
+        depends={make.service: [on]},
     )
 
 
 def _region(make: _Making) -> Scenario:
-    """AWS in one region, and our errors there."""
+    """AWS in one region, and our errors there, whether told by a label or by the host alone."""
     short, component = make.dice.choice(_SERVICES_OF_AWS)
     region = make.dice.choice(_REGIONS_OF_AWS)
     aws = Vendor("aws", (), (component,))
-    alert = make.alert(
-        texts.AWS_CALLS, make.at + make.onset(), f"{short}.{region}.amazonaws.com", region=region, account_id="123456789012"
-    )
-    return make.done(
-        "regional", Answer.VENDOR, alert, [make.outage(aws, make.at, component=component, region=region)]
-    )
+    labels = make.dice.choice(({"region": region, "account_id": "123456789012"}, {}, {"region": "sa-east-1"}))
+    alert = make.alert(texts.AWS_CALLS, make.at + make.onset(), f"{short}.{region}.amazonaws.com", **labels)
+    return make.done("regional", Answer.VENDOR, alert, [make.outage(aws, make.at, component=component, region=region)])
 
 
 def _other_region(make: _Making) -> Scenario:
@@ -171,7 +183,8 @@ def _other_region(make: _Making) -> Scenario:
     short, component = make.dice.choice(_SERVICES_OF_AWS)
     here, there = make.dice.sample(_REGIONS_OF_AWS[1:], 2)
     aws = Vendor("aws", (), (component,))
-    alert = make.alert(texts.AWS_CALLS, make.at + make.onset(), f"{short}.{here}.amazonaws.com", region=here)
+    labels = make.dice.choice(({"region": here}, {"zone": f"{here}a"}, {}))
+    alert = make.alert(texts.AWS_CALLS, make.at + make.onset(), f"{short}.{here}.amazonaws.com", **labels)
     return make.done(
         "other region", Answer.UNKNOWN, alert, [make.outage(aws, make.at, component=component, region=there)]
     )
@@ -243,7 +256,11 @@ def _all_well(make: _Making) -> Scenario:
     """A generic alert whose declared vendors are all well."""
     vendor = make.dice.choice(VENDORS)
     return make.done(
-        "vendors well", Answer.US, make.alert(texts.GENERIC, make.at), depends={make.service: [vendor.id]}, but=vendor.id
+        "vendors well",
+        Answer.US,
+        make.alert(texts.GENERIC, make.at),
+        depends={make.service: [vendor.id]},
+        but=vendor.id,
     )
 
 
@@ -251,9 +268,7 @@ def _masked_cause(make: _Making) -> Scenario:
     """Our own cause in the words, while a vendor that the service depends on has an outage."""
     vendor = make.dice.choice(VENDORS)
     them = make.outage(vendor, make.at - make.dice.randrange(0, 60) * MINUTE)
-    return make.done(
-        MASKED, Answer.US, make.alert(texts.OWN, make.at), [them], depends={make.service: [vendor.id]}
-    )
+    return make.done(MASKED, Answer.US, make.alert(texts.OWN, make.at), [them], depends={make.service: [vendor.id]})
 
 
 def _masked_account(make: _Making) -> Scenario:
@@ -271,6 +286,21 @@ def _masked_change(make: _Making) -> Scenario:
     change = Change(make.service, make.at - make.dice.randrange(1, 14) * MINUTE, "release 4.2")
     alert = make.calling(vendor, make.at) if make.dice.random() < 0.5 else make.alert(texts.GENERIC, make.at)
     return make.done(MASKED, Answer.US, alert, [them], depends={make.service: [vendor.id]}, changes=[change])
+
+
+def _masked_limit(make: _Making) -> Scenario:
+    """We run into a limit of a vendor that has an outage of something else."""
+    vendor = make.dice.choice(VENDORS)
+    them = make.outage(vendor, make.at - make.dice.randrange(0, 60) * MINUTE)
+    alert = make.alert(texts.LIMITS, make.at, make.dice.choice((vendor.hosts[0], "registry")))
+    return make.done(MASKED, Answer.US, alert, [them], depends={make.service: [vendor.id]})
+
+
+def _limited(make: _Making) -> Scenario:
+    """A vendor's outage in which it refuses calls as too many."""
+    vendor = make.dice.choice(VENDORS)
+    alert = make.alert(texts.LIMITS, make.at + make.onset(), vendor.hosts[0])
+    return make.done("limited by them", Answer.VENDOR, alert, [make.outage(vendor, make.at)])
 
 
 def _masked_mute(make: _Making) -> Scenario:
@@ -291,16 +321,18 @@ def _both(make: _Making) -> Scenario:
 
 #: in parts of a hundred
 _KINDS: tuple[tuple[Callable[[_Making], Scenario], int], ...] = (
-    (_named, 24),
+    (_named, 22),
     (_declared, 8),
     (_region, 7),
     (_early, 4),
-    (_own, 14),
+    (_own, 13),
     (_all_well, 5),
     (_masked_cause, 5),
     (_masked_account, 5),
     (_masked_change, 4),
+    (_masked_limit, 2),
     (_masked_mute, 1),
+    (_limited, 1),
     (_both, 6),
     (_lying, 4),
     (_unreadable, 2),

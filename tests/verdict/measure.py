@@ -31,7 +31,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`precision`, `recall`: None where nothing was answered so, or is so. `bands`: low, high, how many, share, score."""
+    """`answers`: how many, precision, recall; None where there is none. `bands`: low, high, how many, share, score."""
 
     number: int
     answers: dict[Answer, tuple[int, float | None, float | None]]
@@ -64,7 +64,11 @@ def figures(found: Sequence[Judged]) -> Figures:
 def _of(answer: Answer, found: Sequence[Judged]) -> tuple[int, float | None, float | None]:
     told = [each for each in found if each.verdict.answer is answer]
     true = [each for each in found if each.scenario.want is answer]
-    return len(true), _share([each for each in told if each.right], told), _share([each for each in true if each.right], true)
+    return (
+        len(true),
+        _share([each for each in told if each.right], told),
+        _share([each for each in true if each.right], true),
+    )
 
 
 def _share(right: Sequence[Judged], of: Sequence[Judged]) -> float | None:

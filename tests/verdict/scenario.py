@@ -26,7 +26,7 @@ OURS = frozenset({Answer.US, Answer.BOTH})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """`kind` names how it came about, `truth` the keys of the outages that explain it. `source`: where it is told of."""
+    """`kind`: how it came about. `truth`: the keys of the outages that explain it. `source`: where it is told of."""
 
     name: str
     kind: str
@@ -75,7 +75,8 @@ def knowing(
     return replace(
         base,
         dependencies=tuple(
-            Dependency(parse(f'service="{service}"'), tuple(_tie(text) for text in on)) for service, on in depends.items()
+            Dependency(parse(f'service="{service}"'), tuple(_tie(text) for text in on))
+            for service, on in depends.items()
         ),
         unreadable=frozenset(unreadable),
         changes=tuple(changes),

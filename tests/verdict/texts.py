@@ -15,7 +15,10 @@ VENDOR_CALLS = (
     ("SyncFailing", "HTTPSConnectionPool(host='{host}', port=443): Max retries exceeded with url: /api"),
     ("WebhookBacklog", "{n} jobs wait; last error: {code} Server Error for url: https://{host}/messages"),
     ("ThirdPartyLatency", "p99 of outbound requests to {host} is {n}s"),
-    ("CircuitBreakerOpen", "Circuit breaker for {host} is open: upstream connect error or disconnect/reset before headers"),
+    (
+        "CircuitBreakerOpen",
+        "Circuit breaker for {host} is open: upstream connect error or disconnect/reset before headers",
+    ),
     ("LoginFailures", "java.net.SocketTimeoutException: connect timed out ({host}:443), {n} users affected"),
     ("ErrorRateHigh", "dial tcp: lookup {host}: i/o timeout"),
 )
@@ -26,9 +29,15 @@ PROBES = (
     ("BlackboxSlowProbe", "Blackbox probe took more than 1s to complete"),
 )
 AWS_CALLS = (
-    ("WorkerErrors", 'botocore.exceptions.EndpointConnectionError: Could not connect to the endpoint URL: "https://{host}/"'),
+    (
+        "WorkerErrors",
+        'botocore.exceptions.EndpointConnectionError: Could not connect to the endpoint URL: "https://{host}/"',
+    ),
     ("QueueStuck", "An error occurred (InternalServerError) when calling the PutItem operation, host {host}"),
-    ("S3UploadFailures", "com.amazonaws.SdkClientException: Unable to execute HTTP request: Connect to {host}:443 failed"),
+    (
+        "S3UploadFailures",
+        "com.amazonaws.SdkClientException: Unable to execute HTTP request: Connect to {host}:443 failed",
+    ),
     ("LambdaErrors", "{n} invocations failed: read timeout on endpoint URL: https://{host}/"),
 )
 #: nothing of a vendor, nothing of a cause
@@ -45,13 +54,19 @@ GENERIC = (
 #: a cause of our own
 OWN = (
     ("KubePodCrashLooping", 'Pod prod/{service}-7d9f (app) is in waiting state (reason: "CrashLoopBackOff").'),
-    ("NodeFilesystemAlmostOutOfSpace", "Filesystem on /dev/vda1 at 10.0.0.4:9100 has only 2.{n}% available space left."),
+    (
+        "NodeFilesystemAlmostOutOfSpace",
+        "Filesystem on /dev/vda1 at 10.0.0.4:9100 has only 2.{n}% available space left.",
+    ),
     ("KubeNodeNotReady", "node-{n} has been unready for more than 15 minutes."),
     ("CPUThrottlingHigh", "{n}% throttling of CPU in namespace prod for container app in pod {service}-7d9f."),
     ("KubePersistentVolumeFillingUp", "The PersistentVolume claimed by data-pg-0 in Namespace prod is only 2.1% free."),
     ("NodeMemoryHighUtilization", "Memory is filling up at 10.0.0.4:9100, has been above 90% for the last 15 minutes."),
     ("NodeFileDescriptorLimit", "File descriptors limit at 10.0.0.4:9100 is currently at 91%."),
-    ("KubeClientCertificateExpiration", "A client certificate used to authenticate is expiring in less than 24.0 hours."),
+    (
+        "KubeClientCertificateExpiration",
+        "A client certificate used to authenticate is expiring in less than 24.0 hours.",
+    ),
     ("ContainerOOM", "Container app of {service} was OOMKilled {n} times"),
     ("PostgresqlTooManyConnections", "PostgreSQL instance has too many connections (> 80%)."),
     ("PostgresqlReplicationLag", "Postgresql replication lag is growing (> {n}s)"),
@@ -59,7 +74,7 @@ OWN = (
     ("PostgresqlDeadLocks", "PostgreSQL has deadlocks"),
     ("ApplicationPanic", "panic: runtime error: invalid memory address or nil pointer dereference in {service}"),
     ("UnhandledException", "java.lang.NullPointerException: Cannot invoke String.length() at {service}.Handler"),
-    ("MigrationFailed", 'psycopg.errors.UndefinedColumn: column orders.state does not exist ({service})'),
+    ("MigrationFailed", "psycopg.errors.UndefinedColumn: column orders.state does not exist ({service})"),
     ("ConfigError", "{service}: KeyError: 'PAYMENT_TIMEOUT' is not set, the process ends"),
     ("ImportErrorSpike", "ModuleNotFoundError: No module named 'billing.rates' in {service}"),
     ("HeapNearlyFull", "java.lang.OutOfMemoryError: Java heap space ({service})"),
@@ -77,4 +92,10 @@ ACCOUNT = (
     ("TlsErrors", 'Get "https://{host}/": x509: certificate signed by unknown authority'),
     ("UploadsFail", "{host}: AccessDenied: user is not authorized to perform: PutObject"),
     ("LoginFailures", "{host}: Bad credentials (401)"),
+)
+#: a limit: mostly our plan, our address or a loop of ours, at times the vendor's mistake
+LIMITS = (
+    ("PullsFail", "{host}: toomanyrequests: the pull rate limit is reached"),
+    ("SyncFailing", "429 Client Error: Too Many Requests for url: https://{host}/v2/items"),
+    ("CallsRefused", "{host}: rate limit exceeded, retry after {n} s"),
 )
