@@ -39,26 +39,30 @@ _NODE = (
 )
 #: "Traceback" is none of these: with it, a program prints a vendor's failure as well
 _CRASH = (
-    r"crash ?loop|segmentation fault|segfault|panic:|(null|nil) ?pointer|core dumped|stack ?overflow|unhandled exception"
+    r"crash ?loop|segmentation fault|segfault|panic:|(null|nil) ?pointer|core dumped|stack ?overflow"
+    r"|unhandled exception"
     r"|(module|class) ?not ?found|no module named|\b(type|attribute|name|index|import|syntax)error\b"
 )
 _CPU = r"cpu (usage|throttl|steal|load|is)|throttling of cpu|high cpu|load average"
 _CONFIGURED = (
-    r"(invalid|bad|wrong|missing|broken) config|config(uration)? (error|invalid|missing|change)|misconfigur|feature flag"
-    r"|\bkeyerror\b|(variable|setting|option) \S+ is (not set|missing)|migration (\S+ )?failed|rollout (has )?(failed|stuck)"
+    r"(invalid|bad|wrong|missing|broken) config|config(uration)? (error|invalid|missing|change)|misconfigur"
+    r"|feature flag|\bkeyerror\b|(variable|setting|option) \S+ is (not set|missing)"
+    r"|migration (\S+ )?failed|rollout (has )?(failed|stuck)"
 )
 _DATABASE = (
-    r"too many connections|connection pool (is )?(exhausted|full|timeout)|connection pool|replica(tion)? lag|slow quer"
+    r"too many connections|connection pool|replica(tion)? lag|slow quer"
     r"|(column|table|relation) \S+ does not exist|unknown column|undefined(column|table)|wraparound|duplicate key"
 )
 _ACCOUNT = (
     r"(http|status|code|error)\W{0,3}40[013]\b|\b40[13] (unauthorized|forbidden)|\b40[013] (client error|bad request)"
-    r"|\bunauthorized\b|\bforbidden\b|access ?denied|not authorized|bad credentials|permission denied|authentication failed"
+    r"|\bunauthorized\b|\bforbidden\b|access ?denied|not authorized|bad credentials|permission denied"
+    r"|authentication failed"
 )
 _KEYS = (
     r"invalid (api |access )?key|invalidaccesskey|signaturedoesnotmatch|invalid_(client|grant)|expiredtoken"
     r"|expired (token|key|secret)|(token|key|keys|secret|credentials?) (has |have |is |are )?expired"
-    r"|quota (is |was )?exceeded|exceeded your (current )?quota|insufficient_quota|billing (hard limit|is (disabled|not enabled))|payment required"
+    r"|quota (is |was )?exceeded|exceeded your (current )?quota|insufficient_quota"
+    r"|billing (hard limit|is (disabled|not enabled))|payment required"
 )
 _OWN: tuple[tuple[str, float, Clue, str], ...] = (
     (_MEMORY, -2.5, Clue.OWN_CAUSE, "our memory"),
