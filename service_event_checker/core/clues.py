@@ -58,27 +58,56 @@ _ACCOUNT = (
     r"|\bunauthorized\b|\bforbidden\b|access ?denied|not authorized|bad credentials|permission denied"
     r"|authentication failed"
 )
+_LIMIT = r"\b429\b|too many requests|toomanyrequests|rate limit"
 _KEYS = (
     r"invalid (api |access )?key|invalidaccesskey|signaturedoesnotmatch|invalid_(client|grant)|expiredtoken"
     r"|expired (token|key|secret)|(token|key|keys|secret|credentials?) (has |have |is |are )?expired"
     r"|quota (is |was )?exceeded|exceeded your (current )?quota|insufficient_quota"
     r"|billing (hard limit|is (disabled|not enabled))|payment required"
 )
-_OWN: tuple[tuple[str, float, Clue, str], ...] = (
-    (_MEMORY, -2.5, Clue.OWN_CAUSE, "our memory"),
-    (_DISK, -2.5, Clue.OWN_CAUSE, "our disk"),
-    (_CERTIFICATE, -2.5, Clue.OWN_CAUSE, "a certificate"),
-    (r"deadlock|lock wait|could not obtain lock", -2.5, Clue.OWN_CAUSE, "a lock"),
-    (_NODE, -2.5, Clue.OWN_CAUSE, "a node of ours"),
-    (_CRASH, -2.5, Clue.OWN_CAUSE, "a crash of our program"),
-    (_CPU, -2.0, Clue.OWN_CAUSE, "our processor time"),
-    (_CONFIGURED, -2.5, Clue.OWN_CAUSE, "our configuration"),
-    (_DATABASE, -2.5, Clue.OWN_CAUSE, "our database"),
-    (_ACCOUNT, -2.0, Clue.OWN_ACCOUNT, "our account"),
-    (_KEYS, -2.0, Clue.OWN_ACCOUNT, "our account"),
-    (r"\b429\b|too many requests|toomanyrequests|rate limit", -0.8, Clue.RATE_LIMIT, "a limit that we have reached"),
+
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    """A sign of a cause of our own. For speed, its pattern is tried only where one of `words` stands."""
+
+    words: tuple[str, ...]
+    pattern: re.Pattern[str]
+    weight: float
+    kind: Clue
+    what: str
+
+
+def _sign(words: str, pattern: str, weight: float, kind: Clue, what: str) -> _Sign:
+    return _Sign(tuple(words.split()), re.compile(pattern), weight, kind, what)
+
+
+_SIGNS = (
+    _sign("oom memory heap", _MEMORY, -2.5, Clue.OWN_CAUSE, "our memory"),
+    _sign("space disk filesystem inode persistentvolume", _DISK, -2.5, Clue.OWN_CAUSE, "our disk"),
+    _sign("cert x509", _CERTIFICATE, -2.5, Clue.OWN_CAUSE, "a certificate"),
+    _sign("lock", r"deadlock|lock wait|could not obtain lock", -2.5, Clue.OWN_CAUSE, "a lock"),
+    _sign("node kubelet evicted etcd files descriptor", _NODE, -2.5, Clue.OWN_CAUSE, "a node of ours"),
+    _sign(
+        "crash seg panic: pointer dumped overflow unhandled found module error",
+        _CRASH,
+        -2.5,
+        Clue.OWN_CAUSE,
+        "a crash of our program",
+    ),
+    _sign("cpu load", _CPU, -2.0, Clue.OWN_CAUSE, "our processor time"),
+    _sign("config flag keyerror set missing migration rollout", _CONFIGURED, -2.5, Clue.OWN_CAUSE, "our configuration"),
+    _sign(
+        "connection replica slow exist column undefined wraparound duplicate",
+        _DATABASE,
+        -2.5,
+        Clue.OWN_CAUSE,
+        "our database",
+    ),
+    _sign("40 authori forbidden denied credentials authentication", _ACCOUNT, -2.0, Clue.OWN_ACCOUNT, "our account"),
+    _sign("key signature invalid_ expired quota billing payment", _KEYS, -2.0, Clue.OWN_ACCOUNT, "our account"),
+    _sign("429 too rate", _LIMIT, -0.8, Clue.RATE_LIMIT, "a limit that we have reached"),
 )
-_OWN_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), weight, kind, what) for pattern, weight, kind, what in _OWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +126,9 @@ class Reading:
 def read(alert: Alert, known: Knowledge) -> Reading:
     """Read an alert's words: title, summary, description, and the labels that name what is probed."""
     words = _words(alert)
+    text = words.casefold()
     named: dict[str, tuple[tuple[Tie, str], ...]] = {}
-    for tie, how in _ties(words, known):
+    for tie, how in _ties(words, text, known):
         if all(tie != earlier for earlier, _ in named.get(tie.vendor, ())):
             named[tie.vendor] = (*named.get(tie.vendor, ()), (tie, how))
     declared: dict[str, tuple[Tie, ...]] = {}
@@ -110,11 +140,11 @@ def read(alert: Alert, known: Knowledge) -> Reading:
     return Reading(
         named=named,
         declared=declared,
-        own=tuple(_own(words)),
+        own=tuple(_own(text)),
         regions=known.regions.named([*labels, *hosted]),
         service=alert.labels.get("service", ""),
         subject=next((alert.labels[name] for name in _SERVICE_LABELS if alert.labels.get(name)), alert.key),
-        text=words.casefold(),
+        text=text,
     )
 
 
@@ -131,8 +161,8 @@ def _readable(url: re.Match[str]) -> str:
     return " " if _PAGE.search(path) or _PAGE_HOST.search(host) else f" {host} {path} "
 
 
-def _ties(words: str, known: Knowledge) -> Iterator[tuple[Tie, str]]:
-    hosts = dict.fromkeys(_HOST.findall(words.casefold()))
+def _ties(words: str, text: str, known: Knowledge) -> Iterator[tuple[Tie, str]]:
+    hosts = dict.fromkeys(_HOST.findall(text))
     for host in list(hosts)[:HOSTS_MAX]:
         if tie := known.host(host):
             yield tie, host
@@ -149,10 +179,12 @@ def _declared(alert: Alert, known: Knowledge) -> Iterable[Tie]:
     return dict.fromkeys(tie for each in met for tie in each.on)
 
 
-def _own(words: str) -> Iterator[Evidence]:
+def _own(text: str) -> Iterator[Evidence]:
     """Yield the signs of a cause of our own, one of each kind: several words say the same once more."""
     seen: set[Clue] = set()
-    for pattern, weight, kind, what in _OWN_PATTERNS:
-        if kind not in seen and (found := pattern.search(words)):
-            seen.add(kind)
-            yield Evidence(f'The alert speaks of {what}: "{found[0]}"', weight, kind)
+    for sign in _SIGNS:
+        if sign.kind in seen or not any(word in text for word in sign.words):
+            continue
+        if found := sign.pattern.search(text):
+            seen.add(sign.kind)
+            yield Evidence(f'The alert speaks of {sign.what}: "{found[0]}"', sign.weight, sign.kind)

@@ -62,7 +62,8 @@ def judge(
     """Return what explains the alert. `outages`: open or just over. `siblings`: by vendor, the subjects of other
     alerts that name it and began within 20 minutes."""
     own = [*reading.own, *_changes(alert, reading, known)]
-    judged = (outage for outage in outages if (alert.key, outage.key) not in known.rejected)
+    tied = [outage for outage in outages if outage.source in reading.named or outage.source in reading.declared]
+    judged = (outage for outage in tied if (alert.key, outage.key) not in known.rejected)
     pairs = sorted(
         (pair for outage in judged if (pair := _pair(alert, reading, outage, own, known, siblings))),
         key=lambda pair: (-pair.without_own, pair.outage.key),
@@ -378,4 +379,4 @@ def _clock(at: datetime) -> str:
     return f"{at.astimezone(UTC):%H:%M} UTC"
 
 
-__all__ = ["Pair", "Siblings", "judge", "posted_at", "probability", "read"]
+__all__ = ["Pair", "Reading", "Siblings", "judge", "posted_at", "probability", "read"]

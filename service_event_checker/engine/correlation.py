@@ -7,7 +7,7 @@ or ends, the alerts that are open or lately closed are judged again. A repetitio
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from service_event_checker.core import correlate, explaining, routing
-from service_event_checker.core.knowledge import Knowledge
+from service_event_checker.core.knowledge import Change, Knowledge
 from service_event_checker.core.model import Alert
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.roles import Store
@@ -56,6 +56,34 @@ class Around:
         return self.void.union(outage.internal_id for outage in self.outages)
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """By what alerts were judged: the outages as (vendor, key, revision), what explains nothing more, and our changes."""
+
+    outages: frozenset[tuple[str, str, int]]
+    void: frozenset[str]
+    unreadable: frozenset[str]
+    changes: frozenset[Change]
+
+    @classmethod
+    def of(cls, around: Around) -> _Judged:
+        known = around.known
+        outages = frozenset((each.source, each.key, each.revision) for each in around.outages)
+        return cls(outages, around.void, known.unreadable, frozenset(known.changes))
+
+    def touched_since(self, before: _Judged | None) -> Callable[[correlate.Reading], bool]:
+        """Return whether what has changed since concerns an alert; all that hang on a vendor where nothing was judged."""
+        old = before or _Judged(frozenset(), frozenset(), frozenset(), frozenset())
+        vendors = {vendor for vendor, *_ in self.outages ^ old.outages} | (self.unreadable ^ old.unreadable)
+        services = {change.service for change in self.changes ^ old.changes}
+
+        def concerns(reading: correlate.Reading) -> bool:
+            tied = not (vendors.isdisjoint(reading.named) and vendors.isdisjoint(reading.declared))
+            return tied or (reading.service in services)
+
+        return concerns
+
+
 class Correlation:
     """Safe to call from several threads."""
 
@@ -66,7 +94,8 @@ class Correlation:
         self._lock = threading.Lock()
         self._around = Around()
         self._read_at: datetime | None = None
-        self._judged: object = None
+        self._judged: _Judged | None = None
+        self._readings: dict[str, tuple[int, correlate.Reading]] = {}  # of the last look back, by key
 
     def around(self, now: datetime) -> Around:
         """Return what alerts are judged by now, at most two seconds old. Raises StoreError."""
@@ -94,14 +123,17 @@ class Correlation:
         Raises StoreError.
         """
         around = self._read(now)
-        these = (frozenset((each.key, each.revision) for each in around.outages), around.void, around.known.unreadable)
+        these = _Judged.of(around)
         if these == self._judged or (not around.outages and not around.void and self._judged is None):
             return 0
+        touched = these.touched_since(self._judged)
         alerts = list(self._alerts(now))
-        readings = [(alert, correlate.read(alert, around.known)) for alert in alerts]
+        readings = self._read_all(alerts, around.known)
         siblings = correlate.Siblings(readings)
         changes = []
         for alert, reading in readings:
+            if not touched(reading):
+                continue
             known = _with_votes(around.known, alert)
             verdict = correlate.judge(alert, reading, around.outages, known, now, siblings.of(alert, reading))
             if explaining.is_news(alert, verdict, around.ids):
@@ -109,6 +141,18 @@ class Correlation:
         changed, lost = _commit(pipeline, changes, now)
         self._judged = None if lost else these
         return changed
+
+    def _read_all(self, alerts: Iterable[Alert], known: Knowledge) -> list[tuple[Alert, correlate.Reading]]:
+        """Return the alerts with what their words tell; one that has not changed since is not read again."""
+        before, self._readings = self._readings, {}
+        found = []
+        for alert in alerts:
+            revision, reading = before.get(alert.key, (0, None))
+            if reading is None or revision != alert.revision:
+                reading = correlate.read(alert, known)
+            self._readings[alert.key] = alert.revision, reading
+            found.append((alert, reading))
+        return found
 
     def _alerts(self, now: datetime) -> Iterator[Alert]:
         """Yield our own alerts that are open or were closed lately, at most 5,000."""
