@@ -28,7 +28,7 @@ from service_event_checker.core.ports import Destination, Findable
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import Family, Severity
-from service_event_checker.engine import reloads
+from service_event_checker.engine import changes, reloads
 from service_event_checker.engine.correlation import Correlation
 from service_event_checker.engine.outbox import Outbox
 from service_event_checker.engine.pipeline import Pipeline
@@ -151,7 +151,7 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
         wakes.wake,
         correlate=correlation.explain,
         repeat_within=config.repeat_within,
-        hear=heartbeats.take,
+        hear=lambda events, now: heartbeats.take(changes.take(store.holding, events, now), now),
         matched=rule_hits.note,
     )
     shared = store if _is_shared(settings) else None

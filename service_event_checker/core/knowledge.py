@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from functools import lru_cache
 
 from service_event_checker.core.matchers import Matcher
@@ -28,13 +29,22 @@ class Dependency:
     on: tuple[Tie, ...]
 
 
+class ChangeKind(StrEnum):
+    DEPLOY = "deploy"
+    FLAG = "flag"
+    CONFIG = "config"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of our own: a deployment, a flag, a configuration."""
+    """A change of our own. It counts for the service that it names, and for no other."""
 
     service: str
     at: datetime
     title: str
+    kind: ChangeKind = ChangeKind.DEPLOY
+    url: str = ""
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)

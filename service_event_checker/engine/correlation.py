@@ -24,6 +24,7 @@ from service_event_checker.core.store import Conflict, Done, IdTaken, Query, Wri
 from service_event_checker.core.tracker import Tracked
 from service_event_checker.core.verdict import Verdict
 from service_event_checker.core.vocabulary import Affects, Kind
+from service_event_checker.engine import changes as own_changes
 from service_event_checker.metrics import VERDICTS
 
 OVER_FOR = timedelta(hours=2)  # how long an outage and an alert are still looked at after their end
@@ -58,7 +59,7 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """By what alerts were judged: the outages as (vendor, key, revision), what explains nothing more, and our changes."""
+    """By what alerts were judged: outages as (vendor, key, revision), what explains nothing more, our changes."""
 
     outages: frozenset[tuple[str, str, int]]
     void: frozenset[str]
@@ -72,7 +73,7 @@ class _Judged:
         return cls(outages, around.void, known.unreadable, frozenset(known.changes))
 
     def touched_since(self, before: _Judged | None) -> Callable[[correlate.Reading], bool]:
-        """Return whether what has changed since concerns an alert; all that hang on a vendor where nothing was judged."""
+        """Return a test whether what has changed since concerns an alert, by its reading."""
         old = before or _Judged(frozenset(), frozenset(), frozenset(), frozenset())
         vendors = {vendor for vendor, *_ in self.outages ^ old.outages} | (self.unreadable ^ old.unreadable)
         services = {change.service for change in self.changes ^ old.changes}
@@ -173,7 +174,10 @@ class Correlation:
         found = [each for each in (*shown, *late) if not each.test and _has_begun(each, now)]
         void = frozenset(each.internal_id for each in found if each.affects_us is Affects.NO)
         outages = tuple(each for each in found if each.affects_us is not Affects.NO)
-        return Around(outages, replace(self._known, unreadable=self._unreadable()), void) if found else Around()
+        if not found:
+            return Around()
+        changes = tuple(own_changes.recent(self._store.holding, now))
+        return Around(outages, replace(self._known, unreadable=self._unreadable(), changes=changes), void)
 
     def _unreadable(self) -> frozenset[str]:
         slots = self._store.slots()

@@ -14,6 +14,7 @@ from typing import Protocol
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import (
     audit_keeping,
+    changes,
     expiry,
     failover,
     heartbeat,
@@ -231,6 +232,7 @@ def prune(work: Work) -> None:
     seen_requests.prune(work.services.store.holding, work.now)
     storms.prune(work.services.store.holding, work.now)
     idempotency.prune(work.services.store.holding, work.now)
+    changes.prune(work.services.store.holding, work.now)
 
 
 def keep_audit(work: Work) -> None:

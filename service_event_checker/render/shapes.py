@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 from pydantic import AwareDatetime, BaseModel
 
 from service_event_checker import logs
+from service_event_checker.core.knowledge import Change, ChangeKind
 from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.store import Page, Related
@@ -61,6 +63,21 @@ class VerdictShape(BaseModel):
             by=verdict.by,
             at=verdict.at,
         )
+
+
+class ChangeShape(BaseModel):
+    """A change of our own."""
+
+    service: str
+    kind: ChangeKind
+    at: AwareDatetime
+    title: str
+    url: str
+    who: str
+
+    @classmethod
+    def of(cls, change: Change) -> Self:
+        return cls.model_validate(asdict(change))
 
 
 class AlertSummary(BaseModel):
@@ -198,7 +215,7 @@ class AlertDetail(AlertSummary):
     """One alert with its timeline, oldest entry first (the latest 400), the objects made for it, and who was told.
 
     `groups`: those that it has joined. Of a group, `members` are its open alerts, the most severe first (at most 100),
-    `member_count` is the number of all.
+    `member_count` is the number of all. `changes`: our own of the same service, from an hour before it began.
     """
 
     intakes: list[str]
@@ -209,6 +226,7 @@ class AlertDetail(AlertSummary):
     groups: list[AlertRef]
     members: list[AlertRef]
     member_count: int
+    changes: list[ChangeShape] = []
 
     @classmethod
     def with_history(
@@ -218,6 +236,7 @@ class AlertDetail(AlertSummary):
         links: Iterable[Link],
         told: Iterable[Entry],
         related: Related,
+        changes: Iterable[Change] = (),
     ) -> Self:
         """Take what belongs to the alert's episode."""
         episode = alert.episode
@@ -231,6 +250,7 @@ class AlertDetail(AlertSummary):
         }
         more["groups"] = [AlertRef.of(group) for group in related.groups]
         more["members"] = [AlertRef.of(member) for member in related.members]
+        more["changes"] = [ChangeShape.of(change) for change in changes]
         more["member_count"] = related.member_count
         more["deliveries"] = [DeliveryEntry.of(entry) for entry in told]
         return cls.model_validate(_fields(alert) | more)

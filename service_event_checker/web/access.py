@@ -53,6 +53,8 @@ RULES: Mapping[str, Need] = {
     "new_alerts.create": Scope.WRITE,
     "verdicts.of_labels": Scope.READ,
     "verdicts.judge": Scope.WRITE,
+    "changes.many": Scope.READ,
+    "changes.create": Scope.WRITE,
     "heartbeats.many": Scope.READ,
     "heartbeats.hear": Scope.WRITE,
     "actions.execute": Scope.ACT,

@@ -11,7 +11,7 @@ from werkzeug.http import quote_etag
 from service_event_checker.core.model import Alert
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.store import Page
-from service_event_checker.engine import acts, muted
+from service_event_checker.engine import acts, changes, muted
 from service_event_checker.engine.acts import TicketState
 from service_event_checker.engine.grouping import related
 from service_event_checker.engine.ledger import ledger
@@ -108,4 +108,5 @@ def _detail(alert: Alert) -> dict[str, Any]:
     links, timeline = store.links([alert.key]).get(alert.key, []), store.timeline(alert.key)
     told = ledger(store, alert, services().book.receivers, timeline)
     shown = replace(alert, muted=muted.words(alert, store.holding, _now()))
-    return AlertDetail.with_history(shown, timeline, links, told, related(store, alert)).model_dump(mode="json")
+    own = changes.around(store.holding, alert, _now())
+    return AlertDetail.with_history(shown, timeline, links, told, related(store, alert), own).model_dump(mode="json")
