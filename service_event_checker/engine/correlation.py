@@ -25,6 +25,7 @@ from service_event_checker.core.tracker import Tracked
 from service_event_checker.core.verdict import Verdict
 from service_event_checker.core.vocabulary import Affects, Kind
 from service_event_checker.engine import changes as own_changes
+from service_event_checker.engine import learning
 from service_event_checker.metrics import VERDICTS
 
 OVER_FOR = timedelta(hours=2)  # how long an outage and an alert are still looked at after their end
@@ -177,7 +178,9 @@ class Correlation:
         if not found:
             return Around()
         changes = tuple(own_changes.recent(self._store.holding, now))
-        return Around(outages, replace(self._known, unreadable=self._unreadable(), changes=changes), void)
+        said = learning.learned(self._store, now)
+        known = replace(self._known, unreadable=self._unreadable(), changes=changes, learned=said)
+        return Around(outages, known, void)
 
     def _unreadable(self) -> frozenset[str]:
         slots = self._store.slots()

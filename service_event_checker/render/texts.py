@@ -110,6 +110,8 @@ EN: Mapping[str, str] = {
     "button.ticket": "Create ticket",
     "button.acknowledge": "Acknowledge",
     "button.resolve": "Resolve",
+    "button.agree": "Agree",
+    "button.disagree": "No",
     "confirm.title": "Resolve for everybody?",
     "confirm.text": "This resolves {id}, closes its tickets and pages, and records your name. It opens again if it "
     "gets worse (a new vendor update does not reopen it).",
@@ -213,6 +215,8 @@ ZH: Mapping[str, str] = {
     "button.ticket": "创建工单",
     "button.acknowledge": "确认",
     "button.resolve": "标记恢复",
+    "button.agree": "同意",
+    "button.disagree": "不是",
     "confirm.title": "为所有人标记恢复？",
     "confirm.text": "将把 {id} 标记为已恢复，关闭相关工单和呼叫，并记录您的姓名。"
     "如果情况恶化，告警会再次触发（厂商发布新进展不会触发）。",
