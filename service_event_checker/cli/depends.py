@@ -24,7 +24,8 @@ def depends() -> None:
 @pass_here
 def suggest(here: Here, *, as_json: bool) -> None:
     """Propose entries for "depends" of the configuration. Changes nothing: an alert may name a vendor by chance."""
-    found = suggesting.suggest(here.services.store, plugins.knowledge(here.services.config))
+    services = here.ready
+    found = suggesting.suggest(services.store, plugins.knowledge(services.config))
     entries: dict[str, list[str]] = {}
     for each in found.suggestions:
         entries.setdefault(each.service, []).append(each.vendor)
