@@ -97,7 +97,7 @@ class Correlation:
         self._around = Around()
         self._read_at: datetime | None = None
         self._judged: _Judged | None = None
-        self._readings: dict[str, tuple[int, correlate.Reading]] = {}  # of the last look back, by key
+        self._readings: dict[str, tuple[Alert, correlate.Reading]] = {}  # of the last look back, by key
 
     def around(self, now: datetime) -> Around:
         """Return what alerts are judged by now, at most two seconds old. Raises StoreError."""
@@ -149,10 +149,9 @@ class Correlation:
         before, self._readings = self._readings, {}
         found = []
         for alert in alerts:
-            revision, reading = before.get(alert.key, (0, None))
-            if reading is None or revision != alert.revision:
-                reading = correlate.read(alert, known)
-            self._readings[alert.key] = alert.revision, reading
+            seen = before.get(alert.key)
+            reading = seen[1] if seen and _reads_like(seen[0], alert) else correlate.read(alert, known)
+            self._readings[alert.key] = alert, reading
             found.append((alert, reading))
         return found
 
@@ -212,6 +211,18 @@ def _explained(change: Tracked, around: Around, now: datetime) -> Tracked:
 
 def _is_ours(alert: Alert | None) -> bool:
     return alert is not None and alert.kind is Kind.ALERT and not alert.test and not alert.is_group
+
+
+def _reads_like(one: Alert, other: Alert) -> bool:
+    """Whether two states of an alert tell the same; a new verdict or status is no other word."""
+    return (one.title, one.description, one.severity, one.labels, one.annotations, one.intakes) == (
+        other.title,
+        other.description,
+        other.severity,
+        other.labels,
+        other.annotations,
+        other.intakes,
+    )
 
 
 def _has_begun(outage: Alert, now: datetime) -> bool:
