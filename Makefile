@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: run test check format demo bench chaos fuzz audit lock install help
+.PHONY: run test check format demo bench verdict chaos fuzz audit lock install help
 
 run: ## start the app on port 8000 (PORT=...)
 	./run
@@ -29,6 +29,9 @@ demo: install ## the app with simulated vendors, chat, tickets and pagers, offli
 
 bench: install ## measure speed on this machine, 10 minutes; needs wrk (BENCH_SECONDS=1: a quick try)
 	$(BIN)/python -m bench
+
+verdict: install ## measure how often "us or them" is right, and write the figures into docs/verdict.md
+	$(BIN)/python -m tests.verdict.report
 
 chaos: ## kill the app repeatedly, for longer than ./test does (CHAOS_SECONDS, CHAOS_SEED)
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-180} ./test tests/chaos -rA

@@ -30,7 +30,7 @@ from service_event_checker.core.ports import Destination, Findable
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import Family, Severity
-from service_event_checker.engine import reloads
+from service_event_checker.engine import changes, reloads
 from service_event_checker.engine.actions import receiver as action_receiver
 from service_event_checker.engine.actions.receiver import ActionReceiver
 from service_event_checker.engine.actions.runs import Runs
@@ -167,7 +167,7 @@ def build(settings: Settings, config: Config | None = None, *, before: Services 
         wakes.wake,
         correlate=correlation.explain,
         repeat_within=config.repeat_within,
-        hear=heartbeats.take,
+        hear=lambda events, now: heartbeats.take(changes.take(store.holding, events, now), now),
         matched=rule_hits.note,
     )
     runners = {

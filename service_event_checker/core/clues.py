@@ -25,26 +25,89 @@ _URL = re.compile(r"https?://([^\s/\"'<>)\]]+)(/[^\s\"'<>)\]]*)?")
 #: paths and hosts that people read, not programs
 _PAGE = re.compile(r"/(blob|wiki|tree|docs?|runbooks?|d|explore|issues|pull)(/|$)|\.(md|html?|pdf)$")
 _PAGE_HOST = re.compile(r"^(docs?|console|dashboard|portal|app|status|wiki|grafana|runbooks?)\.")
+_MEMORY = (
+    r"oom-?kill|\boom\b|out ?of ?(configured ?)?(max)?memory|memory (usage|pressure|limit|is filling|leak)|heap space"
+)
+_DISK = (
+    r"no space left|disk (is )?(almost )?full|disk (usage|space)|filesystem|inodes?\b|persistentvolume"
+    r"|(available|out of) space|running out of (disk|space)"
+)
+_CERTIFICATE = r"certificate\b.{0,80}\b(expire[sd]?|expiring|unknown authority)|\bx509\b|cert(ificate)? ?expir"
+_NODE = (
+    r"node ?not ?ready|node\S*( has been| is)? (unready|not ready|unreachable|down)\b|kubelet|evicted|\betcd"
+    r"|too many open files|file ?descriptors?"
+)
+#: "Traceback" is none of these: with it, a program prints a vendor's failure as well
+_CRASH = (
+    r"crash ?loop|segmentation fault|segfault|panic:|(null|nil) ?pointer|core dumped|stack ?overflow"
+    r"|unhandled exception"
+    r"|(module|class) ?not ?found|no module named|\b(type|attribute|name|index|import|syntax)error\b"
+)
+_CPU = r"cpu (usage|throttl|steal|load|is)|throttling of cpu|high cpu|load average"
+_CONFIGURED = (
+    r"(invalid|bad|wrong|missing|broken) config|config(uration)? (error|invalid|missing|change)|misconfigur"
+    r"|feature flag|\bkeyerror\b|(variable|setting|option) \S+ is (not set|missing)"
+    r"|migration (\S+ )?failed|rollout (has )?(failed|stuck)"
+)
+_DATABASE = (
+    r"too many connections|connection pool|replica(tion)? lag|slow quer"
+    r"|(column|table|relation) \S+ does not exist|unknown column|undefined(column|table)|wraparound|duplicate key"
+)
 _ACCOUNT = (
-    r"(http|status|code|error)\W{0,3}(400|401|403)\b|\b401 unauthorized|\b403 forbidden|\bunauthorized\b|\bforbidden\b"
+    r"(http|status|code|error)\W{0,3}40[013]\b|\b40[13] (unauthorized|forbidden)|\b40[013] (client error|bad request)"
+    r"|\bunauthorized\b|\bforbidden\b|access ?denied|not authorized|bad credentials|permission denied"
+    r"|authentication failed"
 )
-_KEYS = r"invalid (api )?key|expired (token|key|secret)|quota exceeded|billing|payment required"
-_CONFIGURED = r"invalid config|config(uration)? (error|invalid|missing)|feature flag|migration failed"
-_OWN: tuple[tuple[str, float, Clue, str], ...] = (
-    (r"oom-?killed|out of memory|memory (usage|pressure|limit)|heap space", -2.5, Clue.OWN_CAUSE, "our memory"),
-    (r"no space left|disk (is )?(almost )?full|disk usage|filesystem|inodes?\b", -2.5, Clue.OWN_CAUSE, "our disk"),
-    (r"certificate (has expired|will expire|expires)|x509|cert(ificate)? expir", -2.5, Clue.OWN_CAUSE, "a certificate"),
-    (r"deadlock|lock wait|could not obtain lock", -2.5, Clue.OWN_CAUSE, "a lock"),
-    (r"node ?not ?ready|kubelet|node (is )?down|evicted", -2.5, Clue.OWN_CAUSE, "a node of ours"),
-    (r"crash ?loop|segmentation fault|panic:|null ?pointer|traceback", -2.5, Clue.OWN_CAUSE, "a crash of our program"),
-    (r"cpu (usage|throttl|steal)|load average", -2.0, Clue.OWN_CAUSE, "our processor time"),
-    (_CONFIGURED, -2.5, Clue.OWN_CAUSE, "our configuration"),
-    (r"too many connections|connection pool|replication lag|slow quer", -2.5, Clue.OWN_CAUSE, "our database"),
-    (_ACCOUNT, -2.0, Clue.OWN_ACCOUNT, "our account"),
-    (_KEYS, -2.0, Clue.OWN_ACCOUNT, "our account"),
-    (r"\b429\b|too many requests|toomanyrequests|rate limit", -0.8, Clue.RATE_LIMIT, "a limit that we have reached"),
+_LIMIT = r"\b429\b|too many requests|toomanyrequests|rate limit"
+_KEYS = (
+    r"invalid (api |access )?key|invalidaccesskey|signaturedoesnotmatch|invalid_(client|grant)|expiredtoken"
+    r"|expired (token|key|secret)|(token|key|keys|secret|credentials?) (has |have |is |are )?expired"
+    r"|quota (is |was )?exceeded|exceeded your (current )?quota|insufficient_quota"
+    r"|billing (hard limit|is (disabled|not enabled))|payment required"
 )
-_OWN_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), weight, kind, what) for pattern, weight, kind, what in _OWN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    """A sign of a cause of our own. For speed, its pattern is tried only where one of `words` stands."""
+
+    words: tuple[str, ...]
+    pattern: re.Pattern[str]
+    weight: float
+    kind: Clue
+    what: str
+
+
+def _sign(words: str, pattern: str, weight: float, kind: Clue, what: str) -> _Sign:
+    return _Sign(tuple(words.split()), re.compile(pattern), weight, kind, what)
+
+
+_SIGNS = (
+    _sign("oom memory heap", _MEMORY, -2.5, Clue.OWN_CAUSE, "our memory"),
+    _sign("space disk filesystem inode persistentvolume", _DISK, -2.5, Clue.OWN_CAUSE, "our disk"),
+    _sign("cert x509", _CERTIFICATE, -2.5, Clue.OWN_CAUSE, "a certificate"),
+    _sign("lock", r"deadlock|lock wait|could not obtain lock", -2.5, Clue.OWN_CAUSE, "a lock"),
+    _sign("node kubelet evicted etcd files descriptor", _NODE, -2.5, Clue.OWN_CAUSE, "a node of ours"),
+    _sign(
+        "crash seg panic: pointer dumped overflow unhandled found module error",
+        _CRASH,
+        -2.5,
+        Clue.OWN_CAUSE,
+        "a crash of our program",
+    ),
+    _sign("cpu load", _CPU, -2.0, Clue.OWN_CAUSE, "our processor time"),
+    _sign("config flag keyerror set missing migration rollout", _CONFIGURED, -2.5, Clue.OWN_CAUSE, "our configuration"),
+    _sign(
+        "connection replica slow exist column undefined wraparound duplicate",
+        _DATABASE,
+        -2.5,
+        Clue.OWN_CAUSE,
+        "our database",
+    ),
+    _sign("40 authori forbidden denied credentials authentication", _ACCOUNT, -2.0, Clue.OWN_ACCOUNT, "our account"),
+    _sign("key signature invalid_ expired quota billing payment", _KEYS, -2.0, Clue.OWN_ACCOUNT, "our account"),
+    _sign("429 too rate", _LIMIT, -0.8, Clue.RATE_LIMIT, "a limit that we have reached"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +126,9 @@ class Reading:
 def read(alert: Alert, known: Knowledge) -> Reading:
     """Read an alert's words: title, summary, description, and the labels that name what is probed."""
     words = _words(alert)
+    text = words.casefold()
     named: dict[str, tuple[tuple[Tie, str], ...]] = {}
-    for tie, how in _ties(words, known):
+    for tie, how in _ties(words, text, known):
         if all(tie != earlier for earlier, _ in named.get(tie.vendor, ())):
             named[tie.vendor] = (*named.get(tie.vendor, ()), (tie, how))
     declared: dict[str, tuple[Tie, ...]] = {}
@@ -72,14 +136,15 @@ def read(alert: Alert, known: Knowledge) -> Reading:
         declared[tie.vendor] = (*declared.get(tie.vendor, ()), tie)
     labels = [alert.labels[name] for name in _REGION_LABELS if name in alert.labels]
     hosted = [tie.region for ties in named.values() for tie, _ in ties if tie.region]
+    hosted += [part for ties in named.values() for _, how in ties for part in how.split(".")]
     return Reading(
         named=named,
         declared=declared,
-        own=tuple(_own(words)),
+        own=tuple(_own(text)),
         regions=known.regions.named([*labels, *hosted]),
         service=alert.labels.get("service", ""),
         subject=next((alert.labels[name] for name in _SERVICE_LABELS if alert.labels.get(name)), alert.key),
-        text=words.casefold(),
+        text=text,
     )
 
 
@@ -96,8 +161,8 @@ def _readable(url: re.Match[str]) -> str:
     return " " if _PAGE.search(path) or _PAGE_HOST.search(host) else f" {host} {path} "
 
 
-def _ties(words: str, known: Knowledge) -> Iterator[tuple[Tie, str]]:
-    hosts = dict.fromkeys(_HOST.findall(words.casefold()))
+def _ties(words: str, text: str, known: Knowledge) -> Iterator[tuple[Tie, str]]:
+    hosts = dict.fromkeys(_HOST.findall(text))
     for host in list(hosts)[:HOSTS_MAX]:
         if tie := known.host(host):
             yield tie, host
@@ -114,10 +179,12 @@ def _declared(alert: Alert, known: Knowledge) -> Iterable[Tie]:
     return dict.fromkeys(tie for each in met for tie in each.on)
 
 
-def _own(words: str) -> Iterator[Evidence]:
+def _own(text: str) -> Iterator[Evidence]:
     """Yield the signs of a cause of our own, one of each kind: several words say the same once more."""
     seen: set[Clue] = set()
-    for pattern, weight, kind, what in _OWN_PATTERNS:
-        if kind not in seen and (found := pattern.search(words)):
-            seen.add(kind)
-            yield Evidence(f'The alert speaks of {what}: "{found[0]}"', weight, kind)
+    for sign in _SIGNS:
+        if sign.kind in seen or not any(word in text for word in sign.words):
+            continue
+        if found := sign.pattern.search(text):
+            seen.add(sign.kind)
+            yield Evidence(f'The alert speaks of {sign.what}: "{found[0]}"', sign.weight, sign.kind)

@@ -62,7 +62,8 @@ def judge(
     """Return what explains the alert. `outages`: open or just over. `siblings`: by vendor, the subjects of other
     alerts that name it and began within 20 minutes."""
     own = [*reading.own, *_changes(alert, reading, known)]
-    judged = (outage for outage in outages if (alert.key, outage.key) not in known.rejected)
+    tied = [outage for outage in outages if outage.source in reading.named or outage.source in reading.declared]
+    judged = (outage for outage in tied if (alert.key, outage.key) not in known.rejected)
     pairs = sorted(
         (pair for outage in judged if (pair := _pair(alert, reading, outage, own, known, siblings))),
         key=lambda pair: (-pair.without_own, pair.outage.key),
@@ -123,15 +124,15 @@ _THEIRS = (Answer.VENDOR, Answer.BOTH)
 
 def _answer(best: Pair | None, reading: Reading, own: Sequence[Evidence], known: Knowledge) -> tuple[Answer, float]:
     ours = any(item.kind in _OWN for item in own)
-    if best and best.score >= LIKELY and not ours:
-        return Answer.VENDOR, best.score
-    if best and best.without_own >= LIKELY and ours:
-        named = best.outage.source in reading.named
-        return (Answer.BOTH, best.without_own) if named else (Answer.US, best.score)
+    if best and best.without_own >= LIKELY:
+        theirs = best.outage.source in reading.named or not ours  # a limit is what the vendor answered
+        return (Answer.VENDOR if not own else Answer.BOTH if theirs else Answer.US), best.score
     score = best.score if best else 0.0
     if ours:
         return Answer.US, score
-    if not best and reading.declared and not known.unreadable.intersection(reading.declared):
+    if best or reading.named:  # a page that is well may be late: what the words name is not cleared by it
+        return Answer.UNKNOWN, score
+    if reading.declared and not known.unreadable.intersection(reading.declared):
         return Answer.US, probability([Evidence("", PRIOR, Clue.PRIOR)])
     return Answer.UNKNOWN, score
 
@@ -378,4 +379,4 @@ def _clock(at: datetime) -> str:
     return f"{at.astimezone(UTC):%H:%M} UTC"
 
 
-__all__ = ["Pair", "Siblings", "judge", "posted_at", "probability", "read"]
+__all__ = ["Pair", "Reading", "Siblings", "judge", "posted_at", "probability", "read"]

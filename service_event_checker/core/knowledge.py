@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
 
 from service_event_checker.core.matchers import Matcher
 
@@ -27,13 +29,22 @@ class Dependency:
     on: tuple[Tie, ...]
 
 
+class ChangeKind(StrEnum):
+    DEPLOY = "deploy"
+    FLAG = "flag"
+    CONFIG = "config"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of our own: a deployment, a flag, a configuration."""
+    """A change of our own. It counts for the service that it names, and for no other."""
 
     service: str
     at: datetime
     title: str
+    kind: ChangeKind = ChangeKind.DEPLOY
+    url: str = ""
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +67,7 @@ class Regions:
 
     def named(self, texts: Iterable[str]) -> frozenset[str]:
         """Return the ids of the regions that texts are, or that they hold in brackets or as words with a digit."""
-        found = set()
-        for text in texts:
-            parts = (text, *_BRACKETED.findall(text), *_REGION_WORD.findall(text))
-            found |= {id for part in parts if (id := self.known(part))}
-        return frozenset(found)
+        return frozenset(id for text in texts for part in _parts(text) if (id := self.known(part)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +100,11 @@ class Knowledge:
             name = name.partition(".")[2]
             found = self.hosts.get(f"*.{name}")
         return found
+
+
+@lru_cache(maxsize=4096)  # outages are read once for each alert
+def _parts(text: str) -> tuple[str, ...]:
+    return (text, *_BRACKETED.findall(text), *_REGION_WORD.findall(text))
 
 
 _ZONE = re.compile(r"(?<=\d)[a-z]$|-[a-z]$|-[1-3]$")

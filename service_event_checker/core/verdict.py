@@ -79,8 +79,8 @@ class Verdict:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Return the sentences of the evidence, the strongest first."""
-        return tuple(item.text for item in sorted(self.evidence, key=lambda item: -abs(item.weight)))
+        """Return the sentences of the evidence, the strongest first, each once."""
+        return tuple(dict.fromkeys(item.text for item in sorted(self.evidence, key=lambda item: -abs(item.weight))))
 
     @property
     def band(self) -> str:

@@ -7,7 +7,7 @@ or ends, the alerts that are open or lately closed are judged again. A repetitio
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from service_event_checker.core import correlate, explaining, routing
-from service_event_checker.core.knowledge import Knowledge
+from service_event_checker.core.knowledge import Change, Knowledge
 from service_event_checker.core.model import Alert
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.roles import Store
@@ -24,6 +24,8 @@ from service_event_checker.core.store import Conflict, Done, IdTaken, Query, Wri
 from service_event_checker.core.tracker import Tracked
 from service_event_checker.core.verdict import Verdict
 from service_event_checker.core.vocabulary import Affects, Kind, ResolvedBy
+from service_event_checker.engine import changes as own_changes
+from service_event_checker.engine import learning
 from service_event_checker.metrics import VERDICTS
 
 OVER_FOR = timedelta(hours=2)  # how long an outage and an alert are still looked at after their end
@@ -56,6 +58,34 @@ class Around:
         return self.void.union(outage.internal_id for outage in self.outages)
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """By what alerts were judged: outages as (vendor, key, revision), what explains nothing more, our changes."""
+
+    outages: frozenset[tuple[str, str, int]]
+    void: frozenset[str]
+    unreadable: frozenset[str]
+    changes: frozenset[Change]
+
+    @classmethod
+    def of(cls, around: Around) -> _Judged:
+        known = around.known
+        outages = frozenset((each.source, each.key, each.revision) for each in around.outages)
+        return cls(outages, around.void, known.unreadable, frozenset(known.changes))
+
+    def touched_since(self, before: _Judged | None) -> Callable[[correlate.Reading], bool]:
+        """Return a test whether what has changed since concerns an alert, by its reading."""
+        old = before or _Judged(frozenset(), frozenset(), frozenset(), frozenset())
+        vendors = {vendor for vendor, *_ in self.outages ^ old.outages} | (self.unreadable ^ old.unreadable)
+        services = {change.service for change in self.changes ^ old.changes}
+
+        def concerns(reading: correlate.Reading) -> bool:
+            tied = not (vendors.isdisjoint(reading.named) and vendors.isdisjoint(reading.declared))
+            return tied or (reading.service in services)
+
+        return concerns
+
+
 class Correlation:
     """Safe to call from several threads."""
 
@@ -66,7 +96,8 @@ class Correlation:
         self._lock = threading.Lock()
         self._around = Around()
         self._read_at: datetime | None = None
-        self._judged: object = None
+        self._judged: _Judged | None = None
+        self._readings: dict[str, tuple[Alert, correlate.Reading]] = {}  # of the last look back, by key
 
     def around(self, now: datetime) -> Around:
         """Return what alerts are judged by now, at most two seconds old. Raises StoreError."""
@@ -94,14 +125,17 @@ class Correlation:
         Raises StoreError.
         """
         around = self._read(now)
-        these = (frozenset((each.key, each.revision) for each in around.outages), around.void, around.known.unreadable)
+        these = _Judged.of(around)
         if these == self._judged or (not around.outages and not around.void and self._judged is None):
             return 0
+        touched = these.touched_since(self._judged)
         alerts = list(self._alerts(now))
-        readings = [(alert, correlate.read(alert, around.known)) for alert in alerts]
+        readings = self._read_all(alerts, around.known)
         siblings = correlate.Siblings(readings)
         changes = []
         for alert, reading in readings:
+            if not touched(reading):
+                continue
             known = _with_votes(around.known, alert)
             verdict = correlate.judge(alert, reading, around.outages, known, now, siblings.of(alert, reading))
             if explaining.is_news(alert, verdict, around.ids):
@@ -109,6 +143,17 @@ class Correlation:
         changed, lost = _commit(pipeline, changes, now)
         self._judged = None if lost else these
         return changed
+
+    def _read_all(self, alerts: Iterable[Alert], known: Knowledge) -> list[tuple[Alert, correlate.Reading]]:
+        """Return the alerts with what their words tell; one that has not changed since is not read again."""
+        before, self._readings = self._readings, {}
+        found = []
+        for alert in alerts:
+            seen = before.get(alert.key)
+            reading = seen[1] if seen and _reads_like(seen[0], alert) else correlate.read(alert, known)
+            self._readings[alert.key] = alert, reading
+            found.append((alert, reading))
+        return found
 
     def _alerts(self, now: datetime) -> Iterator[Alert]:
         """Yield our own alerts that are open or were closed lately, at most 5,000."""
@@ -129,8 +174,12 @@ class Correlation:
         found = [each for each in (*shown, *late) if not each.test and _has_begun(each, now)]
         nothing = {each.key: each.internal_id for each in found if _explains_nothing(each)}
         outages = tuple(each for each in found if each.key not in nothing)
-        void = frozenset(nothing.values())
-        return Around(outages, replace(self._known, unreadable=self._unreadable()), void) if found else Around()
+        if not found:
+            return Around()
+        changes = tuple(own_changes.recent(self._store.holding, now))
+        said = learning.learned(self._store, now)
+        known = replace(self._known, unreadable=self._unreadable(), changes=changes, learned=said)
+        return Around(outages, known, frozenset(nothing.values()))
 
     def _unreadable(self) -> frozenset[str]:
         slots = self._store.slots()
@@ -166,6 +215,18 @@ def _explains_nothing(outage: Alert) -> bool:
 
 def _is_ours(alert: Alert | None) -> bool:
     return alert is not None and alert.kind is Kind.ALERT and not alert.test and not alert.is_group
+
+
+def _reads_like(one: Alert, other: Alert) -> bool:
+    """Whether two states of an alert tell the same; a new verdict or status is no other word."""
+    return (one.title, one.description, one.severity, one.labels, one.annotations, one.intakes) == (
+        other.title,
+        other.description,
+        other.severity,
+        other.labels,
+        other.annotations,
+        other.intakes,
+    )
 
 
 def _has_begun(outage: Alert, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from typing import Protocol
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.engine import (
     audit_keeping,
+    changes,
     expiry,
     failover,
     heartbeat,
@@ -246,6 +247,7 @@ def prune(work: Work) -> None:
     storms.prune(work.services.store.holding, work.now)
     idempotency.prune(work.services.store.holding, work.now)
     work.services.runs.records.prune(work.now, work.services.settings.retention)
+    changes.prune(work.services.store.holding, work.now)
 
 
 def keep_audit(work: Work) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +15,7 @@ from service_event_checker.core.replacing import replace
 from service_event_checker.core.store import Done, Query
 from service_event_checker.core.verdict import Verdict
 from service_event_checker.core.vocabulary import EventStatus, Kind, Why
+from service_event_checker.engine import learning
 from service_event_checker.engine.acts import NotPossible
 from service_event_checker.engine.services import Services
 
@@ -26,6 +27,9 @@ NOTE_MAX = 2000
 class Vote(StrEnum):
     CONFIRM = "confirm"
     REJECT = "reject"
+
+
+_DIRECTIONS: Mapping[str, int] = {Vote.CONFIRM: 1, Vote.REJECT: -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ def vote(services: Services, known: Alert, word: Vote, *, actor: str, now: datet
                 status=alert.status,
             )
         votes = {**alert.votes, **{key: f"{word}:{actor}" for key in outages}}
+        steps = _steps(alert, outages.items(), word)
         if votes == alert.votes:
             return alert
         voted = replace(alert, votes=votes)
@@ -88,15 +93,26 @@ def vote(services: Services, known: Alert, word: Vote, *, actor: str, now: datet
         write = routing.route(judged.alert or voted, judged.transitions, book, now)
         (result,) = services.pipeline.commit_all([write], now)
         if isinstance(result, Done):
+            learning.learn(services.store, steps, now)
             return result.alert
     raise StoreConflict(f"alert {known.key} was changed by others {TRIES_MAX} times in a row")
 
 
-def _outages(services: Services, alert: Alert) -> list[str]:
-    """Return the keys of the outages that explain an alert, or of which a person has said something before."""
+def _outages(services: Services, alert: Alert) -> dict[str, str]:
+    """Return the outages that explain an alert, or of which a person has said something before: key -> vendor."""
     ids = alert.verdict.explained_by if alert.verdict else ()
-    found = [outage.key for id in ids if (outage := services.store.by_internal_id(internal_code(id)))]
-    return found or list(alert.votes)
+    found = [outage for id in ids if (outage := services.store.by_internal_id(internal_code(id)))]
+    return {outage.key: outage.source for outage in found or services.store.get(alert.votes).values()}
+
+
+def _steps(alert: Alert, outages: Iterable[tuple[str, str]], word: Vote) -> list[tuple[learning.Pair, int]]:
+    """Return what a vote teaches of each vendor and the alert's service; what was said before of it is taken back."""
+    service = alert.labels.get("service", "")
+    found: dict[learning.Pair, int] = {}
+    for key, vendor in outages:
+        before = alert.votes.get(key, "").partition(":")[0]
+        found[vendor, service] = _DIRECTIONS[word] - _DIRECTIONS.get(before, 0)
+    return list(found.items())
 
 
 def _has(alert: Alert, labels: Mapping[str, str]) -> bool:

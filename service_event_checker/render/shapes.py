@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Self
@@ -10,6 +11,7 @@ from typing import Any, Self
 from pydantic import AwareDatetime, BaseModel
 
 from service_event_checker import logs
+from service_event_checker.core.knowledge import Change, ChangeKind
 from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Alert, Delivery, Link, Transition
 from service_event_checker.core.store import Page, Related
@@ -62,6 +64,21 @@ class VerdictShape(BaseModel):
             by=verdict.by,
             at=verdict.at,
         )
+
+
+class ChangeShape(BaseModel):
+    """A change of our own."""
+
+    service: str
+    kind: ChangeKind
+    at: AwareDatetime
+    title: str
+    url: str
+    who: str
+
+    @classmethod
+    def of(cls, change: Change) -> Self:
+        return cls.model_validate(asdict(change))
 
 
 class AlertSummary(BaseModel):
@@ -209,7 +226,8 @@ class AlertDetail(AlertSummary):
     `posted_at`: when the source first told of it, where that is known. `posts`: what it wrote, the oldest first (the
     latest 20). `states`: by component, its word for the state.
     `groups`: those that it has joined. Of a group, `members` are its open alerts, the most severe first (at most 100),
-    `member_count` is the number of all. `actions`: its latest runs, the newest first.
+    `member_count` is the number of all. `actions`: its latest runs, the newest first. `changes`: our own of the same
+    service, from an hour before it began.
     """
 
     posted_at: AwareDatetime | None
@@ -224,6 +242,7 @@ class AlertDetail(AlertSummary):
     members: list[AlertRef]
     member_count: int
     actions: list[RunShape]
+    changes: list[ChangeShape] = []
 
     @classmethod
     def with_history(
@@ -234,6 +253,7 @@ class AlertDetail(AlertSummary):
         told: Iterable[Entry],
         related: Related,
         actions: Iterable[RunShape] = (),
+        changes: Iterable[Change] = (),
     ) -> Self:
         """Take what belongs to the alert's episode."""
         episode = alert.episode
@@ -250,6 +270,7 @@ class AlertDetail(AlertSummary):
         }
         more["groups"] = [AlertRef.of(group) for group in related.groups]
         more["members"] = [AlertRef.of(member) for member in related.members]
+        more["changes"] = [ChangeShape.of(change) for change in changes]
         more["member_count"] = related.member_count
         more["actions"] = list(actions)
         more["deliveries"] = [DeliveryEntry.of(entry) for entry in told]

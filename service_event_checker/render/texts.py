@@ -114,6 +114,8 @@ EN: Mapping[str, str] = {
     "button.resolve": "Resolve",
     "button.approve": "Approve action",
     "button.refuse": "Refuse action",
+    "button.agree": "Agree",
+    "button.disagree": "No",
     "confirm.title": "Resolve for everybody?",
     "confirm.text": "This resolves {id}, closes its tickets and pages, and records your name. It opens again if it "
     "gets worse (a new vendor update does not reopen it).",
@@ -221,6 +223,8 @@ ZH: Mapping[str, str] = {
     "button.resolve": "标记恢复",
     "button.approve": "批准操作",
     "button.refuse": "拒绝操作",
+    "button.agree": "同意",
+    "button.disagree": "不是",
     "confirm.title": "为所有人标记恢复？",
     "confirm.text": "将把 {id} 标记为已恢复，关闭相关工单和呼叫，并记录您的姓名。"
     "如果情况恶化，告警会再次触发（厂商发布新进展不会触发）。",

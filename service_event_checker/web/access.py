@@ -16,7 +16,7 @@ from service_event_checker.web.security.auth import LOCAL, Caller, Keys, Scope
 from service_event_checker.web.security.budget import Budget
 from service_event_checker.web.security.peer import peer_of
 from service_event_checker.web.slack import routes
-from service_event_checker.web.webhooks import azure_monitor, destinations, reports, status_pages
+from service_event_checker.web.webhooks import azure_monitor, destinations, github, reports, status_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ RULES: Mapping[str, Need] = {
     "new_alerts.create": Scope.WRITE,
     "verdicts.of_labels": Scope.READ,
     "verdicts.judge": Scope.WRITE,
+    "changes.many": Scope.READ,
+    "changes.create": Scope.WRITE,
     "heartbeats.many": Scope.READ,
     "heartbeats.hear": Scope.WRITE,
     "actions.many": Scope.READ,
@@ -97,6 +99,7 @@ RULES: Mapping[str, Need] = {
     "alertmanager_api.alerts": Scope.READ,
     "alertmanager.events": Webhook("ALERTMANAGER"),
     "grafana.alerts": Webhook("GRAFANA"),
+    "github.take": Signed(github.admit),
     "azure_monitor.alert": Signed(azure_monitor.admit),
     "destination_webhooks.ticket": Signed(destinations.admit),
     "destination_webhooks.pagerduty": Signed(destinations.admit_pagerduty),

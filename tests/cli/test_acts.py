@@ -298,3 +298,32 @@ def test_why_shows_the_verdict_with_its_reasons_the_strongest_first(tmp_path: Pa
     assert lines[1].startswith("Likely Stripe: API errors")
     assert lines[4].split(maxsplit=1) == ["+2.2", "The alert names api.stripe.com, which belongs to Stripe"]
     assert json.loads(terminal.run("why", ours.internal_id, "--json").stdout)["answer"] == "vendor"
+
+
+def test_depends_suggest_proposes_what_alerts_named_and_applies_nothing(tmp_path: Path) -> None:
+    checkers = {name: {"kind": "statuspage", "url": f"https://{name}.example.com"} for name in ("stripe", "github")}
+    declared = [{"match": ['service="ci"'], "on": ["github"]}]
+    terminal = Terminal(tmp_path, CONFIG | {"checkers": checkers, "depends": declared}, **ADO)
+    told = [("shop", "api.stripe.com"), ("shop", "api.stripe.com"), ("ci", "github.com"), ("ci", "github.com")]
+    told += [("cart", "api.stripe.com"), ("", "api.stripe.com"), ("shop", "nothing")]
+    for number, (service, host) in enumerate(told):
+        labels = {"service": service} if service else {}
+        alert = event(source="a", fingerprint=str(number), kind=Kind.ALERT, description=host, labels=labels)
+        ingest(terminal, alert)
+    before = terminal.file.read_text()
+
+    shown = terminal.run("depends", "suggest").output
+
+    assert ["shop", "stripe", "2", "api.stripe.com"] in [line.split() for line in shown.splitlines()], shown
+    assert '{"match": ["service=\\"shop\\""], "on": ["stripe"]}' in shown
+    assert "1 more alerts name a vendor" in shown
+    assert "ci" not in shown.split()
+    proposed = json.loads(terminal.run("depends", "suggest", "--json").stdout)
+    assert proposed == [{"match": ['service="shop"'], "on": ["stripe"]}]
+    assert terminal.file.read_text() == before
+
+
+def test_depends_suggest_says_where_there_is_nothing_to_propose(terminal: Terminal) -> None:
+    assert terminal.services.store.open_alerts() == []
+
+    assert terminal.run("depends", "suggest").output.startswith("Nothing to propose: of 0 alerts")

@@ -147,6 +147,14 @@ STRIPE_DOWN = {"title": "Payments fail", "description": "api.stripe.com: HTTP 50
         ({"labels": SHOP, "description": "pod OOMKilled"}, {"source": "stripe"}, Answer.US, "our memory"),
         ({"description": "api.stripe.com: HTTP 401"}, {"source": "stripe"}, Answer.BOTH, "our account"),
         ({"description": "disk is full"}, {"source": "stripe"}, Answer.US, "our disk"),
+        # a limit is what the vendor answered, and mostly ours
+        (
+            {"description": "api.stripe.com: HTTP 429"},
+            {"source": "stripe"},
+            Answer.BOTH,
+            "a limit that we have reached",
+        ),
+        ({"labels": SHOP, "description": "toomanyrequests"}, {"source": "stripe"}, Answer.BOTH, "a limit"),
         # nothing ties them
         ({"title": "Something"}, {"source": "stripe"}, Answer.UNKNOWN, ""),
         ({"labels": SHOP}, {"source": "github"}, Answer.US, "Stripe reports no outage"),
@@ -267,6 +275,63 @@ def test_where_a_page_that_is_needed_cannot_be_read_nobody_knows() -> None:
 
     assert verdict.answer is Answer.UNKNOWN
     assert "The page of Stripe cannot be read" in verdict.evidence[0].text
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ("Memory is filling up at 10.0.0.4", "our memory"),
+        ("container was OOMKilled", "our memory"),
+        ("The PersistentVolume claimed by data is only 2% free", "our disk"),
+        ("has only 3% available space left", "our disk"),
+        ("A client certificate is expiring in less than 24.0 hours", "a certificate"),
+        ("node-7 has been unready for more than 15 minutes", "a node of ours"),
+        ("panic: nil pointer dereference", "a crash of our program"),
+        ("ModuleNotFoundError: No module named 'x'", "a crash of our program"),
+        ("47% throttling of CPU in namespace shop", "our processor time"),
+        ("KeyError: 'TIMEOUT'", "our configuration"),
+        ("column orders.state does not exist", "our database"),
+        ("AccessDenied: user is not authorized", "our account"),
+        ("invalid_client: the client secret has expired", "our account"),
+    ],
+)
+def test_signs_of_a_cause_of_our_own_are_read_in_the_words_of_usual_rules(words: str, what: str) -> None:
+    (own, *_) = read(ours(title="X", description=words), KNOWN).own
+
+    assert f"speaks of {what}" in own.text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Traceback (most recent call last): requests.exceptions.ReadTimeout",
+        "HTTPSConnectionPool(host='x', port=443): Read timed out",
+        "service billing answers 5% of its requests with 5xx",
+        "HTTP 503 from upstream",
+    ],
+)
+def test_how_a_vendors_failure_is_printed_is_no_sign_of_a_cause_of_our_own(words: str) -> None:
+    assert read(ours(title="X", description=words), KNOWN).own == ()
+
+
+def test_a_page_that_is_well_does_not_clear_the_vendor_that_the_words_name() -> None:
+    named = verdict_on(ours(labels=SHOP, **STRIPE_DOWN))
+    unnamed = verdict_on(ours(labels=SHOP))
+
+    assert (named.answer, unnamed.answer) == (Answer.UNKNOWN, Answer.US)
+
+
+def test_a_region_in_a_host_is_a_region_of_the_alert() -> None:
+    known = replace(KNOWN, hosts={"*.amazonaws.com": Tie("aws")})
+    told = ours(description="dynamodb.eu-central-1.amazonaws.com", labels={"region": "us-east-1"})
+
+    assert read(told, known).regions == {"eu-central-1", "us-east-1"}
+
+
+def test_the_score_of_both_counts_what_speaks_for_us() -> None:
+    verdict = verdict_on(ours(description="api.stripe.com 503; OOMKilled"), outage("stripe"))
+
+    assert (verdict.answer, verdict.band) == (Answer.BOTH, "possible")
 
 
 def test_a_vendor_that_is_named_twice_in_one_way_is_one_fact() -> None:

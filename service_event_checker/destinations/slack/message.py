@@ -45,6 +45,7 @@ COLOURS = {
 }
 GREEN = "#12b76a"
 CREATE_TICKET, ACKNOWLEDGE, RESOLVE = "create_ticket", "acknowledge", "resolve"  # action_ids of the buttons
+AGREE, DISAGREE = "agree", "disagree"  # with the outages that explain an alert
 SILENCE = "silence"  # action_id of the menu; what is chosen there is one of SILENCES
 SILENCES = {
     "silence_30m": ("Silence 30 min", timedelta(minutes=30)),
@@ -211,6 +212,9 @@ def _buttons(alert: Alert, button_key: bytes, *, ticketed: bool) -> dict[str, An
     if alert.status is Status.FIRING:
         shown.append(_button(alert, ACKNOWLEDGE, say("button.acknowledge"), button_key))
     shown.append(_button(alert, RESOLVE, say("button.resolve"), button_key) | {"confirm": _confirm(alert)})
+    if alert.explained_by:
+        shown.append(_button(alert, AGREE, say("button.agree"), button_key))
+        shown.append(_button(alert, DISAGREE, say("button.disagree"), button_key))
     shown.append(_silence_menu(alert, button_key))
     return {"type": "actions", "elements": shown}
 

@@ -11,7 +11,7 @@ from werkzeug.http import quote_etag
 from service_event_checker.core.model import Alert
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.store import Page
-from service_event_checker.engine import acts, muted
+from service_event_checker.engine import acts, changes, muted
 from service_event_checker.engine.actions.view import shown_runs
 from service_event_checker.engine.acts import TicketState
 from service_event_checker.engine.grouping import related
@@ -109,5 +109,6 @@ def _detail(alert: Alert) -> dict[str, Any]:
     links, timeline = store.links([alert.key]).get(alert.key, []), store.timeline(alert.key)
     told = ledger(store, alert, services().book.receivers, timeline)
     shown = replace(alert, muted=muted.words(alert, store.holding, _now()))
-    runs = shown_runs(services().runs, alert)
-    return AlertDetail.with_history(shown, timeline, links, told, related(store, alert), runs).model_dump(mode="json")
+    runs, own = shown_runs(services().runs, alert), changes.around(store.holding, alert, _now())
+    detail = AlertDetail.with_history(shown, timeline, links, told, related(store, alert), runs, own)
+    return detail.model_dump(mode="json")

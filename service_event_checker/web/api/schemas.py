@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
+from service_event_checker.core.knowledge import ChangeKind
 from service_event_checker.core.model import FINGERPRINT_MAX
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.engine.bulk import LIMIT_DEFAULT, LIMIT_MAX, Act, Result
@@ -55,6 +56,17 @@ class NewVerdict(_Body):
 
     answer: Vote
     note: str = Field(default="", max_length=NOTE_MAX)
+
+
+class NewChange(_Body):
+    """The body of POST /api/v1/changes: a change of our own. `at`: when, now if it is left out."""
+
+    service: str = Field(min_length=1, max_length=200)
+    kind: ChangeKind = ChangeKind.DEPLOY
+    at: AwareDatetime | None = None
+    title: str = Field(min_length=1, max_length=200)
+    url: str = Field(default="", max_length=2000, pattern="^(https?://.*)?$")
+    who: str = Field(default="", max_length=200)
 
 
 class BulkAct(_Body):

@@ -17,6 +17,7 @@ from service_event_checker.render.shapes import (
     AlertDetail,
     AlertPage,
     AlertSummary,
+    ChangeShape,
     CountedAlertPage,
     DeliveryState,
     DeliverySummary,
@@ -37,6 +38,7 @@ from service_event_checker.web.api.schemas import (
     BulkAct,
     BulkAnswer,
     DestinationTest,
+    NewChange,
     NewNote,
     NewTicket,
     NewVerdict,
@@ -282,6 +284,12 @@ class Judged(VerdictShape):
     id: str
 
 
+class Changes(BaseModel):
+    """Changes of our own, the newest first."""
+
+    changes: list[ChangeShape]
+
+
 class Heartbeats(BaseModel):
     heartbeats: list[HeartbeatShape]
 
@@ -360,6 +368,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "rules.evaluate": Operation(body=Question, answers={200: Evaluated}),
     "verdicts.of_labels": Operation(query={"service": _TEXT}, answers={200: Trouble}),
     "verdicts.judge": Operation(body=NewVerdict, answers={200: Judged}),
+    "changes.many": Operation(query={"service": _TEXT}, answers={200: Changes}),
+    "changes.create": Operation(body=NewChange, answers={201: ChangeShape}),
     "heartbeats.many": Operation(answers={200: Heartbeats}),
     "heartbeats.hear": Operation(answers={200: HeardFrom}),
     "configuration.reload": Operation(body=NoKeys, answers={200: ReloadedConfiguration}),

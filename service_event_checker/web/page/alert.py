@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from flask import Blueprint, render_template
 
 from service_event_checker import logs
+from service_event_checker.core.knowledge import Change
 from service_event_checker.core.ledger import Entry, State
 from service_event_checker.core.model import Transition
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.silences import silence_of
 from service_event_checker.core.vocabulary import Verb
-from service_event_checker.engine import muted
+from service_event_checker.engine import changes, muted
 from service_event_checker.engine.actions.view import shown_runs
 from service_event_checker.engine.grouping import related
 from service_event_checker.engine.ledger import ledger
@@ -105,8 +106,15 @@ def page(name: str) -> str:
         actions=[action_row(run) for run in shown_runs(services().runs, alert)],
         steps=[step_row(step) for step in timeline if step.episode == alert.episode],
         labels=[(line(name, 100), line(value, TEXT_MAX)) for name, value in sorted(alert.labels.items())],
+        changes=[_change(change) for change in changes.around(store.holding, alert, now)],
         record=_record(alert.fingerprint, alert.key, alert.intakes),
     )
+
+
+def _change(change: Change) -> StepRow:
+    at = f"{change.at:%Y-%m-%d %H:%M:%S} UTC"
+    url = web_address(change.url)
+    return StepRow(at=at, what=change.kind, who=line(change.who, 100), note=line(change.title, TEXT_MAX), url=url)
 
 
 def told_row(entry: Entry) -> ToldRow:

@@ -13,9 +13,10 @@ from service_event_checker import logs
 from service_event_checker.core.model import Alert
 from service_event_checker.core.vocabulary import Status
 from service_event_checker.destinations.slack.mrkdwn import escape_mrkdwn
-from service_event_checker.engine import acts, silencing
+from service_event_checker.engine import acts, silencing, verdicts
 from service_event_checker.engine.acts import NotPossible, TicketRequest, TicketState
 from service_event_checker.engine.services import Services
+from service_event_checker.engine.verdicts import Vote
 from service_event_checker.render.names import platform_name
 from service_event_checker.render.text import line, moment
 from service_event_checker.web.errors import Refused
@@ -74,6 +75,15 @@ def silence(services: Services, alert: Alert, actor: str, now: datetime, *, last
             text = f"Alerts like this are silenced until {until} ({made.id}): {', '.join(map(str, made.matchers))}"
             acts.add_note(services, alert, text, actor=actor, intake=INTAKE, now=now)
     return f"Alerts like {named(alert)} are silenced until {until} (`{made.id}`): {match}"
+
+
+def judge(services: Services, alert: Alert, actor: str, now: datetime, *, word: Vote) -> str:
+    """Keep whether a person agrees that the outages explain the alert. Raises StoreError, Refused."""
+    with _as_refusals():
+        after = verdicts.vote(services, alert, word, actor=actor, now=now)
+    sentence = escape_mrkdwn(verdicts.verdict_of(services, after, now).sentence)
+    said = "You have agreed" if word is Vote.CONFIRM else "You have said no"
+    return f"{said}. {named(after)}: {sentence}."
 
 
 def over(alert: Alert) -> str:

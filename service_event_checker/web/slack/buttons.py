@@ -9,9 +9,11 @@ from functools import partial
 from service_event_checker.core.model import Alert
 from service_event_checker.destinations.slack.message import (
     ACKNOWLEDGE,
+    AGREE,
     ANSWERS,
     APPROVE,
     CREATE_TICKET,
+    DISAGREE,
     RESOLVE,
     SILENCE,
     SILENCES,
@@ -19,6 +21,7 @@ from service_event_checker.destinations.slack.message import (
     read_button,
 )
 from service_event_checker.engine.services import Services
+from service_event_checker.engine.verdicts import Vote
 from service_event_checker.web.security.secret_key import secret_key
 from service_event_checker.web.slack import actions, remediation
 from service_event_checker.web.slack.message_update import MessageUpdate
@@ -29,6 +32,8 @@ _ACTS: dict[str, Callable[[Services, Alert, str, datetime], str]] = {
     CREATE_TICKET: actions.create_ticket,
     ACKNOWLEDGE: actions.acknowledge,
     RESOLVE: actions.resolve,
+    AGREE: partial(actions.judge, word=Vote.CONFIRM),
+    DISAGREE: partial(actions.judge, word=Vote.REJECT),
     **{choice: partial(actions.silence, lasts=lasts) for choice, (_, lasts) in SILENCES.items()},
 }
 _STALE = "This button cannot be verified: it was signed with another key or belongs to another app. Use the commands."

@@ -83,6 +83,8 @@ ASKED: dict[str, tuple[str, str, Any]] = {
     "rules.many": ("GET", "/api/v1/rules", None),
     "rules.evaluate": ("POST", "/api/v1/rules/evaluate", {"labels": {"a": "b"}}),
     "verdicts.of_labels": ("GET", "/api/v1/verdict?service=shop", None),
+    "changes.many": ("GET", "/api/v1/changes", None),
+    "changes.create": ("POST", "/api/v1/changes", {"service": "shop", "title": "v42"}),
     "heartbeats.many": ("GET", "/api/v1/heartbeats", None),
     "parts.checkers": ("GET", "/api/v1/checkers", None),
     "parts.destinations": ("GET", "/api/v1/destinations", None),
