@@ -44,7 +44,7 @@ def failed_over(alert: Alert, waiting: Delivery, book: Rulebook, now: datetime) 
     """
     receiver = book.receivers.get(waiting.receiver)
     fallback = book.receivers.get(receiver.fallback) if receiver else None
-    if fallback is None or fallback.why_off or waiting.verb not in NEWS or waiting.episode != alert.episode:
+    if fallback is None or fallback.why_off or not is_news(waiting, alert):
         return None
     if not alert.open or alert.test or alert.source == SOURCE or alert.severity not in SEVERE:
         return None
@@ -63,6 +63,12 @@ def rise_untold(receiver: str, steps: Iterable[Transition], episode: int) -> boo
     rises = [step.at for step in own if step.why is Why.SEVERITY_RAISED]
     told = [step.at for step in own if step.receiver == receiver and step.why in ARRIVED]
     return bool(rises) and (not told or max(told) <= max(rises))
+
+
+def is_news(delivery: Delivery, alert: Alert) -> bool:
+    """Whether a delivery may tell of the alert: it is of its episode, or of an earlier one whose object is now its."""
+    carried = delivery.episode < alert.episode and delivery.receiver in alert.recent.carried
+    return delivery.verb in NEWS and (delivery.episode == alert.episode or carried)
 
 
 def has_digest(receiver: str, book: Rulebook) -> bool:

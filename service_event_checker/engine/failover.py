@@ -61,10 +61,10 @@ def _of_receiver(outbox: Outbox, pipeline: Pipeline, name: str, kind: str, now: 
 
 
 def _news(waiting: list[Delivery], alert: Alert, name: str) -> Delivery | None:
-    """Return the opening that waits for a receiver, else the oldest update."""
-    mine = [each for each in waiting if each.receiver == name and each.episode == alert.episode]
-    wanted = (each for verb in (Verb.OPEN, Verb.UPDATE) for each in mine if each.verb is verb)
-    return next(wanted, None)
+    """Return the newest opening that waits for a receiver, else the oldest update."""
+    mine = [each for each in waiting if each.receiver == name and failover.is_news(each, alert)]
+    opening = max((each for each in mine if each.verb is Verb.OPEN), key=lambda each: each.episode, default=None)
+    return opening or next(iter(mine), None)
 
 
 def _listed(outbox: Outbox, pipeline: Pipeline, name: str, alerts: list[Alert], now: datetime) -> bool:
