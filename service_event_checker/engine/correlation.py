@@ -10,11 +10,12 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Protocol
 
 import structlog
 
-from service_event_checker.core import correlate, explaining, routing
+from service_event_checker.core import correlate, explaining, failover, routing
 from service_event_checker.core.knowledge import Knowledge
 from service_event_checker.core.model import Alert
 from service_event_checker.core.replacing import replace
@@ -30,6 +31,7 @@ OVER_FOR = timedelta(hours=2)  # how long an outage and an alert are still looke
 CACHED = timedelta(seconds=2)
 JUDGED_MAX = 5_000  # alerts at once
 OUTAGES_MAX = 500
+READ_AT_ONCE = 500  # closed alerts
 AT_ONCE = 100  # alerts of a commit
 _THEIRS = frozenset({Kind.OUTAGE, Kind.MAINTENANCE})
 
@@ -112,15 +114,17 @@ class Correlation:
 
     def _alerts(self, now: datetime) -> Iterator[Alert]:
         """Yield our own alerts that are open or were closed lately, at most 5,000."""
-        seen = 0
-        for alert in self._store.open_alerts():
-            if _is_ours(alert) and seen < JUDGED_MAX:
-                seen += 1
-                yield alert
-        page = self._store.page(Query(open=False, kinds=frozenset({Kind.ALERT}), limit=500))
-        for alert in page.alerts:
-            if _is_ours(alert) and alert.closed_at and now - alert.closed_at <= OVER_FOR:
-                yield alert
+        return islice(filter(_is_ours, chain(self._store.open_alerts(), self._closed_lately(now))), JUDGED_MAX)
+
+    def _closed_lately(self, now: datetime) -> Iterator[Alert]:
+        """Yield the alerts that were closed lately, those that changed last first."""
+        query = Query(open=False, kinds=frozenset({Kind.ALERT}), limit=READ_AT_ONCE)
+        for _ in range(JUDGED_MAX // READ_AT_ONCE):
+            page = self._store.page(query)
+            yield from (each for each in page.alerts if each.closed_at and now - each.closed_at <= OVER_FOR)
+            if not page.cursor or now - page.alerts[-1].updated_at > OVER_FOR:
+                return
+            query = replace(query, cursor=page.cursor)
 
     def _read(self, now: datetime) -> Around:
         shown = self._store.page(Query(open=True, kinds=_THEIRS, limit=OUTAGES_MAX)).alerts
@@ -165,7 +169,9 @@ def _explains_nothing(outage: Alert) -> bool:
 
 
 def _is_ours(alert: Alert | None) -> bool:
-    return alert is not None and alert.kind is Kind.ALERT and not alert.test and not alert.is_group
+    """Whether an alert may have a cause: a group and a digest only list others, which are judged themselves."""
+    lists = alert is None or alert.is_group or alert.source == failover.SOURCE
+    return alert is not None and alert.kind is Kind.ALERT and not alert.test and not lists
 
 
 def _has_begun(outage: Alert, now: datetime) -> bool:

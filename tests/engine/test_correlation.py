@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from service_event_checker.core import failover
 from service_event_checker.core.knowledge import Knowledge, Tie
 from service_event_checker.core.model import Alert, Event, Snapshot, Transition
 from service_event_checker.core.rules import Rule, Rulebook
@@ -106,6 +107,26 @@ def test_alert_first_a_late_post_is_told_once_on_ticket_and_chat(here: Process, 
     assert "Likely Stripe: API errors" in step.note
     assert "The alert names api.stripe.com" in step.note
     assert here.owed(alert, Verb.NOTE) == ["jira", "slack"]
+
+
+def test_a_digest_of_what_went_to_a_fallback_lists_alerts_and_has_no_cause_of_its_own(here: Process) -> None:
+    here.take(outage(), NOW)
+    digest = failover.digest(None, "slack", {"A-1": "api.stripe.com: HTTP 503"}, here.pipeline.book, NOW, waits=False)
+    assert digest
+    here.pipeline.commit(digest, NOW)
+
+    assert here.look_back(NOW + MINUTE) == 0
+
+    assert here.owed(digest.alert, Verb.NOTE) == []
+
+
+def test_all_that_was_closed_lately_is_explained_after_a_storm_too(here: Process) -> None:
+    many = [ours(fingerprint=f"{number}", title=f"{number}") for number in range(501)]
+    here.pipeline.ingest(many, NOW)
+    here.pipeline.ingest([replace(each, status=EventStatus.RESOLVED, starts_at=None) for each in many], NOW + MINUTE)
+    here.take(outage(), NOW + 9 * MINUTE)
+
+    assert here.look_back(NOW + 9 * MINUTE) == 501
 
 
 def test_an_alert_that_was_closed_lately_is_explained_as_well_and_an_older_one_is_not(here: Process) -> None:

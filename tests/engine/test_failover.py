@@ -215,6 +215,39 @@ def test_the_chat_shows_an_alert_that_flapped_while_it_was_down_and_still_fires(
     assert chat.shown["A"] is Status.FIRING
 
 
+def test_more_alerts_than_one_run_takes_all_go_to_the_fallback(
+    make: MakeWorld, chat: Fragile, mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failover, "AT_ONCE", 2)
+    world = make()
+    chat.down = True
+    world.see(*(critical(f"{number}") for number in range(5)))
+
+    ticks(world, 80)
+
+    assert len(mail.opened) == 5
+
+
+def test_a_note_on_a_digest_that_was_sent_does_not_keep_the_next_one_back(
+    make: MakeWorld, clock: Clock, chat: Fragile
+) -> None:
+    world = make()
+    chat.down = True
+    world.see(critical("A"))
+    ticks(world, 60)
+    chat.down = False
+    ticks(world, 400)
+    chat.down = True
+    note = event(source=decide.SOURCE, fingerprint="chat", status=EventStatus.NOTED, note="seen", note_id="1")
+    world.see(note, critical("B"))
+
+    ticks(world, 60)
+    chat.down = False
+    ticks(world, 400)
+
+    assert len([text for text in chat.texts if text.startswith("open 1 alert was sent")]) == 2
+
+
 def test_what_the_fallback_has_told_is_no_proof_that_the_chat_works(
     make: MakeWorld, clock: Clock, chat: Fragile
 ) -> None:
