@@ -146,9 +146,9 @@ class Correlation:
 
 
 def verdict_on(alert: Alert, around: Around, now: datetime) -> Verdict:
-    """Return the verdict on one alert, by its own words alone."""
-    known = _with_votes(around.known, alert)
-    return correlate.judge(alert, correlate.read(alert, known), around.outages, known, now)
+    """Return the verdict on one alert, by its own words and by what the last verdict knew of others."""
+    known, kept = _with_votes(around.known, alert), alert.verdict.evidence if alert.verdict else ()
+    return correlate.judge(alert, correlate.read(alert, known), around.outages, known, now, kept=kept)
 
 
 def _explained(change: Tracked, around: Around, now: datetime) -> Tracked:

@@ -109,6 +109,19 @@ def test_alert_first_a_late_post_is_told_once_on_ticket_and_chat(here: Process, 
     assert here.owed(alert, Verb.NOTE) == ["jira", "slack"]
 
 
+def test_what_others_have_explained_stays_explained_when_the_alert_changes(here: Process) -> None:
+    alert = here.take(ours(), NOW)
+    here.take(ours(fingerprint="refunds", labels={"service": "refunds"}), NOW)
+    here.take(outage(starts_at=NOW + 20 * MINUTE), NOW + 30 * MINUTE)
+    assert here.look_back(NOW + 30 * MINUTE) == 2
+
+    later = here.take(ours(description="api.stripe.com: HTTP 504", at=NOW + 31 * MINUTE), NOW + 31 * MINUTE)
+
+    assert here.told(alert, Why.EXPLANATION_WITHDRAWN) == []
+    assert later.verdict
+    assert later.verdict.answer is Answer.VENDOR
+
+
 def test_a_digest_of_what_went_to_a_fallback_lists_alerts_and_has_no_cause_of_its_own(here: Process) -> None:
     here.take(outage(), NOW)
     digest = failover.digest(None, "slack", {"A-1": "api.stripe.com: HTTP 503"}, here.pipeline.book, NOW, waits=False)
