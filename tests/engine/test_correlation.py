@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from service_event_checker.core import failover
-from service_event_checker.core.knowledge import Knowledge, Tie
-from service_event_checker.core.model import Alert, Event, Snapshot, Transition
+from service_event_checker.core.knowledge import Dependency, Knowledge, Tie
+from service_event_checker.core.matchers import parse
+from service_event_checker.core.model import Alert, Event, Slot, Snapshot, Transition
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.store import Write
 from service_event_checker.core.verdict import Answer
@@ -120,6 +121,23 @@ def test_what_others_have_explained_stays_explained_when_the_alert_changes(here:
     assert here.told(alert, Why.EXPLANATION_WITHDRAWN) == []
     assert later.verdict
     assert later.verdict.answer is Answer.VENDOR
+
+
+def test_rules_are_asked_when_the_answer_changes_although_no_outage_comes_or_goes(here: Process) -> None:
+    store, receivers = here.store, here.pipeline.book.receivers
+    known = replace(KNOWN, dependencies=(Dependency((), (Tie("github"),)),))
+    correlation = Correlation(store, known, ["github"])
+    rules = (Rule("ours", parse('verdict="us"'), ("jira",)), Rule("all", (), ("slack",)))
+    pipeline = Pipeline(store, Rulebook(rules, (), receivers), correlate=correlation.explain)
+    pipeline.ingest([outage()], NOW)
+    (alert,) = pipeline.ingest([ours(description="HTTP 500")], NOW).values()
+    assert alert.receivers == ("slack",)  # the page of GitHub was never read
+
+    store.put_slot(Slot(name="github", due_at=NOW, last_success_at=NOW + MINUTE))
+    correlation.look_back(pipeline, NOW + MINUTE)
+
+    (alert,) = store.get([alert.key]).values()
+    assert alert.receivers == ("slack", "jira")
 
 
 def test_a_digest_of_what_went_to_a_fallback_lists_alerts_and_has_no_cause_of_its_own(here: Process) -> None:
