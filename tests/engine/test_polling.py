@@ -364,7 +364,6 @@ class TestAStoreThatIsAway:
 
         def __init__(self, store: SqlStore, error: StoreError) -> None:
             self.store, self.error = store, error
-            self.silences = store.silences
 
         @property
         def silences(self) -> Silences:
