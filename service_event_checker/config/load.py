@@ -42,7 +42,8 @@ from service_event_checker.config.lint_matchers import Values
 from service_event_checker.config.models import CheckerConfig, DestinationConfig, Model, SourceConfig
 from service_event_checker.config.problems import explain, nearest
 from service_event_checker.config.sunset import Sunset
-from service_event_checker.core import matchers
+from service_event_checker.core import failover, matchers
+from service_event_checker.core import heartbeats as sender_heartbeats
 from service_event_checker.core.actions import Person
 from service_event_checker.core.errors import InvalidInput, OutageCheckerError
 from service_event_checker.core.flapping import Flapping
@@ -144,6 +145,7 @@ def load(
     raw, unread, lines = _read(path, body)
     problems = list(unread)
     file = _validated(File, raw, "", problems) or readable(raw)
+    problems += _taken(file.checkers, kinds("sources"))
     checkers = _entries("checkers", file.checkers, environ, checker_config, kinds, problems)
     moved = _moved(file.destinations, problems)
     current = {name: raw for name, raw in file.destinations.items() if MOVED_TO not in raw}
@@ -257,6 +259,13 @@ def _read(path: Path, body: bytes) -> tuple[Any, list[str], Mapping[str, int]]:
         return yaml_text.read(body) if path.suffix in yaml_text.SUFFIXES else (*json_text.read(body), {})
     except (json_text.NotJson, yaml_text.NotYaml) as error:
         raise ConfigError(path.name, [f"the file: {error}"]) from None
+
+
+def _taken(checkers: Iterable[str], sources: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with checkers that have the name of another source: each would end the other's alerts."""
+    taken = {sender_heartbeats.SOURCE, failover.SOURCE, *sources}
+    for name in sorted(taken.intersection(checkers)):
+        yield f"checkers.{name}: the name belongs to alerts from elsewhere. Use another one, like {name}-status"
 
 
 def _entries(

@@ -58,14 +58,17 @@ def judge(
     known: Knowledge,
     now: datetime,
     siblings: Mapping[str, Sequence[str]] = {},
+    kept: Iterable[Evidence] = (),
 ) -> Verdict:
     """Return what explains the alert. `outages`: open or just over. `siblings`: by vendor, the subjects of other
-    alerts that name it and began within 20 minutes."""
+    alerts that name it and began within 20 minutes. `kept`: evidence of before; where the caller does not know the
+    other alerts, what it says of them goes on to hold."""
+    others = [item for item in kept if item.kind is Clue.SIBLINGS]
     own = [*reading.own, *_changes(alert, reading, known)]
     tied = [outage for outage in outages if outage.source in reading.named or outage.source in reading.declared]
     judged = (outage for outage in tied if (alert.key, outage.key) not in known.rejected)
     pairs = sorted(
-        (pair for outage in judged if (pair := _pair(alert, reading, outage, own, known, siblings))),
+        (pair for outage in judged if (pair := _pair(alert, reading, outage, own, known, siblings, others))),
         key=lambda pair: (-pair.without_own, pair.outage.key),
     )
     refused = [_refused(alert, outage, known) for outage in outages if (alert.key, outage.key) in known.rejected]
@@ -144,6 +147,7 @@ def _pair(
     own: Sequence[Evidence],
     known: Knowledge,
     siblings: Mapping[str, Sequence[str]],
+    others: Sequence[Evidence],
 ) -> Pair | None:
     """Weigh one outage; None where nothing ties the alert to it."""
     ties = _ties(reading, outage, known)
@@ -155,7 +159,7 @@ def _pair(
         *_component(reading, outage, known),
         *_region(reading, outage, known),
         _time(alert, reading, outage, known),
-        *_siblings(siblings.get(vendor, ()), vendor, known),
+        *(_siblings(siblings.get(vendor, ()), outage, known) or (item for item in others if item.about == outage.key)),
         *_people(alert, reading, outage, known),
     ]
     prior = Evidence("", PRIOR, Clue.PRIOR)
@@ -267,12 +271,12 @@ def posted_at(outage: Alert) -> datetime:
     return outage.posted_at or max(outage.started_at, outage.opened_at)
 
 
-def _siblings(subjects: Sequence[str], vendor: str, known: Knowledge) -> list[Evidence]:
+def _siblings(subjects: Sequence[str], outage: Alert, known: Knowledge) -> list[Evidence]:
     if not subjects:
         return []
     number = min(len(subjects), SIBLINGS_MAX)
-    text = f"{_listed(subjects)} named {known.call(vendor)} at the same time"
-    return [Evidence(text, SIBLING * number, Clue.SIBLINGS)]
+    text = f"{_listed(subjects)} named {known.call(outage.source)} at the same time"
+    return [Evidence(text, SIBLING * number, Clue.SIBLINGS, outage.key)]
 
 
 def _changes(alert: Alert, reading: Reading, known: Knowledge) -> list[Evidence]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from service_event_checker.core.model import Alert, Transition
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.tracker import Tracked
-from service_event_checker.core.verdict import Verdict
+from service_event_checker.core.verdict import Answer, Verdict
 from service_event_checker.core.vocabulary import Verb, Why
 
 REASONS_TOLD = 4
@@ -39,6 +39,9 @@ def changed(alert: Alert, verdict: Verdict, now: datetime) -> Tracked:
     if lost:
         note = f"No longer explained by {', '.join(lost)}. {said(verdict)}"
         rows.append(_row(alert, Why.EXPLANATION_WITHDRAWN, note, now))
+    if alert.verdict and verdict.explained_by == before and verdict.answer is not alert.verdict.answer:
+        why = Why.EXPLANATION_WITHDRAWN if verdict.answer is Answer.UNKNOWN else Why.EXPLAINED
+        rows.append(replace(_row(alert, why, said(verdict), now), verbs=()))  # no news to people; rules are asked
     told = (*alert.explanations, *gained, *(_WITHDRAWN + id for id in lost))[-TOLD_MAX:]
     return Tracked(replace(alert, verdict=verdict, explanations=told), tuple(rows))
 

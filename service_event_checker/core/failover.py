@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from service_event_checker.core.ids import alert_key
-from service_event_checker.core.model import Alert, Delivery, Event, Transition
+from service_event_checker.core.model import Alert, Delivery, Event, Receiver, Transition
 from service_event_checker.core.routing import make_delivery, make_transition
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.store import Write
@@ -42,13 +42,8 @@ def failed_over(alert: Alert, waiting: Delivery, book: Rulebook, now: datetime) 
 
     `waiting`: an opening, or an update that tells a rise (see `rise_untold`).
     """
-    receiver = book.receivers.get(waiting.receiver)
-    fallback = book.receivers.get(receiver.fallback) if receiver else None
-    if fallback is None or fallback.why_off or waiting.verb not in NEWS or waiting.episode != alert.episode:
-        return None
-    if not alert.open or alert.test or alert.source == SOURCE or alert.severity not in SEVERE:
-        return None
-    if fallback.name in alert.receivers or fallback.name in alert.withheld:
+    fallback = fallback_of(alert, waiting.receiver, book)
+    if fallback is None or not is_news(waiting, alert):
         return None
     told = replace(alert, receivers=(*alert.receivers, fallback.name), updated_at=now)
     note = f"{waiting.receiver} could not be reached"
@@ -63,6 +58,22 @@ def rise_untold(receiver: str, steps: Iterable[Transition], episode: int) -> boo
     rises = [step.at for step in own if step.why is Why.SEVERITY_RAISED]
     told = [step.at for step in own if step.receiver == receiver and step.why in ARRIVED]
     return bool(rises) and (not told or max(told) <= max(rises))
+
+
+def is_news(delivery: Delivery, alert: Alert) -> bool:
+    """Whether a delivery may tell of the alert: it is of its episode, or of an earlier one whose object is now its."""
+    carried = delivery.episode < alert.episode and delivery.receiver in alert.recent.carried
+    return delivery.verb in NEWS and (delivery.episode == alert.episode or carried)
+
+
+def fallback_of(alert: Alert, name: str, book: Rulebook) -> Receiver | None:
+    """Return who is to be told of an alert while a receiver is down; None for nobody, or one who is told anyway."""
+    receiver = book.receivers.get(name)
+    fallback = book.receivers.get(receiver.fallback) if receiver else None
+    if fallback is None or fallback.why_off or fallback.name in alert.receivers or fallback.name in alert.withheld:
+        return None
+    severe = alert.open and not alert.test and alert.source != SOURCE and alert.severity in SEVERE
+    return fallback if severe else None
 
 
 def has_digest(receiver: str, book: Rulebook) -> bool:

@@ -10,13 +10,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Protocol
 
 import structlog
 
-from service_event_checker.core import correlate, explaining, routing
+from service_event_checker.core import correlate, explaining, failover, page_notice, routing
 from service_event_checker.core.knowledge import Change, Knowledge
-from service_event_checker.core.model import Alert
+from service_event_checker.core.model import GROUPS, STORMS, Alert
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rulebook
@@ -32,7 +33,9 @@ OVER_FOR = timedelta(hours=2)  # how long an outage and an alert are still looke
 CACHED = timedelta(seconds=2)
 JUDGED_MAX = 5_000  # alerts at once
 OUTAGES_MAX = 500
+READ_AT_ONCE = 500  # closed alerts
 AT_ONCE = 100  # alerts of a commit
+_OWN_SOURCES = frozenset({GROUPS, STORMS, failover.SOURCE, page_notice.SOURCE})
 _THEIRS = frozenset({Kind.OUTAGE, Kind.MAINTENANCE})
 
 log = structlog.get_logger()
@@ -157,15 +160,17 @@ class Correlation:
 
     def _alerts(self, now: datetime) -> Iterator[Alert]:
         """Yield our own alerts that are open or were closed lately, at most 5,000."""
-        seen = 0
-        for alert in self._store.open_alerts():
-            if _is_ours(alert) and seen < JUDGED_MAX:
-                seen += 1
-                yield alert
-        page = self._store.page(Query(open=False, kinds=frozenset({Kind.ALERT}), limit=500))
-        for alert in page.alerts:
-            if _is_ours(alert) and alert.closed_at and now - alert.closed_at <= OVER_FOR:
-                yield alert
+        return islice(filter(_is_ours, chain(self._store.open_alerts(), self._closed_lately(now))), JUDGED_MAX)
+
+    def _closed_lately(self, now: datetime) -> Iterator[Alert]:
+        """Yield the alerts that were closed lately, those that changed last first."""
+        query = Query(open=False, kinds=frozenset({Kind.ALERT}), limit=READ_AT_ONCE)
+        for _ in range(JUDGED_MAX // READ_AT_ONCE):
+            page = self._store.page(query)
+            yield from (each for each in page.alerts if each.closed_at and now - each.closed_at <= OVER_FOR)
+            if not page.cursor or now - page.alerts[-1].updated_at > OVER_FOR:
+                return
+            query = replace(query, cursor=page.cursor)
 
     def _read(self, now: datetime) -> Around:
         shown = self._store.page(Query(open=True, kinds=_THEIRS, limit=OUTAGES_MAX)).alerts
@@ -191,9 +196,9 @@ class Correlation:
 
 
 def verdict_on(alert: Alert, around: Around, now: datetime) -> Verdict:
-    """Return the verdict on one alert, by its own words alone."""
-    known = _with_votes(around.known, alert)
-    return correlate.judge(alert, correlate.read(alert, known), around.outages, known, now)
+    """Return the verdict on one alert, by its own words and by what the last verdict knew of others."""
+    known, kept = _with_votes(around.known, alert), alert.verdict.evidence if alert.verdict else ()
+    return correlate.judge(alert, correlate.read(alert, known), around.outages, known, now, kept=kept)
 
 
 def _explained(change: Tracked, around: Around, now: datetime) -> Tracked:
@@ -214,7 +219,9 @@ def _explains_nothing(outage: Alert) -> bool:
 
 
 def _is_ours(alert: Alert | None) -> bool:
-    return alert is not None and alert.kind is Kind.ALERT and not alert.test and not alert.is_group
+    """Whether an alert may have a cause: groups, digests and our own notices only list others, or tell of us."""
+    lists = alert is None or alert.source in _OWN_SOURCES
+    return alert is not None and alert.kind is Kind.ALERT and not alert.test and not lists
 
 
 def _reads_like(one: Alert, other: Alert) -> bool:

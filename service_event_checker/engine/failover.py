@@ -6,9 +6,11 @@ written before: what is in it and was not sent yet is sent by the next run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
 
 import structlog
 
@@ -44,15 +46,8 @@ def _of_receiver(outbox: Outbox, pipeline: Pipeline, name: str, kind: str, now: 
     if failures < failover.FAILURES_MIN:
         return 0
     outage = any(each.kind is Kind.OUTAGE and not each.test for each in store.open_alerts(kind)) if kind else False
-    keys = sorted(store.keys_with_pending(name))[:AT_ONCE]
-    due: list[tuple[Alert, Write]] = []
-    for key, alert in store.get(keys).items():
-        news = _news(store.waiting_deliveries(key=key), alert, name)
-        waited = now - news.created_at if news and news.created_at else timedelta(0)
-        if news and failover.is_down(failures, timedelta(seconds=seconds), waited, outage=outage):
-            write = failover.failed_over(alert, news, outbox.book, now)
-            if write and (news.verb is Verb.OPEN or failover.rise_untold(name, store.timeline(key), alert.episode)):
-                due.append((alert, write))
+    may_be_down = partial(failover.is_down, failures, timedelta(seconds=seconds), outage=outage)
+    due = list(islice(_due(outbox, name, may_be_down, now), AT_ONCE))
     if not due or not _listed(outbox, pipeline, name, [alert for alert, _ in due], now):
         return 0
     sent = sum(pipeline.commit(write, now) for _, write in due)
@@ -60,11 +55,35 @@ def _of_receiver(outbox: Outbox, pipeline: Pipeline, name: str, kind: str, now: 
     return sent
 
 
+def _due(
+    outbox: Outbox, name: str, is_down: Callable[[timedelta], bool], now: datetime
+) -> Iterator[tuple[Alert, Write]]:
+    """Yield the alerts that a receiver has waited for too long, and the commits that tell its fallback."""
+    store = outbox.store
+    for alert in _concerned(outbox, name):
+        news = _news(store.waiting_deliveries(key=alert.key), alert, name)
+        waited = now - news.created_at if news and news.created_at else timedelta(0)
+        if news and is_down(waited):
+            write = failover.failed_over(alert, news, outbox.book, now)
+            opens = news.verb is Verb.OPEN
+            if write and (opens or failover.rise_untold(name, store.timeline(alert.key), alert.episode)):
+                yield alert, write
+
+
+def _concerned(outbox: Outbox, name: str) -> Iterator[Alert]:
+    """Yield the alerts of which something waits for a receiver and its fallback is not told yet."""
+    keys, store = sorted(outbox.store.keys_with_pending(name)), outbox.store
+    for first in range(0, len(keys), AT_ONCE):
+        for alert in store.get(keys[first : first + AT_ONCE]).values():
+            if failover.fallback_of(alert, name, outbox.book):
+                yield alert
+
+
 def _news(waiting: list[Delivery], alert: Alert, name: str) -> Delivery | None:
-    """Return the opening that waits for a receiver, else the oldest update."""
-    mine = [each for each in waiting if each.receiver == name and each.episode == alert.episode]
-    wanted = (each for verb in (Verb.OPEN, Verb.UPDATE) for each in mine if each.verb is verb)
-    return next(wanted, None)
+    """Return the newest opening that waits for a receiver, else the oldest update."""
+    mine = [each for each in waiting if each.receiver == name and failover.is_news(each, alert)]
+    opening = max((each for each in mine if each.verb is Verb.OPEN), key=lambda each: each.episode, default=None)
+    return opening or next(iter(mine), None)
 
 
 def _listed(outbox: Outbox, pipeline: Pipeline, name: str, alerts: list[Alert], now: datetime) -> bool:
@@ -73,7 +92,9 @@ def _listed(outbox: Outbox, pipeline: Pipeline, name: str, alerts: list[Alert], 
         return True
     key, store = failover.digest_key(name), outbox.store
     told = {alert.internal_id: alert.title for alert in alerts}
-    known, waits = store.get([key]).get(key), key in store.keys_with_pending(name)
+    known = store.get([key]).get(key)
+    news = _news(store.waiting_deliveries(key=key), known, name) if known else None
+    waits = news is not None and news.verb is Verb.OPEN
     write = failover.digest(known, name, told, outbox.book, now, waits=waits)
     for _ in range(IDS_MAX):
         if write is None:

@@ -180,6 +180,7 @@ class Outbox:
             self.record(claimed, Failed(reason="what came of it cannot be stored"))
 
     def _attempt(self, claimed: Claimed) -> Outcome:
+        claimed = self._with_what_is_shown(claimed)
         delivery, alert = claimed.delivery, claimed.alert
         receiver = self.book.receivers[delivery.receiver]
         if delivery.reason == mirrors.PING_PONG:
@@ -197,7 +198,8 @@ class Outbox:
             until = link.updated_at + receiver.update_every
             if link.updated_at <= self._clock() < until:
                 return Again(due_at=until, reason="an update was sent a moment ago")
-        if not made and not alert.open and self._was_told_by_fallback(delivery, receiver, destination):
+        goes_on = alert.open or receiver.name in alert.recent.held  # there is more to tell of the object
+        if not made and not goes_on and self._was_told_by_fallback(delivery, receiver, destination):
             return ToldElsewhere(remark=f"delivered by fallback {receiver.fallback}")
         if not receiver.findable:
             return self._send_unfindable(claimed, link, receiver)
@@ -228,6 +230,15 @@ class Outbox:
                 raise
             return self._post_anew(claimed, link, receiver, destination)
         return Settled(link=self._changed(claimed, changed, current.verb, began))
+
+    def _with_what_is_shown(self, claimed: Claimed) -> Claimed:
+        """Return the delivery with the alert that its object shows: it may have gone over to a later episode."""
+        delivery = claimed.delivery
+        if delivery.receiver not in claimed.alert.recent.held:
+            return claimed
+        head = self.store.get([delivery.key]).get(delivery.key)
+        carried = head is not None and head.open and delivery.receiver in head.recent.carried
+        return replace(claimed, alert=head) if head is not None and carried else claimed
 
     def _deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         destination, receiver = self.destinations[delivery.receiver], self.book.receivers[delivery.receiver]

@@ -38,6 +38,9 @@ PLANNED_TITLE_MAX = 200  # characters; a slot is one short row of every store
 PLANNED_URL_MAX = 500
 PLANNED_AHEAD = timedelta(days=14)
 UNKNOWN_FOR_LONG = timedelta(minutes=30)
+_LISTED = frozenset(
+    {Kind.OUTAGE, Kind.MAINTENANCE}
+)  # by pages: what a receiver of the same name has born is not theirs
 
 log = structlog.get_logger()
 
@@ -140,7 +143,8 @@ class Poller:
 
         Raises SourceError (nothing is changed then) and StoreError.
         """
-        tracked = [alert for alert in self.store.open_alerts(watch.name) if not alert.test]
+        of_source = self.store.open_alerts(watch.name)
+        tracked = [alert for alert in of_source if alert.kind in _LISTED and not alert.test]
         asked = places.asked(tracked, slot.merged).union(slot.dismissed)
         with POLL_SECONDS.labels(watch.name).time():
             seen = watch.checker.check(outward(asked, slot.aliases))

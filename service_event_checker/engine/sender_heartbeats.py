@@ -5,9 +5,10 @@ A sender's last sign of life is a setting of the store, so that any process may 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -20,7 +21,9 @@ from service_event_checker.core.roles import Settings
 from service_event_checker.engine.pipeline import Pipeline
 
 _HEARD = "heard:"  # before the name: when the sender was last heard from
-_LOOKS = "heartbeat-looks"
+_LOOKS = (
+    "heartbeat-looks"  # setting: {short name of a sender: [last look for it, since when without a gap]}, in seconds
+)
 _STEPS = 20  # of its time; a sender that is heard from more often costs no further writes
 _REMOVED = "This heartbeat is no longer configured."
 
@@ -70,7 +73,7 @@ class Heartbeats:
 
     def due_at(self, name: str, now: datetime) -> datetime:
         """Return when a configured sender has to be heard from again. Raises StoreError."""
-        _, since = self._looks(now)
+        _, since = self._looks().get(_short(name), (now, now))
         return heartbeats.deadline(self.configured[name], self.last(name), since)
 
     def look(self, pipeline: Pipeline, now: datetime) -> None:
@@ -84,7 +87,7 @@ class Heartbeats:
             since = self._look_again(now)
             for name, each in self.configured.items():
                 last_at = self.last(name)
-                due_at = heartbeats.deadline(each, last_at, since)
+                due_at = heartbeats.deadline(each, last_at, since[name])
                 if now < due_at:
                     events += [heartbeats.heard(name)] if name in open_alerts else []
                 elif name not in open_alerts and not self._is_known(pipeline, name, due_at):
@@ -98,18 +101,34 @@ class Heartbeats:
         known = pipeline.store.get([key]).get(key)
         return known is not None and known.starts_at == due_at
 
-    def _look_again(self, now: datetime) -> datetime:
-        """Note this look; return since when we listen without a gap."""
-        last, since = self._looks(now)
-        if not timedelta(0) <= now - last <= GAP_MAX:
-            since = now
-        self._store.set_setting(_LOOKS, json.dumps([now.isoformat(), since.isoformat()]))
+    def _look_again(self, now: datetime) -> Mapping[str, datetime]:
+        """Note this look; return since when we listen to each sender without a gap: to a new one since now.
+
+        Senders that only another process has configured, as a reload may be under way, keep their place.
+        """
+        known = {name: (last, since) for name, (last, since) in self._looks().items() if _is_unbroken(last, now)}
+        since = {name: known.get(_short(name), (now, now))[1] for name in self.configured}
+        known |= {_short(name): (now, at) for name, at in since.items()}
+        seconds = {name: [last.timestamp(), at.timestamp()] for name, (last, at) in known.items()}
+        self._store.set_setting(_LOOKS, json.dumps(seconds))
         return since
 
-    def _looks(self, now: datetime) -> tuple[datetime, datetime]:
-        """Return when anybody looked last, and since when there was no gap."""
-        text = self._store.setting(_LOOKS)
-        if not text:
-            return now, now
-        last, since = map(datetime.fromisoformat, json.loads(text))
-        return last, since
+    def _looks(self) -> Mapping[str, tuple[datetime, datetime]]:
+        """Return by short name when anybody looked last for a sender, and since when there was no gap."""
+        found = json.loads(self._store.setting(_LOOKS) or "{}")
+        if not isinstance(found, dict):
+            return {}  # an older version wrote one look for all
+        return {name: (_moment(last), _moment(since)) for name, (last, since) in found.items()}
+
+
+def _is_unbroken(last: datetime, now: datetime) -> bool:
+    return timedelta(0) <= now - last <= GAP_MAX
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _short(name: str) -> str:
+    """Return what stands for a name in a setting that holds all of them."""
+    return hashlib.sha256(name.encode()).hexdigest()[:12]

@@ -179,6 +179,12 @@ class TestMistakes:
 
         assert problem.startswith(f"{section}.{name}: is not a usable name. Use ")
 
+    @pytest.mark.parametrize("name", ["heartbeat", "failover", "alertmanager"])
+    def test_a_checker_does_not_take_the_name_of_another_source(self, file: Path, name: str) -> None:
+        (problem,) = mistakes(file, {"checkers": {name: GITHUB}})
+
+        assert problem.startswith(f"checkers.{name}: the name belongs to alerts from elsewhere. Use another one, ")
+
     @pytest.mark.parametrize("name", ["a", "0", "my-vendor", "azure_devops", "x" * 40])
     def test_other_names_do(self, file: Path, name: str) -> None:
         assert [entry.name for entry in load(file, {"checkers": {name: GITHUB}}).checkers] == [name]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service_event_checker.core import failover
-from service_event_checker.core.model import Alert, Transition
+from service_event_checker.core.model import Alert, Recent, Transition
 from service_event_checker.core.routing import make_transition
 from service_event_checker.core.rules import Rulebook
 from service_event_checker.core.vocabulary import Family, Severity, Status, Verb, Why
@@ -110,6 +110,18 @@ def test_a_rise_is_untold_until_its_receiver_has_taken_something_after_it(
     steps: list[Transition], untold: bool
 ) -> None:
     assert failover.rise_untold("slack", steps, 1) is untold
+
+
+def test_the_opening_of_an_object_that_has_gone_over_to_a_later_episode_tells_of_that_one() -> None:
+    opening = delivery(SEVERE)
+    later = replace(SEVERE, episode=2)
+    carried = replace(later, recent=Recent(carried=("slack",)))
+
+    assert failover.failed_over(later, opening, BOOK, NOW) is None
+    write = failover.failed_over(carried, opening, BOOK, NOW)
+
+    assert write
+    assert [(each.receiver, each.episode) for each in write.deliveries] == [("mail", 2)]
 
 
 def test_the_digest_is_extended_while_it_waits_and_is_a_new_one_afterwards() -> None:

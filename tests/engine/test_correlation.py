@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from service_event_checker.core.knowledge import Knowledge, Tie
-from service_event_checker.core.model import Alert, Event, Snapshot, Transition
+from service_event_checker.core import failover
+from service_event_checker.core.knowledge import Dependency, Knowledge, Tie
+from service_event_checker.core.matchers import parse
+from service_event_checker.core.model import Alert, Event, Slot, Snapshot, Transition
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.store import Write
 from service_event_checker.core.verdict import Answer
@@ -106,6 +108,56 @@ def test_alert_first_a_late_post_is_told_once_on_ticket_and_chat(here: Process, 
     assert "Likely Stripe: API errors" in step.note
     assert "The alert names api.stripe.com" in step.note
     assert here.owed(alert, Verb.NOTE) == ["jira", "slack"]
+
+
+def test_what_others_have_explained_stays_explained_when_the_alert_changes(here: Process) -> None:
+    alert = here.take(ours(), NOW)
+    here.take(ours(fingerprint="refunds", labels={"service": "refunds"}), NOW)
+    here.take(outage(starts_at=NOW + 20 * MINUTE), NOW + 30 * MINUTE)
+    assert here.look_back(NOW + 30 * MINUTE) == 2
+
+    later = here.take(ours(description="api.stripe.com: HTTP 504", at=NOW + 31 * MINUTE), NOW + 31 * MINUTE)
+
+    assert here.told(alert, Why.EXPLANATION_WITHDRAWN) == []
+    assert later.verdict
+    assert later.verdict.answer is Answer.VENDOR
+
+
+def test_rules_are_asked_when_the_answer_changes_although_no_outage_comes_or_goes(here: Process) -> None:
+    store, receivers = here.store, here.pipeline.book.receivers
+    known = replace(KNOWN, dependencies=(Dependency((), (Tie("github"),)),))
+    correlation = Correlation(store, known, ["github"])
+    rules = (Rule("ours", parse('verdict="us"'), ("jira",)), Rule("all", (), ("slack",)))
+    pipeline = Pipeline(store, Rulebook(rules, (), receivers), correlate=correlation.explain)
+    pipeline.ingest([outage()], NOW)
+    (alert,) = pipeline.ingest([ours(description="HTTP 500")], NOW).values()
+    assert alert.receivers == ("slack",)  # the page of GitHub was never read
+
+    store.put_slot(Slot(name="github", due_at=NOW, last_success_at=NOW + MINUTE))
+    correlation.look_back(pipeline, NOW + MINUTE)
+
+    (alert,) = store.get([alert.key]).values()
+    assert alert.receivers == ("slack", "jira")
+
+
+def test_a_digest_of_what_went_to_a_fallback_lists_alerts_and_has_no_cause_of_its_own(here: Process) -> None:
+    here.take(outage(), NOW)
+    digest = failover.digest(None, "slack", {"A-1": "api.stripe.com: HTTP 503"}, here.pipeline.book, NOW, waits=False)
+    assert digest
+    here.pipeline.commit(digest, NOW)
+
+    assert here.look_back(NOW + MINUTE) == 0
+
+    assert here.owed(digest.alert, Verb.NOTE) == []
+
+
+def test_all_that_was_closed_lately_is_explained_after_a_storm_too(here: Process) -> None:
+    many = [ours(fingerprint=f"{number}", title=f"{number}") for number in range(501)]
+    here.pipeline.ingest(many, NOW)
+    here.pipeline.ingest([replace(each, status=EventStatus.RESOLVED, starts_at=None) for each in many], NOW + MINUTE)
+    here.take(outage(), NOW + 9 * MINUTE)
+
+    assert here.look_back(NOW + 9 * MINUTE) == 501
 
 
 def test_an_alert_that_was_closed_lately_is_explained_as_well_and_an_older_one_is_not(here: Process) -> None:

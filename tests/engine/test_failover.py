@@ -11,10 +11,11 @@ import pytest
 from service_event_checker.core import failover as decide
 from service_event_checker.core import ledger
 from service_event_checker.core.errors import DeliveryError, Reason
+from service_event_checker.core.flapping import Flapping
 from service_event_checker.core.model import Alert, Delivery, Link
 from service_event_checker.core.ports import Destination
 from service_event_checker.core.rules import Rule, Rulebook
-from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Verb, Why
+from service_event_checker.core.vocabulary import EventStatus, Family, Severity, Status, Verb, Why
 from service_event_checker.engine import failover
 from service_event_checker.engine.throttle import KeptInStore, Throttle
 from tests.factories import NOW, event, receiver
@@ -37,11 +38,13 @@ class Fragile(Sink):
         self.down = False
         self.reason = Reason.UNREACHABLE
         self.texts: list[str] = []
+        self.shown: dict[str, Status] = {}
 
     def deliver(self, delivery: Delivery, alert: Alert, link: Link | None) -> Link | None:
         self._answer()
         made = super().deliver(delivery, alert, link)
         self.texts.append(f"{delivery.verb} {alert.title}\n{alert.description}")
+        self.shown[alert.title] = alert.status
         return made
 
     def find(self, remote_key: str) -> Link | None:
@@ -82,13 +85,16 @@ MakeWorld = Callable[..., World]
 
 @pytest.fixture
 def make(fresh_store: Any, clock: Clock, chat: Fragile, mail: Mail) -> MakeWorld:
-    def build(*, send: tuple[str, ...] = ("chat",), death: Death | None = None) -> World:
+    def build(
+        *, send: tuple[str, ...] = ("chat",), death: Death | None = None, flapping: Flapping | None = None
+    ) -> World:
         destinations: dict[str, Destination] = {"chat": chat, "mail": mail}
         receivers = {
             "chat": receiver("chat", chat.family, verbs=chat.verbs, fallback="mail"),
             "mail": receiver("mail", Family.MAIL, verbs=mail.verbs, findable=False),
         }
-        return World(fresh_store(), destinations, Rulebook((Rule("all", (), send),), (), receivers), clock, death)
+        book = Rulebook((Rule("all", (), send),), (), receivers, flapping=flapping)
+        return World(fresh_store(), destinations, book, clock, death)
 
     return build
 
@@ -162,6 +168,84 @@ def test_while_the_chat_is_down_for_ten_minutes_severe_alerts_go_by_mail_and_one
     assert ("chat", "open", "delivered", "delivered by fallback mail") in ledger_of(world, critical("B").key)
     assert world.store.waiting() == 0
     assert len(mail.opened) == len(set(mail.opened)) == 2
+
+
+def error(name: str, clock: Clock, status: EventStatus = EventStatus.FIRING) -> Any:
+    return event(fingerprint=name, title=name, status=status, starts_at=clock(), at=clock())
+
+
+def flap(world: World, clock: Clock, times: int) -> None:
+    """Have an alert end and open again."""
+    for _ in range(times):
+        world.see(error("A", clock, EventStatus.RESOLVED))
+        clock.advance(1)
+        world.see(error("A", clock))
+        clock.advance(1)
+
+
+def test_an_alert_that_flaps_while_the_chat_is_down_goes_to_the_fallback_as_well(
+    make: MakeWorld, clock: Clock, chat: Fragile, mail: Mail
+) -> None:
+    world = make(flapping=Flapping(changes=1))
+    chat.down = True
+    world.see(error("A", clock))
+    flap(world, clock, 3)
+
+    ticks(world, 60)
+
+    assert len(mail.opened) == 1
+
+
+@pytest.mark.parametrize("told_before", [True, False])
+def test_the_chat_shows_an_alert_that_flapped_while_it_was_down_and_still_fires(
+    make: MakeWorld, clock: Clock, chat: Fragile, told_before: bool
+) -> None:
+    world = make(flapping=Flapping(changes=1))
+    chat.down = True
+    world.see(error("A", clock))
+    if told_before:
+        ticks(world, 60)
+    flap(world, clock, 2)
+    ticks(world, 60)
+
+    chat.down = False
+    ticks(world, 400)
+
+    assert [(thing.title, thing.open) for thing in chat.things if "could not be" not in thing.title] == [("A", True)]
+    assert chat.shown["A"] is Status.FIRING
+
+
+def test_more_alerts_than_one_run_takes_all_go_to_the_fallback(
+    make: MakeWorld, chat: Fragile, mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failover, "AT_ONCE", 2)
+    world = make()
+    chat.down = True
+    world.see(*(critical(f"{number}") for number in range(5)))
+
+    ticks(world, 80)
+
+    assert len(mail.opened) == 5
+
+
+def test_a_note_on_a_digest_that_was_sent_does_not_keep_the_next_one_back(
+    make: MakeWorld, clock: Clock, chat: Fragile
+) -> None:
+    world = make()
+    chat.down = True
+    world.see(critical("A"))
+    ticks(world, 60)
+    chat.down = False
+    ticks(world, 400)
+    chat.down = True
+    note = event(source=decide.SOURCE, fingerprint="chat", status=EventStatus.NOTED, note="seen", note_id="1")
+    world.see(note, critical("B"))
+
+    ticks(world, 60)
+    chat.down = False
+    ticks(world, 400)
+
+    assert len([text for text in chat.texts if text.startswith("open 1 alert was sent")]) == 2
 
 
 def test_what_the_fallback_has_told_is_no_proof_that_the_chat_works(

@@ -28,6 +28,8 @@ BY_ITSELF = {
     "ping": timedelta(minutes=1),
     "rule-hits": timedelta(minutes=1),
     "look-back": timedelta(seconds=5),
+    "act-due": timedelta(seconds=1),
+    "storms": timedelta(seconds=5),
     "sweep": timedelta(seconds=15),
     "expire": timedelta(seconds=15),
     "expire-test-mode": timedelta(seconds=30),
@@ -61,8 +63,8 @@ def test_what_runs_by_itself_runs_as_often_as_it_should(services: Services) -> N
 def test_where_a_look_costs_money_what_looks_is_rarer(services: Services) -> None:
     rare = periodic(replace(services, look_every=timedelta(seconds=3)))
 
-    six = timedelta(seconds=6)
-    assert rare == {**BY_ITSELF, "deliver-due": timedelta(seconds=3), "unpark": six, "groups": six}
+    three, six = timedelta(seconds=3), timedelta(seconds=6)
+    assert rare == {**BY_ITSELF, "deliver-due": three, "act-due": three, "unpark": six, "groups": six}
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))
@@ -85,7 +87,7 @@ def test_kept_answers_are_pruned_after_a_day(services: Services) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(services: Services) -> None:
-    with pytest.raises(InvalidInput, match=r'"pol" is not known\. Known are archive, .*poll, poll-due') as refused:
+    with pytest.raises(InvalidInput, match=r'"pol" is not known\. Known are act, .*poll, poll-due') as refused:
         run("pol", "", services, Noted(services))
 
     assert all(name in str(refused.value) for name in JOBS)

@@ -212,6 +212,14 @@ class TestAReadablePage:
         assert world.alert.open
         assert set(world.page.asked) == {frozenset()}
 
+    def test_alerts_that_a_destination_of_the_same_name_has_sent_are_not_missed(self, world: World) -> None:
+        world.process().pipeline.ingest([event(kind=Kind.ALERT)], NOW)
+
+        for _ in range(3):
+            world.poll(after=EVERY)
+
+        assert (world.alert.open, world.alert.missing_polls) == (True, 0)
+
     def test_history_is_not_stored_but_what_was_missed_is(self, world: World) -> None:
         old = event(fingerprint="old", status=EventStatus.RESOLVED, starts_at=NOW, at=NOW)
         world.page.shows(old)

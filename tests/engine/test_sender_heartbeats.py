@@ -9,6 +9,7 @@ import pytest
 
 from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.heartbeats import SOURCE, Heartbeat
+from service_event_checker.core.ids import alert_key
 from service_event_checker.core.matchers import parse
 from service_event_checker.core.model import Alert, Event
 from service_event_checker.core.rules import Rule, Rulebook
@@ -120,6 +121,33 @@ def test_what_is_no_longer_configured_is_no_longer_missed(world: World) -> None:
     world.look(START + FIVE + STEP, START + FIVE + STEP)
 
     assert world.alerts() == []
+
+
+@pytest.mark.parametrize("before", [(BACKUP,), (BACKUP, PROMETHEUS)], ids=["new", "configured-again"])
+def test_a_sender_that_a_reload_adds_has_its_whole_time_to_be_heard_from(before: tuple[Heartbeat, ...]) -> None:
+    world = World(*before)
+    world.look(START, START + FIVE)
+    world.restart(BACKUP)
+    world.look(START + FIVE, START + 5 * FIVE)
+
+    world.restart(PROMETHEUS, BACKUP)
+    world.look(START + 5 * FIVE, START + 6 * FIVE - STEP, without=["prometheus"])
+
+    assert world.alerts() == []
+    world.look(START + 6 * FIVE, START + 6 * FIVE, without=["prometheus"])
+    assert [alert.title for alert in world.alerts()] == ["prometheus is silent"]
+
+
+def test_while_processes_have_different_configurations_a_silence_is_found_in_time(world: World) -> None:
+    other = Heartbeats(world.store, [BACKUP])
+
+    for step in range(FIVE // STEP + 1):
+        now = START + step * STEP
+        world.look(now, now, without=["prometheus"])
+        other.look(world.pipeline, now)
+
+    (told,) = world.store.get([alert_key(SOURCE, "prometheus")]).values()
+    assert told.opened_at == START + FIVE
 
 
 def test_an_alert_like_watchdog_is_a_sign_of_life_and_no_alert(world: World) -> None:

@@ -126,6 +126,7 @@ def outage(
         labels={"component": component, "region": region},
         started_at=start,
         opened_at=posted,
+        posted_at=posted,
         ended_at=end,
         closed_at=end,
     )

@@ -85,8 +85,11 @@ def of(connection: Connection) -> Driver:
 
 @contextmanager
 def lent(engine: Engine) -> Iterator[Driver]:
-    """Take a connection from the pool for a while. Raises SQLAlchemyError."""
-    errors = engine.dialect.loaded_dbapi.Error
+    """Take a connection from the pool for a while. Raises SQLAlchemyError.
+
+    If it turns out to be dead, so are those that wait in the pool, as the database was restarted: each would fail once.
+    """
+    errors, pool = engine.dialect.loaded_dbapi.Error, engine.pool
     try:
         connection = engine.raw_connection()
     except errors as error:
@@ -94,6 +97,8 @@ def lent(engine: Engine) -> Iterator[Driver]:
     try:
         yield Driver(connection, engine.dialect)
     finally:
+        if not connection.is_valid and engine.pool is pool:
+            engine.dispose()
         with suppress(errors):
             connection.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from sqlalchemy import bindparam, inspect, update
@@ -68,6 +68,30 @@ def test_a_server_that_dies_is_away_and_what_it_acknowledged_is_there_when_it_is
     assert store.get([alert.key]) == {alert.key: alert}
     assert isinstance(store.commit([ending(alert)], NOW)[0], Done)
     assert pay(store, Settled()) == [Verb.OPEN, Verb.CLOSE]
+    store.close()
+
+
+def test_after_a_restart_of_the_server_one_message_fails_and_not_one_for_each_connection(breakable: Database) -> None:
+    store = SqlStore(database_address(breakable.new_database()))
+    store.prepare()
+    with ExitStack() as stack:  # at once, so that each has a connection of its own
+        for engine in (store.engine, store.reader) * 4:
+            stack.enter_context(engine.connect())
+    breakable.kill()
+    breakable.start()
+
+    failed = 0
+    for number in range(8):
+        try:
+            commit(store, opening(new_alert(f"{number}")))
+        except StoreError:
+            failed += 1
+        try:
+            store.get([f"{number}"])
+        except StoreError:
+            failed += 1
+
+    assert failed <= 2  # the first write and the first read
     store.close()
 
 
