@@ -20,6 +20,7 @@ VERDICTS = Counter("poc_verdicts_total", "Verdicts that changed later", ["answer
 RULE_MATCHES = Counter(
     "poc_rule_matches_total", "Alerts that opened and that a rule matched", ["rule"], registry=REGISTRY
 )
+SILENCE_HITS = Counter("poc_silence_hits_total", "Alerts that a silence withholds", ["kept_in"], registry=REGISTRY)
 DECISIONS = Counter(
     "poc_decisions_total", "What was decided for receivers", ["receiver", "decision"], registry=REGISTRY
 )

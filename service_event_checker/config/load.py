@@ -51,7 +51,7 @@ from service_event_checker.core.heartbeats import Heartbeat
 from service_event_checker.core.knowledge import Dependency, Tie
 from service_event_checker.core.mirrors import ALERT, Mirrors
 from service_event_checker.core.rules import RECEIVERS_MAX, Rule
-from service_event_checker.core.silences import Silence
+from service_event_checker.core.silences import CONFIGURED, Silence
 from service_event_checker.core.tracker import REPEAT_WITHIN
 from service_event_checker.core.vocabulary import Verb
 
@@ -425,7 +425,9 @@ def _silence(number: int, entry: SilenceEntry, problems: list[str]) -> Silence:
     if not parts and len(problems) == found:
         problems.append(f'{where}.match: would silence everything. Give a matcher, like source="github"')
     repeat = entry.repeat.read() if entry.repeat else None
-    return Silence(parts, entry.starts_at, ends_at, entry.owner, entry.reason, id=f"config-{number + 1}", repeat=repeat)
+    return Silence(
+        parts, entry.starts_at, ends_at, entry.owner, entry.reason, id=f"{CONFIGURED}{number + 1}", repeat=repeat
+    )
 
 
 def _dependency(number: int, entry: DependencyEntry, checkers: Sequence[str], problems: list[str]) -> Dependency:

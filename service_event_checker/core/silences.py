@@ -36,6 +36,7 @@ class State(StrEnum):
     ENDED = "ended"
 
 
+CONFIGURED = "config-"  # begins the id of a silence of the configuration
 SILENCED = "silenced "  # begins the reason of a receiver that a silence withholds
 
 

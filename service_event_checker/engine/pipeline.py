@@ -18,6 +18,7 @@ from service_event_checker.core.model import GROUPS, Alert, Event, Snapshot
 from service_event_checker.core.replacing import replace
 from service_event_checker.core.roles import Store
 from service_event_checker.core.rules import Rule, Rulebook
+from service_event_checker.core.silences import CONFIGURED
 from service_event_checker.core.store import Conflict, Done, IdTaken, Write
 from service_event_checker.core.tracker import Tracked
 from service_event_checker.core.vocabulary import Kind, Why
@@ -25,7 +26,7 @@ from service_event_checker.engine import grouping, pending_events
 from service_event_checker.engine.echoes import is_no_news, marked
 from service_event_checker.engine.recognise import Seen, recognise, rounds
 from service_event_checker.logs import alert_facts, together
-from service_event_checker.metrics import DECISIONS, TRANSITIONS, UNROUTED, label
+from service_event_checker.metrics import DECISIONS, SILENCE_HITS, TRANSITIONS, UNROUTED, label
 
 CONFLICTS_MAX = 20  # tries; at each at least one writer of a contended alert wins
 
@@ -266,6 +267,8 @@ class Pipeline:
         decisions: Counter[tuple[str, str]] = Counter()
         for write in writes:
             alert = write.alert
+            if write.silenced_by:
+                SILENCE_HITS.labels("config" if write.silenced_by.startswith(CONFIGURED) else "store").inc()
             if alert.test or not any(transition.why.opens for transition in write.transitions):
                 continue
             matching = rules.matching(alert, self.book, now)

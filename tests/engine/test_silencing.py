@@ -15,6 +15,7 @@ from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.vocabulary import EventStatus, Severity, Verb, Why
 from service_event_checker.core.weekly import DAYS, Weekly
 from service_event_checker.engine.pipeline import Pipeline
+from service_event_checker.metrics import REGISTRY
 from service_event_checker.stores.sql.store import SqlStore
 from tests.factories import NOW, event, receiver, silence
 
@@ -127,6 +128,8 @@ def test_updates_and_the_end_of_what_was_announced_go_on_and_a_new_receiver_wait
 def test_an_alert_that_flaps_is_held_back_each_time_and_counts_each_time(here: Process) -> None:
     here.store.silences.put(silence(match=MATCH))
 
+    counted = REGISTRY.get_sample_value("poc_silence_hits_total", {"kept_in": "store"}) or 0.0
+
     for number in range(3):
         at = NOW + 10 * number * MINUTE
         here.ingest(at)
@@ -134,6 +137,7 @@ def test_an_alert_that_flaps_is_held_back_each_time_and_counts_each_time(here: P
 
     assert here.owed() == []
     assert here.hits() == 3
+    assert REGISTRY.get_sample_value("poc_silence_hits_total", {"kept_in": "store"}) == counted + 3
 
 
 def test_a_longer_end_is_written_into_the_reason_and_is_no_further_hit(here: Process) -> None:
