@@ -77,10 +77,11 @@ class _Judged:
         return cls(outages, around.void, known.unreadable, frozenset(known.changes))
 
     def touched_since(self, before: _Judged | None) -> Callable[[correlate.Reading], bool]:
-        """Return a test whether what has changed since concerns an alert, by its reading."""
-        old = before or _Judged(frozenset(), frozenset(), frozenset(), frozenset())
-        vendors = {vendor for vendor, *_ in self.outages ^ old.outages} | (self.unreadable ^ old.unreadable)
-        services = {change.service for change in self.changes ^ old.changes}
+        """Return a test whether what has changed since concerns an alert, by its reading; at first, of any tie."""
+        if before is None:
+            return lambda reading: bool(reading.named or reading.declared or reading.service)
+        vendors = {vendor for vendor, *_ in self.outages ^ before.outages} | (self.unreadable ^ before.unreadable)
+        services = {change.service for change in self.changes ^ before.changes}
 
         def concerns(reading: correlate.Reading) -> bool:
             tied = not (vendors.isdisjoint(reading.named) and vendors.isdisjoint(reading.declared))

@@ -199,7 +199,7 @@ def config_for(pages: Pages, slack: Slack, devops: AzureDevOps, number: int, eve
             for place in range(number)
         },
         "destinations": {
-            "slack": {"kind": "slack", "url": slack.api_url, **quick},
+            "slack": {"kind": "slack", "url": slack.api_url, "storm": None, **quick},
             "azure_devops": {"kind": "azure_devops", "url": devops.org_url, "project": "Outages", **quick},
         },
         "rules": [{"name": "outages", "match": ['kind="outage"'], "send": ["slack", "azure_devops"]}],

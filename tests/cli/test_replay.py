@@ -158,7 +158,10 @@ def test_nothing_is_written(terminal: Terminal, new_file: str) -> None:
     assert terminal.services.store.waiting() == 0
 
 
-def test_the_table_names_rule_receiver_and_an_example(terminal: Terminal, new_file: str) -> None:
+def test_the_table_names_rule_receiver_and_an_example(
+    terminal: Terminal, new_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     lines = terminal.run("replay", "--config", new_file).stdout.splitlines()
 
     rows = [line.split() for line in lines]

@@ -37,7 +37,7 @@ WAITING = 50
 def app(make_app: MakeApp, pages: StatusPages, environ: dict[str, str]) -> Flask:
     """The app, with a Slack that may take its time and is asked as fast as a test wants."""
     config = conftest.config(pages)
-    config["destinations"]["slack"]["timeout"] = "8s"
+    config["destinations"]["slack"] |= {"timeout": "8s", "storm": None}
     made = make_app(config, **environ)
     made.extensions["services"].outbox.throttles["slack"] = Throttle(1000, 1000)
     return made
