@@ -10,6 +10,7 @@ from typing import Any
 
 from service_checkers.detect import detect
 from service_event_checker import plugins
+from service_event_checker.actions import http as action_http
 from service_event_checker.core.ids import remote_key
 from service_event_checker.core.ports import MessageDestination
 from service_event_checker.destinations.azure_devops.kubernetes_secret import SecretFromCluster
@@ -82,6 +83,7 @@ def calls() -> dict[str, Call]:
     return found | {
         "checkers.detect": detect,
         "destinations.azure_devops.kubernetes_secret": _kubernetes,
+        "actions.http": _action,
         "engine.ping_out": lambda url, timeout: ping_out.ask(f"{url}/{SECRET}", timeout),
         "web.slack.permissions": _permissions,
         "web.slack.response_url": lambda url, _: ResponseUrl(f"{url}/actions/{SECRET}", url).post({"text": "done"}),
@@ -123,6 +125,11 @@ def _source(kind: str, values: dict[str, Any]) -> Call:
         return Alertmanager(kind, Config.model_validate({"kind": kind, **_filled(values, url, timeout)})).alerts()
 
     return call
+
+
+def _action(url: str, timeout: float) -> object:
+    values = {"kind": "http", "url": f"{url}/run", "headers": {"Authorization": SECRET}, "timeout": timeout}
+    return action_http.Runner(action_http.Config.model_validate(values)).run({})
 
 
 def _kubernetes(url: str, timeout: float) -> object:

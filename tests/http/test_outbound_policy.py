@@ -49,7 +49,7 @@ def test_every_kind_and_every_module_with_a_client_is_in_this_suite() -> None:
     assert set(plugins.kinds(plugins.CHECKERS)) == set(CHECKERS)
     assert set(plugins.kinds(plugins.DESTINATIONS)) == set(DESTINATIONS) | OTHERS
     assert set(plugins.kinds(plugins.SOURCES)) == set(SOURCES)
-    shared = {"remote.robots.robot"}  # under every chat robot
+    shared = {"remote.robots.robot", "http.in_cluster"}  # under every chat robot; under what asks the cluster
     commands = {"cli.reachability", "cli.running_app"}  # a person waits for them; they ask no other address
     assert (
         inner - covered == {"checkers.entra.api", "http.entra.token"} | shared | commands

@@ -324,6 +324,11 @@ class Dripping:
 
 
 def entries(file: Path, environ: dict[str, str]) -> Any:
-    nothing = {"checker_config": lambda _: None, "source_config": lambda _: SourceConfig, "kinds": lambda _: []}
+    nothing = {
+        "checker_config": lambda _: None,
+        "action_config": lambda _: None,
+        "source_config": lambda _: SourceConfig,
+        "kinds": lambda _: [],
+    }
     traits = plugins.traits(datetime.now(UTC))
     return load(file, environ, destination_config=lambda _: Config, traits=traits, **nothing).destinations
