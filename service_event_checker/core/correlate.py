@@ -68,7 +68,7 @@ def judge(
     tied = [outage for outage in outages if outage.source in reading.named or outage.source in reading.declared]
     judged = (outage for outage in tied if (alert.key, outage.key) not in known.rejected)
     pairs = sorted(
-        (pair for outage in judged if (pair := _pair(alert, reading, outage, own, known, siblings, others))),
+        (_pair(alert, reading, outage, own, known, siblings, others) for outage in judged),
         key=lambda pair: (-pair.without_own, pair.outage.key),
     )
     refused = [_refused(alert, outage, known) for outage in outages if (alert.key, outage.key) in known.rejected]
@@ -148,11 +148,9 @@ def _pair(
     known: Knowledge,
     siblings: Mapping[str, Sequence[str]],
     others: Sequence[Evidence],
-) -> Pair | None:
-    """Weigh one outage; None where nothing ties the alert to it."""
+) -> Pair:
+    """Weigh one outage of a vendor that the alert is tied to."""
     ties = _ties(reading, outage, known)
-    if not ties:
-        return None
     vendor = outage.source
     items = [
         *ties,

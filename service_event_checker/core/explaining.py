@@ -16,11 +16,8 @@ TOLD_MAX = 40  # explanations and corrections that are remembered
 _WITHDRAWN = "-"
 
 
-def opened(change: Tracked, verdict: Verdict) -> Tracked:
+def opened(change: Tracked, alert: Alert, verdict: Verdict) -> Tracked:
     """Return the opening of an alert with its verdict: its first message tells it."""
-    alert = change.alert
-    if alert is None:
-        return change
     told = tuple(dict.fromkeys((*alert.explanations, *verdict.explained_by)))[-TOLD_MAX:]
     return replace(change, alert=replace(alert, verdict=verdict, explanations=told))
 

@@ -208,7 +208,7 @@ def _explained(change: Tracked, around: Around, now: datetime) -> Tracked:
         return change
     verdict = verdict_on(alert, around, now)
     if change.opens:
-        return explaining.opened(change, verdict)
+        return explaining.opened(change, alert, verdict)
     if not explaining.is_news(alert, verdict, around.ids):
         return change
     later = explaining.changed(alert, verdict, now)

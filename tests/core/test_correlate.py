@@ -82,6 +82,7 @@ STRIPE_DOWN = {"title": "Payments fail", "description": "api.stripe.com: HTTP 50
     [
         # a declared dependency whose component is affected, in time
         ({"labels": BUILD}, {"source": "github", "component": "Actions"}, Answer.VENDOR, "depends on GitHub Actions"),
+        ({"labels": BUILD}, {"source": "github"}, Answer.VENDOR, "the outage names no place"),
         # another component of the same vendor
         ({"labels": BUILD}, {"source": "github", "component": "Pages"}, Answer.UNKNOWN, "the outage is of Pages"),
         # the vendor's host in the alert's words, without any configuration
