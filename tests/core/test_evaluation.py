@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service_event_checker.core import matchers, routing, tracker
 from service_event_checker.core.clean import clean
+from service_event_checker.core.errors import InvalidInput
 from service_event_checker.core.evaluation import evaluate
 from service_event_checker.core.rules import Rule, Rulebook
 from service_event_checker.core.silences import Silence
-from service_event_checker.core.vocabulary import Kind, Severity
+from service_event_checker.core.vocabulary import EventStatus, Kind, Severity
 from tests.factories import NOW, event, receiver
 from tests.strategies import REPEATABLE
 
@@ -76,3 +78,8 @@ def test_what_it_says_is_what_live_routing_does(
     assert (found.receivers, found.withheld) == (tuple(one.receiver for one in live.deliveries), live.alert.withheld)
     named = dict.fromkeys(name for step in found.steps if step.matched for name in step.rule.send)
     assert {*named} == {*found.receivers, *found.withheld}
+
+
+def test_what_opens_no_alert_cannot_be_asked_about() -> None:
+    with pytest.raises(InvalidInput, match="firing"):
+        evaluate(event(status=EventStatus.RESOLVED), Rulebook(), NOW)
