@@ -105,7 +105,7 @@ def _adapter(kind: str, model: type[Model], schema: Mapping[str, Any]) -> dict[s
 def _property(field: str, model: type[Model], schema: dict[str, Any]) -> dict[str, Any]:
     frame: dict[str, Any] = {name: schema[name] for name in ("default", "description") if name in schema}
     bare = {name: value for name, value in schema.items() if name not in frame}
-    hints = [frame["description"]] if "description" in frame else []
+    hints = [f"{frame['description'].rstrip('.')}."] if "description" in frame else []
     if field in model.ENV:
         hints.append(f"Left out: the value of {' or '.join(model.ENV[field])}.")
     if field in model.NEEDS and field not in model.INSTEAD:
